@@ -84,6 +84,7 @@ class Caller:
         self.asked = 0
         self._asking: dict[bytes, asyncio.Event] = {}
         self._settled = asyncio.Event()
+        self._turn = asyncio.Lock()
 
     async def __call__(self, body: Body, worst: Mapping[str, float]) -> Reply:
         """The reply to a request. Raises CallError.
@@ -93,6 +94,9 @@ class Caller:
             worst: the most that it can take, beside the input's tokens (of which a byte is never more than one).
         """
         self.asked += 1
+        # Requests of many memories come at once: made ready one by one, they do not hold up the replies of others.
+        async with self._turn:
+            await asyncio.sleep(0)
         asked = canonical(body)
         if self._known is None:
             return await self._ask(body, len(asked), worst, None)
