@@ -1,8 +1,9 @@
 """A suite from start to end: data set → candidates → runs → results, resuming whatever is there already."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -197,9 +198,9 @@ def _system(
     scorer = load_scorer(system.model, dataset, cache, terms)
     model = str(rerankers.parse(system.model))
     about = header(suite, system.name, model, dataset, candidates, scorer.fingerprint, limit, scorer.score_kind)
-    stem = slug(system.name)
-    path, target, times = (into / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
-    known = current(target, path, about, suite)
+    stem = into / slug(system.name)
+    path, target, times = (into / f"{stem.name}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
+    known = current(target, path, about, suite, repeats.files(stem, system.repeat, system.orders))
 
     def ran(scorer: Scorer, about: Header, path: Path, task: str) -> None:
         before, hosted = replace(terms.purse), getattr(scorer.reranker, "hosted", None)
@@ -216,27 +217,17 @@ def _system(
             watcher.step(f"{task}: {bill}")
             results.append(outcome.times, {"bill": asdict(bill)})
 
-    if known is None:
-        ran(scorer, about, path, system.name)
-        watcher.step(f"measuring {system.name}")
-        result = measure(path, dataset, candidates, suite, sliced())
-        results.write_whole(target, results.result_text(result))
-    else:
-        result = known
-    more: dict[str, Any] = {}
-    for kind, variants in repeats.variants(terms, system.repeat, system.orders).items():
-        paths = [path]
-        for suffix, other in variants:
-            paths.append(into / f"{stem}{suffix}.run.jsonl")
-            again = load_scorer(system.model, dataset, cache, other)
-            facts = header(suite, system.name, model, dataset, candidates, again.fingerprint, limit)
-            ran(again, facts, paths[-1], f"{system.name}{suffix}")
-        runs = [results.read_run(results.stored(one) or one).rankings for one in paths]
-        more[kind] = repeats.summary(runs, dataset.qrels, list(result.measures["all"]) if result.measures else [])
-    if (more or None) != result.repeats:
-        result = replace(result, repeats=more or None)
-        results.write_whole(target, results.result_text(result))
-    return score.with_latency(result, times), known is not None
+    if known is not None:
+        return score.with_latency(known, times), True
+    ran(scorer, about, path, system.name)
+    for suffix, other in chain(*repeats.variants(terms, system.repeat, system.orders).values()):
+        again = load_scorer(system.model, dataset, cache, other)
+        facts = header(suite, system.name, model, dataset, candidates, again.fingerprint, limit, again.score_kind)
+        ran(again, facts, into / f"{stem.name}{suffix}.run.jsonl", f"{system.name}{suffix}")
+    watcher.step(f"measuring {system.name}")
+    result = measure(path, dataset, candidates, suite, sliced(), system)
+    results.write_whole(target, results.result_text(result))
+    return score.with_latency(result, times), False
 
 
 def load_scorer(model: str, dataset: Dataset, cache: ScoreCache | None, terms: Terms | None = None) -> Scorer:
@@ -247,32 +238,63 @@ def load_scorer(model: str, dataset: Dataset, cache: ScoreCache | None, terms: T
 
 
 def measure(
-    path: Path, dataset: Dataset, candidates: Candidates, suite: Suite, sliced: Mapping[str, frozenset[str]]
+    path: Path,
+    dataset: Dataset,
+    candidates: Candidates,
+    suite: Suite,
+    sliced: Mapping[str, frozenset[str]],
+    system: System | None = None,
 ) -> Result:
-    """The result of a run file, stored as it is or compressed; `sliced` are the slices of the data set."""
-    stored = results.stored(path) or path
-    run = results.read_run(stored)
-    queries = shards.taken(dataset.queries, run.header.partial)
-    how = score.signature(run.header, suite.measures, suite.seed, score.digest(stored))
+    """The result of a run file, and of those beside it where the suite has the `system` run several times.
+
+    The files are as they were written, or compressed. `sliced` are the slices of the data set. Raises DataError for a
+    file that is missing or broken.
+    """
+    stem = path.with_name(path.name.removesuffix(".run.jsonl"))
+    further = repeats.files(stem, system.repeat, system.orders) if system is not None else {}
+    run = results.read_run(results.stored(path) or path)
+    again = {
+        kind: [results.read_run(results.stored(file) or file).rankings for file in further[kind]] for kind in further
+    }
+    how = score.signature(run.header, suite.measures, suite.seed, *_digests(path, further))
     about = score.card(dataset, candidates.doc_ids)
-    return score.score(queries, dataset.qrels, run.rankings, signature=how, card=about, slices=sliced)
+    queries = shards.taken(dataset.queries, run.header.partial)
+    measured = score.averaged(
+        [
+            score.score(queries, dataset.qrels, rankings, signature=how, card=about, slices=sliced)
+            for rankings in (run.rankings, *again.get("repeats", ()))
+        ]
+    )
+    names = list(measured.values)
+    told = {kind: repeats.summary([run.rankings, *runs], dataset.qrels, names) for kind, runs in again.items()}
+    return replace(measured, repeats=told or None)
 
 
-def current(target: Path, run: Path, about: Header, suite: Suite) -> Result | None:
+def _digests(path: Path, further: Mapping[str, Sequence[Path]]) -> tuple[str, dict[str, list[str]]]:
+    def of(path: Path) -> str:
+        return score.digest(results.stored(path) or path)
+
+    return of(path), {kind: [of(file) for file in files] for kind, files in further.items()}
+
+
+def current(
+    target: Path, run: Path, about: Header, suite: Suite, further: Mapping[str, Sequence[Path]]
+) -> Result | None:
     """The result in `target` if it is what running again would give."""
-    stored = results.stored(run)
-    if stored is None or not target.is_file() or about.fingerprint is None:
+    files = (run, *chain(*further.values()))
+    if not target.is_file() or about.fingerprint is None or not all(map(results.stored, files)):
         return None
     try:
         known = results.read_result(target)
     except MemevalError:
         return None
-    wanted = score.signature(about, suite.measures, suite.seed, score.digest(stored))
+    wanted = score.signature(about, suite.measures, suite.seed, *_digests(run, further))
     # Two facts that move no number: the unit follows from the data, and what is said of the scores from the adapter.
     told = {key: known.signature[key] for key in ("unit", "score_kind") if key in known.signature}
     wanted.pop("score_kind", None)
     same = _plain({**wanted, **told}) == _plain(known.signature)
-    return known if same and not known.failures["failed"] else None
+    failed = known.failures["failed"] or any(found["failed"] for found in (known.repeats or {}).values())
+    return known if same and not failed else None
 
 
 def pool_of(suite: Suite, dataset: Dataset) -> Pool:

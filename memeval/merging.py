@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
-from memeval import benchmark, datasets, results, slices
+from memeval import benchmark, datasets, repeats, results, slices
 from memeval import suite as suites
 from memeval.errors import DataError, IncompleteError, UsageError
 from memeval.suite import Suite, slug
@@ -46,10 +47,9 @@ def _dataset(suite: Suite, name: str, into: Path, folders: Sequence[Path]) -> It
     results.place(into / "candidates.jsonl", results.candidates_lines(candidates), compress=suite.compress)
     results.place_labels(into / results.LABELS, dataset, compress=suite.compress)
     missing = {}
-    for system in (entry.name for entry in suite.systems):
-        stem = slug(system)
-        files = [file for place in places if (file := results.stored(place / f"{stem}.run.jsonl")) is not None]
-        if not files:
+    for entry in suite.systems:
+        system, stem = entry.name, slug(entry.name)
+        if not any(results.stored(place / f"{stem}.run.jsonl") for place in places):
             reasons = [
                 results.read_unavailable(file)
                 for place in places
@@ -58,17 +58,27 @@ def _dataset(suite: Suite, name: str, into: Path, folders: Sequence[Path]) -> It
             missing[system] = next((told[system] for told in reasons if system in told), "is in none of the parts")
             yield f"missing   {system} on {name}: {missing[system]}"
             continue
-        header, rankings = joined(files, dataset)
-        content = [results.header_line(header), *map(results.ranking_line, rankings)]
-        times = [file.parent / f"{stem}.times.jsonl" for file in files]
-        told = b"".join(canonical(row) for file in times if file.is_file() for row in results.lines(file))
         path = into / f"{stem}.run.jsonl"
-        results.place(path, content, compress=suite.compress)
-        results.write_whole(into / f"{stem}.times.jsonl", told)
-        measured = benchmark.measure(path, dataset, candidates, suite, sliced)
+        for run in (path, *chain(*repeats.files(into / stem, entry.repeat, entry.orders).values())):
+            parts = _run(run, places, dataset, suite)
+        measured = benchmark.measure(path, dataset, candidates, suite, sliced, entry)
         results.write_whole(into / f"{stem}.json", results.result_text(measured))
-        yield f"merged    {system} on {name}: {len(rankings)} queries from {len(files)} parts"
+        yield f"merged    {system} on {name}: {len(dataset.queries)} queries from {parts} parts"
     results.write_unavailable(into, missing)
+
+
+def _run(run: Path, places: Sequence[Path], dataset: Dataset, suite: Suite) -> int:
+    """Joins one run file of a system, and its times; returns of how many parts."""
+    files = [file for place in places if (file := results.stored(place / run.name)) is not None]
+    if not files:
+        raise IncompleteError(f"{run.name} is in none of the parts: run the suite that it belongs to")
+    header, rankings = joined(files, dataset)
+    clock = run.name.removesuffix(".run.jsonl") + ".times.jsonl"
+    times = [file.with_name(clock) for file in files]
+    told = b"".join(canonical(row) for file in times if file.is_file() for row in results.lines(file))
+    results.place(run, [results.header_line(header), *map(results.ranking_line, rankings)], compress=suite.compress)
+    results.write_whole(run.with_name(clock), told)
+    return len(files)
 
 
 def joined(files: Sequence[Path], dataset: Dataset) -> tuple[Header, list[Ranking]]:

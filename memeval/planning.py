@@ -159,8 +159,10 @@ def _row(
         scorer = benchmark.load_scorer(system.model, dataset, None, terms)
         model = str(rerankers.parse(system.model))
         about = benchmark.header(suite, system.name, model, dataset, candidates, scorer.fingerprint, limit)
-        stem = slug(system.name)
-        done = benchmark.current(folder / f"{stem}.json", folder / f"{stem}.run.jsonl", about, suite) is not None
+        stem = folder / slug(system.name)
+        target, run = (stem.with_name(stem.name + suffix) for suffix in (".json", ".run.jsonl"))
+        further = repeats.files(stem, system.repeat, system.orders)
+        done = benchmark.current(target, run, about, suite, further) is not None
         left = _unknown(scorer, queries, dataset, candidates)
         cached = pairs - sum(found for found, _ in left)
         if hasattr(scorer.reranker, "hosted"):

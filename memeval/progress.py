@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ class Progress:
     def __init__(self, *, quiet: bool = False) -> None:
         self._bars: Bars | None = None
         self._task = ""
-        self._total = self._done = self._pairs = self._failed = 0
+        self._total = self._done = self._start = self._pairs = self._failed = 0
         self._since = self._shown = 0.0
         self.watcher = Watcher() if quiet else Watcher(self._step, self._begin, self._advance, self._end)
 
@@ -54,7 +55,8 @@ class Progress:
             sys.stderr.write(f"{message}\n")
 
     def _begin(self, task: str, total: int, done: int) -> None:
-        self._task, self._total, self._done, self._pairs, self._failed = task, total, done, 0, 0
+        self._task, self._total, self._pairs, self._failed = task, total, 0, 0
+        self._done = self._start = done
         self._since = self._shown = time.monotonic()
         if self._bars is not None:
             self._bar = self._bars.add_task(task, total=total, completed=done, rate="")
@@ -71,12 +73,18 @@ class Progress:
             self._bars.update(self._bar, advance=1, rate=self._rate(now))
         elif now - self._shown >= PLAIN_SECONDS:
             self._shown = now
-            sys.stderr.write(f"{self._task}: {self._done}/{self._total} queries, {self._rate(now)}\n")
+            told = ", ".join(filter(None, (self._rate(now), f"{self._left(now)} left")))
+            sys.stderr.write(f"{self._task}: {self._done}/{self._total} queries, {told}\n")
 
     def _rate(self, now: float) -> str:
         seconds = max(now - self._since, 1e-9)
         failed = f", {self._failed} failed" if self._failed else ""
         return f"{self._pairs / seconds:,.0f} pairs/s{failed}" if self._pairs else ""
+
+    def _left(self, now: float) -> str:
+        """The time that the other queries will take, were they like those so far."""
+        each = (now - self._since) / (self._done - self._start)
+        return str(timedelta(seconds=round(each * (self._total - self._done))))
 
     def _end(self) -> None:
         if self._bars is None and self._task:

@@ -1,5 +1,8 @@
 """How much a system's own answers vary: the same run made several times, compared query by query.
 
+The values of such a system are means over its runs; what else is told of it (ties, truncation, failures, the rankings
+themselves) is of the first one, and so is its latency.
+
 A flip is a pair of candidates that two runs put in opposite order; the flip rate is their share, averaged over pairs of
 runs and over the queries that all runs answered (one minus Kendall's tau, halved). The deviation of a measure is the
 sample standard deviation of its mean over the runs.
@@ -8,6 +11,7 @@ sample standard deviation of its mean over the runs.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -26,6 +30,14 @@ def variants(terms: Terms, repeat: int, orders: int) -> dict[str, list[Variant]]
     again = [(f".repeat-{number}", replace(terms, repeat=number)) for number in range(2, repeat + 1)]
     turned = [(f".order-{number}", replace(terms, order=number)) for number in range(1, orders + 1)]
     return {kind: found for kind, found in (("repeats", again), ("orders", turned)) if found}
+
+
+def files(stem: Path, repeat: int, orders: int) -> dict[str, list[Path]]:
+    """The run files beside the first of `stem`, by kind as in `variants`."""
+    return {
+        kind: [stem.with_name(f"{stem.name}{suffix}.run.jsonl") for suffix, _ in found]
+        for kind, found in variants(Terms(), repeat, orders).items()
+    }
 
 
 def summary(runs: Sequence[Sequence[Ranking]], qrels: Qrels, measures: Sequence[str]) -> dict[str, Any]:

@@ -21,8 +21,14 @@ TIES_WORTH_A_LOOK = 0.01
 """Above this tie rate a result carries the measures with relevant memories last and first among equals, too."""
 
 
-def signature(header: Header, measures: Sequence[str], seed: int, run_digest: str) -> dict[str, Any]:
-    """How a result was made: equal signatures mean equal numbers."""
+def signature(
+    header: Header,
+    measures: Sequence[str],
+    seed: int,
+    run_digest: str,
+    further: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """How a result was made: equal signatures mean equal numbers. `further` are the digests of more runs, by kind."""
     facts = {name: getattr(header, name) for name in Header.__dataclass_fields__}
     if header.score_kind is None:
         del facts["score_kind"]
@@ -34,7 +40,26 @@ def signature(header: Header, measures: Sequence[str], seed: int, run_digest: st
         "interval": INTERVAL,
         "seed": seed,
         "run_digest": run_digest,
+        **({"further_runs": {kind: list(digests) for kind, digests in further.items()}} if further else {}),
     }
+
+
+def runs(result: Result) -> int:
+    """How many runs its values are the means of."""
+    return 1 + len(result.signature.get("further_runs", {}).get("repeats", ()))
+
+
+def averaged(results: Sequence[Result]) -> Result:
+    """The first of several results of the same queries, with the means of all their values and what follows of them."""
+    first = results[0]
+    if len(results) == 1 or not first.values:
+        return first
+    values = {
+        name: tuple(math.fsum(column) / len(results) for column in zip(*(r.values[name] for r in results), strict=True))
+        for name in first.values
+    }
+    measures = _estimates(values, first.store_ids, first.categories, first.signature["seed"])
+    return replace(first, values=values, measures=measures)
 
 
 def score(

@@ -302,7 +302,8 @@ class Result:
 
     `query_ids`, `store_ids` and `categories` are parallel and name the judged queries that have a relevant memory;
     `values` maps each measure to its per-query values in that order; `measures` maps category ("all" for the whole) →
-    measure → Estimate. `slices` maps a computed property of queries (see slices.py) to their places in that order.
+    measure → Estimate. Of a system that was run several times the values are means over its runs (see repeats.py), all
+    else is of the first. `slices` maps a computed property of queries (see slices.py) to their places in that order.
     """
 
     signature: Mapping[str, Any]

@@ -8,13 +8,14 @@ set and nothing that looks like a secret is in any file.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from memeval import benchmark, datasets, leaks, results, shards, slices
+from memeval import benchmark, datasets, leaks, repeats, results, shards, slices
 from memeval import suite as suites
 from memeval.errors import DataError, MemevalError, PrerequisiteError, UsageError
-from memeval.suite import Suite, slug
+from memeval.suite import Suite, System, slug
 from memeval.types import Candidates, Dataset, Run, canonical
 
 
@@ -106,13 +107,15 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
         stem = slug(entry.name)
         run, target = results.stored(folder / f"{stem}.run.jsonl"), folder / f"{stem}.json"
         known |= {run or target, target, folder / f"{stem}.times.jsonl"}
-        known |= {file for file in files if file.name.startswith((f"{stem}.repeat-", f"{stem}.order-"))}
+        for further in chain(*repeats.files(folder / stem, entry.repeat, entry.orders).values()):
+            times = further.with_name(further.name.removesuffix(".run.jsonl") + ".times.jsonl")
+            known |= {results.stored(further) or further, times}
         if run is None:
             if entry.name not in told:
                 yield str(folder), f"the system {entry.name!r} has no run and no reason"
             continue
         try:
-            yield from _system(suite, dataset, candidates, sliced, run, target, entry.name)
+            yield from _system(suite, dataset, candidates, sliced, run, target, entry)
         except PrerequisiteError:
             raise
         except (MemevalError, ValueError) as error:
@@ -146,15 +149,20 @@ def _system(
     sliced: Mapping[str, frozenset[str]],
     path: Path,
     target: Path,
-    system: str,
+    system: System,
 ) -> Iterator[tuple[str, str]]:
-    run = results.read_run(path)
-    problems = list(_run(run, dataset, candidates, system))
-    yield from ((str(path), problem) for problem in problems)
+    plain = path.with_name(path.name.removesuffix(".bz2"))
+    stem = plain.with_name(plain.name.removesuffix(".run.jsonl"))
+    runs = [path, *chain(*repeats.files(stem, system.repeat, system.orders).values())]
+    problems = [
+        (str(file), problem)
+        for file in (results.stored(run) or run for run in runs)
+        for problem in _run(results.read_run(file), dataset, candidates, system.name)
+    ]
+    yield from problems
     if problems:
         return
-    plain = path.with_name(path.name.removesuffix(".bz2"))
-    wanted = benchmark.measure(plain, dataset, candidates, suite, sliced)
+    wanted = benchmark.measure(plain, dataset, candidates, suite, sliced, system)
     if not target.is_file():
         yield str(target), "is missing: the run was never measured"
     elif target.read_text(encoding="utf-8") != (text := results.result_text(wanted)):

@@ -3,19 +3,22 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
 from click.testing import Result as Done
 from typer.testing import CliRunner
 
-from memeval import benchmark, results, suite
+from memeval import rescore, results, score
 from memeval.cli import app
+from memeval.download import cache_folder
 from tests.gate_material import result
 
 PLANTED = '''
@@ -155,27 +158,119 @@ def test_gates_may_come_from_another_suite_file(here: Path) -> None:
     assert failed["what"] == "MRR floor"
 
 
-def test_a_regression_of_a_system_that_varies_is_confirmed_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = here / "results/planted/suite.json"
-    content = json.loads(path.read_text())
-    content["suite"]["systems"][1]["repeat"] = 3
-    path.write_text(json.dumps(content))
-    monkeypatch.setenv("INVERTED", "numerical")
+MOODY = '''
+"""BM25 with noise; in MOOD, a share of the queries, it puts what is relevant last."""
+
+import os
+import random
+from memeval import datasets
+from memeval.rerankers.bm25 import BM25
+
+class Mine:
+    fingerprint = {"noise": 1}
+
+    def __init__(self):
+        self.bm25 = BM25()
+        self.qrels = datasets.load("hard-cases").qrels
+
+    def index(self, memories):
+        self.bm25.index(memories)
+
+    def score(self, query, memories):
+        with open("asked.txt", "a") as file:
+            file.write(query.query_id + "\\n")
+        scores = [score * random.uniform(0.9, 1.1) for score in self.bm25.score(query, memories)]
+        if random.random() < float(os.environ.get("MOOD", "0")):
+            grades = self.qrels[query.query_id]
+            scores = [-grades.get(memory.doc_id, 0) for memory in memories]
+        return scores
+'''
+
+
+@pytest.fixture
+def moody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a system that varies, run three times, and its accepted baseline."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    (tmp_path / "planted.py").write_text(MOODY)
+    (tmp_path / "planted.toml").write_text(
+        SUITE.replace('model = "python/planted:Mine"', 'model = "python/planted:Mine"\nrepeat = 3')
+    )
+    assert again().exit_code == 0
+    assert memeval("check", "--baseline", "b.json", "--update", "--reason", "first").exit_code == 0
+    yield tmp_path
+    sys.modules.pop("planted", None)
+
+
+def _asked(folder: Path) -> int:
+    return len((folder / "asked.txt").read_text().splitlines())
+
+
+def _fallen(folder: Path, monkeypatch: pytest.MonkeyPatch, mood: str) -> None:
+    """The suite is run anew while the system is in another mood."""
+    monkeypatch.setenv("MOOD", mood)
+    shutil.rmtree(folder / "results")
+    (cache_folder() / "scores.sqlite").unlink()
+    assert again().exit_code == 0
+    monkeypatch.delenv("MOOD")
+
+
+def test_the_values_of_a_system_that_varies_are_means_over_its_runs(moody: Path) -> None:
+    folder = moody / "results/planted/hard-cases"
+    found = results.read_result(folder / "mine.json")
+    assert score.runs(found) == 3 and _asked(moody) == 3 * 180
+    runs = [folder / "mine.run.jsonl", folder / "mine.repeat-2.run.jsonl", folder / "mine.repeat-3.run.jsonl"]
+    each = [dict(zip(one.query_ids, one.values["MRR"], strict=True)) for one in map(rescore.rescore, runs)]
+    assert each[0] != each[1] != each[2] != each[0]
+    for query_id, value in zip(found.query_ids, found.values["MRR"], strict=True):
+        assert value == pytest.approx(mean(one[query_id] for one in each))
+    whole = found.measures["all"]["MRR"]
+    assert whole.value == pytest.approx(mean(found.values["MRR"]))
+    assert whole.low < whole.value < whole.high
+    assert json.loads((moody / "b.json").read_text())["entries"][-1]["repeats"] == 3
+    assert memeval("verify", "results").exit_code == 0
+    assert memeval("check", "--baseline", "b.json").exit_code == 0
     again()
-    path.write_text(json.dumps(content))
-    monkeypatch.setattr("memeval.check.confirming._run", lambda values, systems, folder: _second(here, folder))
+    assert _asked(moody) == 3 * 180
+
+
+def test_a_repeated_run_that_is_gone_or_edited_is_found(moody: Path) -> None:
+    second = moody / "results/planted/hard-cases/mine.repeat-2.run.jsonl"
+    lines = second.read_text().splitlines(keepends=True)
+    second.write_text("".join(lines[:-1]))
+    done = memeval("verify", "results")
+    assert done.exit_code == 1 and "mine.repeat-2.run.jsonl: 1 queries are missing" in done.stdout
+    row = json.loads(lines[-1])
+    row["doc_ids"], row["scores"] = row["doc_ids"][::-1], None
+    second.write_text("".join([*lines[:-1], json.dumps(row) + "\n"]))
+    done = memeval("verify", "results")
+    assert done.exit_code == 1 and "mine.json: is not what the run gives" in done.stdout
+    second.unlink()
+    done = memeval("verify", "results")
+    assert done.exit_code == 1 and "mine.repeat-2.run.jsonl" in done.stdout
+    again()  # what is gone is run again, or remembered
+    assert memeval("verify", "results").exit_code == 0
+
+
+def test_a_regression_of_a_system_that_varies_is_run_once_more(moody: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fallen(moody, monkeypatch, "0.6")
     done = memeval("check", "--baseline", "b.json")
     assert done.exit_code == 1 and "not confirmed: --confirm DIR runs it once more" in done.stdout
-    done = memeval("check", "--baseline", "b.json", "--confirm", "second")
-    assert done.exit_code == 0 and "but not in a further run (+0.000)" in done.stdout
+    before = _asked(moody)
+    done = memeval("check", "--baseline", "b.json", "--confirm", "second")  # by now it is itself again
+    assert done.exit_code == 0 and "but not in a further run (" in done.stdout
+    assert _asked(moody) == before + 3 * 180
+    assert len(list((moody / "second").rglob("mine*.run.jsonl"))) == 3
     assert memeval("check", "--baseline", "b.json", "--confirm", "second", "--strict").exit_code == 1
+    assert _asked(moody) == before + 3 * 180  # it is not run until it is green
 
 
-def _second(here: Path, folder: Path) -> None:
-    """A further run that does not fall."""
-    os.environ["INVERTED"] = "none"
-    sys.modules.pop("planted", None)
-    benchmark.run(suite.load(str(here / "planted.toml")), folder, cache=None)
+def test_a_regression_that_a_further_run_shows_is_confirmed(moody: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _fallen(moody, monkeypatch, "0.6")
+    monkeypatch.setenv("MOOD", "0.6")
+    done = memeval("check", "--baseline", "b.json", "--confirm", "second")
+    assert done.exit_code == 1 and "confirmed by a further run (-0." in done.stdout
 
 
 def test_latency_is_judged_in_turn_against_another_checkout(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

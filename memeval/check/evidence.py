@@ -79,8 +79,8 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
 
 
 def repeats(evidence: Evidence) -> dict[str, int]:
-    """System → how many runs its values are the means of: the key `repeats` of a signature, 1 where it has none."""
-    return {system: int(result.signature.get("repeats") or 1) for (_, system), result in evidence.results.items()}
+    """System → how many runs its values are the means of."""
+    return {system: score.runs(result) for (_, system), result in evidence.results.items()}
 
 
 def _suite_values(name: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What a number hides: repeats, the order of candidates, ties, truncation, and failures by kind."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl, urlencode
@@ -12,7 +11,7 @@ from memeval.report import cells
 from memeval.report.board import TIE_RATE_SHOWN, Leaderboard, Row
 from memeval.report.tables import Table, frame
 
-REPEATED = ("repeat", "seed", "order", "order_seed", "shuffle")
+REPEATED = ("seed", "order")
 """Options that make a system another run of the same one."""
 
 
@@ -23,7 +22,7 @@ def tables(board: Leaderboard, evidence: Evidence) -> list[Table]:
 
 def sentences(board: Leaderboard) -> list[str]:
     """What was not looked at."""
-    if families(board):
+    if families(board) or any(row.result.repeats for row in board.rows):
         return []
     return [
         "No system was run more than once here: what varies between runs, or with the order of candidates, is unknown."
@@ -63,14 +62,12 @@ def _failures(row: Row, evidence: Evidence) -> str:
 
 
 def families(board: Leaderboard) -> dict[str, list[Row]]:
-    """Runs of the same system, by its model without the options that make a repeat; only two or more."""
+    """Systems that differ in nothing but an option that makes them another run of the same one; only two or more."""
     found: dict[str, list[Row]] = {}
     for row in board.rows:
         path, _, options = row.model.partition("?")
         kept = [(key, value) for key, value in parse_qsl(options, keep_blank_values=True) if key not in REPEATED]
-        repeat = row.result.signature.get("repeat")
-        name = path + (f"?{urlencode(kept)}" if kept else "")
-        found.setdefault(name if repeat is None else re.sub(r"#\d+$", "", name), []).append(row)
+        found.setdefault(path + (f"?{urlencode(kept)}" if kept else ""), []).append(row)
     return {name: rows for name, rows in found.items() if len(rows) > 1}
 
 
