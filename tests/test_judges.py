@@ -10,6 +10,7 @@ import fakes
 import pytest
 from wire import Answer, Asked, Wire
 
+from memeval.errors import UsageError
 from memeval.remote import judges, prompts
 from memeval.remote.terms import Terms
 from memeval.rerankers import load, parse
@@ -58,6 +59,22 @@ def script(service: str, *steps: tuple[str, str]) -> Callable[[Asked], Answer]:
     """Answers one after the other, the last one for ever."""
     left = list(steps)
     return lambda asked: fakes.SPEAKERS[service](*(left.pop(0) if len(left) > 1 else left[0]))
+
+
+def test_a_key_from_the_shell_does_not_follow_a_base_url_in_a_name(
+    service: str, serve: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(lambda asked: fakes.SPEAKERS[service](fakes.ideal(asked), "stop"))
+    host = server.url.removeprefix("http://")
+    elsewhere = f"{NAMES[service]}&url={server.url}" + ("/v1" if service == "openai" else "")
+    key = f"{service.upper()}_API_KEY"
+    with pytest.raises(UsageError, match=f"{key} would be sent to {host}.*--trust {host}") as caught:
+        one(elsewhere)
+    assert "planted" not in str(caught.value) and not server.asked
+    assert one(f"{elsewhere}&key_from=none").status == "ok"
+    assert not any("planted" in str(asked.headers) for asked in server.asked)
+    assert one(elsewhere, trusted=frozenset({host})).status == "ok"
+    assert f"planted-{service}" in str(server.asked[-1].headers)
 
 
 def test_pointwise_asks_for_each_memory_and_believes_the_printed_score(

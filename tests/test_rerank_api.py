@@ -245,6 +245,16 @@ def test_a_limit_of_requests_a_minute_is_kept(serve: Callable[..., Wire]) -> Non
     assert time.perf_counter() - start >= 0.5, "ten at once, then ten a second"
 
 
+def test_a_limit_of_tokens_a_minute_is_kept(serve: Callable[..., Wire]) -> None:
+    """A quarter of a minute's tokens at once, then a thousand a second; a call of 4,000 characters has about 1,000."""
+    server = serve(cohere)
+    many = [(Query(f"q{n}", f"who {n}", "s"), [Memory("a", "x" * 4000)]) for n in range(17)]
+    start = time.perf_counter()
+    answers = dict(rerank(server, "tokens_per_minute=60000").score_many(many))  # type: ignore[attr-defined]
+    assert {scored.status for scored in answers.values()} == {"ok"}
+    assert 2 <= time.perf_counter() - start < 15
+
+
 def test_requests_are_pulled_as_capacity_frees(serve: Callable[..., Wire]) -> None:
     server = serve(lambda asked: Answer(cohere(asked).body, delay=0.005))
     pulled = 0

@@ -11,7 +11,7 @@ from memeval.report import cells
 from memeval.report.board import TIE_RATE_SHOWN, Leaderboard, Row
 from memeval.report.tables import Table, frame
 
-REPEATED = ("seed", "order")
+REPEATED = ("seed",)
 """Options that make a system another run of the same one."""
 
 
