@@ -268,7 +268,7 @@ def shape(name: str, where: Path, arguments: argparse.Namespace) -> list[dict[st
                 "ratio_of_cpu_seconds": statistics.median(cpu),
                 "largest_difference": error,
                 "flips": flips(scores[ours], scores[other]),
-                "peak_share": share if other == ours else None,
+                "peak_share": share if other == ours and share <= 1 else None,
             }
             rows.append(row)
             print(
@@ -279,7 +279,10 @@ def shape(name: str, where: Path, arguments: argparse.Namespace) -> list[dict[st
             )
         error = max(abs(a - b) for a, b in zip(scores[ours], reference, strict=True))
         spread = statistics.pstdev(reference)
-        print(f"  {ours}: {share:.0%} of the matrix-product peak seen here ({peak / 1e9:.0f} GFLOP/s)")
+        if share <= 1:
+            print(f"  {ours}: {share:.0%} of the matrix-product peak seen here ({peak / 1e9:.0f} GFLOP/s)")
+        else:
+            print(f"  {ours}: this processor has no {dtype} products: read its ratios as of an emulation")
         print(f"  from its float32 scores (spread {spread:.2f}) by {error:.1e}; {flips(scores[ours], reference)} flips")
         del contestants
     return rows
