@@ -1,11 +1,16 @@
 """Families of instructions for systems that take one: `?instruction=intent` stands for the text below.
 
-Three ways of steering a reranker are described for MemReranker, without their wording; these are memeval's own words
-for them, and a plain one. Any other value of the option is the instruction itself. The text, not the name of its
-family, goes into a run's fingerprint.
+`card` and `mteb` are the two that published numbers of Qwen3-Reranker were made with; `plain` is memeval's own. Three ways
+of steering a reranker are described for MemReranker, without their wording: the others are memeval's own words for
+them. Any other value of the option is the instruction itself. The text, not the name of its family, goes into a run's
+fingerprint.
 """
 
+from memeval import prompt
+
 FAMILIES = {
+    "card": prompt.INSTRUCTION,
+    "mteb": prompt.INSTRUCTION_GITHUB,
     "plain": "Given a question to an assistant with long-term memory, find the memories that answer it",
     "intent": (
         "Work out what the person wants to know or do with this question, and find the memories that serve that "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from memeval.report import cells
-from memeval.report.board import Leaderboard, Row
+from memeval.report.board import Leaderboard
 from memeval.report.tables import Table, frame
 
 NOTE = "reported"
@@ -84,10 +84,3 @@ def _settings(board: Leaderboard, table: Mapping[str, Any]) -> Sequence[str]:
     if unnamed:
         said.append(f"Not measured here: {', '.join(map(cells.plain, unnamed))}.")
     return said
-
-
-def agreement(row: Row, table: Mapping[str, Any]) -> dict[str, float]:
-    """Measured minus reported, by measure, for a system that stands in both."""
-    values = table["systems"].get(row.system, [])
-    pairs = zip(table["columns"], values, strict=False)
-    return {name: row.estimates[name].value - float(value) for name, value in pairs if name in row.estimates}
