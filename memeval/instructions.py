@@ -1,7 +1,7 @@
 """Families of instructions for systems that take one: `?instruction=intent` stands for the text below.
 
-`card` and `mteb` are the two that published numbers of Qwen3-Reranker were made with; `plain` is memeval's own. Three ways
-of steering a reranker are described for MemReranker, without their wording: the others are memeval's own words for
+`card` and `mteb` are the two that published numbers of Qwen3-Reranker were made with; `plain` is memeval's own. Three
+ways of steering a reranker are described for MemReranker, without their wording: the others are memeval's own words for
 them. Any other value of the option is the instruction itself. The text, not the name of its family, goes into a run's
 fingerprint.
 """
