@@ -1,6 +1,9 @@
 """Shards: any way to split a suite gives, merged, the bytes of a single run."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,16 @@ def test_shards_run_on_several_machines_become_one_result(whole: Path, tmp_path:
 
 def test_two_runs_in_two_places_give_the_same_bytes(whole: Path, tmp_path: Path) -> None:
     assert contents(ran(tmp_path / "elsewhere")) == contents(whole)
+
+
+def test_another_processor_locale_and_hash_seed_give_the_same_bytes(whole: Path, tmp_path: Path) -> None:
+    """As near to another machine as one machine comes: the oldest kernels of numpy and OpenBLAS, one thread."""
+    other = {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3", "OPENBLAS_NUM_THREADS": "1"}
+    other |= {"LC_ALL": "C", "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7", "MEMEVAL_CACHE": str(tmp_path / "cache")}
+    code = f"from tests.test_merge import ran; from pathlib import Path; ran(Path({str(tmp_path)!r}))"
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root, env={**os.environ, **other}, timeout=300)
+    assert contents(tmp_path / "results") == contents(whole)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
