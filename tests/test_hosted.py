@@ -265,6 +265,22 @@ def test_failed_queries_widen_the_mean_and_are_told_apart(serve: Callable[..., W
     assert result.latency is not None and result.latency["bill"]["calls"] == 24
 
 
+def test_attempts_without_an_answer_are_counted_on_the_bill(serve: Callable[..., Wire], tmp_path: Path) -> None:
+    seen: set[str] = set()
+
+    def flaky(asked: Asked) -> Answer:
+        text = json.dumps(asked.body)
+        if text not in seen:
+            seen.add(text)
+            return Answer({"error": {"message": "later"}}, 503)
+        return fakes.openai(fakes.ideal(asked))
+
+    serve(flaky)
+    [result] = run(made("openai/m?logprobs=false"), tmp_path).results
+    assert result.failures["failed"] == 0 and result.latency is not None
+    assert (result.latency["bill"]["calls"], result.latency["bill"]["broken"]) == (24, 24)
+
+
 def test_a_report_tells_calls_costs_prompts_and_variation(serve: Callable[..., Wire], tmp_path: Path) -> None:
     from memeval import report
 

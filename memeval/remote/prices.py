@@ -38,7 +38,8 @@ class Price:
 
 @dataclass
 class Purse:
-    """What a run may spend and has spent, over all its systems. `unsure` is what broken attempts may have cost.
+    """What a run may spend and has spent, over all its systems: `calls` that were answered, attempts that were not
+    (`broken`), and what those may have cost (`unsure`).
 
     `limit` is --max-cost. `unknown` allows calls whose price is not known, which are then not counted.
     """
@@ -48,6 +49,7 @@ class Purse:
     spent: float = 0.0
     unsure: float = 0.0
     calls: int = 0
+    broken: int = 0
     reached: bool = False
     _reserved: float = field(default=0.0, repr=False)
     _open: int = field(default=0, repr=False)
@@ -74,6 +76,7 @@ class Purse:
             self._open -= 1
             self._reserved = self._reserved - worst if self._open else 0.0
         self.calls += answered
+        self.broken += not answered
         if cost is not None:
             self.spent += cost if answered else 0.0
             self.unsure += 0.0 if answered else cost
@@ -81,21 +84,23 @@ class Purse:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a system took: `calls` made now, dollars `spent` on them now (and `unsure`: on attempts that broke), and the
-    `listed` price of all its answers, remembered ones too; None where the price is not known."""
+    """What a system took: `calls` answered now, attempts that were `broken`, dollars `spent` on calls now (`unsure`: on
+    broken attempts), and the `listed` price of all its answers, remembered ones too; None where it is not known."""
 
     calls: int
+    broken: int
     spent: float
     unsure: float
     listed: float | None
     source: str
 
     def __str__(self) -> str:
+        again = f", {self.broken:,} attempts without an answer" if self.broken else ""
         if self.listed is None:
-            return f"{self.calls:,} calls now, unknown price"
+            return f"{self.calls:,} calls now{again}, unknown price"
         unsure = f" (and up to {self.unsure:.4f} for attempts that broke)" if self.unsure else ""
         return (
-            f"{self.calls:,} calls now, spent {self.spent:.4f} USD{unsure}; list price of all its answers"
+            f"{self.calls:,} calls now{again}, spent {self.spent:.4f} USD{unsure}; list price of all its answers"
             f" {self.listed:.4f} USD ({self.source})"
         )
 

@@ -79,6 +79,7 @@ class Hosted:
         listed = price.of(usage or {}) if price else None
         return Bill(
             purse.calls - before.calls,
+            purse.broken - before.broken,
             purse.spent - before.spent,
             purse.unsure - before.unsure,
             listed,

@@ -20,6 +20,7 @@ def taken(board: Leaderboard) -> list[dict[str, str]]:
             "system": cells.name(row),
             "prompt": cells.plain((row.result.signature.get("fingerprint") or {}).get("prompt", cells.NONE)),
             "calls": f"{usage.get('calls', 0):,.0f}",
+            "broken last": f"{bill.get('broken', 0):,}",
             "tokens in (cached)": f"{usage.get('input_tokens', 0):,.0f} ({usage.get('cached_tokens', 0):,.0f})",
             "tokens out": f"{usage.get('output_tokens', 0):,.0f}",
             "search units": f"{usage.get('search_units', 0):,.0f}",

@@ -211,8 +211,9 @@ def _failed(row: Row) -> str:
 def _hosted(board: Leaderboard) -> Table:
     caption = (
         f"What hosted systems took; {cells.basis(board)}. List price: of all answers, remembered ones too; spent last:"
-        " in the last run that made calls. p50: the calls that had to wait for each other, of the attempts that brought"
-        " the answers; waited: for a slot or between attempts."
+        " in the last run that made calls; broken last: its attempts without an answer, retried or not. p50: the calls"
+        " that had to wait for each other, of the attempts that brought the answers; waited: for a slot or between"
+        " attempts."
     )
     return Table("hosted", "Calls and costs", caption, frame(hosted.taken(board)), "system", ("prompt", "prices"))
 
