@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 from memeval.errors import UsageError
 
 if TYPE_CHECKING:
-    from memeval.check import Baseline, Evidence, Outcome
+    from memeval.check import Evidence, Outcome
 
 Folders = Annotated[list[Path] | None, typer.Argument(help="Result files or folders; default: results.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
@@ -30,6 +31,12 @@ def check(
     confirm: Annotated[
         Path | None, typer.Option("--confirm", help="Folder of one further run of systems that vary; made if missing.")
     ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", help="Dollars that the further run may spend.", min=0)
+    ] = None,
+    trust: Annotated[
+        list[str] | None, typer.Option("--trust", help="Host that may get a key in the further run; repeatable.")
+    ] = None,
     against: Annotated[
         Path | None, typer.Option("--against", help="Checkout of the accepted version, for gates of latency.")
     ] = None,
@@ -37,6 +44,9 @@ def check(
 ) -> None:
     """Compare results with an accepted baseline: exit code 1 if a system became worse."""
     from memeval import check as gate
+    from memeval.check import confirming, timing
+    from memeval.remote.prices import Purse
+    from memeval.remote.terms import Terms
 
     places = results or [Path("results")]
     if baseline is None:
@@ -52,7 +62,10 @@ def check(
         raise UsageError(
             f"{baseline} is a baseline of the suite {accepted.suite!r}, the results are of {evidence.suite!r}"
         )
-    outcome = _judged(gate.judge(accepted, evidence, str(baseline)), evidence, accepted, confirm, against)
+    outcome = gate.judge(accepted, evidence, str(baseline))
+    terms = Terms(purse=Purse(max_cost), trusted=frozenset(trust or ()))
+    outcome = confirming.confirm(outcome, accepted, evidence, confirm, terms)
+    outcome = replace(outcome, checks=(*outcome.checks, *timing.checks(evidence, against)))
     _tell(outcome, strict=strict, junit=junit, markdown=markdown, as_json=as_json)
     if not outcome.passes(strict=strict):
         raise typer.Exit(1)
@@ -100,17 +113,6 @@ def _accept(evidence: "Evidence", path: Path, reason: str | None) -> None:
     today = datetime.now(UTC).date().isoformat()
     for line in accepting.accept(evidence, path, " ".join(reason.split()), today):
         typer.echo(line, err=True)
-
-
-def _judged(
-    outcome: "Outcome", evidence: "Evidence", accepted: "Baseline", confirm: Path | None, against: Path | None
-) -> "Outcome":
-    from dataclasses import replace
-
-    from memeval.check import confirming, timing
-
-    outcome = confirming.confirm(outcome, accepted, evidence, confirm)
-    return replace(outcome, checks=(*outcome.checks, *timing.checks(evidence, against)))
 
 
 def _tell(outcome: "Outcome", *, strict: bool, junit: Path | None, markdown: Path | None, as_json: bool) -> None:

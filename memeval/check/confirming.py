@@ -12,10 +12,13 @@ from memeval.check.baseline import Baseline
 from memeval.check.evidence import Evidence, gather
 from memeval.check.judging import judge
 from memeval.check.verdicts import Check, Outcome
+from memeval.remote.terms import Terms
 
 
-def confirm(outcome: Outcome, baseline: Baseline, evidence: Evidence, folder: Path | None) -> Outcome:
-    """The outcome after a further run, which is made in `folder` where it is not there yet.
+def confirm(
+    outcome: Outcome, baseline: Baseline, evidence: Evidence, folder: Path | None, terms: Terms | None = None
+) -> Outcome:
+    """The outcome after a further run, which is made in `folder` where it is not there yet, on the `terms`.
 
     Without a folder, regressions of such systems stand and say that they are not confirmed.
     """
@@ -31,7 +34,7 @@ def confirm(outcome: Outcome, baseline: Baseline, evidence: Evidence, folder: Pa
             for check in outcome.checks
         ]
         return replace(outcome, checks=tuple(told))
-    _run(evidence.values, doubted, folder)
+    _run(evidence.values, doubted, folder, terms or Terms())
     again = judge(baseline, gather([folder], None, evidence.suite))
     second = {(check.dataset, check.system, check.what): check for check in again.checks}
     return replace(outcome, checks=tuple(_agreed(check, second, doubted) for check in outcome.checks))
@@ -48,14 +51,13 @@ def _agreed(check: Check, second: dict[tuple[str, str, str], Check], doubted: se
     return check.but("inconclusive", f"{check.message}, but not in a further run ({other.difference:+.3f})")
 
 
-def _run(values: dict[str, Any], systems: set[str], folder: Path) -> None:
+def _run(values: dict[str, Any], systems: set[str], folder: Path, terms: Terms) -> None:
     """One run without the score cache: what is remembered would only say the same again."""
     from memeval import benchmark, suite
 
     entries = [entry for entry in values["systems"] if entry["name"] in systems]
-    benchmark.run(
-        suite.make({**values, "systems": entries, "gates": _gates(values, systems)}, "--confirm"), folder, cache=None
-    )
+    chosen = suite.make({**values, "systems": entries, "gates": _gates(values, systems)}, "--confirm")
+    benchmark.run(chosen, folder, cache=None, terms=terms)
 
 
 def _gates(values: dict[str, Any], systems: set[str]) -> list[dict[str, Any]]:
