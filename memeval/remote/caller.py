@@ -85,6 +85,13 @@ class Caller:
         self._asking: dict[bytes, asyncio.Event] = {}
         self._settled = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._coming = 0
+
+    @property
+    def hunger(self) -> int:
+        """How many more calls should be brought, so that as many wait as may be in flight; 0 while half of them do."""
+        waiting, limit = self._coming + self.pace.waiting, self.pace.limit
+        return limit - waiting if 2 * waiting <= limit else 0
 
     async def __call__(self, body: Body, worst: Mapping[str, float]) -> Reply:
         """The reply to a request. Raises CallError.
@@ -95,8 +102,12 @@ class Caller:
         """
         self.asked += 1
         # Requests of many memories come at once: made ready one by one, they do not hold up the replies of others.
-        async with self._turn:
-            await asyncio.sleep(0)
+        self._coming += 1
+        try:
+            async with self._turn:
+                await asyncio.sleep(0)
+        finally:
+            self._coming -= 1
         asked = canonical(body)
         if self._known is None:
             return await self._ask(body, len(asked), worst, None)

@@ -51,10 +51,9 @@ class Pace:
         return int(self._slots.total_tokens)
 
     @property
-    def hunger(self) -> int:
-        """How many more calls should be brought, so that as many wait as may be in flight; 0 while half of them do."""
-        waiting = self._slots.statistics().tasks_waiting
-        return self.limit - waiting if 2 * waiting <= self.limit else 0
+    def waiting(self) -> int:
+        """Calls that wait for a slot."""
+        return self._slots.statistics().tasks_waiting
 
     @asynccontextmanager
     async def slot(self, tokens: float) -> AsyncIterator[None]:

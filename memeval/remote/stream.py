@@ -197,7 +197,7 @@ class _Stream:
         """Asks for what the pace is hungry for, by the calls of the requests so far, unless some are on their way."""
         if self._told_hungry or self._caller.closing:
             return
-        hunger = self._caller.pace.hunger
+        hunger = self._caller.hunger
         if hunger:
             self._told_hungry = True
             each = max(1.0, self._caller.asked / self._pulled) if self._pulled else hunger
