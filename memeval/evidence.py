@@ -289,9 +289,9 @@ def _pool(job: _Job, doc_ids: Sequence[tuple[str, ...]]) -> Pool:
 
 def _ranked(path: Path, pool: Pool, places: Sequence[Mapping[str, int]], number: Mapping[str, int]) -> Ranked:
     shape = pool.grades.shape
-    order, scores = np.full(shape, -1, dtype=np.int16), np.full(shape, np.nan)
-    for place, listed in enumerate(pool.doc_ids):  # a query that the run lacks keeps the first stage's order
-        order[place, : len(listed)] = np.arange(len(listed))
+    ranks, scores = np.arange(shape[1], dtype=np.int16), np.full(shape, np.nan)
+    # A query that the run lacks keeps the first stage's order.
+    order = np.where(ranks < np.array([len(listed) for listed in pool.doc_ids])[:, None], ranks, np.int16(-1))
     status = ["missing"] * shape[0]
     rows = results.lines(path)
     results.make_header(path, next(rows, None))
@@ -299,8 +299,7 @@ def _ranked(path: Path, pool: Pool, places: Sequence[Mapping[str, int]], number:
         if row["query_id"] not in number:
             continue
         place = number[row["query_id"]]
-        place_of = places[place]
-        order[place, : len(row["doc_ids"])] = [place_of[doc_id] for doc_id in row["doc_ids"]]
+        order[place, : len(row["doc_ids"])] = list(map(places[place].__getitem__, row["doc_ids"]))
         status[place] = row.get("status", "ok")
         if row["scores"] is not None:
             scores[place, : len(row["scores"])] = row["scores"]
