@@ -151,7 +151,14 @@ def _result(header: Header, dataset: Dataset, rankings: list[Ranking], grades: A
             "unit": "store" if len(set(stores)) > 1 else "query",
         },
         card={
-            **{"name": dataset.name, "version": "1", "licence": "CC0", "url": "", "about": "drawn", "restricted": False},
+            **{
+                "name": dataset.name,
+                "version": "1",
+                "licence": "CC0",
+                "url": "",
+                "about": "drawn",
+                "restricted": False,
+            },
             **{"queries": len(ids), "judged": len(ids), "unanswerable": 0, "excluded": {}, "anomalies": {}},
             **{"stores": len(dataset.stores), "memories": sum(map(len, dataset.stores.values()))},
             **{"relevant_pairs": int(relevant.sum()), "candidates_per_query": float(header.depth)},

@@ -182,8 +182,8 @@ def best_threshold(scores: Floats, hits: Labels, relevant: NDArray[np.int64]) ->
         return None
     found = np.cumsum(hits & known, axis=1)
     f1 = 2 * found / (np.arange(1, scores.shape[1] + 1) + relevant[:, None])
-    gain = np.diff(f1, axis=1, prepend=0.0)
-    flat, gained = scores[known], gain[known]
+    f1[:, 1:] -= f1[:, :-1].copy()  # what each candidate gains
+    flat, gained = scores[known], f1[known]
     down = np.argsort(-flat, kind="stable")
     flat, mean = flat[down], np.cumsum(gained[down]) / len(scores)
     ends = np.flatnonzero(np.diff(flat, append=-np.inf))  # equal scores come in together

@@ -5,6 +5,7 @@
 Arrays are queries x candidates, in the order of the labels file; -1 and nan fill what a shorter list leaves.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -295,15 +296,27 @@ def _ranked(path: Path, pool: Pool, places: Sequence[Mapping[str, int]], number:
     status = ["missing"] * shape[0]
     rows = results.lines(path)
     results.make_header(path, next(rows, None))
+    found, ordered, scored = [], [], []
     for row in rows:
         if row["query_id"] not in number:
             continue
         place = number[row["query_id"]]
-        order[place, : len(row["doc_ids"])] = list(map(places[place].__getitem__, row["doc_ids"]))
         status[place] = row.get("status", "ok")
-        if row["scores"] is not None:
-            scores[place, : len(row["scores"])] = row["scores"]
+        found.append(place)
+        ordered.append(list(map(places[place].__getitem__, row["doc_ids"])))
+        scored.append(row["scores"] or [])
+    _fill(order, found, ordered)
+    _fill(scores, found, scored)
     return Ranked(order, scores, tuple(status))
+
+
+def _fill(matrix: NDArray[Any], rows: Sequence[int], values: Sequence[Sequence[float]]) -> None:
+    """Writes lists into the beginnings of some rows, all at once. Raises ValueError where one is too long."""
+    part = matrix[rows]
+    part[np.arange(matrix.shape[1]) < np.array([len(row) for row in values], dtype=np.int64)[:, None]] = np.fromiter(
+        itertools.chain.from_iterable(values), dtype=matrix.dtype
+    )
+    matrix[rows] = part
 
 
 __all__ = ["Collection", "Corpus", "Evidence", "Pool", "Ranked", "Source", "collect", "comparable", "gather"]

@@ -79,18 +79,19 @@ def render(
     )
     heavy = sum(board.n * len(board.rows) for board in boards) > MANY
     if heavy:
-        import matplotlib.figure  # noqa: F401  # once, not in each process
+        import matplotlib.figure  # noqa: F401  # both once, not in each process
+        import scipy.optimize  # noqa: F401
     measured = each(_measured, found, heavy=heavy)
     room = explorer.room(boards)
     jobs: list[_Job] = [partial(_part, found, place, measured) for place in range(len(found))]
     jobs += [partial(explorer.packed, board, evidence, detail, room) for board, evidence in found]
-    done = each(_call, jobs, heavy=heavy)
+    jobs.append(partial(_overall, boards))
+    *done, whole = each(_call, jobs, heavy=heavy)
     parts = [part | packed for part, packed in zip(done[: len(found)], done[len(found) :], strict=True)]
     script, css = _source("page.js"), _source("page.css")
-    whole = overall.table(boards)
     return environment.get_template("template.html.j2").render(
         boards=parts,
-        overall=None if whole is None else _shown(whole),
+        overall=whole or None,
         citations=methods.citations(boards),
         css=Markup(css),
         script=Markup(script),
@@ -109,6 +110,12 @@ def _hash(text: str) -> str:
 
 def _call(job: _Job) -> dict[str, Any]:
     return job()
+
+
+def _overall(boards: Sequence[Leaderboard]) -> dict[str, Any]:
+    """The overview of several data sets; empty for one."""
+    whole = overall.table(boards)
+    return {} if whole is None else _shown(whole)
 
 
 def _measured(found: tuple[Leaderboard, Evidence]) -> "tuple[Mapping[str, Calibration], Mapping[str, float]]":
@@ -167,7 +174,7 @@ def _sections(
     """The ten parts of a page, in reading order."""
     raw = ["The raw runs or their labels are not beside these results, so this cannot be shown."]
     curves = depth.curves(board, evidence)
-    boards = {table.slug: table for table in general.tables(board)}
+    boards = {table.slug: table for table in general.facts(board)}
     kept = [boards[slug] for slug in ("card", "definitions", "provenance") if slug in boards]
     categories = [table for slug, table in boards.items() if slug.startswith("categories-")]
     reported = published.tables(board)

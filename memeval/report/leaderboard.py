@@ -138,7 +138,7 @@ def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> 
         Row(
             result=result,
             control=_control(result),
-            rank=ranks[headline].get(str(result.signature["system"])),
+            rank=ranks.get(headline, {}).get(str(result.signature["system"])),
             ranks={
                 measure: found[name]
                 for measure, found in ranks.items()
@@ -155,12 +155,14 @@ def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> 
 def _ranks(ranked: Sequence[Result], measures: Sequence[str]) -> dict[str, dict[str, int]]:
     """Measure → system → rank, of those that have it."""
     values = {
-        measure: {str(result.signature["system"]): result.values[measure] for result in ranked if measure in result.values}
+        measure: {
+            str(result.signature["system"]): result.values[measure] for result in ranked if measure in result.values
+        }
         for measure in measures
     }
     known = [measure for measure in measures if values[measure]]
     found = paired.rank_groups_many([values[measure] for measure in known], clusters(ranked[0])) if known else []
-    return dict.fromkeys(measures, {}) | dict(zip(known, found, strict=True))
+    return dict(zip(known, found, strict=True))
 
 
 def _differences(

@@ -176,9 +176,7 @@ def _thresholds(board: Leaderboard, found: Mapping[str, cal.Calibration]) -> Tab
     return Table("thresholds", "A threshold carried to other stores", caption, frame(rows), "system")
 
 
-def _carried(
-    board: Leaderboard, found: Mapping[str, cal.Calibration], others: Sequence[Other]
-) -> Table:
+def _carried(board: Leaderboard, found: Mapping[str, cal.Calibration], others: Sequence[Other]) -> Table:
     rows = []
     for other, evidence, best_there in others:
         models = {row.system: row.model for row in other.ranked}
