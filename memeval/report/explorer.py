@@ -159,7 +159,7 @@ def table(board: Leaderboard, evidence: Evidence, most: int = 12) -> Table:
 def room(boards: Sequence[Leaderboard]) -> float:
     """How many characters of details each leaderboard of a page may have."""
     # What tables, plots and numbers take, as measured on pages of 4 to 100 rows.
-    others = sum(220_000 + len(board.rows) * (17_000 + 5 * board.n) for board in boards)
+    others = sum(220_000 + len(board.rows) * (18_000 + 8 * board.n) for board in boards)
     return min(MOST, max(LEAST, PAGE - others)) / len(boards)
 
 
