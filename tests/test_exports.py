@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 from pages import HOSTILE, MODELS, found, measure, shop, without_runs
-from test_report import make, toy
+from test_report import CARD, MIDDLE, make, toy
 
 from memeval import reporting, results, trec
 from memeval.errors import DataError
-from memeval.report import write
+from memeval.report import leaderboards, model_card, write
 from memeval.report.board import CONTROLS
 from memeval.reporting import Found
 from memeval.types import Dataset, Memory
@@ -170,7 +170,17 @@ def test_cards_of_hostile_names_stay_text_in_files_of_their_own(hostile: Found, 
     ranked = [row.system for board, _ in hostile.boards() for row in board.ranked]
     assert len(cards) == len(names) == len(ranked) == count // 2
     assert len([*(tmp_path / ".eval_results").glob("*.yaml")]) == len(ranked)
-    for path in cards:
-        section = path.read_text().split("\n---\n", 1)[1]
-        assert "<script" not in section.replace("`", "\0").split("\0")[0]
-        assert "\u202e" not in path.read_text()
+    assert not [path for path in cards if "\u202e" in path.read_text()]
+
+
+def test_hostile_words_in_a_card_stay_text(tmp_path: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    card = {**CARD, "name": HOSTILE[1], "version": HOSTILE[4]}
+    rows = [make("x", MIDDLE, model=f"python/a`b{HOSTILE[0]}", card=card), make("first-stage", MIDDLE, card=card)]
+    [board] = leaderboards([rows[0], replace(rows[1], signature={**rows[1].signature, "model": "first-stage"})])
+    text, _ = model_card.cards([board])["x"]
+    assert {one.dataset_type for one in hub.ModelCard(text).data.eval_results} == {HOSTILE[1]}
+    outside = text.split("\n---\n", 1)[1].split("`")[::2]  # all that stands in no code
+    assert not [part for part in outside if "<" in part]
+    assert text.split("\n---\n", 1)[1].count("`") == 2
+    assert "\u202e" not in text
