@@ -182,8 +182,8 @@ def best_threshold(scores: Floats, hits: Labels, relevant: NDArray[np.int64]) ->
         return None
     found = np.cumsum(hits & known, axis=1)
     f1 = 2 * found / (np.arange(1, scores.shape[1] + 1) + relevant[:, None])
-    gain = np.diff(f1, axis=1, prepend=0.0)
-    flat, gained = scores[known], gain[known]
+    f1[:, 1:] -= f1[:, :-1].copy()  # what each candidate gains
+    flat, gained = scores[known], f1[known]
     down = np.argsort(-flat, kind="stable")
     flat, mean = flat[down], np.cumsum(gained[down]) / len(scores)
     ends = np.flatnonzero(np.diff(flat, append=-np.inf))  # equal scores come in together
@@ -191,8 +191,18 @@ def best_threshold(scores: Floats, hits: Labels, relevant: NDArray[np.int64]) ->
 
 
 def f1_curve(scores: Floats, hits: Labels, relevant: NDArray[np.int64], thresholds: Floats) -> Floats:
-    """Mean F1 at each threshold."""
-    return np.array([float(f1_above(scores, hits, relevant, float(t)).mean()) for t in thresholds])
+    """Mean F1 at each threshold, in ascending order: what `f1_above` says of each."""
+    known, width = ~np.isnan(scores), len(thresholds) + 1
+    passed = np.searchsorted(thresholds, scores[known], side="right")  # how many thresholds let a candidate in
+    cells = np.nonzero(known)[0] * width + passed
+    shape = len(scores), width
+
+    def let_in(counted: NDArray[np.int64]) -> NDArray[np.int64]:
+        by_passed = np.bincount(counted, minlength=len(scores) * width).reshape(shape)
+        return np.ascontiguousarray(by_passed[:, :0:-1].cumsum(axis=1)[:, ::-1].T)
+
+    f1 = 2 * let_in(cells[hits[known]]) / (let_in(cells) + relevant)
+    return np.array([float(row.mean()) for row in f1])
 
 
 # --- abstention

@@ -267,6 +267,7 @@ def report(
     ] = None,
 ) -> None:
     """Write tables and pages from results, without any model; the format follows the suffix."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two processes share the work, and threads would only wait
     from memeval import reporting
 
     found = reporting.read(results or [Path("results")], texts="none" if public else texts, detail=detail)

@@ -5,6 +5,7 @@
 Arrays are queries x candidates, in the order of the labels file; -1 and nan fill what a shorter list leaves.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -289,22 +290,33 @@ def _pool(job: _Job, doc_ids: Sequence[tuple[str, ...]]) -> Pool:
 
 def _ranked(path: Path, pool: Pool, places: Sequence[Mapping[str, int]], number: Mapping[str, int]) -> Ranked:
     shape = pool.grades.shape
-    order, scores = np.full(shape, -1, dtype=np.int16), np.full(shape, np.nan)
-    for place, listed in enumerate(pool.doc_ids):  # a query that the run lacks keeps the first stage's order
-        order[place, : len(listed)] = np.arange(len(listed))
+    ranks, scores = np.arange(shape[1], dtype=np.int16), np.full(shape, np.nan)
+    # A query that the run lacks keeps the first stage's order.
+    order = np.where(ranks < np.array([len(listed) for listed in pool.doc_ids])[:, None], ranks, np.int16(-1))
     status = ["missing"] * shape[0]
     rows = results.lines(path)
     results.make_header(path, next(rows, None))
+    found, ordered, scored = [], [], []
     for row in rows:
         if row["query_id"] not in number:
             continue
         place = number[row["query_id"]]
-        place_of = places[place]
-        order[place, : len(row["doc_ids"])] = [place_of[doc_id] for doc_id in row["doc_ids"]]
         status[place] = row.get("status", "ok")
-        if row["scores"] is not None:
-            scores[place, : len(row["scores"])] = row["scores"]
+        found.append(place)
+        ordered.append(list(map(places[place].__getitem__, row["doc_ids"])))
+        scored.append(row["scores"] or [])
+    _fill(order, found, ordered)
+    _fill(scores, found, scored)
     return Ranked(order, scores, tuple(status))
+
+
+def _fill(matrix: NDArray[Any], rows: Sequence[int], values: Sequence[Sequence[float]]) -> None:
+    """Writes lists into the beginnings of some rows, all at once. Raises ValueError where one is too long."""
+    part = matrix[rows]
+    part[np.arange(matrix.shape[1]) < np.array([len(row) for row in values], dtype=np.int64)[:, None]] = np.fromiter(
+        itertools.chain.from_iterable(values), dtype=matrix.dtype
+    )
+    matrix[rows] = part
 
 
 __all__ = ["Collection", "Corpus", "Evidence", "Pool", "Ranked", "Source", "collect", "comparable", "gather"]

@@ -27,12 +27,14 @@ def compare_many(
     *,
     seed: int = 0,
     draws: int = stats.DRAWS,
+    tested: bool = True,
 ) -> list[Comparison]:
     """A comparison for each column: the same as `stats.compare`, to the tenth digit.
 
     Args:
         ours: queries x columns, as `theirs`.
         names: measure, our system and theirs, for each column.
+        tested: False leaves p out, where nobody asks for it.
 
     Raises ValueError if shapes differ or there is no query.
     """
@@ -47,7 +49,7 @@ def compare_many(
     n, k = len(clusters), len(sizes)
     means = [math.fsum(column) / n for column in (own - other).T.tolist()]
     low, high = _intervals(sums, sizes, seed, draws)
-    p_values = _p_values(sums, seed, draws) if k >= stats.MIN_CLUSTERS else [None] * len(names)
+    p_values = _p_values(sums, seed, draws) if tested and k >= stats.MIN_CLUSTERS else [None] * len(names)
     identical = ~np.any(own != other, axis=0)
     return [
         Comparison(*name, mean, float(low[i]), float(high[i]), p_values[i], n, k, bool(identical[i]))
@@ -64,22 +66,84 @@ def rank_groups(
     draws: int = stats.DRAWS,
 ) -> dict[str, int]:
     """Each system's rank: the same as `stats.rank_groups`, from sums of clusters instead of queries."""
-    ranks = dict.fromkeys(values, 1)
-    pairs = list(itertools.combinations(range(len(values)), 2))
+    return rank_groups_many([values], clusters, alpha=alpha, seed=seed, draws=draws)[0]
+
+
+def rank_groups_many(
+    families: Sequence[Mapping[str, Sequence[float]]],
+    clusters: Sequence[str],
+    *,
+    alpha: float = 0.05,
+    seed: int = 0,
+    draws: int = stats.DRAWS,
+) -> list[dict[str, int]]:
+    """The ranks of each family of systems (one for each measure); all share the draws."""
+    found = [dict.fromkeys(values, 1) for values in families]
+    columns = [np.array(list(values.values()), dtype=np.float64).T.reshape(len(clusters), -1) for values in families]
+    sums = [grouped(values, clusters)[0] for values in columns]
+    if not sums or len(sums[0]) < stats.MIN_CLUSTERS:
+        return found
+    for ranks, own, flipped in zip(found, sums, flips(sums, seed, draws), strict=True):
+        names, totals = list(ranks), own.sum(axis=0)
+        for (one, other), p in _joint_p(own, flipped).items():
+            if p <= alpha:
+                ranks[names[other if totals[one] > totals[other] else one]] += 1
+    return found
+
+
+def joint_p(sums: stats.Floats, *, seed: int = 0, draws: int = stats.DRAWS) -> dict[tuple[int, int], float]:
+    """`stats.joint_p` of all pairs of columns, by pair; from `grouped` sums."""
+    return _joint_p(sums, flips([sums], seed, draws)[0])
+
+
+def _joint_p(sums: stats.Floats, flipped: stats.Floats) -> dict[tuple[int, int], float]:
+    """Step-down max-T over all pairs. Only single columns were flipped: a pair's flipped sum is their difference."""
+    pairs = list(itertools.combinations(range(sums.shape[1]), 2))
     if not pairs:
-        return ranks
-    sums, sizes = grouped(np.array(list(values.values()), dtype=np.float64).T, clusters)
-    if len(sizes) < stats.MIN_CLUSTERS:
-        return ranks
-    names = list(values)
-    first, second = np.array(pairs).T
-    differences = (sums[:, first] - sums[:, second]).T
-    for (one, other), total, p in zip(
-        pairs, differences.sum(axis=1), stats.joint_p(differences, seed=seed, draws=draws), strict=True
-    ):
-        if p <= alpha:
-            ranks[names[other if total > 0 else one]] += 1
-    return ranks
+        return {}
+    one, other = np.array(pairs).T
+    scale = np.sqrt(((sums[:, one] - sums[:, other]) ** 2).sum(axis=0))
+    scale[scale == 0] = 1.0
+    totals = sums.sum(axis=0)
+    observed = np.abs(totals[one] - totals[other]) / scale
+    order = np.argsort(observed, kind="stable")  # the largest comes last, so that maxima are those of what is left
+    largest_left = flipped[one[order]]
+    largest_left -= flipped[other[order]]
+    largest_left /= scale[order, None]
+    np.abs(largest_left, out=largest_left)
+    np.maximum.accumulate(largest_left, axis=0, out=largest_left)
+    reached = np.count_nonzero(largest_left >= observed[order, None] - 1e-9, axis=1)
+    p_values = np.maximum.accumulate(_share(reached, len(sums), flipped.shape[1])[::-1])
+    return {pairs[place]: float(p) for place, p in zip(order[::-1].tolist(), p_values, strict=True)}
+
+
+def flips(matrices: Sequence[stats.Floats], seed: int, draws: int) -> list[stats.Floats]:
+    """Each column's sum under each flip of the units' signs: a matrix of columns x flips for one of units x columns.
+
+    Up to 15 units all flips, as in `stats.sign_flip_p`; above, random ones, which all matrices share.
+    """
+    k = len(matrices[0])
+    if k <= stats.EXACT_CLUSTERS:
+        return [_every_flip(sums) for sums in matrices]
+    signs = stats.signs(k, seed, draws)
+    found = [np.empty((sums.shape[1], draws)) for sums in matrices]
+    for start in range(0, draws, stats.BLOCK):
+        block = signs[:, start : start + stats.BLOCK].T.astype(np.float64)
+        for flipped, sums in zip(found, matrices, strict=True):
+            flipped[:, start : start + stats.BLOCK] = (block @ sums).T
+    return found
+
+
+def _every_flip(sums: stats.Floats) -> stats.Floats:
+    flipped = np.zeros((sums.shape[1], 1))
+    for row in sums:
+        flipped = np.concatenate([flipped + row[:, None], flipped - row[:, None]], axis=1)
+    return flipped
+
+
+def _share(reached: "np.ndarray[tuple[int], np.dtype[np.int64]]", units: int, flips: int) -> stats.Floats:
+    """p-values from how many flips were as extreme: exact where all flips were tried."""
+    return reached / flips if units <= stats.EXACT_CLUSTERS else (reached + 1) / (flips + 1)
 
 
 def grouped(values: ArrayLike, clusters: Sequence[str]) -> tuple[stats.Floats, stats.Floats]:
@@ -123,14 +187,7 @@ def _intervals(sums: stats.Floats, sizes: stats.Floats, seed: int, draws: int) -
 
 
 def _p_values(sums: stats.Floats, seed: int, draws: int) -> list[float | None]:
-    k = len(sums)
     observed, slack = np.abs(sums.sum(axis=0)), 1e-9 * np.abs(sums).sum(axis=0)
-    if k <= stats.EXACT_CLUSTERS:
-        flipped = np.zeros((1, sums.shape[1]))
-        for row in sums:
-            flipped = np.concatenate([flipped + row, flipped - row])
-    else:
-        flipped = stats.signs(k, seed, draws).T.astype(np.float64) @ sums
-    count = np.count_nonzero(np.abs(flipped) >= observed - slack, axis=0)
-    exact = k <= stats.EXACT_CLUSTERS
-    return [float(c) / len(flipped) if exact else (float(c) + 1) / (draws + 1) for c in count]
+    [flipped] = flips([sums], seed, draws)
+    reached = np.count_nonzero(np.abs(flipped) >= (observed - slack)[:, None], axis=1)
+    return [float(p) for p in _share(reached, len(sums), flipped.shape[1])]

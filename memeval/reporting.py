@@ -1,7 +1,9 @@
 """From folders of results to reports: reads what lies there, and writes what a reader asks for."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
@@ -79,10 +81,12 @@ def write_plots(found: Found, into: Path, formats: Sequence[str]) -> int:
         if name not in PLOT_FORMATS:
             raise UsageError(f"--plot-format {name}: there is no such format{did_you_mean(name, PLOT_FORMATS)}")
     count = 0
-    for board, own in found.boards():
+    boards = found.boards()
+    places = _files(board.label for board, _ in boards)
+    for board, own in boards:
         for plot in plots(board, own):
             for suffix in formats:
-                write_whole(into / f"{slug(board.label)}.{plot.slug}.{suffix}", saved(plot, suffix))
+                write_whole(into / f"{places[board.label]}.{plot.slug}.{suffix}", saved(plot, suffix))
                 count += 1
     return count
 
@@ -91,11 +95,13 @@ def write_trec(found: Found, into: Path) -> int:
     """A TREC run of each system and the qrels of each data set; returns how many files."""
     from memeval.report import trec_files
 
-    count = 0
-    for board, own in found.boards():
+    count, boards = 0, found.boards()
+    places = _files(board.label for board, _ in boards)
+    for board, own in boards:
+        runs = _files(row.system for row in board.rows)
         for name, lines in trec_files.files(board, own):
-            file = "qrels.txt" if name is None else f"{slug(name)}.run.txt"
-            write_whole(into / slug(board.label) / file, "".join(lines))
+            file = "qrels.txt" if name is None else f"{runs[name]}.run.txt"
+            write_whole(into / places[board.label] / file, "".join(lines))
             count += 1
     return count
 
@@ -105,10 +111,21 @@ def write_cards(found: Found, into: Path) -> int:
     from memeval.report import model_card
 
     content = model_card.cards([board for board, _ in found.boards()])
+    files = _files(content)
     for name, (card, evaluation) in content.items():
-        write_whole(into / f"{slug(name)}.md", card)
-        write_whole(into / ".eval_results" / f"{slug(name)}.yaml", evaluation)
+        write_whole(into / f"{files[name]}.md", card)
+        write_whole(into / ".eval_results" / f"{files[name]}.yaml", evaluation)
     return 2 * len(content)
+
+
+def _files(names: Iterable[str]) -> dict[str, str]:
+    """Name → what its file is called. Names of several suites may look alike as files: a digest tells those apart."""
+    known = {name: slug(name) for name in names}
+    often = Counter(file.lower() for file in known.values())  # some disks take upper and lower case for the same
+    return {
+        name: file if often[file.lower()] == 1 else f"{file}-{sha256(name.encode()).hexdigest()[:8]}"
+        for name, file in known.items()
+    }
 
 
 def show_query(

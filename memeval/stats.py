@@ -323,8 +323,9 @@ def student(probability: float, k: int) -> float:
 def times_drawn(k: int, seed: int, start: int, draws: int) -> NDArray[np.uint16]:
     """How often each of k units is in each draw of the block at `start`: units x draws."""
     random = np.random.Generator(np.random.PCG64([seed, start]))
-    cells = random.integers(k, size=(draws, k)) * draws + np.arange(draws)[:, None]
-    return np.bincount(cells.ravel(), minlength=k * draws).reshape(k, draws).astype(np.uint16)
+    cells = random.integers(k, size=(draws, k)) + k * np.arange(draws)[:, None]  # a draw's counts lie side by side
+    counts = np.bincount(cells.ravel(), minlength=k * draws).reshape(draws, k)
+    return np.ascontiguousarray(counts.astype(np.uint16).T)
 
 
 @functools.lru_cache(maxsize=2)

@@ -144,3 +144,11 @@ def test_a_system_is_calibrated_on_development_stores_and_measured_on_the_others
         "rank", np.full((4, 2), np.nan), np.zeros((4, 2), dtype=bool), np.ones(4, dtype=int), dev[:4]
     )
     assert silent.risk == ()
+
+
+def test_f1_over_many_thresholds_is_that_of_each() -> None:
+    scores = np.round(-np.sort(-RANDOM.random((30, 12)), axis=1), 2)  # some are thresholds themselves
+    scores[::4, 9:] = np.nan
+    hits, relevant = RANDOM.random((30, 12)) < 0.2, np.full(30, 12)
+    each = [float(cal.f1_above(scores, hits, relevant, float(at)).mean()) for at in cal.GRID]
+    assert cal.f1_curve(scores, hits, relevant, cal.GRID).tolist() == each

@@ -1,17 +1,21 @@
 """The page: everything it shows can be computed again from what it holds, and foreign texts stay texts."""
 
+import itertools
 import math
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pages import HOSTILE, MODELS, found, measure, shop, without_runs
+from test_report import LATENCY, MIDDLE, WOBBLE, make
 
 from memeval import paired, reporting, stats
-from memeval.calibration import Bin, brier, ece
-from memeval.report import data
+from memeval.calibration import GRID, Bin, brier, ece
+from memeval.report import data, models, trust, write
 from memeval.types import Dataset
 
 
@@ -121,13 +125,154 @@ def test_categories_and_slices_can_be_computed_again(page: str) -> None:
                 assert cell[0] == f"{np.mean([own[place] for place in groups[name]]):.3f}"
 
 
-def test_depth_and_calibration_can_be_computed_again(page: str) -> None:
+def by_store(content: Any, ours: list[float], theirs: list[float]) -> list[float]:
+    """The sum of differences in each store."""
+    sums: dict[str, float] = {}
+    for store_id, mine, other in zip(content["store_ids"], ours, theirs, strict=True):
+        sums[store_id] = sums.get(store_id, 0.0) + mine - other
+    return list(sums.values())
+
+
+def flipped(stores: int) -> Iterator[tuple[int, ...]]:
+    """All ways to flip the signs of some stores; the page of these tests has few enough for all."""
+    return itertools.product((1, -1), repeat=stores)
+
+
+def shown_p(cell: list[str]) -> float:
+    """The middle of what a cell with a p stands for, which is good to half a thousandth."""
+    return 0.0005 if cell[0] == "<" else float(cell[0])
+
+
+def assert_counts(row: list[list[str]], ours: list[float], theirs: list[float]) -> None:
+    """Win, tie and loss, from values that were computed again: what differs by rounding alone is equal."""
+    moved = [mine - other for mine, other in zip(ours, theirs, strict=True)]
+    win, loss = sum(x > 1e-9 for x in moved), sum(x < -1e-9 for x in moved)
+    assert [cell[0] for cell in row[3:6]] == [str(win), str(len(moved) - win - loss), str(loss)]
+    assert float(row[1][0].replace("−", "-")) == pytest.approx(np.mean(moved), abs=5.1e-4)
+
+
+def test_differences_from_the_first_stage_and_their_adjusted_p_can_be_computed_again(page: str) -> None:
     content = held(page)
-    header, _, *lines = rows_of(page, "b1-depth-recall")
+    own = {system["name"]: values(content, system, content["headline"]) for system in content["systems"]}
+    shown = {row[0][0]: row for row in rows_of(page, "b1-pairwise-stage")[1:]}
+    assert set(shown) == set(own) - {"first-stage"}
+    raw = {}
+    for system in content["systems"]:
+        if system["control"] is None:
+            sums = by_store(content, own[system["name"]], own["first-stage"])
+            totals = [abs(sum(s * x for s, x in zip(signs, sums, strict=True))) for signs in flipped(len(sums))]
+            raw[system["name"]] = sum(total >= abs(sum(sums)) - 1e-9 for total in totals) / len(totals)
+    smallest = sorted(raw, key=lambda name: raw[name])
+    for name, row in shown.items():
+        if row[1] != ["identical"]:
+            assert_counts(row, own[name], own["first-stage"])
+        if name in raw:  # Holm: a p times the tests not yet done, and never below one before it
+            before = smallest[: smallest.index(name) + 1]
+            adjusted = max(min(1.0, raw[one] * (len(raw) - place)) for place, one in enumerate(before))
+            assert shown_p(row[2]) == pytest.approx(adjusted, abs=5.1e-4)
+        else:
+            assert row[2] == ["–"]
+
+
+def test_pairs_of_systems_and_their_adjusted_p_can_be_computed_again(page: str) -> None:
+    content = held(page)
+    own = {s["name"]: values(content, s, content["headline"]) for s in content["systems"] if s["control"] is None}
+    pairs = {f"{one} − {other}": (own[one], own[other]) for one, other in itertools.combinations(own, 2)}
+    sums = {label: by_store(content, *pair) for label, pair in pairs.items()}
+    scale = {label: math.sqrt(sum(x * x for x in row)) or 1.0 for label, row in sums.items()}
+    observed = {label: abs(sum(row)) / scale[label] for label, row in sums.items()}
+    signs = list(flipped(len(next(iter(sums.values())))))
+    adjusted, highest = {}, 0.0
+    for label in sorted(observed, key=lambda label: -observed[label]):  # Westfall and Young, step down
+        left = [other for other in sums if observed[other] <= observed[label] + 1e-12]
+        reached = sum(
+            max(abs(sum(s * x for s, x in zip(flip, sums[o], strict=True))) / scale[o] for o in left)
+            >= observed[label] - 1e-9
+            for flip in signs
+        )
+        highest = max(highest, reached / len(signs))
+        adjusted[label] = highest
+    shown = {" ".join(row[0]): row for row in rows_of(page, "b1-pairwise-pairs")[1:]}
+    assert set(shown) == set(pairs)
+    for label, row in shown.items():
+        assert_counts(row, *pairs[label])
+        assert shown_p(row[2]) == pytest.approx(adjusted[label], abs=5.1e-4)
+
+
+@pytest.mark.parametrize("measure", ["NDCG", "Recall"])
+def test_depth_can_be_computed_again(page: str, measure: str) -> None:
+    content = held(page)
+    header, _, *lines = rows_of(page, f"b1-depth-{measure.lower()}")
+    assert len(lines) == sum(system["control"] != "oracle" for system in content["systems"])
     for line in lines:
         system = next(one for one in content["systems"] if one["name"] == line[0][0])
         for cut, cell in zip(header[1:], line[1:], strict=True):
-            assert cell == [f"{np.mean(values(content, system, f'Recall{cut[0]}')):.3f}"]
+            assert cell == [f"{np.mean(values(content, system, f'{measure}{cut[0]}')):.3f}"]
+
+
+def test_the_f1_of_carried_thresholds_is_that_of_the_numbers_inside(page: str) -> None:
+    header, *lines = rows_of(page, "b1-thresholds")
+    names = [" ".join(cell) for cell in header]
+    systems = {system["name"]: system["calibration"] for system in held(page)["systems"] if "calibration" in system}
+    assert {line[0][0] for line in lines} == set(systems)
+    for line in lines:
+        told = systems[line[0][0]]
+        cells = {name: cell[0] for name, cell in zip(names, line, strict=True)}
+        wanted = [*told["f1"], told["f1"][2] - told["f1"][1]]
+        titles = ["F1 development", "F1 test", "best possible F1 test", "lost by carrying"]
+        assert [cells[title] for title in titles] == [f"{value:.3f}" for value in wanted]
+        assert told["f1"][1] <= told["f1"][2]
+
+
+def test_f1_over_the_threshold_is_that_of_the_raw_runs(folder: Path) -> None:
+    [(board, evidence)] = found((shop(), folder)).boards()
+    pool = evidence.pool
+    assert pool is not None
+    curves = {name: one.curve for name, one in trust.calibrations(board, evidence).items()}
+    asked = [n for n in range(len(pool.query_ids)) if pool.labels[n] and not pool.dev[n]]
+    ranked = evidence.ranked["words"]  # log-odds: a threshold of a probability is one of their sigmoid
+    for place, threshold in enumerate(GRID.tolist()):
+        f1 = []
+        for n in asked:
+            listed = [pool.doc_ids[n][candidate] for candidate in ranked.order[n].tolist()]
+            odds = zip(listed, ranked.scores[n].tolist(), strict=True)
+            let_in = {doc_id for doc_id, score in odds if 0.5 * (1 + math.tanh(score / 2)) >= threshold}
+            f1.append(2 * len(let_in & set(pool.labels[n])) / (len(let_in) + len(pool.labels[n])))
+        assert curves["words"] is not None
+        assert curves["words"][place] == pytest.approx(sum(f1) / len(f1))
+
+
+def test_the_price_is_that_of_usage_and_the_rates_that_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = {"input_tokens": 0.15, "cached_tokens": 0.075, "output_tokens": 0.6, "as_of": "2026-11-01"}
+    monkeypatch.setattr(models, "_known", lambda: (("gpt-4o-mini", models.Facts(price=listed)),))
+    usage = {"input_tokens": 200_000.0, "cached_tokens": 50_000.0, "output_tokens": 4_000.0, "calls": 23.0}
+    priced = replace(make("judge", WOBBLE, model="openai/gpt-4o-mini"), usage=usage)
+    billed = replace(
+        make("billed", MIDDLE), latency={**LATENCY, "bill": {"listed": 0.0437, "spent": 0.0, "source": "x"}}
+    )
+    write([make("first-stage", MIDDLE, model="first-stage"), priced, billed], tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    inside = {system["name"]: system["usd_per_1000"] for system in held(page)["systems"]}
+    [[system, told, *_]] = rows_of(page, "b1-prices")[1:]
+    rates = {key: float(rate) for key, rate in re.findall(r"(\w+): ([\d.]+)", " ".join(told))}
+    assert (system, rates) == (["judge"], {key: rate for key, rate in listed.items() if key != "as_of"})
+    uncached = usage["input_tokens"] - usage["cached_tokens"]
+    tokens = (uncached, usage["cached_tokens"], usage["output_tokens"])
+    whole = sum(count * rate / 1e6 for count, rate in zip(tokens, rates.values(), strict=True))
+    assert inside.pop("first-stage") is None
+    assert inside == pytest.approx({"judge": whole / 23 * 1000, "billed": 0.0437 / 23 * 1000})
+    header, *lines = rows_of(page, "b1-leaderboard")
+    place = header.index(["USD", "/", "1,000"])
+    shown = {line[1][0]: line[place] for line in lines}
+    assert shown["judge"] == [f"{whole / 23 * 1000:.2f}"]
+    assert shown["billed"] == ["1.90"]
+    assert shown["first-stage"] == ["–"]
+
+
+def test_calibration_can_be_computed_again(page: str) -> None:
+    content = held(page)
     header, *lines = rows_of(page, "b1-calibration")
     names = [" ".join(cell) for cell in header]
     for line in lines:
@@ -214,8 +359,6 @@ def test_a_public_page_holds_ids_and_no_texts(folder: Path, tmp_path: Path) -> N
 
 
 def test_restricted_texts_are_left_out_unless_asked_for(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     dataset = replace(shop(stores=6), restricted=True)
     folder = measure(dataset, tmp_path / "r", MODELS[:1])
     for texts, there in (("free", False), ("all", True), ("embedded", False)):

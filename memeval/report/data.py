@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from memeval.calibration import Bin, Calibration
-from memeval.evidence import Evidence, Pool
+from memeval.evidence import Evidence, Pool, Ranked
 from memeval.measures import deal_folds
 from memeval.report import models
 from memeval.report.board import Leaderboard, Row
@@ -59,6 +59,7 @@ def numbers(board: Leaderboard, evidence: Evidence, calibrations: Mapping[str, C
         place = {query_id: row for row, query_id in enumerate(pool.query_ids)}
     rows = [place.get(query_id, -1) for query_id in result.query_ids]
     known = pool if pool is not None and -1 not in rows else None
+    relevant = [] if known is None else [_places(known, row) for row in rows]
     return {
         "label": board.label,
         "headline": board.headline,
@@ -71,7 +72,18 @@ def numbers(board: Leaderboard, evidence: Evidence, calibrations: Mapping[str, C
         "slices": {name: list(places) for name, places in result.slices.items()},
         "grades": None if known is None else [_best(known.labels[row])[1] for row in rows],
         "lengths": None if known is None else [len(known.doc_ids[row]) for row in rows],
-        "systems": [_system(board, row, evidence, known, rows, calibrations.get(row.system)) for row in board.rows],
+        "systems": [
+            _system(
+                board,
+                row,
+                None if known is None else evidence.ranked.get(row.system),
+                evidence.seconds.get(row.system, ()),
+                rows,
+                relevant,
+                calibrations.get(row.system),
+            )
+            for row in board.rows
+        ],
     }
 
 
@@ -82,9 +94,14 @@ def _best(labels: Mapping[str, int]) -> tuple[list[str], list[int]]:
 
 
 def _system(
-    board: Leaderboard, row: Row, evidence: Evidence, pool: Pool | None, rows: Sequence[int], found: Calibration | None
+    board: Leaderboard,
+    row: Row,
+    ranked: Ranked | None,
+    seconds: Sequence[float],
+    rows: Sequence[int],
+    relevant: Sequence[Sequence[int]],
+    found: Calibration | None,
 ) -> dict[str, Any]:
-    ranked = evidence.ranked.get(row.system) if pool is not None else None
     content: dict[str, Any] = {
         "name": row.system,
         "model": row.model,
@@ -95,11 +112,11 @@ def _system(
         "truncation": dict(row.result.truncation),
         "usd_per_1000": models.price(row),
         "pairs_per_second": (row.result.latency or {}).get("pairs_per_second"),
-        "milliseconds": [float(f"{1000 * s:.4g}") for s in sorted(evidence.seconds.get(row.system, ()))],
+        "milliseconds": [float(f"{1000 * s:.4g}") for s in sorted(seconds)],
     }
     stored = [name for name in board.measures if name in row.result.values]
-    if ranked is not None and pool is not None:
-        content["ranks"] = _ranks(pool, ranked.order, rows)
+    if ranked is not None:
+        content["ranks"] = _ranks(ranked.order, rows, relevant)
         if "F1" in stored:
             content["let_in"] = _let_in(row, ranked.scores, rows)
         stored = [name for name in stored if name.split("@")[0] not in FROM_RANKS]
@@ -109,14 +126,16 @@ def _system(
     return content
 
 
-def _ranks(pool: Pool, order: Any, rows: Sequence[int]) -> list[list[int]]:
+def _places(pool: Pool, row: int) -> list[int]:
+    """Where a query's relevant memories stand among its candidates, best first; -1 for one that is none."""
+    there = {doc_id: place for place, doc_id in enumerate(pool.doc_ids[row])}
+    return [there.get(doc_id, -1) for doc_id in _best(pool.labels[row])[0]]
+
+
+def _ranks(order: Any, rows: Sequence[int], relevant: Sequence[Sequence[int]]) -> list[list[int]]:
     inverse = np.argsort(np.where(order < 0, np.iinfo(order.dtype).max, order), axis=1, kind="stable") + 1
-    found = []
-    for row, ranks in zip(rows, inverse[list(rows)].tolist(), strict=True):
-        places = pool.doc_ids[row]
-        there = {doc_id: places.index(doc_id) for doc_id in pool.labels[row] if doc_id in places}
-        found.append([ranks[there[doc_id]] if doc_id in there else 0 for doc_id in _best(pool.labels[row])[0]])
-    return found
+    lists = zip(inverse[list(rows)].tolist(), relevant, strict=True)
+    return [[ranks[place] if place >= 0 else 0 for place in places] for ranks, places in lists]
 
 
 def _let_in(row: Row, scores: Any, rows: Sequence[int]) -> list[int]:

@@ -38,7 +38,9 @@ def show(
     if not known:
         ids = [name for board, _ in boards for name in board.rows[0].result.query_ids]
         near = did_you_mean(query_id, ids)
-        raise UsageError(f"no result has the query {query_id!r}{near if 'mean' in near else ''}")
+        raise UsageError(
+            f"no result has the query {query_id!r}{near if 'mean' in near else f': ids are like {ids[0]!r}'}"
+        )
     for board, evidence in known:
         console.print(
             "\n".join(lines(board, evidence, query_id, console.width, systems, top)), markup=False, soft_wrap=True

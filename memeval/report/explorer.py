@@ -101,12 +101,12 @@ def _query(board: Leaderboard, evidence: Evidence, pool: Pool, row: int, longest
 
 def _order(pool: Pool, ranked: Ranked, row: int, numbered: dict[int, int]) -> list[Any]:
     """Memories (by number), their ranks and scores: the first places, then relevant ones further down."""
-    order, scores = ranked.order[row], ranked.scores[row]
     depth = len(pool.doc_ids[row])
-    deep = [rank for rank in range(TOP, depth) if pool.grades[row, order[rank]] > 0]
+    order, scores = ranked.order[row, :depth], ranked.scores[row]
+    deep = (np.flatnonzero(pool.grades[row, order[TOP:]] > 0) + TOP).tolist()
     ranks = [*range(min(TOP, depth)), *deep]
-    docs = [numbered.setdefault(int(order[rank]), len(numbered)) for rank in ranks]
-    told = [] if np.isnan(scores[:1]).any() else [float(f"{scores[rank]:.4g}") for rank in ranks]
+    docs = [numbered.setdefault(place, len(numbered)) for place in order[ranks].tolist()]
+    told = [] if np.isnan(scores[:1]).any() else [float(f"{score:.4g}") for score in scores[ranks].tolist()]
     return [docs, [rank + 1 for rank in deep], told, ranked.status[row]]
 
 
@@ -156,15 +156,16 @@ def table(board: Leaderboard, evidence: Evidence, most: int = 12) -> Table:
     return Table("disagreement", "Widest disagreement", caption, frame(lines), "query", ("text",))
 
 
-def packed(boards: Sequence[tuple[Leaderboard, Evidence]], detail: Detail) -> list[dict[str, Any]]:
-    """For each leaderboard, the packed index, the packed chunks, and which queries they hold."""
-    found = []
+def room(boards: Sequence[Leaderboard]) -> float:
+    """How many characters of details each leaderboard of a page may have."""
     # What tables, plots and numbers take, as measured on pages of 4 to 100 rows.
-    others = sum(220_000 + len(board.rows) * (17_000 + 5 * board.n) for board, _ in boards)
-    room = min(MOST, max(LEAST, PAGE - others))
-    for board, evidence in boards:
-        parts = list(chunks(board, evidence, detail, room / len(boards)))
-        whole = sum(len(kept) for kept, _ in parts)
-        about = {**index(board, evidence), "held": [kept for kept, _ in parts], "detailed": whole}
-        found.append({"index": "" if detail == "none" else pack(about), "chunks": [text for _, text in parts]})
-    return found
+    others = sum(220_000 + len(board.rows) * (18_000 + 8 * board.n) for board in boards)
+    return min(MOST, max(LEAST, PAGE - others)) / len(boards)
+
+
+def packed(board: Leaderboard, evidence: Evidence, detail: Detail, budget: float) -> dict[str, Any]:
+    """The packed index, which says what queries are held in detail, and their packed chunks."""
+    parts = list(chunks(board, evidence, detail, budget))
+    whole = sum(len(kept) for kept, _ in parts)
+    about = {**index(board, evidence), "held": [kept for kept, _ in parts], "detailed": whole}
+    return {"index": "" if detail == "none" else pack(about), "chunks": [text for _, text in parts]}

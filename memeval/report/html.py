@@ -1,11 +1,12 @@
 """Leaderboards as one self-contained page that makes no request: script and style are allowed by their hash alone."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from memeval.evidence import Evidence, comparable
 from memeval.report import (
@@ -33,6 +34,8 @@ from memeval.report.terms import Detail
 
 if TYPE_CHECKING:
     from memeval.calibration import Calibration
+
+_Job: TypeAlias = Callable[[], dict[str, Any]]
 
 MANY = 60_000
 """Above so many values of a measure, parts are made by two processes."""
@@ -74,14 +77,21 @@ def render(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    packed = explorer.packed(found, detail)
-    jobs = [(found, place, packed[place]) for place in range(len(found))]
-    parts = each(_part, jobs, heavy=sum(board.n * len(board.rows) for board in boards) > MANY)
+    heavy = sum(board.n * len(board.rows) for board in boards) > MANY
+    if heavy:
+        import matplotlib.figure  # noqa: F401  # both once, not in each process
+        import scipy.optimize  # noqa: F401
+    measured = each(_measured, found, heavy=heavy)
+    room = explorer.room(boards)
+    jobs: list[_Job] = [partial(_part, found, place, measured) for place in range(len(found))]
+    jobs += [partial(explorer.packed, board, evidence, detail, room) for board, evidence in found]
+    jobs.append(partial(_overall, boards))
+    *done, whole = each(_call, jobs, heavy=heavy)
+    parts = [part | packed for part, packed in zip(done[: len(found)], done[len(found) :], strict=True)]
     script, css = _source("page.js"), _source("page.css")
-    whole = overall.table(boards)
     return environment.get_template("template.html.j2").render(
         boards=parts,
-        overall=None if whole is None else _shown(whole),
+        overall=whole or None,
         citations=methods.citations(boards),
         css=Markup(css),
         script=Markup(script),
@@ -98,14 +108,32 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(sha256(text.encode()).digest()).decode()
 
 
-def _part(job: tuple[list[tuple[Leaderboard, Evidence]], int, Mapping[str, Any]]) -> dict[str, Any]:
-    """One leaderboard's part of the page, of all that stand on it."""
+def _call(job: _Job) -> dict[str, Any]:
+    return job()
+
+
+def _overall(boards: Sequence[Leaderboard]) -> dict[str, Any]:
+    """The overview of several data sets; empty for one."""
+    whole = overall.table(boards)
+    return {} if whole is None else _shown(whole)
+
+
+def _measured(found: tuple[Leaderboard, Evidence]) -> "tuple[Mapping[str, Calibration], Mapping[str, float]]":
+    """What other leaderboards need to know of one, too: calibrations, and the best threshold of each system."""
+    return trust.calibrations(*found), trust.best_thresholds(*found)
+
+
+def _part(
+    found_boards: Sequence[tuple[Leaderboard, Evidence]],
+    index: int,
+    measured: "Sequence[tuple[Mapping[str, Calibration], Mapping[str, float]]]",
+) -> dict[str, Any]:
+    """One leaderboard's part of the page, of all that stand on it; the explorer apart."""
     from markupsafe import Markup
 
-    found_boards, index, packed = job
     board, evidence = found_boards[index]
-    others, place = [*found_boards[:index], *found_boards[index + 1 :]], index + 1
-    calibrations = trust.calibrations(board, evidence)
+    others = [(*one, best) for one, (_, best) in zip(found_boards, measured, strict=True) if one[0] is not board]
+    place, (calibrations, _) = index + 1, measured[index]
     found = {
         "id": f"b{place}",
         "title": f"{cells.plain(board.label)} {cells.plain(board.card['version'])}",
@@ -118,7 +146,6 @@ def _part(job: tuple[list[tuple[Leaderboard, Evidence]], int, Mapping[str, Any]]
         "more_claims": board.claims[CLAIMS:],
         "controls": {cells.name(row) for row in board.rows if row.control is not None},
         "data": data.pack(data.numbers(board, evidence, calibrations)),
-        **packed,
     }
     sections = []
     for number, section in enumerate(_sections(board, evidence, calibrations, others), 1):
@@ -142,12 +169,12 @@ def _sections(
     board: Leaderboard,
     evidence: Evidence,
     calibrations: "Mapping[str, Calibration]",
-    others: Sequence[tuple[Leaderboard, Evidence]],
+    others: Sequence[trust.Other],
 ) -> list[Section]:
     """The ten parts of a page, in reading order."""
     raw = ["The raw runs or their labels are not beside these results, so this cannot be shown."]
     curves = depth.curves(board, evidence)
-    boards = {table.slug: table for table in general.tables(board)}
+    boards = {table.slug: table for table in general.facts(board)}
     kept = [boards[slug] for slug in ("card", "definitions", "provenance") if slug in boards]
     categories = [table for slug, table in boards.items() if slug.startswith("categories-")]
     reported = published.tables(board)

@@ -131,14 +131,14 @@ def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> 
     ordered = sorted(results, key=standing)
     stage = next((result for result in ordered if _control(result) == "first-stage"), None)
     ranked = [result for result in ordered if _control(result) is None and result.query_ids]
-    ranks = {measure: _ranks(ranked, measure) for measure in measures}
+    ranks = _ranks(ranked, measures)
     overall = _differences(ordered, stage, measures)
     by_category = _category_differences(ordered, stage, headline)
     return tuple(
         Row(
             result=result,
             control=_control(result),
-            rank=ranks[headline].get(str(result.signature["system"])),
+            rank=ranks.get(headline, {}).get(str(result.signature["system"])),
             ranks={
                 measure: found[name]
                 for measure, found in ranks.items()
@@ -152,10 +152,17 @@ def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> 
     )
 
 
-def _ranks(ranked: Sequence[Result], measure: str) -> dict[str, int]:
-    """System → rank by one measure, of those that have it."""
-    values = {str(result.signature["system"]): result.values[measure] for result in ranked if measure in result.values}
-    return paired.rank_groups(values, clusters(ranked[0])) if values else {}
+def _ranks(ranked: Sequence[Result], measures: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Measure → system → rank, of those that have it."""
+    values = {
+        measure: {
+            str(result.signature["system"]): result.values[measure] for result in ranked if measure in result.values
+        }
+        for measure in measures
+    }
+    known = [measure for measure in measures if values[measure]]
+    found = paired.rank_groups_many([values[measure] for measure in known], clusters(ranked[0])) if known else []
+    return dict(zip(known, found, strict=True))
 
 
 def _differences(

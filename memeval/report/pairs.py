@@ -58,16 +58,13 @@ def among(board: Leaderboard) -> list[Pair]:
     named = clusters(rows[0].result)
     values = np.array([row.result.values[board.headline] for row in rows], dtype=np.float64).T
     sums, sizes = paired.grouped(values, named)
-    first, second = np.array(every).T
-    tested = len(sizes) >= stats.MIN_CLUSTERS
-    p_values = stats.joint_p((sums[:, first] - sums[:, second]).T) if tested else [None] * len(every)
-    p_of = dict(zip(every, p_values, strict=True))
+    p_of = paired.joint_p(sums) if len(sizes) >= stats.MIN_CLUSTERS else {}
     kept = every if len(rows) <= FEW else [pair for pair in every if pair[0] == 0]
     names = [(board.headline, rows[one].system, rows[other].system) for one, other in kept]
     ours, theirs = np.array(kept).T
-    compared = paired.compare_many(values[:, ours], values[:, theirs], named, names)
+    compared = paired.compare_many(values[:, ours], values[:, theirs], named, names, tested=False)
     return [
-        _pair(board, rows[one], rows[other], comparison, p_of[one, other], _versus(rows[one], rows[other]))
+        _pair(board, rows[one], rows[other], comparison, p_of.get((one, other)), _versus(rows[one], rows[other]))
         for (one, other), comparison in zip(kept, compared, strict=True)
     ]
 

@@ -1,18 +1,41 @@
 """Work on several leaderboards at once, where it is worth starting processes for it."""
 
 import os
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
 
+_held: list[Any] = []
+"""In a process of `each`: the function and all jobs."""
+
 
 def each(work: Callable[[Job], Done], jobs: Sequence[Job], *, heavy: bool) -> list[Done]:
-    """What the function makes of every job, in their order; by two processes if there are heavy ones."""
-    if heavy and len(jobs) > 1 and (os.cpu_count() or 1) > 1:
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
-            return list(processes.map(work, jobs))
-    return [work(job) for job in jobs]
+    """What the function makes of every job, in their order; by two processes if there are heavy ones.
+
+    What jobs share is handed over once, not with every job.
+    """
+    if not heavy or len(jobs) < 2 or (os.cpu_count() or 1) < 2:
+        return [work(job) for job in jobs]
+    with ProcessPoolExecutor(2, get_context(_start()), initializer=_hold, initargs=(work, jobs)) as processes:
+        return list(processes.map(_do, range(len(jobs))))
+
+
+def _start() -> str:
+    """Forked processes have everything at once, but not where other threads, or torch, may hold a lock."""
+    alone = threading.active_count() == 1 and "torch" not in sys.modules
+    return "fork" if sys.platform == "linux" and alone else "spawn"
+
+
+def _hold(work: Callable[[Any], Any], jobs: Sequence[Any]) -> None:
+    _held[:] = work, jobs
+
+
+def _do(place: int) -> Any:
+    work, jobs = _held
+    return work(jobs[place])

@@ -47,6 +47,13 @@ def tables(board: Leaderboard) -> list[Table]:
     return [table for table in found if len(table.frame)]
 
 
+def facts(board: Leaderboard) -> list[Table]:
+    """What a page takes over from `tables`: what is missing, what numbers mean and come from, other categories."""
+    found = [_missing(board), _card(board), _definitions(board), _provenance(board)]
+    found += [_categories(board, measure) for measure in _others(board)]
+    return [table for table in found if len(table.frame)]
+
+
 def tested(board: Leaderboard, family: str) -> str:
     """What a marker means, and the family its p-value is adjusted for."""
     if board.control("first-stage") is None:
@@ -148,8 +155,9 @@ def _categories(board: Leaderboard, measure: str) -> Table:
         marker = cells.MARKERS[found.direction] if found is not None else ""
         return f"{text} {marker}" if marker else text
 
+    columns = {category: column(category) for category in board.categories}
     rows = [
-        {"system": cells.name(row), **{column(category): cell(row, category) for category in board.categories}}
+        {"system": cells.name(row), **{title: cell(row, category) for category, title in columns.items()}}
         for row in board.rows
         if any(measure in row.result.measures.get(category, {}) for category in board.categories)
     ]

@@ -1,15 +1,20 @@
 """Calibration of every system of a leaderboard: as tables and plots."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memeval import calibration as cal
-from memeval.evidence import Evidence
+from memeval.evidence import Evidence, Pool, Ranked
 from memeval.report import cells, figures
 from memeval.report.board import Leaderboard, Row
 from memeval.report.plots import Plot
 from memeval.report.tables import Table, frame
+
+Other: TypeAlias = tuple[Leaderboard, Evidence, Mapping[str, float]]
+"""Another leaderboard of the page, with its `best_thresholds`."""
 
 KINDS = {
     "log-odds": "log-odds",
@@ -32,6 +37,22 @@ def calibrations(board: Leaderboard, evidence: Evidence) -> dict[str, cal.Calibr
             hits = ranked.grades(pool) > 0
             found[row.system] = cal.calibrate(kind(row), ranked.scores, hits, pool.relevant, pool.dev)
     return found
+
+
+def best_thresholds(board: Leaderboard, evidence: Evidence) -> dict[str, float]:
+    """System → the threshold that all judged queries of a leaderboard would have wanted."""
+    pool = evidence.pool
+    if pool is None or not pool.judged.any():
+        return {}
+    systems = [row.system for row in board.ranked if row.system in evidence.ranked]
+    found = {name: cal.best_threshold(*_judged(pool, evidence.ranked[name])) for name in systems}
+    return {name: best for name, best in found.items() if best is not None}
+
+
+def _judged(pool: Pool, ranked: Ranked) -> "tuple[cal.Floats, cal.Labels, NDArray[np.int64]]":
+    """Scores, hits and the number of relevant memories of the judged queries."""
+    judged = pool.judged
+    return ranked.scores[judged], ranked.grades(pool)[judged] > 0, pool.relevant[judged]
 
 
 def kind(row: Row) -> str | None:
@@ -72,7 +93,7 @@ def tables(
     board: Leaderboard,
     found: Mapping[str, cal.Calibration],
     evidence: Evidence,
-    others: Sequence[tuple[Leaderboard, Evidence]] = (),
+    others: Sequence[Other] = (),
 ) -> list[Table]:
     """ECE and Brier score, the five levels, thresholds carried over, bins, and abstention."""
     made = [_scores(board, found), _levels(board, found), _thresholds(board, found)]
@@ -155,25 +176,17 @@ def _thresholds(board: Leaderboard, found: Mapping[str, cal.Calibration]) -> Tab
     return Table("thresholds", "A threshold carried to other stores", caption, frame(rows), "system")
 
 
-def _carried(
-    board: Leaderboard, found: Mapping[str, cal.Calibration], others: Sequence[tuple[Leaderboard, Evidence]]
-) -> Table:
+def _carried(board: Leaderboard, found: Mapping[str, cal.Calibration], others: Sequence[Other]) -> Table:
     rows = []
-    for other, evidence in others:
-        pool = evidence.pool
-        if pool is None or not pool.judged.any():
-            continue
-        there = {row.system: row for row in other.ranked}
+    for other, evidence, best_there in others:
+        models = {row.system: row.model for row in other.ranked}
         for row in board.ranked:
-            one, twin = found.get(row.system), there.get(row.system)
-            ranked = evidence.ranked.get(row.system)
-            if one is None or one.threshold is None or twin is None or twin.model != row.model or ranked is None:
+            one, best, pool = found.get(row.system), best_there.get(row.system), evidence.pool
+            if one is None or one.threshold is None or best is None or pool is None:
                 continue
-            judged = pool.judged
-            lists = ranked.scores[judged], ranked.grades(pool)[judged] > 0, pool.relevant[judged]
-            best = cal.best_threshold(*lists)
-            if best is None:
+            if models[row.system] != row.model:
                 continue
+            lists = _judged(pool, evidence.ranked[row.system])
             here, ideal = (float(cal.f1_above(*lists, at).mean()) for at in (one.threshold, best))
             rows.append(
                 {
