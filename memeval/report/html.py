@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from memeval.evidence import Evidence, comparable
 from memeval.report import (
+    axes,
     cells,
     data,
     depth,
@@ -78,10 +79,13 @@ def render(
     jobs = [(found, place, packed[place]) for place in range(len(found))]
     parts = each(_part, jobs, heavy=sum(board.n * len(board.rows) for board in boards) > MANY)
     script, css = _source("page.js"), _source("page.css")
-    whole = overall.table(boards)
+    # A rendering is no other data set: of a sweep, the first stands for all in the mean.
+    whole = overall.table([group[0] for group in axes.rendered(boards)])
     return environment.get_template("template.html.j2").render(
         boards=parts,
         overall=None if whole is None else _shown(whole),
+        sweeps=[_shown(table) for table in axes.tables(boards)],
+        controls={cells.name(row) for board in boards for row in board.rows if row.control is not None},
         citations=methods.citations(boards),
         css=Markup(css),
         script=Markup(script),

@@ -1,10 +1,11 @@
 """Leaderboards as LaTeX tables (booktabs). Names in other scripts than Latin need xelatex or lualatex."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from memeval.report import cells
+from memeval.report import axes, cells
 from memeval.report.board import ALPHA, Leaderboard, Row
-from memeval.report.tables import family_of_systems, interval_sentence
+from memeval.report.tables import Table, family_of_systems, interval_sentence
 
 _SPECIAL = str.maketrans(
     {
@@ -30,9 +31,10 @@ _BOLD = "textbf:--rwrap;"
 
 
 def render(boards: Sequence[Leaderboard]) -> str:
-    """One table for each leaderboard; the first line names what the preamble needs."""
+    """One table for each leaderboard and each sweep; the first line names what the preamble needs."""
     preamble = "% \\usepackage[T1]{fontenc} \\usepackage{booktabs,textcomp}\n"
-    return preamble + "".join(_table(board, place) for place, board in enumerate(boards, 1))
+    found = [_table(board, place) for place, board in enumerate(boards, 1)]
+    return preamble + "".join([*found, *map(_sweep, axes.tables(boards))])
 
 
 def escape(text: str) -> str:
@@ -62,11 +64,22 @@ def _table(board: Leaderboard, place: int) -> str:
     )
     best = [place for place, row in enumerate(board.rows) if row.rank == 1]
     style = frame.style.hide(axis="index").map(lambda _: _BOLD, subset=(best, escape(board.headline)))
+    return _set(style, _caption(board), str(place))
+
+
+def _sweep(table: Table) -> str:
+    return _set(
+        table.frame.map(escape).rename(columns=escape).style.hide(axis="index"), escape(table.caption), table.slug
+    )
+
+
+def _set(style: Any, caption: str, label: str) -> str:
+    """A styled frame as a floating table."""
     text = style.to_latex(
         hrules=True,
-        column_format="l" + "r" * (len(frame.columns) - 1),
-        caption=_caption(board),
-        label=f"tab:memeval-{place}",
+        column_format="l" + "r" * (len(style.columns) - 1),
+        caption=caption,
+        label=f"tab:memeval-{label}",
         position="htbp",
         position_float="centering",
     )
