@@ -153,7 +153,9 @@ def _sections(
     curves = depth.curves(board, evidence)
     boards = {table.slug: table for table in general.tables(board)}
     kept = [boards[slug] for slug in ("card", "definitions", "provenance") if slug in boards]
-    categories = [table for slug, table in boards.items() if slug.startswith("categories-")]
+    categories = [
+        table for slug, table in boards.items() if slug.startswith("categories-") or slug == "slice-definitions"
+    ]
     reported = published.tables(board)
     missing = [boards["missing"]] if "missing" in boards else []
     leaders = standings.tables(board)

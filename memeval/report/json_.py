@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from memeval.report import axes
+from memeval.report import axes, sliced
 from memeval.report.axes import Axis
 from memeval.report.board import Difference, Leaderboard, Row
 
@@ -23,7 +23,11 @@ def render(boards: Sequence[Leaderboard]) -> str:
 
 
 def document(board: Leaderboard) -> dict[str, Any]:
-    """A leaderboard as JSON values."""
+    """A leaderboard as JSON values; `slices` have the headline measure."""
+    slices = {
+        system: {name: asdict(estimate) for name, estimate in found.items()}
+        for system, found in sliced.estimates(board).items()
+    }
     found: dict[str, Any] = _finite(
         {
             "label": board.label,
@@ -36,7 +40,7 @@ def document(board: Leaderboard) -> dict[str, Any]:
             "clusters": board.clusters,
             "unit": board.unit,
             "claims": list(board.claims),
-            "rows": [_row(row) for row in board.rows],
+            "rows": [{**_row(row), "slices": slices.get(row.system, {})} for row in board.rows],
             "missing": board.missing,
         }
     )

@@ -6,7 +6,7 @@ axis, and its difference from the first setting (`against`) with the adjusted p-
 
 from collections.abc import Iterator, Sequence
 
-from memeval.report import axes
+from memeval.report import axes, sliced
 from memeval.report.axes import Axis
 from memeval.report.board import Leaderboard
 from memeval.report.cells import plain
@@ -14,6 +14,8 @@ from memeval.report.cells import plain
 COLUMNS = ("dataset", "system", "category", "measure", "value", "low", "high", "n", "stores")
 """`stores` counts what the interval resampled: queries where each stands for itself."""
 
+SLICE = "slice: "
+"""In front of a slice's name, among the categories; slices have the headline measure alone."""
 SWEPT = ("axis", "setting", "against", "p")
 
 
@@ -30,6 +32,22 @@ def render(boards: Sequence[Leaderboard]) -> str:
         for measure in board.measures
         for e in [row.result.measures.get(category, {}).get(measure)]
         if e is not None
+    ]
+    rows += [
+        (
+            cell(board.label),
+            cell(system),
+            cell(f"{SLICE}{name}"),
+            board.headline,
+            e.value,
+            e.low,
+            e.high,
+            e.n,
+            e.clusters,
+        )
+        for board in boards
+        for system, found in sliced.estimates(board).items()
+        for name, e in found.items()
     ]
     swept = [line for axis in axes.axes(boards) for line in _sweep(axis)]
     found = pd.DataFrame(rows, columns=list(COLUMNS))
