@@ -5,13 +5,18 @@ import importlib.util
 import inspect
 import os
 import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
+from memeval import ceiling as ceilings
 from memeval import datasets, download, machine, rerankers, suite
-from memeval.errors import UsageError, did_you_mean
+from memeval.benchmark import Watcher
+from memeval.errors import PrerequisiteError, UsageError, did_you_mean
 from memeval.measures import MEASURES, parse
+from memeval.types import Dataset
 
 KEYS = (
     "OPENAI_API_KEY",
@@ -25,6 +30,8 @@ KEYS = (
     "HF_TOKEN",
 )
 BASE_URLS = ("OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "MEMOS_BASE_URL")
+NAMED = 4
+"""So many of the queries that are excluded for one reason are named."""
 EXTRAS = {
     "local": ("torch", "transformers", "sentence_transformers"),
     "openai": ("openai",),
@@ -52,11 +59,16 @@ def listed(what: str) -> dict[str, str]:
     raise UsageError(f"cannot list {what!r}{did_you_mean(what, ['datasets', 'measures', 'rerankers', 'suites'])}")
 
 
-def card(name: str) -> str:
-    """Everything about one of them. Raises UsageError for an unknown name."""
+def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = None) -> str:
+    """Everything about one of them. Raises UsageError for an unknown name.
+
+    Args:
+        ceiling: whether to compute the first-stage ceiling of a data set; None: where that takes seconds.
+        watcher: is told how far that is.
+    """
     plain = name.partition("/")[0]
     if plain.partition("?")[0] in datasets.names():
-        return _dataset(name)
+        return _dataset(name, ceiling, watcher or Watcher())
     if name.partition("?")[0] in rerankers.SHORT_NAMES or plain.partition("?")[0] in rerankers.kinds():
         return _reranker(name.partition("?")[0])
     if name.removesuffix(".toml") in suite.shipped():
@@ -73,38 +85,101 @@ def card(name: str) -> str:
     raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")
 
 
-def _dataset(name: str) -> str:
+def _dataset(name: str, asked: bool | None, watcher: Watcher) -> str:
     try:
         found = datasets.load(name)
     except UsageError:
         if "/" in name:
             raise
         return datasets.manual(name)  # it wants a file or a subset: what it takes is in its manual
+    except PrerequisiteError as error:
+        return _absent(name, error)
     relevant = [sum(grade > 0 for grade in found.qrels.get(q.query_id, {}).values()) for q in found.queries]
     memories = sum(map(len, found.stores.values()))
     dev = sum(split == "dev" for split in found.splits.values())
-    categories: dict[str, int] = {}
-    for query in found.queries:
-        categories[query.category or "–"] = categories.get(query.category or "–", 0) + 1
+    categories = Counter(query.category or "–" for query in found.queries)
     lines = [
         f"{found.name} {found.version}: {found.about or datasets.about(name)}",
-        f"licence   {found.licence}{' (texts must not be redistributed)' if found.restricted else ''}",
-        f"from      {found.url or 'a local folder'}",
+        *_source(found.licence, found.url or "a local folder", restricted=found.restricted),
         *([] if found.verified else ["WARNING   not verified: its files are not, or may not be, the pinned ones"]),
         f"size      {len(found.queries):,} queries, {len(found.stores):,} stores, {memories:,} memories",
         f"splits    {dev:,} stores for development, {len(found.stores) - dev:,} for testing",
         *([f"says      {found.instruction}"] if found.instruction else []),
-        f"labels    {sum(relevant):,} relevant pairs; {sum(count == 0 for count in relevant):,} queries without any",
+        f"labels    {sum(relevant):,} relevant pairs; {relevant.count(0):,} queries without any",
+        *_ceiling(name, found, memories, asked, watcher),
         "categories",
         *(f"  {count:>6,}  {category}" for category, count in categories.items()),
-        "excluded" if found.excluded else "excluded  none",
-        *(f"  {query_id}: {reason}" for query_id, reason in found.excluded.items()),
+        f"excluded  {len(found.excluded):,} queries" if found.excluded else "excluded  none",
+        *_excluded(found.excluded),
         "anomalies" if found.anomalies else "anomalies none",
         *(f"  {count:>6,}  {what}" for what, count in found.anomalies.items()),
-        *(f"problem   {problem}" for problem in found.known_problems),
-        *(f"trained   {system} is known to have been trained on it" for system in found.trained_on),
+        *_doubts(found.known_problems, found.trained_on),
     ]
     return "\n".join(lines)
+
+
+def _absent(name: str, error: PrerequisiteError) -> str:
+    """What is known of a data set that cannot be read here, and why it cannot."""
+    known = datasets.facts(name)
+    licence = known.get("licence", "told by its files")
+    lines = [
+        f"{name}: {datasets.about(name)}",
+        *_source(licence, known.get("url", "told below"), restricted=known.get("restricted", False)),
+        f"NOT READ  so its size, labels, splits, exclusions and ceiling cannot be told: {error}",
+        *(_doubts(known.get("known_problems", ()), known.get("trained_on", ())) if known else ()),
+        "",
+        datasets.manual(datasets.parsed(name).plain),
+    ]
+    return "\n".join(lines)
+
+
+def _source(licence: str, url: str, *, restricted: bool) -> list[str]:
+    return [
+        f"licence   {licence}{' (texts must not be redistributed)' if restricted else ''}",
+        f"from      {url}",
+    ]
+
+
+def _doubts(problems: Sequence[str], trained_on: Sequence[str]) -> list[str]:
+    """Known problems of the labels, and who has seen them in training."""
+    return [
+        *(f"problem   {problem}" for problem in problems or ["none is known"]),
+        *(f"trained   {system} is known to have been trained on it" for system in trained_on or ["no system"]),
+    ]
+
+
+def _excluded(reasons: Mapping[str, str]) -> list[str]:
+    """Each reason with its number of queries and the first of their ids."""
+    by_reason: dict[str, list[str]] = {}
+    for query_id, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(query_id)
+    return [
+        f"  {len(ids):>6,}  {reason} ({', '.join(ids[:NAMED])}{', …' if len(ids) > NAMED else ''})"
+        for reason, ids in by_reason.items()
+    ]
+
+
+def _ceiling(name: str, found: Dataset, memories: int, asked: bool | None, watcher: Watcher) -> list[str]:
+    """What the first stage reaches and what the best order of its candidates would."""
+    if asked is None and memories > ceilings.MANY:
+        return [f"ceiling   not computed for {memories:,} memories, which takes a while: memeval show {name} --ceiling"]
+    if asked is False:
+        return []
+    made = ceilings.ceiling(
+        name,
+        found,
+        begin=lambda task, total: watcher.begin(task, total, 0),
+        advance=lambda: watcher.advance(None),
+    )
+    watcher.end()
+    whose = {"retrieved": f"its best {made.depth}", "given": "the data set's own candidates", "store": "every memory"}
+    return [
+        f"{label:<9} {', '.join(f'{measure} {value:.3f}' for measure, value in values.items())} ({what})"
+        for label, values, what in (
+            (made.first_stage, made.reached, f"the first stage: {whose[made.pool]}, rendered as {made.rendering}"),
+            ("ceiling", made.best, "the same candidates in their best order"),
+        )
+    ]
 
 
 def _reranker(name: str) -> str:

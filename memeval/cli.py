@@ -334,6 +334,15 @@ def show(
     system: Annotated[list[str] | None, typer.Option("--system", help="Only these systems; repeatable.")] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="How many places of each order.")] = 10,
     public: Annotated[bool, typer.Option("--public", help="No texts, ids only.")] = False,
+    ceiling: Annotated[
+        bool | None,
+        typer.Option(
+            "--ceiling/--no-ceiling",
+            help="Whether to compute what the best reranker could reach on a data set; by default where it takes"
+            " seconds (up to 20,000 memories).",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Show the card of one of them, or one query of a result."""
     if query is not None:
@@ -345,8 +354,11 @@ def show(
         reporting.show_query(found, query, Console(), systems=system, top=top)
         return
     from memeval import catalogue
+    from memeval.progress import Progress
 
-    typer.echo(catalogue.card(name))
+    with Progress() as progress:
+        text = catalogue.card(name, ceiling=ceiling, watcher=progress.watcher)
+    typer.echo(text)
 
 
 for function in (ci.check, ci.verify, ci.merge, ci.help_):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from memeval.types import Candidates, Dataset, Memory, Query
+from memeval.words import words_of
 
 MONTH = "january|february|march|april|may|june|july|august|september|october|november|december"
 DAY = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
@@ -165,8 +166,6 @@ def members(dataset: Dataset, candidates: Candidates) -> dict[str, frozenset[str
 
 def _words(dataset: Dataset) -> Callable[[str], frozenset[str]]:
     """A function from text to content words; everything in the data set is taken apart in one go."""
-    from memeval.rerankers.bm25 import words_of
-
     texts = {query.text for query in dataset.queries}
     for memories in dataset.stores.values():
         for memory in memories:

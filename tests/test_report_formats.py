@@ -26,7 +26,7 @@ def test_csv_holds_the_numbers_of_the_results_exactly(tmp_path: Path) -> None:
         reader = csv.DictReader(file)
         lines = {(line["system"], line["category"], line["measure"]): line for line in reader}
     assert reader.fieldnames == ["dataset", "system", "category", "measure", "value", "low", "high", "n", "stores"]
-    assert len(lines) == 8 * 3 * 4
+    assert len([key for key in lines if not key[1].startswith("slice: ")]) == 8 * 3 * 4
     for category, estimates in thirds.measures.items():
         for measure, estimate in estimates.items():
             line = lines["thirds", category, measure]

@@ -3,8 +3,8 @@
 import pytest
 
 from memeval import slices
-from memeval.rerankers.bm25 import words_of
 from memeval.types import Candidates, Dataset, Memory, Query
+from memeval.words import words_of
 
 
 def case(query: str, relevant: list[Memory], lures: list[Memory], **more: object) -> slices.Case:

@@ -10,6 +10,10 @@ and, where it takes options,
 
     OPTIONS: tuple[str, ...]                              their names; `load` gets those that are given as keywords
 
+and, where something is known without the files,
+
+    facts(name: str) -> Mapping[str, Any]                 fields of `Dataset`: licence, url, known_problems, …
+
 and imports whatever is heavy inside its functions. One option means the same everywhere: `?unverified=1` takes a local
 file whatever its content, and the data set says so (`verified`). It reaches `load` as `unverified=True`.
 
@@ -71,6 +75,13 @@ def about(name: str) -> str:
 def manual(name: str) -> str:
     """What the loader of a data set says of it: format, source, anomalies. Raises UsageError for an unknown name."""
     return inspect.cleandoc(getattr(_loader(name), "__doc__", None) or about(name))
+
+
+def facts(name: str) -> Mapping[str, Any]:
+    """What is known of a data set without reading it, as fields of `Dataset`. Raises UsageError for an unknown name."""
+    plain = parsed(name).plain
+    found: Mapping[str, Any] = getattr(_loader(plain), "facts", lambda name: {})(plain)
+    return found
 
 
 def check(name: str) -> None:

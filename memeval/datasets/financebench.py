@@ -48,7 +48,18 @@ ABOUT: Mapping[str, str] = {
 }
 NAMES = tuple(ABOUT)
 OPTIONS = ("unverified",)
+PROBLEMS = ("The same figure often stands on several pages; only those named as evidence are labelled.",)
 STORE = "filings"  # the id of the only store of financebench-global
+
+
+def facts(name: str) -> dict[str, Any]:
+    """What is known of the data set without its files."""
+    return {
+        "licence": "CC BY-NC 4.0",
+        "url": HOME,
+        "restricted": True,
+        "known_problems": PROBLEMS,
+    }
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
@@ -95,17 +106,14 @@ def read(questions: Path, pages: Path, name: str = "financebench", *, verified: 
     return Dataset(
         name=name,
         version=COMMIT if verified else f"unverified-{digest([questions, pages])}",
-        licence="CC BY-NC 4.0",
-        url=HOME,
         queries=tuple(queries),
         stores=stores,
         qrels=qrels,
         excluded=excluded,
         anomalies={kind: count for kind, count in anomalies.items() if count},
-        restricted=True,
         about=ABOUT[name],
         verified=verified,
-        known_problems=("The same figure often stands on several pages; only those named as evidence are labelled.",),
+        **facts(name),
     )
 
 

@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from memeval.datasets import shown
@@ -74,6 +75,20 @@ class Files:
     grades: Path
 
 
+def facts(name: str) -> dict[str, Any]:
+    """What is known of the data set without its files."""
+    unjudged = "Answers that were not judged for a question count as not relevant."
+    return {
+        "licence": "CC BY 4.0 (answers and grades), not stated (questions)",
+        "url": "https://github.com/abachaa/MedQuAD",
+        "restricted": True,
+        "known_problems": (
+            "168 of 2,311 pairs were judged twice, each time differently; the higher grade counts.",
+            *(() if name == "liveqa-med-judged" else (unjudged,)),
+        ),
+    }
+
+
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
     """LiveQA-Med as pinned. Raises PrerequisiteError where a file is not here, UsageError for an argument."""
     no_argument(name, argument)
@@ -111,20 +126,14 @@ def read(files: Files, name: str = "liveqa-med", *, verified: bool = True) -> Da
         version=f"{MEDQUAD}+{TREC}"
         if verified
         else f"unverified-{digest([files.questions, files.answers, files.grades])}",
-        licence="CC BY 4.0 (answers and grades), not stated (questions)",
-        url="https://github.com/abachaa/MedQuAD",
         queries=tuple(queries),
         stores=stores,
         qrels={query.query_id: grades[query.query_id] for query in queries},
         excluded=excluded,
         anomalies={kind: count for kind, count in anomalies.items() if count},
-        restricted=True,
         about=ABOUT[name],
         verified=verified,
-        known_problems=(
-            "168 of 2,311 pairs were judged twice, each time differently; the higher grade counts.",
-            *(() if judged else ("Answers that were not judged for a question count as not relevant.",)),
-        ),
+        **facts(name),
     )
 
 

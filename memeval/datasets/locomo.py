@@ -65,6 +65,17 @@ class Audit:
     errors: Mapping[str, int] = field(default_factory=dict)
 
 
+def facts(name: str) -> dict[str, Any]:
+    """What is known of the data set without its file."""
+    return {
+        "licence": "CC BY-NC 4.0",
+        "url": FILE.url,
+        "restricted": True,
+        "known_problems": () if name == "locomo-audited" else PROBLEMS,
+        "trained_on": ("ConvMemory",),
+    }
+
+
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
     """LoCoMo as pinned. Raises PrerequisiteError where the file is not here, UsageError for an argument."""
     no_argument(name, argument)
@@ -146,17 +157,13 @@ def parse(raw: bytes, source: str, name: str = "locomo", audit: Audit | None = N
     return Dataset(
         name=name,
         version=COMMIT[:8] + (f"+audit-{audit.version}" if audit else ""),
-        licence="CC BY-NC 4.0",
-        url=FILE.url,
         queries=tuple(queries),
         stores=stores,
         qrels=qrels,
         excluded=excluded,
         anomalies={kind: count for kind, count in anomalies.items() if count},
-        restricted=True,
         about=ABOUT[name],
-        known_problems=() if audit else PROBLEMS,
-        trained_on=("ConvMemory",),
+        **facts(name),
     )
 
 

@@ -87,6 +87,16 @@ class _Content:
     texts: dict[str, str] = field(default_factory=dict)  # filler sessions return in many histories: keep one copy
 
 
+def facts(name: str) -> dict[str, Any]:
+    """What is known of the data set without its file."""
+    return {
+        "licence": "MIT",
+        "url": (ORACLE if name == "longmemeval-oracle" else S).url,
+        "known_problems": PROBLEMS,
+        "trained_on": ("LycheeMem's reranker (127 questions of LongMemEval-S)",),
+    }
+
+
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
     """LongMemEval as pinned. Raises PrerequisiteError where the file is not here, UsageError for an argument."""
     no_argument(name, argument)
@@ -107,8 +117,6 @@ def read(path: Path, name: str = "longmemeval-s", *, verified: bool = True) -> D
     return Dataset(
         name=name,
         version=COMMIT[:8] if verified else f"unverified-{digest([path])}",
-        licence="MIT",
-        url=(ORACLE if name == "longmemeval-oracle" else S).url,
         queries=tuple(found.queries),
         stores=found.stores,
         qrels=found.qrels,
@@ -116,8 +124,7 @@ def read(path: Path, name: str = "longmemeval-s", *, verified: bool = True) -> D
         anomalies={kind: count for kind, count in found.anomalies.items() if count},
         about=ABOUT[name],
         verified=verified,
-        known_problems=PROBLEMS,
-        trained_on=("LycheeMem's reranker (127 questions of LongMemEval-S)",),
+        **facts(name),
     )
 
 

@@ -45,6 +45,12 @@ NAMES = tuple(ABOUT)
 OPTIONS = ("split", "revision")
 
 
+def facts(name: str) -> dict[str, Any]:
+    """What is known of a pinned set without its files."""
+    url = {"url": f"https://huggingface.co/datasets/{PINNED[name][0]}"} if name in PINNED else {}
+    return {"licence": "not stated", "restricted": True, **url}
+
+
 def load(name: str, argument: str | None = None, *, split: str | None = None, revision: str | None = None) -> Dataset:
     """The data set of a folder or repository.
 

@@ -9,6 +9,7 @@ test for a whole pipeline, and no measure of a reranker.
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from memeval.datasets import decoded, shown, typed
 from memeval.datasets._files import content, digest, listed, located, no_argument, text
@@ -29,6 +30,12 @@ ABOUT: Mapping[str, str] = {
 NAMES = tuple(ABOUT)
 OPTIONS = ("unverified",)
 STORE = "abstracts"
+
+
+def facts(name: str) -> dict[str, Any]:
+    """What is known of the data set without its file."""
+    problem = "Nearly solved by lexical search: a smoke test only."
+    return {"licence": "MIT", "url": FILE.url, "known_problems": (problem,)}
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
@@ -64,13 +71,11 @@ def parse(raw: bytes, source: str, *, version: str = COMMIT, verified: bool = Tr
     return Dataset(
         name="pubmedqa",
         version=version,
-        licence="MIT",
-        url=FILE.url,
         queries=tuple(queries),
         stores={STORE: tuple(memories)},
         qrels={query.query_id: {query.query_id: 1} for query in queries},
         anomalies={kind: count for kind, count in anomalies.items() if count},
         about=ABOUT["pubmedqa"],
         verified=verified,
-        known_problems=("Nearly solved by lexical search: a smoke test only.",),
+        **facts("pubmedqa"),
     )

@@ -4,15 +4,10 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-import numpy as np
-
-from memeval import paired
-from memeval.report import cells
+from memeval.report import cells, sliced
 from memeval.report.board import Leaderboard, Row
-from memeval.report.leaderboard import clusters
+from memeval.report.sliced import SMALL
 
-SMALL = 30
-"""Categories of fewer queries are greyed: a few queries decide them."""
 STEPS = 10
 
 
@@ -68,27 +63,24 @@ def maps(board: Leaderboard) -> list[Map]:
 
 def by_slice(board: Leaderboard) -> list[Map]:
     """The headline measure in each slice: a computed property of queries, of which one may have several."""
-    rows = [row for row in board.rows if board.headline in row.result.values and row.result.slices]
+    found = sliced.estimates(board)
+    rows = [row for row in board.rows if row.system in found]
     if not rows:
         return []
-    slices = {name: places for name, places in sorted(rows[0].result.slices.items()) if places}
-    values = np.array([row.result.values[board.headline] for row in rows], dtype=np.float64).T
-    named = np.array(clusters(rows[0].result))
-    found: list[list[Cell]] = [[] for _ in rows]
-    for places in slices.values():
-        own = values[list(places)]
-        names = [(board.headline, row.system, "") for row in rows]
-        means = paired.compare_many(own, np.zeros_like(own), named[list(places)].tolist(), names, tested=False)
-        for line, mean in zip(found, means, strict=True):
-            line.append(_cell(mean.difference, mean.low, mean.high))
-    columns = tuple((cells.plain(name), f"n = {len(places):,}", len(places) < SMALL) for name, places in slices.items())
-    caption = (
-        f"{board.headline} in slices of the queries; {cells.basis(board)}. Slices are computed from texts, labels and"
-        " candidates, the same way for every data set; a query may be in several or none. Not tested."
+    sizes = {name: one.n for name, one in found[rows[0].system].items()}
+    columns = tuple((cells.plain(name), f"n = {n:,}", n < SMALL) for name, n in sizes.items())
+    greyed = f" Slices of fewer than {SMALL} queries are greyed." if any(column[2] for column in columns) else ""
+    body = tuple(
+        (
+            cells.name(row),
+            row.control is not None,
+            tuple(_cell(one.value, one.low, one.high) for one in found[row.system].values()),
+        )
+        for row in rows
     )
-    lines = zip(rows, found, strict=True)
-    body = tuple((cells.name(row), row.control is not None, tuple(line)) for row, line in lines)
-    return [Map("heat-slices", f"{board.headline} by hard-case slice", caption, columns, body)]
+    return [
+        Map("heat-slices", f"{board.headline} by hard-case slice", f"{sliced.caption(board)}{greyed}", columns, body)
+    ]
 
 
 def _cell(value: float, low: float, high: float) -> Cell:

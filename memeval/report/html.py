@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from memeval.evidence import Evidence, comparable
 from memeval.report import (
+    axes,
     cells,
     data,
     depth,
@@ -92,6 +93,8 @@ def render(
     return environment.get_template("template.html.j2").render(
         boards=parts,
         overall=whole or None,
+        sweeps=[_shown(table) for table in axes.tables(boards)],
+        controls={cells.name(row) for board in boards for row in board.rows if row.control is not None},
         citations=methods.citations(boards),
         css=Markup(css),
         script=Markup(script),
@@ -114,7 +117,8 @@ def _call(job: _Job) -> dict[str, Any]:
 
 def _overall(boards: Sequence[Leaderboard]) -> dict[str, Any]:
     """The overview of several data sets; empty for one."""
-    whole = overall.table(boards)
+    # A rendering is no other data set: of a sweep, the first stands for all in the mean.
+    whole = overall.table([group[0] for group in axes.rendered(boards)])
     return {} if whole is None else _shown(whole)
 
 
@@ -176,7 +180,9 @@ def _sections(
     curves = depth.curves(board, evidence)
     boards = {table.slug: table for table in general.facts(board)}
     kept = [boards[slug] for slug in ("card", "definitions", "provenance") if slug in boards]
-    categories = [table for slug, table in boards.items() if slug.startswith("categories-")]
+    categories = [
+        table for slug, table in boards.items() if slug.startswith("categories-") or slug == "slice-definitions"
+    ]
     reported = published.tables(board)
     missing = [boards["missing"]] if "missing" in boards else []
     leaders = standings.tables(board)

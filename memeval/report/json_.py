@@ -6,19 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from memeval.report import axes, sliced
+from memeval.report.axes import Axis
 from memeval.report.board import Difference, Leaderboard, Row
 
 SCHEMA = 1
 
 
 def render(boards: Sequence[Leaderboard]) -> str:
-    """One object with a list of leaderboards."""
-    found = {"schema": SCHEMA, "leaderboards": [document(board) for board in boards]}
+    """One object with a list of leaderboards, and of sweeps where there are some."""
+    found: dict[str, Any] = {"schema": SCHEMA, "leaderboards": [document(board) for board in boards]}
+    sweeps = axes.axes(boards)
+    if sweeps:
+        found["sweeps"] = [_sweep(axis) for axis in sweeps]
     return json.dumps(found, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def document(board: Leaderboard) -> dict[str, Any]:
-    """A leaderboard as JSON values."""
+    """A leaderboard as JSON values; `slices` have the headline measure."""
+    slices = {
+        system: {name: asdict(estimate) for name, estimate in found.items()}
+        for system, found in sliced.estimates(board).items()
+    }
     found: dict[str, Any] = _finite(
         {
             "label": board.label,
@@ -31,7 +40,7 @@ def document(board: Leaderboard) -> dict[str, Any]:
             "clusters": board.clusters,
             "unit": board.unit,
             "claims": list(board.claims),
-            "rows": [_row(row) for row in board.rows],
+            "rows": [{**_row(row), "slices": slices.get(row.system, {})} for row in board.rows],
             "missing": board.missing,
         }
     )
@@ -63,6 +72,29 @@ def _row(row: Row) -> dict[str, Any]:
         "usage": result.usage,
         "repeats": result.repeats,
     }
+
+
+def _sweep(axis: Axis) -> dict[str, Any]:
+    measure = axis.board.headline
+    lines = [
+        {
+            "system": line.name,
+            "measures": {setting: asdict(row.estimates[measure]) for setting, row in line.rows.items()},
+            "differences": _differences(line.differences),
+        }
+        for line in axis.lines
+    ]
+    found: dict[str, Any] = _finite(
+        {
+            "axis": axis.name,
+            "dataset": axis.board.card["name"],
+            "measure": measure,
+            "settings": list(axis.settings),
+            "leaderboards": axis.labels,
+            "rows": lines,
+        }
+    )
+    return found
 
 
 def _differences(found: Mapping[str, Difference] | None) -> dict[str, Any] | None:

@@ -1,10 +1,11 @@
 """Leaderboards as LaTeX tables (booktabs). Names in other scripts than Latin need xelatex or lualatex."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from memeval.report import cells
+from memeval.report import axes, cells, sliced
 from memeval.report.board import ALPHA, Leaderboard, Row
-from memeval.report.tables import family_of_systems, interval_sentence
+from memeval.report.tables import Table, family_of_systems, interval_sentence
 
 _SPECIAL = str.maketrans(
     {
@@ -30,9 +31,10 @@ _BOLD = "textbf:--rwrap;"
 
 
 def render(boards: Sequence[Leaderboard]) -> str:
-    """One table for each leaderboard; the first line names what the preamble needs."""
+    """One table for each leaderboard and each sweep; the first line names what the preamble needs."""
     preamble = "% \\usepackage[T1]{fontenc} \\usepackage{booktabs,textcomp}\n"
-    return preamble + "".join(_table(board, place) for place, board in enumerate(boards, 1))
+    found = [_table(board, place) + _slices(board, place) for place, board in enumerate(boards, 1)]
+    return preamble + "".join([*found, *map(_sweep, axes.tables(boards))])
 
 
 def escape(text: str) -> str:
@@ -62,11 +64,54 @@ def _table(board: Leaderboard, place: int) -> str:
     )
     best = [place for place, row in enumerate(board.rows) if row.rank == 1]
     style = frame.style.hide(axis="index").map(lambda _: _BOLD, subset=(best, escape(board.headline)))
+    return _set(style, _caption(board), str(place))
+
+
+def _slices(board: Leaderboard, place: int) -> str:
+    """Systems by slices, values alone; nothing where the queries are in no slice."""
+    import pandas as pd
+
+    found = sliced.estimates(board)
+    rows = [row for row in board.rows if found.get(row.system)]
+    if not rows:
+        return ""
+    sizes = {name: one.n for name, one in found[rows[0].system].items()}
+    frame = pd.DataFrame(
+        [
+            {
+                "System": escape(cells.name(row)),
+                **{
+                    _stacked(name, sizes[name]): escape(cells.number(one.value))
+                    for name, one in found[row.system].items()
+                },
+            }
+            for row in rows
+        ],
+        dtype="object",
+    )
+    caption = escape(f"{_title(board)}: {sliced.caption(board)}{sliced.note(list(sizes.values()))}")
+    return _set(frame.style.hide(axis="index"), caption, f"{place}-slices")
+
+
+def _stacked(name: str, n: int) -> str:
+    """A slice's name, a word a line, above its number of queries."""
+    words = [escape(word) for word in f"{cells.plain(name)}{sliced.small(n)}".split()]
+    return r"\shortstack{" + r" \\ ".join([*words, f"n = {n:,}"]) + "}"
+
+
+def _sweep(table: Table) -> str:
+    return _set(
+        table.frame.map(escape).rename(columns=escape).style.hide(axis="index"), escape(table.caption), table.slug
+    )
+
+
+def _set(style: Any, caption: str, label: str) -> str:
+    """A styled frame as a floating table."""
     text = style.to_latex(
         hrules=True,
-        column_format="l" + "r" * (len(frame.columns) - 1),
-        caption=_caption(board),
-        label=f"tab:memeval-{place}",
+        column_format="l" + "r" * (len(style.columns) - 1),
+        caption=caption,
+        label=f"tab:memeval-{label}",
         position="htbp",
         position_float="centering",
     )
@@ -84,10 +129,13 @@ def _interval(row: Row, measure: str) -> str:
     return cells.NONE if found is None else cells.interval(found.low, found.high).strip() or cells.NONE
 
 
+def _title(board: Leaderboard) -> str:
+    return f"{cells.plain(board.label)} {cells.plain(board.card['version'])}"
+
+
 def _caption(board: Leaderboard) -> str:
-    title = f"{cells.plain(board.label)} {cells.plain(board.card['version'])}"
     parts = [
-        f"{title}, sorted by {board.headline}; {cells.basis(board)}.",
+        f"{_title(board)}, sorted by {board.headline}; {cells.basis(board)}.",
         interval_sentence(board).replace("In brackets: ", "Interval: "),
     ]
     if any(row.rank == 1 for row in board.rows):

@@ -1,8 +1,7 @@
 """From results to leaderboards: one for each set of results that may be compared, and never one across sets."""
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -51,13 +50,34 @@ def leaderboards(results: Sequence[Result], *, missing: Mapping[str, str] = {}) 
     found = groups(results)
     heavy = sum(len(result.query_ids) for result in results) > MANY
     boards = each(partial(leaderboard, missing=dict(missing)), found, heavy=heavy)
-    names = Counter(board.label for board in boards)
-    return [
-        board
-        if names[board.label] == 1
-        else replace(board, label=f"{board.label}#{sha256(comparable(board.rows[0].result)).hexdigest()[:8]}")
-        for board in boards
-    ]
+    return _told_apart(_told_apart(boards, _by_rendering), _by_digest)
+
+
+def _told_apart(
+    boards: Sequence[Leaderboard], told: Callable[[Sequence[Leaderboard]], Sequence[str]]
+) -> list[Leaderboard]:
+    """The leaderboards; those that share a label with what tells them apart behind it."""
+    same: dict[str, list[Leaderboard]] = {}
+    for board in boards:
+        same.setdefault(board.label, []).append(board)
+    marks = {
+        id(board): mark
+        for group in same.values()
+        if len(group) > 1
+        for board, mark in zip(group, told(group), strict=True)
+    }
+    return [replace(board, label=board.label + marks.get(id(board), "")) for board in boards]
+
+
+def _by_rendering(boards: Sequence[Leaderboard]) -> list[str]:
+    """Nothing where a rendering stands twice: then it is not what tells them apart."""
+    renderings = [str(board.signature["rendering"]) for board in boards]
+    apart = len(set(renderings)) == len(boards)
+    return [f" ({rendering})" if apart else "" for rendering in renderings]
+
+
+def _by_digest(boards: Sequence[Leaderboard]) -> list[str]:
+    return [f"#{sha256(comparable(board.rows[0].result)).hexdigest()[:8]}" for board in boards]
 
 
 def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -> Leaderboard:

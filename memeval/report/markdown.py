@@ -3,16 +3,17 @@
 import re
 from collections.abc import Sequence
 
-from memeval.report import cells
+from memeval.report import axes, cells
 from memeval.report.board import Leaderboard
-from memeval.report.tables import SHOWN, tables
+from memeval.report.tables import SHOWN, Table, tables
 
 _SPECIAL = re.compile(r"[\\`*~|$]|_(?![A-Za-z0-9])|(?<![A-Za-z0-9])_|(?<=\])\(|!(?=\[)")
 
 
 def render(boards: Sequence[Leaderboard]) -> str:
-    """One section for each leaderboard."""
-    return "# memeval report\n" + "".join(_section(board) for board in boards)
+    """One section for each leaderboard, and one for each sweep."""
+    sweeps = (f"\n## {escape(table.heading)}\n\n{_grid(table)}\n" for table in axes.tables(boards))
+    return "# memeval report\n" + "".join([*map(_section, boards), *sweeps])
 
 
 def escape(text: str) -> str:
@@ -30,13 +31,16 @@ def _section(board: Leaderboard) -> str:
     lines = [f"\n## {escape(cells.plain(board.label))} {escape(version)}\n"]
     lines += [f"- {escape(claim)}" for claim in board.claims]
     for table in tables(board):
-        frame = table.frame.map(escape).rename(columns=escape)
-        side = ["left" if column == table.header or column in table.prose else "right" for column in frame.columns]
-        text = frame.to_markdown(index=False, disable_numparse=True, colalign=side)
-        content = [f"{escape(table.caption)}\n", text]
         if table.slug in SHOWN:
-            lines += [f"\n### {escape(table.heading)}\n", *content]
+            lines += [f"\n### {escape(table.heading)}\n", _grid(table)]
         else:
             heading = f"<summary>{escape(table.heading)}</summary>"
-            lines += [f"\n<details>{heading}\n", *content, "\n</details>"]
+            lines += [f"\n<details>{heading}\n", _grid(table), "\n</details>"]
     return "\n".join(lines) + "\n"
+
+
+def _grid(table: Table) -> str:
+    """A table under its caption."""
+    frame = table.frame.map(escape).rename(columns=escape)
+    side = ["left" if column == table.header or column in table.prose else "right" for column in frame.columns]
+    return f"{escape(table.caption)}\n\n{frame.to_markdown(index=False, disable_numparse=True, colalign=side)}"

@@ -1,11 +1,12 @@
 """A leaderboard as tables of short text: data frames with a caption, the same for every format that people read."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from memeval.report import cells, hosted
+from memeval.report import cells, hosted, sliced
 from memeval.report.board import ALPHA, TIE_RATE_SHOWN, Leaderboard, Row
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _WORST = "failures worst, best"
-SHOWN = ("leaderboard", "categories", "behaviour", "missing", "card")
+SHOWN = ("leaderboard", "categories", "slices", "behaviour", "missing", "card")
 """Tables that every reader wants to see; a page unfolds the others on demand."""
 
 
@@ -35,6 +36,8 @@ def tables(board: Leaderboard) -> list[Table]:
         _leaderboard(board),
         _differences(board),
         _categories(board, board.headline),
+        _slices(board),
+        _slice_definitions(board),
         _behaviour(board),
         _hosted(board),
         _varied(board),
@@ -49,7 +52,7 @@ def tables(board: Leaderboard) -> list[Table]:
 
 def facts(board: Leaderboard) -> list[Table]:
     """What a page takes over from `tables`: what is missing, what numbers mean and come from, other categories."""
-    found = [_missing(board), _card(board), _definitions(board), _provenance(board)]
+    found = [_slice_definitions(board), _missing(board), _card(board), _definitions(board), _provenance(board)]
     found += [_categories(board, measure) for measure in _others(board)]
     return [table for table in found if len(table.frame)]
 
@@ -137,7 +140,8 @@ def _categories(board: Leaderboard, measure: str) -> Table:
         for row in board.rows:
             found = row.result.measures.get(category, {}).get(measure)
             if found is not None:
-                return f"{cells.plain(category)} (n = {found.n:,}{stores(category, found.clusters)})"
+                mark = sliced.small(found.n)
+                return f"{cells.plain(category)}{mark} (n = {found.n:,}{stores(category, found.clusters)})"
         return cells.plain(category)
 
     def stores(category: str, clusters: int) -> str:
@@ -167,8 +171,39 @@ def _categories(board: Leaderboard, measure: str) -> Table:
         caption += f" {tested(board, sizes)}"
     else:
         caption += " Not tested."
+    caption += sliced.note([count for name, count in Counter(board.rows[0].result.categories).items() if name])
     slug = "categories" if measure == board.headline else f"categories-{board.measures.index(measure)}"
     return Table(slug, f"Categories: {measure}", caption, frame(rows), "system")
+
+
+def _slices(board: Leaderboard) -> Table:
+    found, stores = sliced.estimates(board), sliced.stores(board)
+
+    def column(name: str, n: int) -> str:
+        inside = f", {cells.count(stores[name], 'stores')}" if board.unit == "stores" else ""
+        return f"{cells.plain(name)}{sliced.small(n)} (n = {n:,}{inside})"
+
+    rows = [
+        {
+            "system": cells.name(row),
+            **{column(name, one.n): cells.estimate(one) for name, one in found[row.system].items()},
+        }
+        for row in board.rows
+        if row.system in found
+    ]
+    sizes = [one.n for by_slice in found.values() for one in by_slice.values()]
+    caption = f"{sliced.caption(board)} {interval_sentence(board)}{sliced.note(sizes)}"
+    return Table("slices", f"Hard-case slices: {board.headline}", caption, frame(rows), "system")
+
+
+def _slice_definitions(board: Leaderboard) -> Table:
+    slices = board.rows[0].result.slices
+    rows = [
+        {"slice": cells.plain(name), "n": f"{len(slices[name]):,}{sliced.small(len(slices[name]))}", "definition": text}
+        for name, text in sliced.definitions(board).items()
+    ]
+    caption = f"What puts a query into a slice; {cells.basis(board)}.{sliced.note(list(map(len, slices.values())))}"
+    return Table("slice-definitions", "What the slices are", caption, frame(rows), "slice", ("definition",))
 
 
 def _plural(categories: int) -> str:
@@ -254,6 +289,7 @@ def _card(board: Leaderboard) -> Table:
         "anomalies": _counts(card["anomalies"]),
         "candidates": f"{cells.plain(facts.get('first_stage', cells.NONE))}, depth {facts.get('depth', cells.NONE)},"
         f" pool “{cells.plain(facts.get('pool', cells.NONE))}”, {card['candidates_per_query']:.1f} for each query",
+        "ceiling": _ceiling(board),
         "rendering": cells.plain(facts.get("rendering", cells.NONE)),
         "digest of the data": cells.plain(facts["dataset_digest"]),
         "digest of the candidates": cells.plain(facts["candidates_digest"]),
@@ -261,6 +297,17 @@ def _card(board: Leaderboard) -> Table:
     rows_frame = frame([{"what": key, "of this data set": value} for key, value in rows.items()])
     caption = f"The data set and the candidates; {cells.basis(board)}."
     return Table("card", "Data set", caption, rows_frame, "what", ("of this data set",))
+
+
+def _ceiling(board: Leaderboard) -> str:
+    """What the best order of the candidates reaches."""
+    oracle = board.control("oracle")
+    if oracle is None:
+        return "not measured: the system `oracle` tells it"
+    wanted = [name for name in board.measures if name == board.headline or name.startswith("Recall@")]
+    return ", ".join(
+        f"{name} {cells.number(oracle.estimates[name].value)}" for name in wanted if name in oracle.estimates
+    )
 
 
 def excluded(board: Leaderboard) -> str:

@@ -1,12 +1,22 @@
-"""Leaderboards as one long table (CSV): a line for each data set, system, category and measure, in full precision."""
+"""Leaderboards as one long table (CSV): a line for each data set, system, category and measure, in full precision.
 
-from collections.abc import Sequence
+Where something was swept, four columns more, and lines that fill them: each system's value under each setting of an
+axis, and its difference from the first setting (`against`) with the adjusted p-value.
+"""
 
+from collections.abc import Iterator, Sequence
+
+from memeval.report import axes, sliced
+from memeval.report.axes import Axis
 from memeval.report.board import Leaderboard
 from memeval.report.cells import plain
 
 COLUMNS = ("dataset", "system", "category", "measure", "value", "low", "high", "n", "stores")
 """`stores` counts what the interval resampled: queries where each stands for itself."""
+
+SLICE = "slice: "
+"""In front of a slice's name, among the categories; slices have the headline measure alone."""
+SWEPT = ("axis", "setting", "against", "p")
 
 
 def render(boards: Sequence[Leaderboard]) -> str:
@@ -23,7 +33,41 @@ def render(boards: Sequence[Leaderboard]) -> str:
         for e in [row.result.measures.get(category, {}).get(measure)]
         if e is not None
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n")
+    rows += [
+        (
+            cell(board.label),
+            cell(system),
+            cell(f"{SLICE}{name}"),
+            board.headline,
+            e.value,
+            e.low,
+            e.high,
+            e.n,
+            e.clusters,
+        )
+        for board in boards
+        for system, found in sliced.estimates(board).items()
+        for name, e in found.items()
+    ]
+    swept = [line for axis in axes.axes(boards) for line in _sweep(axis)]
+    found = pd.DataFrame(rows, columns=list(COLUMNS))
+    if swept:
+        found = pd.concat([found, pd.DataFrame(swept, columns=[*COLUMNS, *SWEPT])])
+    return found.to_csv(index=False, lineterminator="\n")
+
+
+def _sweep(axis: Axis) -> Iterator[tuple[object, ...]]:
+    measure, first = axis.board.headline, cell(axis.first)
+    for line in axis.lines:
+        for setting, row in line.rows.items():
+            e = row.estimates[measure]
+            known = cell(axis.labels[setting]), cell(row.system), "all", cell(measure)
+            told = cell(axis.name), cell(setting)
+            yield (*known, e.value, e.low, e.high, e.n, e.clusters, *told, None, None)
+            against = line.differences.get(setting)
+            if against is not None:
+                c = against.comparison
+                yield (*known, c.difference, c.low, c.high, c.n, c.clusters, *told, first, against.p)
 
 
 def cell(text: str) -> str:

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from memeval.types import Memory, Query
+from memeval.words import words_of
 
 
 class BM25:
@@ -47,14 +48,3 @@ class BM25:
             return [0.0] * len(memories)
         scores = self._bm25.get_scores(known)
         return [float(scores[self._rows[memory.doc_id]]) for memory in memories]
-
-
-def words_of(texts: Sequence[str]) -> list[list[str]]:
-    """The words of each text as BM25 counts them: lower case, stemmed, without stop words."""
-    import bm25s
-    import Stemmer
-
-    words: list[list[str]] = bm25s.tokenize(
-        list(texts), stopwords="en", stemmer=Stemmer.Stemmer("english"), return_ids=False, show_progress=False
-    )
-    return words
