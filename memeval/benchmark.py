@@ -198,9 +198,10 @@ def _system(
     scorer = load_scorer(system.model, dataset, cache, terms)
     model = str(rerankers.parse(system.model))
     about = header(suite, system.name, model, dataset, candidates, scorer.fingerprint, limit, scorer.score_kind)
-    stem = into / slug(system.name)
-    path, target, times = (into / f"{stem.name}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
-    known = current(target, path, about, suite, repeats.files(stem, system.repeat, system.orders))
+    stem = slug(system.name)
+    path, target, times = (into / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
+    further = repeats.files(path, system.repeat, system.orders)
+    known = current(target, path, about, suite, further)
 
     def ran(scorer: Scorer, about: Header, path: Path, task: str) -> None:
         before, hosted = replace(terms.purse), getattr(scorer.reranker, "hosted", None)
@@ -220,10 +221,11 @@ def _system(
     if known is not None:
         return score.with_latency(known, times), True
     ran(scorer, about, path, system.name)
-    for suffix, other in chain(*repeats.variants(terms, system.repeat, system.orders).values()):
+    variants = chain(*repeats.variants(terms, system.repeat, system.orders).values())
+    for (suffix, other), file in zip(variants, chain(*further.values()), strict=True):
         again = load_scorer(system.model, dataset, cache, other)
         facts = header(suite, system.name, model, dataset, candidates, again.fingerprint, limit, again.score_kind)
-        ran(again, facts, into / f"{stem.name}{suffix}.run.jsonl", f"{system.name}{suffix}")
+        ran(again, facts, file, f"{system.name}{suffix}")
     watcher.step(f"measuring {system.name}")
     result = measure(path, dataset, candidates, suite, sliced(), system)
     results.write_whole(target, results.result_text(result))
@@ -250,8 +252,7 @@ def measure(
     The files are as they were written, or compressed. `sliced` are the slices of the data set. Raises DataError for a
     file that is missing or broken.
     """
-    stem = path.with_name(path.name.removesuffix(".run.jsonl"))
-    further = repeats.files(stem, system.repeat, system.orders) if system is not None else {}
+    further = repeats.files(path, system.repeat, system.orders) if system is not None else {}
     run = results.read_run(results.stored(path) or path)
     again = {
         kind: [results.read_run(results.stored(file) or file).rankings for file in further[kind]] for kind in further

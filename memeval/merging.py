@@ -59,7 +59,7 @@ def _dataset(suite: Suite, name: str, into: Path, folders: Sequence[Path]) -> It
             yield f"missing   {system} on {name}: {missing[system]}"
             continue
         path = into / f"{stem}.run.jsonl"
-        for run in (path, *chain(*repeats.files(into / stem, entry.repeat, entry.orders).values())):
+        for run in (path, *chain(*repeats.files(path, entry.repeat, entry.orders).values())):
             parts = _run(run, places, dataset, suite)
         measured = benchmark.measure(path, dataset, candidates, suite, sliced, entry)
         results.write_whole(into / f"{stem}.json", results.result_text(measured))
@@ -73,11 +73,11 @@ def _run(run: Path, places: Sequence[Path], dataset: Dataset, suite: Suite) -> i
     if not files:
         raise IncompleteError(f"{run.name} is in none of the parts: run the suite that it belongs to")
     header, rankings = joined(files, dataset)
-    clock = run.name.removesuffix(".run.jsonl") + ".times.jsonl"
-    times = [file.with_name(clock) for file in files]
+    clock = results.times(run)
+    times = [file.with_name(clock.name) for file in files]
     told = b"".join(canonical(row) for file in times if file.is_file() for row in results.lines(file))
     results.place(run, [results.header_line(header), *map(results.ranking_line, rankings)], compress=suite.compress)
-    results.write_whole(run.with_name(clock), told)
+    results.write_whole(clock, told)
     return len(files)
 
 

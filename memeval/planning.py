@@ -159,9 +159,8 @@ def _row(
         scorer = benchmark.load_scorer(system.model, dataset, None, terms)
         model = str(rerankers.parse(system.model))
         about = benchmark.header(suite, system.name, model, dataset, candidates, scorer.fingerprint, limit)
-        stem = folder / slug(system.name)
-        target, run = (stem.with_name(stem.name + suffix) for suffix in (".json", ".run.jsonl"))
-        further = repeats.files(stem, system.repeat, system.orders)
+        target, run = (folder / f"{slug(system.name)}{suffix}" for suffix in (".json", ".run.jsonl"))
+        further = repeats.files(run, system.repeat, system.orders)
         done = benchmark.current(target, run, about, suite, further) is not None
         left = _unknown(scorer, queries, dataset, candidates)
         cached = pairs - sum(found for found, _ in left)

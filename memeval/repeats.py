@@ -32,10 +32,11 @@ def variants(terms: Terms, repeat: int, orders: int) -> dict[str, list[Variant]]
     return {kind: found for kind, found in (("repeats", again), ("orders", turned)) if found}
 
 
-def files(stem: Path, repeat: int, orders: int) -> dict[str, list[Path]]:
-    """The run files beside the first of `stem`, by kind as in `variants`."""
+def files(run: Path, repeat: int, orders: int) -> dict[str, list[Path]]:
+    """The run files beside the first one (`….run.jsonl`), by kind and in the order of `variants`."""
+    stem = run.name.removesuffix(".run.jsonl")
     return {
-        kind: [stem.with_name(f"{stem.name}{suffix}.run.jsonl") for suffix, _ in found]
+        kind: [run.with_name(f"{stem}{suffix}.run.jsonl") for suffix, _ in found]
         for kind, found in variants(Terms(), repeat, orders).items()
     }
 

@@ -69,6 +69,11 @@ def stored(path: Path) -> Path | None:
     return path if path.is_file() else compressed if compressed.is_file() else None
 
 
+def times(run: Path) -> Path:
+    """The file of times beside a run file (`….run.jsonl`)."""
+    return run.with_name(run.name.removesuffix(".run.jsonl") + ".times.jsonl")
+
+
 def place(path: Path, content: Iterable[bytes], *, compress: bool) -> Path:
     """Writes `path`, or `path`.bz2, and removes the other form."""
     plain, compressed = path, path.with_name(path.name + ".bz2")

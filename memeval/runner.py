@@ -61,7 +61,7 @@ def run(
     written.
     """
     progress = progress or Progress()
-    times = path.with_name(path.name.removesuffix(".run.jsonl") + ".times.jsonl")
+    times = results.times(path)
     partial = path.with_name(path.name + ".partial")
     queries = shards.taken(dataset.queries, header.partial)
     done = finished(path, header)

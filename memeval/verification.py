@@ -105,11 +105,11 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
             yield str(labels), "does not hold the labels of the data set"
     for entry in suite.systems:
         stem = slug(entry.name)
-        run, target = results.stored(folder / f"{stem}.run.jsonl"), folder / f"{stem}.json"
-        known |= {run or target, target, folder / f"{stem}.times.jsonl"}
-        for further in chain(*repeats.files(folder / stem, entry.repeat, entry.orders).values()):
-            times = further.with_name(further.name.removesuffix(".run.jsonl") + ".times.jsonl")
-            known |= {results.stored(further) or further, times}
+        plain, target = folder / f"{stem}.run.jsonl", folder / f"{stem}.json"
+        run = results.stored(plain)
+        known.add(target)
+        for file in (plain, *chain(*repeats.files(plain, entry.repeat, entry.orders).values())):
+            known |= {results.stored(file) or file, results.times(file)}
         if run is None:
             if entry.name not in told:
                 yield str(folder), f"the system {entry.name!r} has no run and no reason"
@@ -152,8 +152,7 @@ def _system(
     system: System,
 ) -> Iterator[tuple[str, str]]:
     plain = path.with_name(path.name.removesuffix(".bz2"))
-    stem = plain.with_name(plain.name.removesuffix(".run.jsonl"))
-    runs = [path, *chain(*repeats.files(stem, system.repeat, system.orders).values())]
+    runs = [path, *chain(*repeats.files(plain, system.repeat, system.orders).values())]
     problems = [
         (str(file), problem)
         for file in (results.stored(run) or run for run in runs)

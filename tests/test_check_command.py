@@ -78,14 +78,18 @@ def memeval(*arguments: str | Path) -> Done:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the suite, the reranker, a run and its accepted baseline."""
-    monkeypatch.chdir(tmp_path)
+    yield from _accepted(tmp_path, monkeypatch, PLANTED, SUITE)
+
+
+def _accepted(folder: Path, monkeypatch: pytest.MonkeyPatch, reranker: str, text: str) -> Iterator[Path]:
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    (tmp_path / "planted.py").write_text(PLANTED)
-    (tmp_path / "planted.toml").write_text(SUITE)
+    (folder / "planted.py").write_text(reranker)
+    (folder / "planted.toml").write_text(text)
     assert again().exit_code == 0
     assert memeval("check", "--baseline", "b.json", "--update", "--reason", "first").exit_code == 0
-    yield tmp_path
+    yield folder
     sys.modules.pop("planted", None)
 
 
@@ -190,17 +194,8 @@ class Mine:
 @pytest.fixture
 def moody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a system that varies, run three times, and its accepted baseline."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    (tmp_path / "planted.py").write_text(MOODY)
-    (tmp_path / "planted.toml").write_text(
-        SUITE.replace('model = "python/planted:Mine"', 'model = "python/planted:Mine"\nrepeat = 3')
-    )
-    assert again().exit_code == 0
-    assert memeval("check", "--baseline", "b.json", "--update", "--reason", "first").exit_code == 0
-    yield tmp_path
-    sys.modules.pop("planted", None)
+    model = 'model = "python/planted:Mine"'
+    yield from _accepted(tmp_path, monkeypatch, MOODY, SUITE.replace(model, f"{model}\nrepeat = 3"))
 
 
 def _asked(folder: Path) -> int:
