@@ -209,10 +209,13 @@ def shipped() -> dict[str, Path]:
 
 
 def settings(dataset: str) -> dict[str, Any]:
-    """How the shipped suite of a data set runs it, so that a run by the data set's name can be compared with it."""
+    """How the shipped suite of a data set runs it, so that a run by the data set's name can be compared with it.
+
+    A suite that sweeps renderings says how a rendering decides, not how the data set is run: it does not count.
+    """
     for name in shipped():
         found = load(name)
-        if dataset in found.datasets:
+        if dataset in found.datasets and isinstance(found.rendering, str):
             return {key: getattr(found, key) for key in ("first_stage", "depth", "pool", "rendering")}
     return {}
 

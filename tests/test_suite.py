@@ -87,3 +87,8 @@ def test_a_swept_system_stands_for_one_with_each_value(tmp_path: Path) -> None:
     assert (first.name, first.model) == ("b?k1=0.9&b=0.4", "bm25?k1=0.9&b=0.4")
     assert second.model == "bm25?k1=1.5&b=0.4"
     assert third.name == "twice"
+
+
+def test_a_data_set_is_run_as_its_own_suite_says_and_not_as_a_sweep_does() -> None:
+    assert "hard-cases" in suite.load("axes").datasets
+    assert suite.settings("hard-cases")["rendering"] == suite.load("hard-cases").rendering
