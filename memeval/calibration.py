@@ -6,7 +6,7 @@ curve, an isotonic one) is fitted on development stores and measured on test sto
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -129,11 +129,10 @@ def platt(scores: Floats, labels: Labels, *, steps: int = 100) -> Curve | None:
         cross = weight @ x
         hessian = np.array([[weight @ (x * x) + 1e-9, cross], [cross, weight.sum() + 1e-9]])
         step = np.linalg.solve(hessian, gradient)
-        size = 1.0
-        while size > 1e-6 and loss(slope - size * step[0], offset - size * step[1]) > current + 1e-12:
+        size, before = 1.0, current
+        while (current := loss(slope - size * step[0], offset - size * step[1])) > before + 1e-12 and size > 1e-6:
             size /= 2
         slope, offset = slope - size * step[0], offset - size * step[1]
-        before, current = current, loss(slope, offset)
         if abs(before - current) < 1e-10 * (1 + abs(current)):
             break
     if slope < 0:
@@ -151,7 +150,9 @@ def isotonic(scores: Floats, labels: Labels) -> Curve | None:
     x, place, n = np.unique(scores, return_inverse=True, return_counts=True)
     means = np.bincount(place, weights=labels) / n
     y = isotonic_regression(means, weights=n).x
-    return lambda values: np.interp(values, x, y)
+    # Between the ends of a level nothing changes: a few hundred corners instead of as many as there are scores.
+    corner = np.append(True, np.diff(y) > 0) | np.append(np.diff(y) > 0, True)
+    return lambda values: np.interp(values, x[corner], y[corner])
 
 
 def _sigmoid(values: Floats) -> Floats:
@@ -174,20 +175,28 @@ def f1_above(scores: Floats, hits: Labels, relevant: NDArray[np.int64], threshol
     return found
 
 
-def best_threshold(scores: Floats, hits: Labels, relevant: NDArray[np.int64]) -> float | None:
-    """The score with the highest mean F1 at or above it; of scores that are equal within 1e-9, the highest. None
-    without scores. The same rule as `measures.cross_fitted_f1`."""
+def best_thresholds(
+    scores: Floats, hits: Labels, relevant: NDArray[np.int64], groups: Sequence[Labels]
+) -> list[float | None]:
+    """For each group of queries (a mask) the score with the highest mean F1 at or above it; of scores that are equal
+    within 1e-9, the highest. None for a group without scores. The same rule as `measures.cross_fitted_f1`."""
     known = ~np.isnan(scores)
-    if not known.any():
-        return None
     found = np.cumsum(hits & known, axis=1)
     f1 = 2 * found / (np.arange(1, scores.shape[1] + 1) + relevant[:, None])
     f1[:, 1:] -= f1[:, :-1].copy()  # what each candidate gains
-    flat, gained = scores[known], f1[known]
-    down = np.argsort(-flat, kind="stable")
-    flat, mean = flat[down], np.cumsum(gained[down]) / len(scores)
-    ends = np.flatnonzero(np.diff(flat, append=-np.inf))  # equal scores come in together
-    return float(flat[ends[np.argmax(mean[ends] >= mean[ends].max() - 1e-9)]])
+    flat, gained, query = scores[known], f1[known], np.nonzero(known)[0]
+    down = np.argsort(flat)[::-1]  # once for all groups
+    flat, gained, query = flat[down], gained[down], query[down]
+
+    def best(group: Labels) -> float | None:
+        kept = group[query]
+        if not kept.any():
+            return None
+        own, mean = flat[kept], np.cumsum(gained[kept]) / np.count_nonzero(group)
+        ends = np.flatnonzero(np.diff(own, append=-np.inf))  # equal scores come in together
+        return float(own[ends[np.argmax(mean[ends] >= mean[ends].max() - 1e-9)]])
+
+    return [best(group) for group in groups]
 
 
 def f1_curve(scores: Floats, hits: Labels, relevant: NDArray[np.int64], thresholds: Floats) -> Floats:
@@ -235,8 +244,9 @@ class Calibration:
 
     `before` are bins of its own probabilities (None where it gives none), `platt` and `isotonic` of those fitted on
     development stores (None where there are none); `levels` are the five levels of the first that there is, and
-    `level_source` names it. `thresholds` and F1 are means over judged queries; `curve` is F1 over a grid of
-    probabilities, of the same source.
+    `level_source` names it. `threshold` is the best one on judged development queries, `best_of_all` on
+    all judged queries; F1 are means over judged queries, and `curve` is F1 over a grid of probabilities, of the same
+    source.
     """
 
     kind: str | None
@@ -248,6 +258,7 @@ class Calibration:
     levels: tuple[Bin, ...] | None
     level_source: str | None
     threshold: float | None
+    best_of_all: float | None
     threshold_probability: float | None
     f1_dev: float | None
     f1_test: float | None
@@ -288,8 +299,7 @@ def calibrate(
 
     judged = relevant > 0
     dev_rows, test_rows = judged & dev, judged & test
-    threshold = best_threshold(scores[dev_rows], hits[dev_rows], relevant[dev_rows]) if dev_rows.any() else None
-    best = best_threshold(scores[test_rows], hits[test_rows], relevant[test_rows]) if test_rows.any() else None
+    threshold, best, best_of_all = best_thresholds(scores, hits, relevant, [dev_rows, test_rows, judged])
 
     def f1(rows: NDArray[np.bool_], at: float | None) -> float | None:
         if at is None or not rows.any():
@@ -308,6 +318,7 @@ def calibrate(
         levels=binned(chosen, len(LEVELS)),
         level_source=source,
         threshold=threshold,
+        best_of_all=best_of_all,
         threshold_probability=_as_probability(kind, threshold, source, fitted["platt"]),
         f1_dev=f1(dev_rows, threshold),
         f1_test=f1(test_rows, threshold),

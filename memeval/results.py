@@ -15,10 +15,11 @@ bytes are the same everywhere.
 
 import bz2
 import dataclasses
+import functools
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,15 @@ def lines(path: Path, *, broken: bool = False) -> Iterator[Any]:
     """The JSON values of a file's lines. Raises DataError, naming the line, where one is broken, unless that may be."""
     try:
         data = path.read_bytes()
-        text = (bz2.decompress(data) if path.suffix == ".bz2" else data).decode()
+        content = bz2.decompress(data) if path.suffix == ".bz2" else data
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
-    # Not splitlines: ids may hold other characters that end a line for it, such as U+2028.
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+    rows = content.split(b"\n")
+    if len(rows) > 1 and not rows[-1]:
+        rows.pop()
+    for number, line in enumerate(rows, start=1):
         try:
             yield parsed(line)
         except ValueError:
@@ -100,14 +103,19 @@ def lines(path: Path, *, broken: bool = False) -> Iterator[Any]:
                 raise DataError(f"{path}: line {number}: is no JSON (cut off?)") from None
 
 
-def parsed(text: str) -> Any:
+def parsed(text: str | bytes) -> Any:
     """A JSON value. pydantic's parser takes a third of the time; what it refuses is for Python's to judge."""
-    from pydantic_core import from_json
-
     try:
-        return from_json(text)
+        return _from_json()(text)
     except ValueError:
         return json.loads(text)
+
+
+@functools.cache
+def _from_json() -> Callable[[str | bytes], Any]:
+    from pydantic_core import from_json
+
+    return from_json
 
 
 @contextmanager

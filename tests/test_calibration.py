@@ -104,11 +104,12 @@ def test_the_threshold_is_the_one_that_the_f1_measure_chooses() -> None:
     fold = [place % 2 for place in range(len(rows))]
     fitted = cross_fitted_f1(rows, grades, relevant.tolist(), Folds(tuple(fold), 2, "store"))
     dev = np.array(fold) == 1
-    threshold = cal.best_threshold(scores[dev], hits[dev], relevant[dev])
-    assert threshold == fitted.thresholds[0]
+    threshold, other, nothing = cal.best_thresholds(scores, hits, relevant, [dev, ~dev, dev & ~dev])
+    assert (threshold, other, nothing) == (fitted.thresholds[0], fitted.thresholds[1], None)
     values = cal.f1_above(scores[~dev], hits[~dev], relevant[~dev], threshold or 0.0)
     assert values.tolist() == pytest.approx(fitted.values[~dev].tolist())
-    assert cal.best_threshold(np.full((2, 3), np.nan), np.zeros((2, 3), dtype=bool), np.ones(2, dtype=int)) is None
+    nan, none = np.full((2, 3), np.nan), np.zeros((2, 3), dtype=bool)
+    assert cal.best_thresholds(nan, none, np.ones(2, dtype=int), [np.ones(2, dtype=bool)]) == [None]
 
 
 def test_only_declared_probabilities_are_taken_for_some() -> None:

@@ -228,7 +228,7 @@ def test_f1_over_the_threshold_is_that_of_the_raw_runs(folder: Path) -> None:
     [(board, evidence)] = found((shop(), folder)).boards()
     pool = evidence.pool
     assert pool is not None
-    curves = {name: one.curve for name, one in trust.calibrations(board, evidence).items()}
+    curves = {name: one.curve for name, one in trust.calibrations([(board, evidence)])[0].items()}
     asked = [n for n in range(len(pool.query_ids)) if pool.labels[n] and not pool.dev[n]]
     ranked = evidence.ranked["words"]  # log-odds: a threshold of a probability is one of their sigmoid
     for place, threshold in enumerate(GRID.tolist()):

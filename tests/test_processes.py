@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from memeval.report import processes
+from memeval import processes
 
 
 def twice(number: int) -> int:

@@ -9,9 +9,11 @@ import bz2
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memeval.calibration import Bin, Calibration
 from memeval.evidence import Evidence, Pool, Ranked
@@ -34,6 +36,15 @@ FROM_RANKS = (
     "DCG",
 )
 """Measures that follow from the ranks and grades of relevant memories; F1 also from how many passed its threshold."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Relevant:
+    """All relevant memories of some queries in one row: whose they are, where they stand, and how many each has."""
+
+    queries: NDArray[np.int64]
+    places: NDArray[np.int64]
+    counts: NDArray[np.int64]
 
 
 def pack(value: Any) -> str:
@@ -59,7 +70,7 @@ def numbers(board: Leaderboard, evidence: Evidence, calibrations: Mapping[str, C
         place = {query_id: row for row, query_id in enumerate(pool.query_ids)}
     rows = [place.get(query_id, -1) for query_id in result.query_ids]
     known = pool if pool is not None and -1 not in rows else None
-    relevant = [] if known is None else [_places(known, row) for row in rows]
+    relevant = None if known is None else _relevant(known, rows)
     return {
         "label": board.label,
         "headline": board.headline,
@@ -99,7 +110,7 @@ def _system(
     ranked: Ranked | None,
     seconds: Sequence[float],
     rows: Sequence[int],
-    relevant: Sequence[Sequence[int]],
+    relevant: _Relevant | None,
     found: Calibration | None,
 ) -> dict[str, Any]:
     content: dict[str, Any] = {
@@ -115,8 +126,8 @@ def _system(
         "milliseconds": [float(f"{1000 * s:.4g}") for s in sorted(seconds)],
     }
     stored = [name for name in board.measures if name in row.result.values]
-    if ranked is not None:
-        content["ranks"] = _ranks(ranked.order, rows, relevant)
+    if ranked is not None and relevant is not None:
+        content["ranks"] = _ranks(ranked.order[rows], relevant)
         if "F1" in stored:
             content["let_in"] = _let_in(row, ranked.scores, rows)
         stored = [name for name in stored if name.split("@")[0] not in FROM_RANKS]
@@ -126,16 +137,24 @@ def _system(
     return content
 
 
-def _places(pool: Pool, row: int) -> list[int]:
-    """Where a query's relevant memories stand among its candidates, best first; -1 for one that is none."""
-    there = {doc_id: place for place, doc_id in enumerate(pool.doc_ids[row])}
-    return [there.get(doc_id, -1) for doc_id in _best(pool.labels[row])[0]]
+def _relevant(pool: Pool, rows: Sequence[int]) -> _Relevant:
+    """Where relevant memories stand among the candidates, query after query and best first; -1 for one that is none."""
+    names = [_best(pool.labels[row])[0] for row in rows]
+    there = ({doc_id: place for place, doc_id in enumerate(pool.doc_ids[row])} for row in rows)
+    places = [known.get(doc_id, -1) for known, wanted in zip(there, names, strict=True) for doc_id in wanted]
+    counts = np.array([len(wanted) for wanted in names], dtype=np.int64)
+    return _Relevant(np.repeat(np.arange(len(rows)), counts), np.array(places, dtype=np.int64), counts)
 
 
-def _ranks(order: Any, rows: Sequence[int], relevant: Sequence[Sequence[int]]) -> list[list[int]]:
-    inverse = np.argsort(np.where(order < 0, np.iinfo(order.dtype).max, order), axis=1, kind="stable") + 1
-    lists = zip(inverse[list(rows)].tolist(), relevant, strict=True)
-    return [[ranks[place] if place >= 0 else 0 for place in places] for ranks, places in lists]
+def _ranks(order: Any, relevant: _Relevant) -> list[list[int]]:
+    """The ranks of each query's relevant memories, from the rows of its order; 0 for one that is no candidate."""
+    inverse = np.zeros((len(order), order.shape[1] + 1), dtype=np.int64)
+    inverse[np.arange(len(order))[:, None], order] = np.arange(1, order.shape[1] + 1)
+    inverse[:, -1] = 0  # where place -1 stands: behind the end of a list, and for what is no candidate
+    ranks = inverse[relevant.queries, relevant.places]
+    ends = np.cumsum(relevant.counts).tolist()
+    flat = ranks.tolist()
+    return [flat[end - count : end] for end, count in zip(ends, relevant.counts.tolist(), strict=True)]
 
 
 def _let_in(row: Row, scores: Any, rows: Sequence[int]) -> list[int]:
@@ -148,8 +167,9 @@ def _let_in(row: Row, scores: Any, rows: Sequence[int]) -> list[int]:
     limits = threshold["thresholds"]
     by_store = len(set(stores)) == folds.count and folds.unit == "store"
     names = stores if by_store else [str(fold) for fold in folds.of_query]
-    wanted = [math.inf if limits.get(name) is None else limits[name] for name in names]
-    return [int((scores[place] >= limit).sum()) for place, limit in zip(rows, wanted, strict=True)]
+    wanted = np.array([math.inf if limits.get(name) is None else limits[name] for name in names], dtype=np.float64)
+    passed: list[int] = np.count_nonzero(scores[rows] >= wanted[:, None], axis=1).tolist()
+    return passed
 
 
 def calibration(found: Calibration) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Leaderboards as one self-contained page that makes no request: script and style are allowed by their hash alone."""
 
 import base64
+import functools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,6 +11,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from memeval.evidence import Evidence, comparable
+from memeval.processes import each
 from memeval.report import (
     axes,
     cells,
@@ -29,7 +32,6 @@ from memeval.report import (
 from memeval.report import tables as general
 from memeval.report.board import Leaderboard
 from memeval.report.plots import Plot, inline
-from memeval.report.processes import each
 from memeval.report.tables import Table
 from memeval.report.terms import Detail
 
@@ -82,13 +84,14 @@ def render(
     if heavy:
         import matplotlib.figure  # noqa: F401  # both once, not in each process
         import scipy.optimize  # noqa: F401
-    measured = each(_measured, found, heavy=heavy)
-    room = explorer.room(boards)
-    jobs: list[_Job] = [partial(_part, found, place, measured) for place in range(len(found))]
+    calibrated, room = trust.calibrations(found, heavy=heavy), explorer.room(boards)
+    # Long jobs first, so that neither process is left with one at the end.
+    jobs: list[_Job] = [partial(_part, found, place, calibrated) for place in range(len(found))]
+    jobs += [partial(_data, *one, own) for one, own in zip(found, calibrated, strict=True)]
     jobs += [partial(explorer.packed, board, evidence, detail, room) for board, evidence in found]
     jobs.append(partial(_overall, boards))
     *done, whole = each(_call, jobs, heavy=heavy)
-    parts = [part | packed for part, packed in zip(done[: len(found)], done[len(found) :], strict=True)]
+    parts = [functools.reduce(operator.or_, done[place :: len(found)]) for place in range(len(found))]
     script, css = _source("page.js"), _source("page.css")
     return environment.get_template("template.html.j2").render(
         boards=parts,
@@ -122,22 +125,22 @@ def _overall(boards: Sequence[Leaderboard]) -> dict[str, Any]:
     return {} if whole is None else _shown(whole)
 
 
-def _measured(found: tuple[Leaderboard, Evidence]) -> "tuple[Mapping[str, Calibration], Mapping[str, float]]":
-    """What other leaderboards need to know of one, too: calibrations, and the best threshold of each system."""
-    return trust.calibrations(*found), trust.best_thresholds(*found)
+def _data(board: Leaderboard, evidence: Evidence, calibrations: "Mapping[str, Calibration]") -> dict[str, Any]:
+    """The numbers of one leaderboard, packed."""
+    return {"data": data.pack(data.numbers(board, evidence, calibrations))}
 
 
 def _part(
     found_boards: Sequence[tuple[Leaderboard, Evidence]],
     index: int,
-    measured: "Sequence[tuple[Mapping[str, Calibration], Mapping[str, float]]]",
+    calibrated: "Sequence[Mapping[str, Calibration]]",
 ) -> dict[str, Any]:
-    """One leaderboard's part of the page, of all that stand on it; the explorer apart."""
+    """One leaderboard's part of the page, of all that stand on it; its numbers and its explorer apart."""
     from markupsafe import Markup
 
     board, evidence = found_boards[index]
-    others = [(*one, best) for one, (_, best) in zip(found_boards, measured, strict=True) if one[0] is not board]
-    place, (calibrations, _) = index + 1, measured[index]
+    others = [(*one, own) for one, own in zip(found_boards, calibrated, strict=True) if one[0] is not board]
+    place = index + 1
     found = {
         "id": f"b{place}",
         "title": f"{cells.plain(board.label)} {cells.plain(board.card['version'])}",
@@ -149,10 +152,9 @@ def _part(
         "claims": board.claims[:CLAIMS],
         "more_claims": board.claims[CLAIMS:],
         "controls": {cells.name(row) for row in board.rows if row.control is not None},
-        "data": data.pack(data.numbers(board, evidence, calibrations)),
     }
     sections = []
-    for number, section in enumerate(_sections(board, evidence, calibrations, others), 1):
+    for number, section in enumerate(_sections(board, evidence, calibrated[index], others), 1):
         plots = [Markup(inline(plot, f"b{place}-plot-{plot.slug}")) for plot in section.plots]
         sections.append(
             {
@@ -230,7 +232,8 @@ def _sections(
 
 def plots(board: Leaderboard, evidence: Evidence) -> list[Plot]:
     """Every plot of a leaderboard's page."""
-    sections = _sections(board, evidence, trust.calibrations(board, evidence), [])
+    [calibrations] = trust.calibrations([(board, evidence)])
+    sections = _sections(board, evidence, calibrations, [])
     return [plot for section in sections for plot in section.plots]
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from memeval import paired, stats
 from memeval.errors import DataError, UsageError
 from memeval.evidence import comparable
+from memeval.processes import each
 from memeval.report.board import CONTROLS, Difference, Leaderboard, Row
 from memeval.report.claims import sentences
-from memeval.report.processes import each
 from memeval.types import Comparison, Result
 
 MANY = 60_000

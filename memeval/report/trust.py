@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from memeval import calibration as cal
 from memeval.evidence import Evidence, Pool, Ranked
+from memeval.processes import each
 from memeval.report import cells, figures
 from memeval.report.board import Leaderboard, Row
 from memeval.report.plots import Plot
 from memeval.report.tables import Table, frame
 
-Other: TypeAlias = tuple[Leaderboard, Evidence, Mapping[str, float]]
-"""Another leaderboard of the page, with its `best_thresholds`."""
+Other: TypeAlias = tuple[Leaderboard, Evidence, Mapping[str, cal.Calibration]]
+"""Another leaderboard of the page, with its calibrations."""
 
 KINDS = {
     "log-odds": "log-odds",
@@ -25,28 +26,31 @@ KINDS = {
 }
 
 
-def calibrations(board: Leaderboard, evidence: Evidence) -> dict[str, cal.Calibration]:
-    """System → its calibration; empty without runs or labels. Controls say nothing about scores and are left out."""
-    pool = evidence.pool
-    if pool is None:
-        return {}
-    found = {}
-    for row in board.ranked:
-        ranked = evidence.ranked.get(row.system)
-        if ranked is not None and not np.isnan(ranked.scores).all():
-            hits = ranked.grades(pool) > 0
-            found[row.system] = cal.calibrate(kind(row), ranked.scores, hits, pool.relevant, pool.dev)
-    return found
+def calibrations(
+    found: Sequence[tuple[Leaderboard, Evidence]], *, heavy: bool = False
+) -> list[dict[str, cal.Calibration]]:
+    """For each leaderboard, system → its calibration; empty without runs or labels. Controls say nothing about scores
+    and are left out. Where that is heavy, several are made at once."""
+    systems = [
+        [row for row in board.ranked if evidence.pool is not None and row.system in evidence.ranked]
+        for board, evidence in found
+    ]
+    jobs = [
+        (evidence.pool, kind(row), evidence.ranked[row.system])
+        for (_, evidence), rows in zip(found, systems, strict=True)
+        for row in rows
+        if evidence.pool is not None
+    ]
+    done = iter(each(_calibration, jobs, heavy=heavy))
+    made = [{row.system: next(done) for row in rows} for rows in systems]
+    return [{name: one for name, one in by_system.items() if one is not None} for by_system in made]
 
 
-def best_thresholds(board: Leaderboard, evidence: Evidence) -> dict[str, float]:
-    """System → the threshold that all judged queries of a leaderboard would have wanted."""
-    pool = evidence.pool
-    if pool is None or not pool.judged.any():
-        return {}
-    systems = [row.system for row in board.ranked if row.system in evidence.ranked]
-    found = {name: cal.best_threshold(*_judged(pool, evidence.ranked[name])) for name in systems}
-    return {name: best for name, best in found.items() if best is not None}
+def _calibration(job: tuple[Pool, str | None, Ranked]) -> cal.Calibration | None:
+    pool, said, ranked = job
+    if np.isnan(ranked.scores).all():
+        return None
+    return cal.calibrate(said, ranked.scores, ranked.grades(pool) > 0, pool.relevant, pool.dev)
 
 
 def _judged(pool: Pool, ranked: Ranked) -> "tuple[cal.Floats, cal.Labels, NDArray[np.int64]]":
@@ -178,16 +182,16 @@ def _thresholds(board: Leaderboard, found: Mapping[str, cal.Calibration]) -> Tab
 
 def _carried(board: Leaderboard, found: Mapping[str, cal.Calibration], others: Sequence[Other]) -> Table:
     rows = []
-    for other, evidence, best_there in others:
+    for other, evidence, calibrated in others:
         models = {row.system: row.model for row in other.ranked}
         for row in board.ranked:
-            one, best, pool = found.get(row.system), best_there.get(row.system), evidence.pool
-            if one is None or one.threshold is None or best is None or pool is None:
+            one, there, pool = found.get(row.system), calibrated.get(row.system), evidence.pool
+            if one is None or one.threshold is None or there is None or there.best_of_all is None or pool is None:
                 continue
             if models[row.system] != row.model:
                 continue
             lists = _judged(pool, evidence.ranked[row.system])
-            here, ideal = (float(cal.f1_above(*lists, at).mean()) for at in (one.threshold, best))
+            here, ideal = (float(cal.f1_above(*lists, at).mean()) for at in (one.threshold, there.best_of_all))
             rows.append(
                 {
                     "system": cells.name(row),
