@@ -5,36 +5,14 @@ Source: vLLM's pooling runner. A causal yes/no reranker becomes a classifier who
 """
 
 import json
-import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from memeval import prompt
 from memeval.errors import PrerequisiteError
-from memeval.rerankers import checkpoint, probe
+from memeval.rerankers import checkpoint, probe, vllm_engine
 from memeval.rerankers.pairs import Encoded, Reader
 from memeval.types import Memory, Query, Request, Scored
-
-CAUSAL = "Qwen3ForCausalLM"
-YES_NO = {
-    "architectures": ["Qwen3ForSequenceClassification"],
-    "classifier_from_token": [prompt.NO, prompt.YES],
-    "is_original_qwen3_reranker": True,
-}
-"""The override of the model's config for a causal reranker."""
-QUIET = {
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
-    "VLLM_NO_USAGE_STATS": "1",
-    # The engine in this process: it ends with it, and its memory is counted.
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    # GiB for keys and values on a processor, where vLLM would else take its share of the whole memory.
-    "VLLM_CPU_KVCACHE_SPACE": "4",
-}
-"""Set before vLLM is imported, unless the user has set them."""
 
 
 class VLLM:
@@ -65,8 +43,10 @@ class VLLM:
         self.checkpoint = checkpoint.read(self.kind, model, revision, None, instruction, max_length, dtype)
         self.reader = Reader(self.checkpoint)
         declared = json.loads((self.checkpoint.folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
-        if self.reader.causal and declared != CAUSAL:
-            raise PrerequisiteError(f"{self.checkpoint.name}: unsupported architecture {declared} (wanted: {CAUSAL})")
+        if self.reader.causal and declared != vllm_engine.CAUSAL:
+            raise PrerequisiteError(
+                f"{self.checkpoint.name}: unsupported architecture {declared} (wanted: {vllm_engine.CAUSAL})"
+            )
         self._settings: dict[str, Any] = {
             "enable_prefix_caching": prefix_caching and self.reader.causal,
             "gpu_memory_utilization": gpu_memory_utilization,
@@ -74,7 +54,7 @@ class VLLM:
         }
         self.fingerprint = {
             **self.checkpoint.fingerprint,
-            **_engine(),
+            **vllm_engine.installed(),
             "prefix_caching": self._settings["enable_prefix_caching"],
             "eager": eager,
         }
@@ -82,32 +62,15 @@ class VLLM:
     @cached_property
     def model(self) -> Any:
         """The loaded engine. Raises PrerequisiteError, one line, where it cannot be had here."""
-        for variable, value in QUIET.items():
-            os.environ.setdefault(variable, value)
-        from vllm import LLM
-        from vllm.platforms import current_platform
-
-        if not current_platform.device_type:
-            raise PrerequisiteError(
-                f"{self.checkpoint.name}: vLLM finds no device it was built for (its CUDA build needs an NVIDIA GPU): "
-                "install vllm-cpu, or use transformers/… instead"
-            )
-        _spare_llvmlite()
-        try:
-            return LLM(
-                model=str(self.checkpoint.folder),
-                runner="pooling",
-                dtype=self.checkpoint.dtype,
-                max_model_len=self.checkpoint.max_length,
-                hf_overrides=YES_NO if self.reader.causal else {},
-                disable_log_stats=True,
-                use_tqdm_on_load=False,
-                **self._settings,
-            )
-        except Exception as error:
-            # What vLLM cannot load ends in anything from a validation error to an assertion.
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            raise PrerequisiteError(f"{self.checkpoint.name}: vLLM cannot load it: {reason}") from error
+        found = self.checkpoint
+        return vllm_engine.load(
+            found.name,
+            model=str(found.folder),
+            dtype=found.dtype,
+            max_model_len=found.max_length,
+            hf_overrides=vllm_engine.YES_NO if self.reader.causal else {},
+            **self._settings,
+        )
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
@@ -144,24 +107,3 @@ def _difference(logits: Sequence[float]) -> float:
     if len(logits) > 2:
         raise PrerequisiteError(f"unsupported architecture: {len(logits)} classes, not 1 or 2")
     return logits[1] - logits[0] if len(logits) == 2 else logits[0]
-
-
-def _spare_llvmlite() -> None:
-    """Lets vLLM start in a process that has numba.
-
-    vLLM 0.32 for processors searches all loaded modules for kernels (triton_utils/dispatcher.py), and llvmlite's
-    library object answers `__dict__`, as any name, with a function: AttributeError. Here it answers with an empty dict.
-    """
-    table = getattr(getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None), "_fntab", None)
-    if isinstance(table, dict):
-        table.setdefault("__dict__", {})
-
-
-def _engine() -> dict[str, str]:
-    """The installed package: vllm, or its build for processors."""
-    for package in ("vllm", "vllm-cpu"):
-        try:
-            return {package: version(package)}
-        except PackageNotFoundError:
-            continue
-    return {}

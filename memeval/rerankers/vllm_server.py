@@ -10,20 +10,16 @@ A text that the endpoint would refuse or read otherwise (empty, to be cut, holdi
 /classify as token ids. Every reply's count of tokens must be that of memeval's own rendering.
 """
 
-import json
 import math
-import os
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any
 
 from memeval import prompt, weights
 from memeval.errors import PrerequisiteError, UsageError, did_you_mean
 from memeval.rerankers import checkpoint, probe
 from memeval.rerankers.pairs import Reader
+from memeval.rerankers.vllm_client import Client
 from memeval.types import Memory, Query, Request, Scored
 
 UNKNOWN = "unknown"
@@ -60,10 +56,8 @@ class VLLMServer:
         dtype: str = UNKNOWN,
         timeout: float = 120.0,
     ) -> None:
-        self.name, self.model, self.timeout = f"'{self.kind}/{model}'", model, timeout
-        self.url = url.rstrip("/").removesuffix("/v1")
-        if not self.url.startswith(("http://", "https://")):
-            raise UsageError(f"{self.name}: url={url!r}: write it as http://host:port")
+        self.name, self.model = f"'{self.kind}/{model}'", model
+        self.client = Client(self.name, url, timeout)
         if endpoint not in ENDPOINTS:
             raise UsageError(f"{self.name}: unknown endpoint {endpoint!r}{did_you_mean(endpoint, ENDPOINTS)}")
         self.endpoint = endpoint
@@ -73,7 +67,7 @@ class VLLMServer:
         self.reader = Reader(found)
         # Without word on the dtype, it may be one that rounds coarsely.
         self.dtype = "bfloat16" if dtype == UNKNOWN else dtype
-        address = {"model": model, "address": self.url.partition("://")[2], "endpoint": endpoint, "dtype": dtype}
+        address = {"model": model, "address": self.client.url.partition("://")[2], "endpoint": endpoint, "dtype": dtype}
         self.fingerprint = {**found.fingerprint, **address}
         del self.fingerprint["torch"]
 
@@ -85,9 +79,9 @@ class VLLMServer:
     def warm_up(self) -> None:
         """Checks that the server answers, serves this model, and reads pairs as memeval renders them."""
         self.reader.check()
-        served = {entry["id"]: entry.get("max_model_len") for entry in self._call("/v1/models")["data"]}
+        served = {entry["id"]: entry.get("max_model_len") for entry in self.client.call("/v1/models")["data"]}
         if self.model not in served:
-            raise PrerequisiteError(f"{self.name}: {self.url} serves {', '.join(served)}")
+            raise PrerequisiteError(f"{self.name}: {self.client.url} serves {', '.join(served)}")
         longest = served[self.model] or self.reader.checkpoint.max_length
         if longest < self.reader.checkpoint.max_length:
             raise PrerequisiteError(f"{self.name}: the server reads {longest} tokens: set max_length={longest}")
@@ -138,7 +132,7 @@ class VLLMServer:
         body = {"model": self.model, first: query, second: texts, "use_activation": use_activation}
         if self.reader.causal:
             body["instruction"] = self.reader.checkpoint.instruction
-        reply = self._call(f"/{self.endpoint}", body)
+        reply = self.client.call(f"/{self.endpoint}", body)
         read = reply["usage"]["prompt_tokens"]
         if read != tokens:
             raise ValueError(f"the server read {read} tokens where memeval's rendering has {tokens}")
@@ -147,34 +141,12 @@ class VLLMServer:
     def _classified(self, ids: list[list[int]]) -> list[float]:
         if not ids:
             return []
-        reply = self._call("/classify", {"model": self.model, "input": ids, "use_activation": False})
+        reply = self.client.call("/classify", {"model": self.model, "input": ids, "use_activation": False})
         return _in_order([(row["index"], row["probs"][0]) for row in reply["data"]], len(ids))
 
     @property
     def _remedy(self) -> str:
         return f": start it with --chat-template {prompt.TEMPLATE}" if self.reader.causal else ""
-
-    def _call(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """The reply. Raises PrerequisiteError where the server is at fault, ValueError where the request is."""
-        data = None if body is None else json.dumps(body).encode()
-        key = os.environ.get("VLLM_API_KEY")
-        slow = f"no answer from {self.url}{path} within {self.timeout:g} s: set timeout higher, or ask an idle server"
-        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-        try:
-            with urllib.request.urlopen(
-                urllib.request.Request(self.url + path, data, headers), timeout=self.timeout
-            ) as reply:
-                return json.load(reply)
-        except urllib.error.HTTPError as error:
-            reason = " ".join(error.read().decode(errors="replace").split())[:200]
-            if error.code in (400, 413, 422):
-                raise ValueError(f"the server refused a request: {reason}") from None
-            raise PrerequisiteError(f"{self.name}: {self.url}{path} answers {error.code}: {reason}") from None
-        except (OSError, json.JSONDecodeError) as error:
-            why = getattr(error, "reason", None) or error
-            if isinstance(why, TimeoutError):
-                raise PrerequisiteError(f"{self.name}: {slow}") from None
-            raise PrerequisiteError(f"{self.name}: no vLLM server answers at {self.url} ({why})") from None
 
 
 def _in_order(scores: list[tuple[int, float]], wanted: int) -> list[float]:
