@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from memeval import datasets, machine, render, repeats, rerankers, results, runner, score, shards, slices
+from memeval import datasets, latency, machine, render, repeats, rerankers, results, runner, score, shards, slices
 from memeval.cache import ScoreCache
 from memeval.candidates import retrieve
 from memeval.errors import DataError, MemevalError
@@ -219,7 +219,7 @@ def _system(
             results.append(outcome.times, {"bill": asdict(bill)})
 
     if known is not None:
-        return score.with_latency(known, times), True
+        return score.with_latency(known, latency.read(times)), True
     ran(scorer, about, path, system.name)
     variants = chain(*repeats.variants(terms, system.repeat, system.orders).values())
     for (suffix, other), file in zip(variants, chain(*further.values()), strict=True):
@@ -229,7 +229,7 @@ def _system(
     watcher.step(f"measuring {system.name}")
     result = measure(path, dataset, candidates, suite, sliced(), system)
     results.write_whole(target, results.result_text(result))
-    return score.with_latency(result, times), False
+    return score.with_latency(result, latency.read(times)), False
 
 
 def load_scorer(model: str, dataset: Dataset, cache: ScoreCache | None, terms: Terms | None = None) -> Scorer:

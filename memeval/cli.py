@@ -296,12 +296,12 @@ def overlap(
     as_json: Json = False,
 ) -> None:
     """Say which queries and memories of a data set stand in a training corpus, by category."""
-    from memeval import datasets, score
+    from memeval import datasets, evidence
     from memeval import overlap as overlapping
 
     loaded = datasets.load(dataset)
     found = overlapping.overlap(loaded, corpus)
-    measured = score.read([results])[0] if results else []
+    measured = evidence.collect([results]).results if results else []
     measured = [
         result for result in measured if result.signature["dataset"] == loaded.name and measure in result.values
     ]

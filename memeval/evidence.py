@@ -17,8 +17,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from memeval import results, score, shards
+from memeval import latency, results, score, shards
 from memeval.errors import MemevalError
+from memeval.latency import Times
 from memeval.processes import each
 from memeval.types import Dataset, Query, Result, canonical, split_stores
 
@@ -92,28 +93,24 @@ class Ranked:
 class Evidence:
     """What is known of one leaderboard beyond its results; whatever is missing is None or empty.
 
-    `ranked`, `manifests` and `seconds` are by system; `texts` are there where they may be shown, and `why_no_texts`
+    `ranked` and `times` are by system; `texts` are there where they may be shown, and `why_no_texts`
     says why they are not.
     """
 
     pool: Pool | None = None
     ranked: Mapping[str, Ranked] = field(default_factory=dict)
-    manifests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    seconds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    times: Mapping[str, Times] = field(default_factory=dict)
     texts: Corpus | None = None
     why_no_texts: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A result and the file it was read from."""
+    """A result with the file it was read from, and its times."""
 
     result: Result
     file: Path
-
-    def beside(self, suffix: str) -> Path:
-        """Another file of the same system."""
-        return self.file.with_name(self.file.name.removesuffix(".json") + suffix)
+    times: Times | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +132,8 @@ def collect(paths: Sequence[Path]) -> Collection:
     missing: dict[str, str] = {}
     for path in paths:
         for file in results.find(path):
-            times = file.with_name(file.name.removesuffix(".json") + ".times.jsonl")
-            sources.append(Source(score.with_latency(results.read_result(file), times), file))
+            times = latency.read(file.with_suffix(".times.jsonl"))
+            sources.append(Source(score.with_latency(results.read_result(file), times), file, times))
         for file in results.find(path, name=results.UNAVAILABLE):
             missing |= results.read_unavailable(file)
     return Collection(tuple(sources), missing)
@@ -165,14 +162,12 @@ def gather(collection: Collection, load: Load | None = None, *, texts: Texts = "
             key = comparable(source.result)
             before = found.get(key) or _texts(source.result, load, texts)
             name = str(source.result.signature["system"])
-            manifest, seconds = _times(source.beside(".times.jsonl"))
             fits = pool is not None and (before.pool is None or before.pool.doc_ids == pool.doc_ids)
             found[key] = replace(
                 before,
                 pool=before.pool or pool,
                 ranked={**before.ranked, name: ranked[name]} if fits and name in ranked else before.ranked,
-                manifests={**before.manifests, name: manifest} if manifest else before.manifests,
-                seconds={**before.seconds, name: seconds} if seconds else before.seconds,
+                times=before.times if source.times is None else {**before.times, name: source.times},
             )
     return found
 
@@ -192,19 +187,6 @@ def _texts(result: Result, load: Load | None, texts: Texts) -> Evidence:
     if found.dataset.digest != result.signature["dataset_digest"]:
         return Evidence(why_no_texts="the data set on the machine that made this page is another version")
     return Evidence(texts=found)
-
-
-def _times(path: Path) -> tuple[dict[str, Any], tuple[float, ...]]:
-    """The manifest of the machine and the seconds of single queries (the last time of each)."""
-    manifest: dict[str, Any] = {}
-    seconds: dict[str, float] = {}
-    if path.is_file():
-        for row in results.lines(path):
-            if "query_id" in row:
-                seconds[row["query_id"]] = row["seconds"]
-            elif "queries" not in row and "bill" not in row:
-                manifest |= {key: value for key, value in row.items() if key not in ("schema", "version")}
-    return manifest, tuple(seconds.values())
 
 
 @dataclass(frozen=True)
@@ -229,7 +211,7 @@ def _job(folder: Path, sources: Sequence[Source], load: Load | None) -> _Job:
     first = sources[0].result
     header, rows = _labels(folder, first, load)
     limit = first.signature.get("partial")
-    runs = {str(s.result.signature["system"]): results.stored(s.beside(".run.jsonl")) for s in sources}
+    runs = {str(s.result.signature["system"]): results.stored(s.file.with_suffix(".run.jsonl")) for s in sources}
     return _Job(
         results.stored(folder / "candidates.jsonl"),
         shards.taken(rows, limit),

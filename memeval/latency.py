@@ -1,17 +1,23 @@
-"""Latency of a system that is asked one query at a time, from the seconds of its calls.
+"""Latency of a system that is asked one query at a time, from the seconds of its calls; and the file that holds them.
 
 Percentiles interpolate linearly between the two nearest calls (type 7 of Hyndman & Fan 1996, numpy's default). A
 percentile is given only where the calls reach it: p95 from 20 of them, p99 from 100.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from memeval import results
+
 METHOD = "linear interpolation between calls (numpy's default)"
 NEEDED = {"p50": 1, "p95": 20, "p99": 100}
 """How many calls a percentile needs."""
+MACHINE = ("device", "peak_host_bytes", "peak_device_bytes")
+"""What a result repeats of the machine."""
 
 
 def summary(seconds: Sequence[float], pairs: Sequence[int]) -> dict[str, Any] | None:
@@ -48,3 +54,63 @@ def summary(seconds: Sequence[float], pairs: Sequence[int]) -> dict[str, Any] | 
         "pairs_per_second": sum(pairs) / total if total else None,
         "method": METHOD,
     }
+
+
+@dataclass(frozen=True)
+class Times:
+    """What the times file of a run tells, of each query the last time.
+
+    `online` maps queries that were asked alone to their seconds and pairs, `tokens` and `waited` (seconds in queues and
+    retries, hosted systems only) some of them to theirs; `batches` are the seconds and pairs of queries that were
+    computed together. `manifest` is the machine.
+    """
+
+    online: Mapping[str, tuple[float, int]]
+    tokens: Mapping[str, float]
+    waited: Mapping[str, float]
+    batches: Sequence[tuple[float, int]]
+    bill: Mapping[str, Any] | None
+    manifest: Mapping[str, Any]
+
+    @property
+    def latency(self) -> dict[str, Any] | None:
+        """What a result says of latency; None where no query was asked alone."""
+        told = summary([time for time, _ in self.online.values()], [pairs for _, pairs in self.online.values()])
+        if told is None:
+            return None
+        if self.batches:
+            told["pairs_per_second"] = sum(n for _, n in self.batches) / sum(time for time, _ in self.batches)
+        told["device"] = None
+        told |= {name: self.manifest[name] for name in MACHINE if name in self.manifest}
+        counted = sum(self.online[query_id][1] for query_id in self.tokens)
+        if counted:
+            told["tokens_per_pair"] = sum(self.tokens.values()) / counted
+        if self.waited:  # of hosted systems: their machine is not this one
+            told |= {"waited": sum(self.waited.values()) / len(self.waited), "device": None}
+        return told if self.bill is None else {**told, "bill": self.bill}
+
+
+def read(file: Path) -> Times | None:
+    """The times file of a run, if there is one; half a line at its end is what a process left that died."""
+    if not file.is_file():
+        return None
+    online: dict[str, tuple[float, int]] = {}
+    tokens: dict[str, float] = {}
+    waited: dict[str, float] = {}
+    batches: list[tuple[float, int]] = []
+    bill: Mapping[str, Any] | None = None
+    manifest: dict[str, Any] = {}
+    for row in results.lines(file, broken=True):
+        if "query_id" in row:
+            online[row["query_id"]] = row["seconds"], row["pairs"]
+            if "tokens" in row:
+                tokens[row["query_id"]] = row["tokens"]
+            if "waited" in row:
+                waited[row["query_id"]] = row["waited"]
+        elif "queries" in row:
+            batches.append((row["seconds"], row["pairs"]))
+        elif "bill" in row:
+            bill = row["bill"]
+        else:
+            manifest |= {key: value for key, value in row.items() if key not in ("schema", "version")}
+    return Times(online, tokens, waited, batches, bill, manifest)

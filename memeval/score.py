@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 import memeval
-from memeval import latency, results, stats
+from memeval import stats
+from memeval.latency import Times
 from memeval.measures import cross_fitted_f1, deal_folds, evaluate, parse
 from memeval.ranking import bounds, tie_rate
 from memeval.types import Dataset, Estimate, Header, Qrels, Query, Ranking, Result
@@ -161,54 +162,10 @@ def card(dataset: Dataset, candidates: Mapping[str, Sequence[str]]) -> dict[str,
     }
 
 
-def read(paths: Sequence[Path]) -> tuple[list[Result], dict[str, str]]:
-    """All results in files or below folders, with their latencies; and the systems that could not run, with reasons."""
-    found: list[Result] = []
-    unavailable: dict[str, str] = {}
-    for path in paths:
-        files = results.find(path)
-        found += [with_latency(results.read_result(file), file.with_suffix(".times.jsonl")) for file in files]
-        for file in results.find(path, name="unavailable.json"):
-            unavailable |= results.read_unavailable(file)
-    return found, unavailable
-
-
-def with_latency(result: Result, times: Path) -> Result:
+def with_latency(result: Result, times: Times | None) -> Result:
     """The result with the latency that its times file tells, if there is one."""
-    if not times.is_file():
-        return result
-    online: dict[str, tuple[float, int]] = {}
-    waits: dict[str, float] = {}
-    bill = None
-    batches: list[tuple[float, int]] = []
-    tokens: dict[str, float] = {}
-    facts: dict[str, Any] = {"device": None}
-    for row in results.lines(times, broken=True):  # a process that died may have left half a line
-        if "query_id" in row:
-            online[row["query_id"]] = row["seconds"], row["pairs"]
-            if "tokens" in row:
-                tokens[row["query_id"]] = row["tokens"]
-            if "waited" in row:
-                waits[row["query_id"]] = row["waited"]
-        elif "queries" in row:
-            batches.append((row["seconds"], row["pairs"]))
-        elif "bill" in row:
-            bill = row["bill"]
-        else:
-            facts |= {name: row[name] for name in ("device", "peak_host_bytes", "peak_device_bytes") if name in row}
-    summary = latency.summary([time for time, _ in online.values()], [pairs for _, pairs in online.values()])
-    if summary is not None and batches:
-        summary["pairs_per_second"] = sum(pairs for _, pairs in batches) / sum(time for time, _ in batches)
-    if summary is None:
-        return result
-    counted = sum(online[query_id][1] for query_id in tokens)
-    if counted:
-        facts["tokens_per_pair"] = sum(tokens.values()) / counted
-    if waits:  # of hosted systems: their machine is not this one
-        facts |= {"waited": sum(waits.values()) / len(waits), "device": None}
-    if bill is not None:
-        facts["bill"] = bill
-    return replace(result, latency={**summary, **facts})
+    told = None if times is None else times.latency
+    return result if told is None else replace(result, latency=told)
 
 
 def digest(path: Path) -> str:

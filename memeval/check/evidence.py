@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memeval import results, score
+from memeval import latency, results, score
 from memeval.errors import DataError, UsageError
 from memeval.gates import DEFAULT, Gate
 from memeval.types import Result
@@ -64,7 +64,7 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
     unavailable: dict[str, str] = {}
     for folder in _folders(paths, values["name"]):
         for file in results.find(folder):
-            result = score.with_latency(results.read_result(file), file.with_suffix(".times.jsonl"))
+            result = score.with_latency(results.read_result(file), latency.read(file.with_suffix(".times.jsonl")))
             key = result.signature["dataset"], result.signature["system"]
             if key in found and (result.signature["partial"] is None) != (found[key].signature["partial"] is None):
                 if result.signature["partial"] is not None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from memeval.calibration import Bin, Calibration
 from memeval.evidence import Evidence, Pool, Ranked
+from memeval.latency import Times
 from memeval.measures import deal_folds
 from memeval.report import models
 from memeval.report.board import Leaderboard, Row
@@ -88,7 +89,7 @@ def numbers(board: Leaderboard, evidence: Evidence, calibrations: Mapping[str, C
                 board,
                 row,
                 None if known is None else evidence.ranked.get(row.system),
-                evidence.seconds.get(row.system, ()),
+                evidence.times.get(row.system),
                 rows,
                 relevant,
                 calibrations.get(row.system),
@@ -108,7 +109,7 @@ def _system(
     board: Leaderboard,
     row: Row,
     ranked: Ranked | None,
-    seconds: Sequence[float],
+    times: Times | None,
     rows: Sequence[int],
     relevant: _Relevant | None,
     found: Calibration | None,
@@ -123,7 +124,7 @@ def _system(
         "truncation": dict(row.result.truncation),
         "usd_per_1000": models.price(row),
         "pairs_per_second": (row.result.latency or {}).get("pairs_per_second"),
-        "milliseconds": [float(f"{1000 * s:.4g}") for s in sorted(seconds)],
+        "milliseconds": [] if times is None else [float(f"{1000 * s:.4g}") for s, _ in sorted(times.online.values())],
     }
     stored = [name for name in board.measures if name in row.result.values]
     if ranked is not None and relevant is not None:

@@ -258,7 +258,9 @@ def _strip(board: Leaderboard, evidence: Evidence) -> list[tuple[str, str]]:
         ("first stage", cells.plain(board.signature.get("first_stage") or cells.NONE)),
         ("data", cells.plain(board.signature["dataset_digest"])[:8]),
     ]
-    started = sorted(str(manifest["started"])[:10] for manifest in evidence.manifests.values() if "started" in manifest)
+    started = sorted(
+        str(times.manifest["started"])[:10] for times in evidence.times.values() if "started" in times.manifest
+    )
     return [*found, ("last run", cells.plain(started[-1]))] if started else found
 
 

@@ -63,8 +63,9 @@ def _commands(board: Leaderboard, evidence: Evidence) -> Table:
 def _machines(board: Leaderboard, evidence: Evidence) -> Table:
     groups: dict[tuple[str, ...], list[str]] = {}
     for row in board.rows:
-        manifest = evidence.manifests.get(row.system)
-        if manifest:
+        times = evidence.times.get(row.system)
+        if times is not None and times.manifest:
+            manifest = times.manifest
             versions = ", ".join(f"{name} {number}" for name, number in sorted(manifest.get("versions", {}).items()))
             facts = (str(manifest.get(key, cells.NONE)) for key in ("device", "platform", "python"))
             key = (*map(cells.plain, facts), cells.plain(versions))
