@@ -1,4 +1,4 @@
-"""Commands for continuous integration and for keepers of results: check, verify, merge, help."""
+"""Commands for continuous integration and for keepers of results: check, verify, merge."""
 
 import json
 import os
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memeval.cli.options import Json
 from memeval.errors import UsageError
 
 if TYPE_CHECKING:
     from memeval.check import Evidence, Outcome
 
 Folders = Annotated[list[Path] | None, typer.Argument(help="Result files or folders; default: results.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 
 def check(
@@ -95,13 +95,6 @@ def merge(
 
     for line in merging.merge(parts, output):
         typer.echo(line, err=True)
-
-
-def help_(topic: Annotated[str | None, typer.Argument(help="measures, statistics, ties or gate")] = None) -> None:
-    """Explain how numbers are made."""
-    from memeval import topics
-
-    typer.echo(topics.page(topic), nl=False)
 
 
 def _accept(evidence: "Evidence", path: Path, reason: str | None) -> None:

@@ -1,0 +1,72 @@
+"""Commands that say what there is: list, show, doctor, help."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memeval.cli.options import Json
+
+
+def list_(
+    what: Annotated[str, typer.Argument(help="rerankers, datasets, measures or suites")],
+    as_json: Json = False,
+) -> None:
+    """List what there is."""
+    from memeval import catalogue
+
+    rows = catalogue.listed(what)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        width = max(map(len, rows), default=0)
+        typer.echo("\n".join(f"{name:<{width}}  {about}" for name, about in rows.items()))
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A data set, reranker, measure or suite; with --query, results.")],
+    query: Annotated[str | None, typer.Option("--query", help="One query of these results, system by system.")] = None,
+    system: Annotated[list[str] | None, typer.Option("--system", help="Only these systems; repeatable.")] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many places of each order.")] = 10,
+    public: Annotated[bool, typer.Option("--public", help="No texts, ids only.")] = False,
+    ceiling: Annotated[
+        bool | None,
+        typer.Option(
+            "--ceiling/--no-ceiling",
+            help="Whether to compute what the best reranker could reach on a data set; by default where it takes"
+            " seconds (up to 20,000 memories).",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Show the card of one of them, or one query of a result."""
+    if query is not None:
+        from rich.console import Console
+
+        from memeval import reporting
+
+        found = reporting.read([Path(name)], texts="none" if public else "all", detail="none")
+        reporting.show_query(found, query, Console(), systems=system, top=top)
+        return
+    from memeval import catalogue
+    from memeval.progress import Progress
+
+    with Progress() as progress:
+        text = catalogue.card(name, ceiling=ceiling, watcher=progress.watcher)
+    typer.echo(text)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Say what is installed, which devices and keys there are (names only), and where data and caches lie."""
+    from memeval import catalogue
+
+    facts = catalogue.doctor()
+    typer.echo(json.dumps(facts, indent=1) if as_json else catalogue.doctor_text(facts))
+
+
+def help_(topic: Annotated[str | None, typer.Argument(help="measures, statistics, ties or gate")] = None) -> None:
+    """Explain how numbers are made."""
+    from memeval import topics
+
+    typer.echo(topics.page(topic), nl=False)

@@ -1,0 +1,66 @@
+"""What several commands share: options, and how they speak. Results go to stdout, everything else to stderr."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from memeval.types import Result
+
+ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder of the result files.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+Suites = Annotated[str | None, typer.Argument(help="A suite file, or the name of a shipped one.")]
+Datasets = Annotated[list[str] | None, typer.Option("--dataset", help="Data set, instead of a suite; repeatable.")]
+Systems = Annotated[list[str] | None, typer.Option("--system", help="System, instead of a suite; repeatable.")]
+Outputs = Annotated[
+    list[Path] | None,
+    typer.Option("-o", "--output", help="Report file (.html .md .tex .csv .json .parquet); repeatable."),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Only the first N queries; the result is marked as partial.")
+]
+FirstStage = Annotated[
+    str | None, typer.Option("--first-stage", help="First stage, with --dataset or --system (default: bm25).")
+]
+Depth = Annotated[
+    int | None, typer.Option("--depth", min=1, help="Candidates per query, with --dataset or --system (default: 100).")
+]
+Pool = Annotated[
+    str | None, typer.Option("--pool", help="retrieved, given, store or injected, with --dataset or --system.")
+]
+Rendering = Annotated[
+    str | None, typer.Option("--rendering", help="Parts of a memory's text, with --dataset or --system.")
+]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option("--trust", help="Host that may be sent a key from the shell, though a system's name asks for it."),
+]
+
+
+def show_boards(found: "Sequence[Result]", missing: Mapping[str, str], *, as_json: bool) -> None:
+    """Prints the leaderboards of some results."""
+    from rich.console import Console
+
+    from memeval import report
+
+    boards = report.leaderboards(found, missing=missing)
+    if as_json:
+        from memeval.report import json_
+
+        typer.echo(json_.render(boards), nl=False)
+        return
+    for board in boards:
+        report.print_leaderboard(board, Console())
+
+
+def say(message: str) -> None:
+    """One line on stderr."""
+    typer.echo(" ".join(message.split("\n")), err=True)
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """Ends the command with one line on stderr and an exit code."""
+    say(f"memeval: {message}")
+    raise typer.Exit(code)

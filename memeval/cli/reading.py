@@ -1,0 +1,106 @@
+"""Commands that read runs and results, and ask nobody: score, compare, report, overlap."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from memeval.cli.options import Json, Outputs, ResultsFolder, say, show_boards
+
+
+def score(
+    run: Annotated[Path, typer.Argument(help="A TREC run, or a run file of memeval.")],
+    qrels: Annotated[Path | None, typer.Option("--qrels", help="TREC qrels.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="A data set, for its labels, stores and categories.")
+    ] = None,
+    measure: Annotated[list[str] | None, typer.Option("--measure", help="Measure; repeatable.")] = None,
+    output: Outputs = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a run file again; any TREC run will do."""
+    from memeval import report, rescore
+
+    result = rescore.rescore(run, qrels=qrels, dataset=dataset, measures=measure)
+    for path in output or []:
+        report.write([result], path)
+        say(f"report  {path}")
+    show_boards([result], {}, as_json=as_json)
+
+
+def compare(
+    ours: Annotated[str, typer.Argument(help="A system's name, or a result file.")],
+    theirs: Annotated[str, typer.Argument(help="The other.")],
+    results: ResultsFolder = Path("results"),
+    measure: Annotated[str, typer.Option("--measure", help="Measure whose flips are listed.")] = "NDCG@10",
+    flips: Annotated[int, typer.Option("--flips", min=0, help="How many queries to list.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Compare two systems, paired by query: differences with intervals, p-values, and the queries that moved most."""
+    from memeval import comparing
+
+    found = comparing.compare(ours, theirs, results, measure=measure, flips=flips)
+    typer.echo(json.dumps(comparing.document(found), indent=1) if as_json else comparing.text(found), nl=as_json)
+
+
+def report(
+    results: Annotated[list[Path] | None, typer.Argument(help="Result files or folders.")] = None,
+    output: Outputs = None,
+    detail: Annotated[
+        str, typer.Option("--detail", help="Queries in a page: full, interesting or none.")
+    ] = "interesting",
+    texts: Annotated[
+        str, typer.Option("--texts", help="Texts in a page: of none, embedded, free or all data sets.")
+    ] = "free",
+    public: Annotated[bool, typer.Option("--public", help="No texts, ids only; the same as --texts none.")] = False,
+    plots: Annotated[Path | None, typer.Option("--plots", help="Folder for every plot as a file.")] = None,
+    plot_format: Annotated[list[str] | None, typer.Option("--plot-format", help="png, pdf or svg; repeatable.")] = None,
+    trec: Annotated[Path | None, typer.Option("--trec", help="Folder for TREC runs and qrels.")] = None,
+    cards: Annotated[
+        Path | None, typer.Option("--cards", help="Folder for model-card sections and Hugging Face results.")
+    ] = None,
+) -> None:
+    """Write tables and pages from results, without any model; the format follows the suffix."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two processes share the work, and threads would only wait
+    from memeval import reporting
+
+    found = reporting.read(results or [Path("results")], texts="none" if public else texts, detail=detail)
+    for path in output or []:
+        reporting.write(found, path)
+        say(f"report  {path}")
+    for folder, count in (
+        (plots, plots and reporting.write_plots(found, plots, plot_format or ["png"])),
+        (trec, trec and reporting.write_trec(found, trec)),
+        (cards, cards and reporting.write_cards(found, cards)),
+    ):
+        if folder is not None:
+            say(f"report  {folder}: {count} files")
+    if not (output or plots or trec or cards):
+        show_boards(found.collection.results, dict(found.collection.missing), as_json=False)
+
+
+def overlap(
+    dataset: Annotated[str, typer.Argument(help="A data set.")],
+    corpus: Annotated[Path, typer.Argument(help="A training corpus: JSON lines or plain text.")],
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Results to show without the shared queries.")
+    ] = None,
+    measure: Annotated[str, typer.Option("--measure", help="Measure to show.")] = "NDCG@10",
+    as_json: Json = False,
+) -> None:
+    """Say which queries and memories of a data set stand in a training corpus, by category."""
+    from memeval import datasets, evidence
+    from memeval import overlap as overlapping
+
+    loaded = datasets.load(dataset)
+    found = overlapping.overlap(loaded, corpus)
+    measured = evidence.collect([results]).results if results else []
+    measured = [
+        result for result in measured if result.signature["dataset"] == loaded.name and measure in result.values
+    ]
+    if as_json:
+        typer.echo(json.dumps(overlapping.document(found, measured, measure), indent=1))
+    else:
+        typer.echo(overlapping.text(found, measured, measure), nl=False)

@@ -1,0 +1,190 @@
+"""Commands that ask systems: run, plan, parity."""
+
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from memeval.cli.options import (
+    Datasets,
+    Depth,
+    FirstStage,
+    Json,
+    Limit,
+    Outputs,
+    Pool,
+    Rendering,
+    ResultsFolder,
+    Suites,
+    Systems,
+    Trust,
+    say,
+    show_boards,
+    stop,
+)
+from memeval.errors import UsageError
+
+if TYPE_CHECKING:
+    from memeval.suite import Suite
+
+
+def run(
+    suite: Suites = None,
+    dataset: Datasets = None,
+    system: Systems = None,
+    results: ResultsFolder = Path("results"),
+    output: Outputs = None,
+    limit: Limit = None,
+    shard: Annotated[str | None, typer.Option("--shard", help="Only this part of the queries, as in 2/8.")] = None,
+    first_stage: FirstStage = None,
+    depth: Depth = None,
+    pool: Pool = None,
+    rendering: Rendering = None,
+    max_cost: Annotated[
+        float | None, typer.Option("--max-cost", min=0, help="Dollars; stops before the call that could pass it.")
+    ] = None,
+    allow_unknown_cost: Annotated[
+        bool, typer.Option("--allow-unknown-cost", help="With --max-cost: run systems whose price nobody knows, too.")
+    ] = False,
+    trust: Trust = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a suite (default: the embedded one) and print its leaderboard. Resumes by itself."""
+    from memeval import benchmark, report, reporting, shards
+    from memeval.cache import ScoreCache
+    from memeval.download import cache_folder
+    from memeval.progress import Progress
+    from memeval.remote.prices import Purse
+    from memeval.remote.terms import Terms
+
+    chosen = _suite(suite, dataset, system, first_stage, depth, pool, rendering)
+    taken = shards.chosen(limit, shard)
+    reports = output or [Path("reports") / f"{chosen.name}.html"]
+    for path in reports:
+        report.module(path)  # an unknown suffix is said before the work, not after it
+    with ScoreCache(cache_folder() / "scores.sqlite") as cache, Progress(quiet=quiet) as progress:
+        terms = Terms(cache.path, Purse(max_cost, allow_unknown_cost), frozenset(trust or ()))
+        try:
+            done = benchmark.run(chosen, results, cache=cache, limit=taken, watcher=progress.watcher, terms=terms)
+        except KeyboardInterrupt:
+            resume = shlex.join(["memeval", *sys.argv[1:]])
+            stop(f"interrupted; what was finished is saved, resume with: {resume}", 130)
+    found = [result for part in done for result in part.results]
+    missing = {name: str(error) for part in done for name, error in part.unavailable.items()}
+    if found:
+        show_boards(found, missing, as_json=as_json)
+        looked_at = reporting.of(found, [part.folder for part in done], missing)
+        for path in reports:
+            reporting.write(looked_at, path)
+            say(f"report  {path}")
+    code = 0
+    needed = {entry.name for entry in chosen.systems if not entry.optional}
+    for part in done:
+        if part.error is not None:
+            say(f"memeval: {part.error}")
+            code = max(code, part.error.exit_code)
+        for name, error in part.unavailable.items():
+            say(f"memeval: system {name} was not run: {error}")
+            if name in needed or not found:
+                code = max(code, error.exit_code)
+        for name, reason in part.incomplete.items():
+            say(f"memeval: system {name} is incomplete: {reason}")
+            code = 4
+    raise typer.Exit(code)
+
+
+def plan(
+    suite: Suites = None,
+    dataset: Datasets = None,
+    system: Systems = None,
+    results: ResultsFolder = Path("results"),
+    limit: Limit = None,
+    first_stage: FirstStage = None,
+    depth: Depth = None,
+    pool: Pool = None,
+    rendering: Rendering = None,
+    trust: Trust = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a run would do, what is there already and what is missing, without calling any system."""
+    from memeval import planning
+    from memeval.remote.terms import Terms
+
+    chosen = _suite(suite, dataset, system, first_stage, depth, pool, rendering)
+    plans = planning.plan(chosen, results, limit, Terms(trusted=frozenset(trust or ())))
+    typer.echo(json.dumps(planning.document(plans), indent=1) if as_json else planning.text(plans), nl=as_json)
+    if any(row.missing for plan in plans for row in plan.rows if not row.optional):
+        raise typer.Exit(3)
+
+
+def parity(
+    ours: Annotated[str, typer.Argument(help="A system's name.")],
+    theirs: Annotated[str, typer.Argument(help="The other's.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="Where the pairs come from.")] = "hard-cases",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Queries, taken evenly from all.")] = 20,
+    depth: Annotated[int, typer.Option("--depth", min=1, help="Candidates per query.")] = 20,
+    first_stage: Annotated[str, typer.Option("--first-stage", help="What chooses the candidates.")] = "bm25",
+    rendering: Annotated[str | None, typer.Option("--rendering", help="Parts of a memory's text.")] = None,
+    tolerance: Annotated[float, typer.Option("--tolerance", min=0, help="Largest difference allowed.")] = 1e-5,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Score the same pairs on two systems, such as two engines of one model; exit code 1 above the tolerance."""
+    from memeval import parity as pairs
+    from memeval.progress import Progress
+
+    with Progress(quiet=quiet) as progress:
+        found = pairs.parity(
+            ours,
+            theirs,
+            dataset,
+            limit=limit,
+            depth=depth,
+            first_stage=first_stage,
+            rendering=rendering,
+            tolerance=tolerance,
+            watcher=progress.watcher,
+        )
+    typer.echo(json.dumps(pairs.document(found), indent=1) if as_json else pairs.text(found), nl=as_json)
+    raise typer.Exit(0 if found.within else 1)
+
+
+def _suite(
+    name: str | None,
+    datasets: Sequence[str] | None,
+    systems: Sequence[str] | None,
+    first_stage: str | None,
+    depth: int | None,
+    pool: str | None,
+    rendering: str | None,
+) -> "Suite":
+    from memeval import suite
+
+    given = {"first_stage": first_stage, "depth": depth, "pool": pool, "rendering": rendering}
+    given = {key: value for key, value in given.items() if value is not None}
+    if not datasets and not systems:
+        for key in given:
+            option = "--" + key.replace("_", "-")
+            raise UsageError(f"{option} goes with --dataset or --system: a suite says it in its own file")
+        return suite.load(name or "hard-cases")
+    if name:
+        raise UsageError("give a suite, or --dataset and --system, not both")
+    controls = ("first-stage", "random", "oracle")
+    entries = [{"model": model} for model in dict.fromkeys((*controls, *(systems or ())))]
+    asked = list(datasets or ["hard-cases"])
+    content = {
+        "schema": suite.SCHEMA,
+        # Other settings, other candidates: they get a folder of their own.
+        "name": f"adhoc-{hashlib.sha256(json.dumps(given).encode()).hexdigest()[:6]}" if given else "adhoc",
+        "datasets": asked,
+        "systems": entries,
+        **(suite.settings(asked[0]) if len(asked) == 1 else {}),
+        **given,
+    }
+    return suite.make(content, "command line")
