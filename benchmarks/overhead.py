@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
 
-from memeval import benchmark, datasets, machine, render, rerankers, runner
+from memeval import benchmark, datasets, machine, measuring, render, rerankers, runner
 from memeval.cache import ScoreCache
 from memeval.candidates import retrieve
 from memeval.progress import Progress
@@ -84,7 +84,7 @@ def main() -> None:
         timed.warm_up()
         with ScoreCache(folder / "scores.sqlite") as cache:
             scorer = Scorer(timed, cache)
-            header = benchmark.header(
+            header = measuring.header(
                 make(suite, "overhead"), "minilm", "minilm", dataset, candidates, scorer.fingerprint, arguments.queries
             )
             cpu, clock = time.process_time(), time.perf_counter()

@@ -1,13 +1,25 @@
 """A suite from start to end: data set → candidates → runs → results, resuming whatever is there already."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from memeval import datasets, latency, machine, render, repeats, rerankers, results, runner, score, shards, slices
+from memeval import (
+    datasets,
+    latency,
+    machine,
+    measuring,
+    render,
+    repeats,
+    rerankers,
+    results,
+    runner,
+    score,
+    shards,
+    slices,
+)
 from memeval.cache import ScoreCache
 from memeval.candidates import retrieve
 from memeval.errors import DataError, MemevalError
@@ -15,7 +27,7 @@ from memeval.remote.prices import Bill
 from memeval.remote.terms import Terms
 from memeval.scorer import Scorer
 from memeval.suite import Suite, System, slug, values
-from memeval.types import Candidates, Dataset, Header, Pool, Ranking, Result, ScoreKind
+from memeval.types import Candidates, Dataset, Header, Pool, Ranking, Result
 
 
 @dataclass
@@ -96,7 +108,10 @@ def _run(
             f"{name}: none of its {len(asked):,} queries has a relevant memory: there is nothing to measure"
         )
     with results.alone(marked(into, limit)) as folder:
-        return _systems(suite, loaded, dataset, folder, cache, terms, limit, watcher)
+        candidates = frozen(suite, dataset, folder / "candidates.jsonl", watcher)
+        results.place_labels(folder / results.LABELS, dataset, compress=suite.compress)
+        sliced = functools.cache(lambda: slices.members(loaded, candidates))
+        return _systems(_Part(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher))
 
 
 def limited(dataset: Dataset, limit: shards.Part) -> shards.Part:
@@ -109,32 +124,33 @@ def marked(into: Path, limit: shards.Part) -> Path:
     return into.with_name(into.name + shards.suffix(limit))
 
 
-def _systems(
-    suite: Suite,
-    loaded: Dataset,
-    dataset: Dataset,
-    into: Path,
-    cache: ScoreCache | None,
-    terms: Terms,
-    limit: shards.Part,
-    watcher: Watcher,
-) -> Report:
-    report = Report(into)
-    candidates = frozen(suite, dataset, report.folder / "candidates.jsonl", watcher)
-    results.place_labels(report.folder / results.LABELS, dataset, compress=suite.compress)
-    sliced = functools.cache(lambda: slices.members(loaded, candidates))
-    for system in suite.systems:
+@dataclass(frozen=True)
+class _Part:
+    """One data set of a suite: what its systems are run over, where to, and on which terms."""
+
+    suite: Suite
+    dataset: Dataset
+    candidates: Candidates
+    sliced: Callable[[], Mapping[str, frozenset[str]]]
+    folder: Path
+    cache: ScoreCache | None
+    terms: Terms
+    limit: shards.Part
+    watcher: Watcher
+
+
+def _systems(part: _Part) -> Report:
+    report = Report(part.folder)
+    for system in part.suite.systems:
         try:
-            result, reused = _system(
-                suite, system, dataset, candidates, sliced, report.folder, cache, terms, limit, watcher
-            )
+            result, reused = _system(part, system)
         except MemevalError as error:
             report.unavailable[system.name] = error
-            watcher.end()
+            part.watcher.end()
             continue
         report.results.append(result)
         report.reused += reused
-        wrong = _incomplete(suite, result)
+        wrong = _incomplete(part.suite, result)
         if wrong:
             report.incomplete[system.name] = wrong
     kept = {slug(result.signature["system"]) for result in report.results}
@@ -155,81 +171,54 @@ def _incomplete(suite: Suite, result: Result) -> str | None:
     return None
 
 
-def header(
-    suite: Suite,
-    system: str,
-    model: str,
-    dataset: Dataset,
-    candidates: Candidates,
-    fingerprint: Mapping[str, Any] | None,
-    limit: shards.Part,
-    score_kind: ScoreKind | None = None,
-) -> Header:
-    """What a run of this system is a run of."""
-    return Header(
-        dataset=dataset.name,
-        dataset_digest=dataset.digest,
-        candidates_digest=candidates.digest,
-        first_stage=candidates.first_stage,
-        depth=candidates.depth,
-        pool=candidates.pool,
-        rendering=suite.text,
-        system=system,
-        model=model,
-        fingerprint=_plain(fingerprint),
-        partial=limit,
-        score_kind=score_kind,
+def _system(part: _Part, system: System) -> tuple[Result, bool]:
+    """The result of one system, and whether it was there already."""
+    scorer = load_scorer(system.model, part.dataset, part.cache, part.terms)
+    about, stem = _about(part, system, scorer), slug(system.name)
+    path, target, times = (part.folder / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
+    further = repeats.files(path, system.repeat, system.orders)
+    known = measuring.current(target, path, about, part.suite, further)
+    if known is not None:
+        return score.with_latency(known, latency.read(times)), True
+    _ran(part, scorer, about, path, system.name)
+    variants = chain(*repeats.variants(part.terms, system.repeat, system.orders).values())
+    for (suffix, terms), file in zip(variants, chain(*further.values()), strict=True):
+        again = load_scorer(system.model, part.dataset, part.cache, terms)
+        _ran(part, again, _about(part, system, again), file, f"{system.name}{suffix}")
+    part.watcher.step(f"measuring {system.name}")
+    result = measuring.measure(path, part.dataset, part.candidates, part.suite, part.sliced(), system)
+    results.write_whole(target, results.result_text(result))
+    return score.with_latency(result, latency.read(times)), False
+
+
+def _about(part: _Part, system: System, scorer: Scorer) -> Header:
+    model, kind = str(rerankers.parse(system.model)), scorer.score_kind
+    return measuring.header(
+        part.suite, system.name, model, part.dataset, part.candidates, scorer.fingerprint, part.limit, kind
     )
 
 
-def _system(
-    suite: Suite,
-    system: System,
-    dataset: Dataset,
-    candidates: Candidates,
-    sliced: Callable[[], Mapping[str, frozenset[str]]],
-    into: Path,
-    cache: ScoreCache | None,
-    terms: Terms,
-    limit: shards.Part,
-    watcher: Watcher,
-) -> tuple[Result, bool]:
-    """The result of one system, and whether it was there already."""
-    scorer = load_scorer(system.model, dataset, cache, terms)
-    model = str(rerankers.parse(system.model))
-    about = header(suite, system.name, model, dataset, candidates, scorer.fingerprint, limit, scorer.score_kind)
-    stem = slug(system.name)
-    path, target, times = (into / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
-    further = repeats.files(path, system.repeat, system.orders)
-    known = current(target, path, about, suite, further)
-
-    def ran(scorer: Scorer, about: Header, path: Path, task: str) -> None:
-        before, hosted = replace(terms.purse), getattr(scorer.reranker, "hosted", None)
-        if hosted is not None:
-            watcher.step(f"{task}: texts that are not remembered are sent to {hosted.service.door.host}")
-        begin = functools.partial(watcher.begin, task)
-        progress = runner.Progress(begin=begin, advance=watcher.advance)
-        facts = {"compress": suite.compress, "manifest": machine.manifest(), "progress": progress}
-        outcome = runner.run(scorer, about, dataset, candidates, path, **facts)  # type: ignore[arg-type]
-        watcher.end()
-        if hosted is not None and outcome.ran:
-            usage = score.usage(results.read_run(outcome.run).rankings)
-            bill: Bill = hosted.bill(before, usage)
-            watcher.step(f"{task}: {bill}")
-            results.append(outcome.times, {"bill": asdict(bill)})
-
-    if known is not None:
-        return score.with_latency(known, latency.read(times)), True
-    ran(scorer, about, path, system.name)
-    variants = chain(*repeats.variants(terms, system.repeat, system.orders).values())
-    for (suffix, other), file in zip(variants, chain(*further.values()), strict=True):
-        again = load_scorer(system.model, dataset, cache, other)
-        facts = header(suite, system.name, model, dataset, candidates, again.fingerprint, limit, again.score_kind)
-        ran(again, facts, file, f"{system.name}{suffix}")
-    watcher.step(f"measuring {system.name}")
-    result = measure(path, dataset, candidates, suite, sliced(), system)
-    results.write_whole(target, results.result_text(result))
-    return score.with_latency(result, latency.read(times)), False
+def _ran(part: _Part, scorer: Scorer, about: Header, path: Path, task: str) -> None:
+    """Writes one run file; beside it, the bill of a hosted system."""
+    watcher, purse = part.watcher, part.terms.purse
+    before, hosted = replace(purse), getattr(scorer.reranker, "hosted", None)
+    if hosted is not None:
+        watcher.step(f"{task}: texts that are not remembered are sent to {hosted.service.door.host}")
+    outcome = runner.run(
+        scorer,
+        about,
+        part.dataset,
+        part.candidates,
+        path,
+        compress=part.suite.compress,
+        manifest=machine.manifest(),
+        progress=runner.Progress(begin=functools.partial(watcher.begin, task), advance=watcher.advance),
+    )
+    watcher.end()
+    if hosted is not None and outcome.ran:
+        bill: Bill = hosted.bill(before, score.usage(results.read_run(outcome.run).rankings))
+        watcher.step(f"{task}: {bill}")
+        results.append(outcome.times, {"bill": asdict(bill)})
 
 
 def load_scorer(model: str, dataset: Dataset, cache: ScoreCache | None, terms: Terms | None = None) -> Scorer:
@@ -237,65 +226,6 @@ def load_scorer(model: str, dataset: Dataset, cache: ScoreCache | None, terms: T
     terms = terms or Terms(answers=cache.path if cache is not None else None)
     made = rerankers.load(model, dataset, lambda part: Scorer(part, cache, terms.repeat), terms)
     return Scorer(made, cache, terms.repeat)
-
-
-def measure(
-    path: Path,
-    dataset: Dataset,
-    candidates: Candidates,
-    suite: Suite,
-    sliced: Mapping[str, frozenset[str]],
-    system: System | None = None,
-) -> Result:
-    """The result of a run file, and of those beside it where the suite has the `system` run several times.
-
-    The files are as they were written, or compressed. `sliced` are the slices of the data set. Raises DataError for a
-    file that is missing or broken.
-    """
-    further = repeats.files(path, system.repeat, system.orders) if system is not None else {}
-    run = results.read_run(results.stored(path) or path)
-    again = {
-        kind: [results.read_run(results.stored(file) or file).rankings for file in further[kind]] for kind in further
-    }
-    how = score.signature(run.header, suite.measures, suite.seed, *_digests(path, further))
-    about = score.card(dataset, candidates.doc_ids)
-    queries = shards.taken(dataset.queries, run.header.partial)
-    measured = score.averaged(
-        [
-            score.score(queries, dataset.qrels, rankings, signature=how, card=about, slices=sliced)
-            for rankings in (run.rankings, *again.get("repeats", ()))
-        ]
-    )
-    names = list(measured.values)
-    told = {kind: repeats.summary([run.rankings, *runs], dataset.qrels, names) for kind, runs in again.items()}
-    return replace(measured, repeats=told or None)
-
-
-def _digests(path: Path, further: Mapping[str, Sequence[Path]]) -> tuple[str, dict[str, list[str]]]:
-    def of(path: Path) -> str:
-        return score.digest(results.stored(path) or path)
-
-    return of(path), {kind: [of(file) for file in files] for kind, files in further.items()}
-
-
-def current(
-    target: Path, run: Path, about: Header, suite: Suite, further: Mapping[str, Sequence[Path]]
-) -> Result | None:
-    """The result in `target` if it is what running again would give."""
-    files = (run, *chain(*further.values()))
-    if not target.is_file() or about.fingerprint is None or not all(map(results.stored, files)):
-        return None
-    try:
-        known = results.read_result(target)
-    except MemevalError:
-        return None
-    wanted = score.signature(about, suite.measures, suite.seed, *_digests(run, further))
-    # Two facts that move no number: the unit follows from the data, and what is said of the scores from the adapter.
-    told = {key: known.signature[key] for key in ("unit", "score_kind") if key in known.signature}
-    wanted.pop("score_kind", None)
-    same = _plain({**wanted, **told}) == _plain(known.signature)
-    failed = known.failures["failed"] or any(found["failed"] for found in (known.repeats or {}).values())
-    return known if same and not failed else None
 
 
 def pool_of(suite: Suite, dataset: Dataset) -> Pool:
@@ -315,7 +245,7 @@ def still_valid(suite: Suite, dataset: Dataset, stored: Path | None) -> Candidat
         fingerprint = getattr(rerankers.load(suite.first_stage, dataset), "fingerprint", None)
     except MemevalError:
         return known  # what made them is not here; frozen candidates do not need it
-    return known if fingerprint is not None and _plain(fingerprint) == known.fingerprint else None
+    return known if fingerprint is not None and measuring.plain(fingerprint) == known.fingerprint else None
 
 
 def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher) -> Candidates:
@@ -340,12 +270,3 @@ def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher) -> Cand
     watcher.end()
     results.place(path, results.candidates_lines(made), compress=suite.compress)
     return made
-
-
-def _plain(value: Any) -> Any:
-    """As JSON gives it back: tuples are lists."""
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return value

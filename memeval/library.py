@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from memeval import benchmark, datasets, latency, rerankers, runner, score, slices, suite
+from memeval import benchmark, datasets, latency, measuring, rerankers, runner, score, slices, suite
 from memeval.cache import ScoreCache
 from memeval.candidates import retrieve
 from memeval.download import cache_folder
@@ -75,7 +75,7 @@ def run(
                 Scorer(reranker, cache),
                 f"python/{type(reranker).__module__}:{type(reranker).__name__}",
             )
-        header = benchmark.header(plan, title, model, ready, candidates, scorer.fingerprint, part, scorer.score_kind)
+        header = measuring.header(plan, title, model, ready, candidates, scorer.fingerprint, part, scorer.score_kind)
         outcome = runner.run(scorer, header, ready, candidates, Path(folder) / "system.run.jsonl")
-        result = benchmark.measure(outcome.run, ready, candidates, plan, slices.members(loaded, candidates))
+        result = measuring.measure(outcome.run, ready, candidates, plan, slices.members(loaded, candidates))
         return score.with_latency(result, latency.read(outcome.times))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from memeval import benchmark, datasets, repeats, results, slices
+from memeval import benchmark, datasets, measuring, repeats, results, slices
 from memeval import suite as suites
 from memeval.errors import DataError, IncompleteError, UsageError
 from memeval.suite import Suite, slug
@@ -61,7 +61,7 @@ def _dataset(suite: Suite, name: str, into: Path, folders: Sequence[Path]) -> It
         path = into / f"{stem}.run.jsonl"
         for run in (path, *chain(*repeats.files(path, entry.repeat, entry.orders).values())):
             parts = _run(run, places, dataset, suite)
-        measured = benchmark.measure(path, dataset, candidates, suite, sliced, entry)
+        measured = measuring.measure(path, dataset, candidates, suite, sliced, entry)
         results.write_whole(into / f"{stem}.json", results.result_text(measured))
         yield f"merged    {system} on {name}: {len(dataset.queries)} queries from {parts} parts"
     results.write_unavailable(into, missing)

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from memeval import benchmark, cache, repeats, rerankers, results, shards
+from memeval import benchmark, cache, measuring, repeats, rerankers, results, shards
 from memeval.candidates import retrieve
 from memeval.download import cache_folder
 from memeval.errors import MemevalError
@@ -158,10 +158,10 @@ def _row(
     try:
         scorer = benchmark.load_scorer(system.model, dataset, None, terms)
         model = str(rerankers.parse(system.model))
-        about = benchmark.header(suite, system.name, model, dataset, candidates, scorer.fingerprint, limit)
+        about = measuring.header(suite, system.name, model, dataset, candidates, scorer.fingerprint, limit)
         target, run = (folder / f"{slug(system.name)}{suffix}" for suffix in (".json", ".run.jsonl"))
         further = repeats.files(run, system.repeat, system.orders)
-        done = benchmark.current(target, run, about, suite, further) is not None
+        done = measuring.current(target, run, about, suite, further) is not None
         left = _unknown(scorer, queries, dataset, candidates)
         cached = pairs - sum(found for found, _ in left)
         if hasattr(scorer.reranker, "hosted"):

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from memeval import benchmark, datasets, leaks, repeats, results, shards, slices
+from memeval import benchmark, datasets, leaks, measuring, repeats, results, shards, slices
 from memeval import suite as suites
 from memeval.errors import DataError, MemevalError, PrerequisiteError, UsageError
 from memeval.suite import Suite, System, slug
@@ -161,7 +161,7 @@ def _system(
     yield from problems
     if problems:
         return
-    wanted = benchmark.measure(plain, dataset, candidates, suite, sliced, system)
+    wanted = measuring.measure(plain, dataset, candidates, suite, sliced, system)
     if not target.is_file():
         yield str(target), "is missing: the run was never measured"
     elif target.read_text(encoding="utf-8") != (text := results.result_text(wanted)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memeval import benchmark, datasets, results, score, slices
+from memeval import benchmark, datasets, measuring, results, score, slices
 from memeval.suite import Suite, load
 from memeval.types import Dataset, Result
 
@@ -44,7 +44,7 @@ def test_a_committed_result_follows_from_its_run(
     suite, loaded, dataset = rendered[name]
     candidates = results.read_candidates(results.stored(file.parent / "candidates.jsonl") or file)
     known = results.read_result(file)
-    again = benchmark.measure(
+    again = measuring.measure(
         file.with_suffix(".run.jsonl"), dataset, candidates, suite, slices.members(loaded, candidates)
     )
     assert known.signature["run_digest"] == again.signature["run_digest"]

@@ -157,7 +157,7 @@ name = "judge"
 RUN = """
 import sys
 from pathlib import Path
-from memeval import benchmark, runner, suite
+from memeval import benchmark, measuring, runner, suite
 from memeval.cache import ScoreCache
 chosen = suite.load("suite.toml")
 [system] = chosen.systems
@@ -165,7 +165,7 @@ dataset, folder = benchmark.load(chosen, "hard-cases"), Path(sys.argv[1])
 with ScoreCache(folder / "scores.sqlite") as cache:
     candidates = benchmark.frozen(chosen, dataset, folder / "candidates.jsonl", benchmark.Watcher())
     scorer = benchmark.load_scorer(system.model, dataset, cache)
-    header = benchmark.header(chosen, system.name, system.model, dataset, candidates, scorer.fingerprint, 12)
+    header = measuring.header(chosen, system.name, system.model, dataset, candidates, scorer.fingerprint, 12)
     runner.run(scorer, header, dataset, candidates, folder / "judge.run.jsonl")
 """
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from memeval import benchmark, candidates, latency, rerankers, results, runner, score, suite
+from memeval import benchmark, candidates, latency, measuring, rerankers, results, runner, score, suite
 from memeval.cache import ScoreCache
 from memeval.errors import IncompleteError, PrerequisiteError
 from memeval.scorer import Scorer
@@ -27,7 +27,7 @@ def pooled(dataset: Dataset, depth: int = 100, pool: str = "retrieved") -> Candi
 
 def header(dataset: Dataset, made: Candidates, fingerprint: dict[str, str] | None = None) -> Header:
     plan = suite.make({"schema": 1, "name": "t", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}, "test")
-    return benchmark.header(plan, "mine", "python/x:y", dataset, made, fingerprint or {"v": "1"}, None)
+    return measuring.header(plan, "mine", "python/x:y", dataset, made, fingerprint or {"v": "1"}, None)
 
 
 class Backwards:
@@ -264,7 +264,7 @@ def test_a_cut_off_line_of_times_costs_that_time_only(garden: Dataset, tmp_path:
     partial.write_bytes(b"".join(partial.read_bytes().splitlines(keepends=True)[:-1]))
     runner.run(Scorer(Backwards(), None), header(garden, made), garden, made, path)
     plan = suite.make({"schema": 1, "name": "t", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}, "test")
-    result = score.with_latency(benchmark.measure(path, garden, made, plan, {}), latency.read(times))
+    result = score.with_latency(measuring.measure(path, garden, made, plan, {}), latency.read(times))
     assert result.latency is not None
     assert result.latency["n"] == 3
 
