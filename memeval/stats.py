@@ -7,9 +7,8 @@ the same input and seed give the same bytes, in whatever order queries and store
 """
 
 import functools
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -158,76 +157,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         highest = max(highest, min(1.0, p * (len(ranked) - rank)))
         adjusted[position] = highest
     return adjusted
-
-
-def rank_groups(
-    values: Mapping[str, Sequence[float]],
-    clusters: Sequence[str],
-    *,
-    alpha: float = 0.05,
-    seed: int = 0,
-    draws: int = DRAWS,
-) -> dict[str, int]:
-    """Each system's rank: 1 + the number of systems that are significantly better; higher values are better.
-
-    Significant is an adjusted p of at most alpha in the family of all pairs (see `joint_p`). Below six clusters nothing
-    is, and all share rank 1. Systems of one rank need not be equal: they could not be told apart.
-
-    Args:
-        values: system → its values by query, in the order of clusters.
-
-    Raises ValueError if lengths differ.
-    """
-    for name, own in values.items():
-        if len(own) != len(clusters):
-            raise ValueError(f"{name} has {len(own)} values for {len(clusters)} queries")
-    ranks = dict.fromkeys(values, 1)
-    pairs = list(itertools.combinations(values, 2))
-    if not pairs:
-        return ranks
-    differences = [np.subtract(values[one], values[other], dtype=np.float64) for one, other in pairs]
-    grouped = units(np.transpose(differences), clusters)
-    if len(grouped.sizes) >= MIN_CLUSTERS:
-        p_values = joint_p(grouped.sums.T, seed=seed, draws=draws)
-        for (one, other), difference, p in zip(pairs, grouped.columns, p_values, strict=True):
-            if p <= alpha:
-                ranks[other if math.fsum(difference) > 0 else one] += 1
-    return ranks
-
-
-def joint_p(cluster_sums: ArrayLike, *, seed: int = 0, draws: int = DRAWS) -> list[float]:
-    """Two-sided p-values of a family of paired differences, adjusted together by flipping whole clusters.
-
-    Step-down max-T of Westfall & Young (1993), algorithm 2.8: each flip of the clusters gives one value of every
-    statistic |sum| / sqrt(sum of squares), and a p-value is how often the largest of those not yet rejected reaches the
-    observed one. The family-wise error rate is kept as Holm keeps it, but the smallest p stays that of a single test:
-    with ten stores Holm could not separate any of eight systems, however far apart they were.
-
-    Args:
-        cluster_sums: comparisons x clusters.
-
-    >>> joint_p([[1.0, 1.0, 1.0, 1.0, 1.0, 1.0], [1.0, -1.0, 1.0, -1.0, 1.0, -1.0]])
-    [0.0625, 1.0]
-    """
-    sums = np.asarray(cluster_sums, dtype=np.float64)
-    count, clusters = sums.shape
-    scale = np.sqrt((sums**2).sum(axis=1, keepdims=True))
-    scaled = np.divide(sums, scale, out=np.zeros_like(sums), where=scale > 0)
-    if exact := clusters <= EXACT_CLUSTERS:
-        flipped = np.zeros((1, count))
-        for column in scaled.T:
-            flipped = np.concatenate([flipped + column, flipped - column])
-    else:
-        flipped = signs(clusters, seed, draws).T.astype(np.float64) @ scaled.T
-    order = np.argsort(-np.abs(scaled.sum(axis=1)), kind="stable")
-    largest_left = np.ascontiguousarray(flipped.T[order[::-1]])  # comparisons x flips: rows are read in one go
-    np.abs(largest_left, out=largest_left)
-    largest_left = np.maximum.accumulate(largest_left, axis=0, out=largest_left)[::-1].T
-    reached = np.count_nonzero(largest_left >= np.abs(scaled.sum(axis=1))[order] - 1e-9, axis=0)
-    p_values = reached / len(flipped) if exact else (reached + 1) / (draws + 1)
-    adjusted = np.empty(count)
-    adjusted[order] = np.maximum.accumulate(p_values)
-    return [float(p) for p in adjusted]
 
 
 def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
