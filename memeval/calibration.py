@@ -6,9 +6,9 @@ curve, an isotonic one) is fitted on development stores and measured on test sto
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +54,18 @@ def bins(probabilities: Floats, labels: Labels, count: int = BINS) -> tuple[Bin,
     """
     edges = np.linspace(0, 1, count + 1)
     place = np.clip(np.searchsorted(edges, probabilities, side="right") - 1, 0, count - 1)
-    columns = (labels, probabilities, probabilities**2, probabilities * labels)
-    sums = [np.bincount(place, weights=np.asarray(column, dtype=np.float64), minlength=count) for column in columns]
-    n = np.bincount(place, minlength=count)
+    of_relevant = place[labels]  # few: the other labels add nothing
+    n, relevant = (np.bincount(places, minlength=count) for places in (place, of_relevant))
+    sums = [
+        np.bincount(places, weights=weights, minlength=count).tolist()
+        for places, weights in (
+            (place, probabilities),
+            (place, probabilities**2),
+            (of_relevant, probabilities[labels]),
+        )
+    ]
     return tuple(
-        Bin(float(edges[i]), float(edges[i + 1]), int(n[i]), round(sums[0][i]), *(float(s[i]) for s in sums[1:]))
+        Bin(float(edges[i]), float(edges[i + 1]), int(n[i]), int(relevant[i]), *(column[i] for column in sums))
         for i in range(count)
     )
 
@@ -285,17 +292,15 @@ def calibrate(
     """Everything about one system's lists; queries without a relevant memory count as pairs and in `risk`."""
     known, test = ~np.isnan(scores), ~dev
     at_test, at_dev = known & test[:, None], known & dev[:, None]
-    own = probability(kind, scores)
-    fitted: Mapping[str, Any] = {
-        "platt": platt(scores[at_dev], hits[at_dev]),
-        "isotonic": isotonic(scores[at_dev], hits[at_dev]),
-    }
-    curves = {name: None if curve is None else curve(scores) for name, curve in fitted.items()}
-    probabilities = {"own": own, "Platt": curves["platt"], "isotonic": curves["isotonic"]}
-    source = next((name for name, found in probabilities.items() if found is not None), None)
+    own, pairs, labels = probability(kind, scores), scores[at_test], hits[at_test]
+    of_dev, labels_of_dev = scores[at_dev], hits[at_dev]
+    fitted = {"Platt": platt(of_dev, labels_of_dev), "isotonic": isotonic(of_dev, labels_of_dev)}
+    curves: dict[str, Curve] = {name: curve for name, curve in fitted.items() if curve is not None}
+    source = "own" if own is not None else next(iter(curves), None)
+    chosen = own if source is None or own is not None else curves[source](scores)
 
-    def binned(found: Floats | None, count: int = BINS) -> tuple[Bin, ...] | None:
-        return None if found is None else bins(found[at_test], hits[at_test], count)
+    def binned(name: str) -> tuple[Bin, ...] | None:
+        return bins(curves[name](pairs), labels) if name in curves else None
 
     judged = relevant > 0
     dev_rows, test_rows = judged & dev, judged & test
@@ -306,20 +311,19 @@ def calibrate(
             return None
         return float(f1_above(scores[rows], hits[rows], relevant[rows], at).mean())
 
-    chosen = None if source is None else probabilities[source]
     answered = known[:, 0]
     return Calibration(
         kind=kind,
-        pairs=int(at_test.sum()),
-        base_rate=float(hits[at_test].mean()) if at_test.any() else math.nan,
-        before=binned(own),
-        platt=binned(curves["platt"]),
-        isotonic=binned(curves["isotonic"]),
-        levels=binned(chosen, len(LEVELS)),
+        pairs=len(pairs),
+        base_rate=float(labels.mean()) if len(labels) else math.nan,
+        before=None if own is None else bins(own[at_test], labels),
+        platt=binned("Platt"),
+        isotonic=binned("isotonic"),
+        levels=None if chosen is None else bins(chosen[at_test], labels, len(LEVELS)),
         level_source=source,
         threshold=threshold,
         best_of_all=best_of_all,
-        threshold_probability=_as_probability(kind, threshold, source, fitted["platt"]),
+        threshold_probability=_as_probability(kind, threshold, source, fitted["Platt"]),
         f1_dev=f1(dev_rows, threshold),
         f1_test=f1(test_rows, threshold),
         f1_best=f1(test_rows, best),

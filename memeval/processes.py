@@ -16,15 +16,20 @@ _held: list[Any] = []
 """In a process of `each`: the function and all jobs."""
 
 
-def each(work: Callable[[Job], Done], jobs: Sequence[Job], *, heavy: bool) -> list[Done]:
+def each(
+    work: Callable[[Job], Done], jobs: Sequence[Job], *, heavy: bool, weight: Callable[[Job], float] = lambda job: 0.0
+) -> list[Done]:
     """What the function makes of every job, in their order; by two processes if there are heavy ones.
 
-    What jobs share is handed over once, not with every job.
+    What jobs share is handed over once, not with every job. Those of the largest `weight` are begun first, so that
+    neither process is left with one at the end.
     """
     if not heavy or len(jobs) < 2 or (os.cpu_count() or 1) < 2:
         return [work(job) for job in jobs]
+    order = sorted(range(len(jobs)), key=lambda place: -weight(jobs[place]))
     with ProcessPoolExecutor(2, get_context(_start()), initializer=_hold, initargs=(work, jobs)) as processes:
-        return list(processes.map(_do, range(len(jobs))))
+        done = dict(zip(order, processes.map(_do, order), strict=True))
+    return [done[place] for place in range(len(jobs))]
 
 
 def _start() -> str:

@@ -31,3 +31,9 @@ def test_a_process_with_threads_is_never_forked() -> None:
     finally:
         stop.set()
         other.join()
+
+
+def test_heavy_jobs_are_begun_first_and_come_back_in_their_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes.os, "cpu_count", lambda: 2)
+    jobs = [3, 1, 2]
+    assert processes.each(twice, jobs, heavy=True, weight=float) == [6, 2, 4]
