@@ -111,7 +111,7 @@ def _run(
         candidates = frozen(suite, dataset, folder / "candidates.jsonl", watcher)
         results.place_labels(folder / results.LABELS, dataset, compress=suite.compress)
         sliced = functools.cache(lambda: slices.members(loaded, candidates))
-        return _systems(_Part(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher))
+        return _systems(Work(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher))
 
 
 def limited(dataset: Dataset, limit: shards.Part) -> shards.Part:
@@ -125,7 +125,7 @@ def marked(into: Path, limit: shards.Part) -> Path:
 
 
 @dataclass(frozen=True)
-class _Part:
+class Work:
     """One data set of a suite: what its systems are run over, where to, and on which terms."""
 
     suite: Suite
@@ -139,18 +139,18 @@ class _Part:
     watcher: Watcher
 
 
-def _systems(part: _Part) -> Report:
-    report = Report(part.folder)
-    for system in part.suite.systems:
+def _systems(work: Work) -> Report:
+    report = Report(work.folder)
+    for system in work.suite.systems:
         try:
-            result, reused = _system(part, system)
+            result, reused = run_system(work, system)
         except MemevalError as error:
             report.unavailable[system.name] = error
-            part.watcher.end()
+            work.watcher.end()
             continue
         report.results.append(result)
         report.reused += reused
-        wrong = _incomplete(part.suite, result)
+        wrong = _incomplete(work.suite, result)
         if wrong:
             report.incomplete[system.name] = wrong
     kept = {slug(result.signature["system"]) for result in report.results}
@@ -171,46 +171,46 @@ def _incomplete(suite: Suite, result: Result) -> str | None:
     return None
 
 
-def _system(part: _Part, system: System) -> tuple[Result, bool]:
+def run_system(work: Work, system: System) -> tuple[Result, bool]:
     """The result of one system, and whether it was there already."""
-    scorer = load_scorer(system.model, part.dataset, part.cache, part.terms)
-    about, stem = _about(part, system, scorer), slug(system.name)
-    path, target, times = (part.folder / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
+    scorer = load_scorer(system.model, work.dataset, work.cache, work.terms)
+    about, stem = _about(work, system, scorer), slug(system.name)
+    path, target, times = (work.folder / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
     further = repeats.files(path, system.repeat, system.orders)
-    known = measuring.current(target, path, about, part.suite, further)
+    known = measuring.current(target, path, about, work.suite, further)
     if known is not None:
         return score.with_latency(known, latency.read(times)), True
-    _ran(part, scorer, about, path, system.name)
-    variants = chain(*repeats.variants(part.terms, system.repeat, system.orders).values())
+    _ran(work, scorer, about, path, system.name)
+    variants = chain(*repeats.variants(work.terms, system.repeat, system.orders).values())
     for (suffix, terms), file in zip(variants, chain(*further.values()), strict=True):
-        again = load_scorer(system.model, part.dataset, part.cache, terms)
-        _ran(part, again, _about(part, system, again), file, f"{system.name}{suffix}")
-    part.watcher.step(f"measuring {system.name}")
-    result = measuring.measure(path, part.dataset, part.candidates, part.suite, part.sliced(), system)
+        again = load_scorer(system.model, work.dataset, work.cache, terms)
+        _ran(work, again, _about(work, system, again), file, f"{system.name}{suffix}")
+    work.watcher.step(f"measuring {system.name}")
+    result = measuring.measure(path, work.dataset, work.candidates, work.suite, work.sliced(), system)
     results.write_whole(target, results.result_text(result))
     return score.with_latency(result, latency.read(times)), False
 
 
-def _about(part: _Part, system: System, scorer: Scorer) -> Header:
+def _about(work: Work, system: System, scorer: Scorer) -> Header:
     model, kind = str(rerankers.parse(system.model)), scorer.score_kind
     return measuring.header(
-        part.suite, system.name, model, part.dataset, part.candidates, scorer.fingerprint, part.limit, kind
+        work.suite, system.name, model, work.dataset, work.candidates, scorer.fingerprint, work.limit, kind
     )
 
 
-def _ran(part: _Part, scorer: Scorer, about: Header, path: Path, task: str) -> None:
+def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> None:
     """Writes one run file; beside it, the bill of a hosted system."""
-    watcher, purse = part.watcher, part.terms.purse
+    watcher, purse = work.watcher, work.terms.purse
     before, hosted = replace(purse), getattr(scorer.reranker, "hosted", None)
     if hosted is not None:
         watcher.step(f"{task}: texts that are not remembered are sent to {hosted.service.door.host}")
     outcome = runner.run(
         scorer,
         about,
-        part.dataset,
-        part.candidates,
+        work.dataset,
+        work.candidates,
         path,
-        compress=part.suite.compress,
+        compress=work.suite.compress,
         manifest=machine.manifest(),
         progress=runner.Progress(begin=functools.partial(watcher.begin, task), advance=watcher.advance),
     )

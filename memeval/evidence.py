@@ -74,19 +74,16 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """One system's rankings: `order` holds places in the first stage's list, best first; `scores` go with it.
+    """One system's rankings: `order` holds places in the first stage's list, best first; `scores` and `grades` go with
+    it, the latter -1 behind the last.
 
     `status` is by query; without scores (nan) a query keeps the first stage's order.
     """
 
     order: Places
     scores: Floats
+    grades: Grades
     status: tuple[str, ...]
-
-    def grades(self, pool: Pool) -> Grades:
-        """The grades in this order, -1 behind the last."""
-        found = np.take_along_axis(pool.grades, np.maximum(self.order, 0).astype(np.int64), axis=1)
-        return np.where(self.order >= 0, found, -1).astype(np.int16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,7 +313,9 @@ def _ranked(path: Path, pool: Pool, places: Sequence[Mapping[str, bytes]], numbe
     _fill(order, found, lengths, np.frombuffer(b"".join(ordered), dtype=np.int32))
     flat = np.fromiter(itertools.chain.from_iterable(scored), dtype=np.float64)
     _fill(scores, found, list(map(len, scored)), flat)
-    return Ranked(order, scores, tuple(status))
+    # Place -1 finds a column of -1 behind the last candidate.
+    graded = np.append(pool.grades, np.full((shape[0], 1), -1, dtype=np.int16), axis=1)
+    return Ranked(order, scores, graded[np.arange(shape[0])[:, None], order], tuple(status))
 
 
 def _fill(matrix: NDArray[Any], rows: Sequence[int], lengths: Sequence[int], values: NDArray[Any]) -> None:

@@ -23,7 +23,7 @@ def curves(board: Leaderboard, evidence: Evidence) -> dict[str, dict[str, Floats
     ideal = np.sort(pool.grades[judged], axis=1)[:, ::-1]
     orders = {row.system: evidence.ranked[row.system] for row in board.rows if row.system in evidence.ranked}
     kinds = {row.system: row.control for row in board.rows}
-    found = {name: ranked.grades(pool)[judged] for name, ranked in orders.items() if kinds[name] != "oracle"}
+    found = {name: ranked.grades[judged] for name, ranked in orders.items() if kinds[name] != "oracle"}
     found[CEILING] = ideal
     best = _ideal_gains(pool)
     return {

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_LINES = len(SERIES)
+FITTED = ("own", "Platt", "isotonic")
+"""Whose probabilities a curve of the reliability diagram shows; each has its colour in all panels."""
 
 
 def _canvas(height: float, columns: int = 1, **options: Any) -> "tuple[Figure, list[Axes]]":
@@ -159,63 +161,52 @@ def reliability(board: Leaderboard, systems: Mapping[str, Mapping[str, Sequence[
     Args:
         systems: system → its own, Platt's and isotonic bins, by name.
     """
-    names = list(systems)[:6]
-    columns = min(3, len(names))
-    lines = -(-len(names) // columns)
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator
 
+    names = list(systems)[:6]
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
     with style():
-        height = 0.5 + 3.0 * lines
+        height = 0.3 + 3.0 * lines
         figure = Figure(figsize=(WIDTH, height))
-        grid = figure.subplots(
-            2 * lines, columns, squeeze=False, sharex=True, gridspec_kw={"height_ratios": [3, 1] * lines}
-        )
-        for place in range(lines * columns):
-            upper, lower = (
-                grid[2 * (place // columns)][place % columns],
-                grid[2 * (place // columns) + 1][place % columns],
-            )
-            if place >= len(names):
-                upper.set_visible(False)
-                lower.set_visible(False)
-                continue
-            upper.plot([0, 1], [0, 1], color=GREY, linewidth=1)
-            found = systems[names[place]]
-            for number, (kind, bins) in enumerate(found.items()):
-                known = [one for one in bins if one.n]
-                upper.plot(
-                    [one.confidence for one in known],
-                    [one.frequency for one in known],
-                    label=kind,
-                    **{**_line(number), "linewidth": 1.5, "markevery": None},
-                )
-            counts = next(iter(found.values()))
-            lower.bar(
-                [(one.low + one.high) / 2 for one in counts],
-                [one.n for one in counts],
-                width=0.085,
-                color=GREY,
-                log=True,
-            )
-            upper.set_title(short(cells.plain(names[place])), fontsize=10)
+        # The panels of a line share one pair of axes, each 1.15 further right: most of a plot's time goes into axes.
+        grid = figure.add_gridspec(3 * lines, 1, height_ratios=[3, 1, 0.6] * lines, hspace=0.15)
+        for line in range(lines):
+            upper, lower = (figure.add_subplot(grid[3 * line + part]) for part in (0, 1))
+            shown = names[columns * line : columns * (line + 1)]
+            for place, name in enumerate(shown):
+                start, found = 1.15 * place, systems[name]
+                upper.plot([start, start + 1], [0, 1], color=GREY, linewidth=1)
+                for kind, bins in found.items():
+                    known = [one for one in bins if one.n]
+                    upper.plot(
+                        [start + one.confidence for one in known],
+                        [one.frequency for one in known],
+                        label=kind,
+                        **{**_line(FITTED.index(kind)), "linewidth": 1.5, "markevery": None},
+                    )
+                counts = next(iter(found.values()))
+                middles = [start + (one.low + one.high) / 2 for one in counts]
+                lower.bar(middles, [one.n for one in counts], width=0.085, color=GREY, log=True)
+                upper.text(start + 0.5, 1.05, short(cells.plain(name)), ha="center", va="bottom", fontsize=10)
             upper.set_ylim(-0.02, 1.02)
-            upper.set_xlim(0, 1)
+            ticks = [(1.15 * place + share, f"{share:g}") for place in range(len(shown)) for share in (0, 0.5, 1)]
+            for axes in (upper, lower):
+                axes.set_xlim(-0.02, 1.15 * columns - 0.13)
+                axes.set_xticks(*zip(*ticks, strict=True))
+            upper.tick_params(labelbottom=False)
             lower.yaxis.set_major_locator(LogLocator(numticks=3))
             lower.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
             lower.minorticks_off()
-            if place % columns == 0:
-                upper.set_ylabel("share relevant")
-                lower.set_ylabel("pairs")
-            if place // columns == lines - 1 or place + columns >= len(names):
-                lower.set_xlabel("predicted probability")
-                lower.tick_params(labelbottom=True)
+            upper.set_ylabel("share relevant")
+            lower.set_ylabel("pairs")
+        lower.set_xlabel("predicted probability")
         handles: dict[str, Any] = {}
         for axes in figure.axes:
             handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="upper left", bbox_to_anchor=(0.06, 1), ncols=3, fontsize=9)
-        _margins(figure, height, left=0.6, top=0.55, bottom=0.5)
-        figure.subplots_adjust(hspace=0.25, wspace=0.3)
+        _margins(figure, height, left=0.95, top=0.55, bottom=0.1)
     return Plot(
         "reliability",
         f"Reliability of scores as probabilities on {cells.plain(board.label)}",

@@ -58,6 +58,10 @@ def leaderboards(results: Sequence[Result], *, missing: Mapping[str, str] = {}) 
     return _told_apart(_told_apart(boards, _by_rendering), _by_digest)
 
 
+def _units(group: Sequence[Result]) -> int:
+    return len(set(clusters(group[0])))
+
+
 def _told_apart(
     boards: Sequence[Leaderboard], told: Callable[[Sequence[Leaderboard]], Sequence[str]]
 ) -> list[Leaderboard]:

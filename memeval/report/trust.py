@@ -50,13 +50,15 @@ def _calibration(job: tuple[Pool, str | None, Ranked]) -> cal.Calibration | None
     pool, said, ranked = job
     if np.isnan(ranked.scores).all():
         return None
-    return cal.calibrate(said, ranked.scores, ranked.grades(pool) > 0, pool.relevant, pool.dev)
+    return cal.calibrate(said, ranked.scores, ranked.grades > 0, pool.relevant, pool.dev)
 
 
 def _judged(pool: Pool, ranked: Ranked) -> "tuple[cal.Floats, cal.Labels, NDArray[np.int64]]":
     """Scores, hits and the number of relevant memories of the judged queries."""
     judged = pool.judged
-    return ranked.scores[judged], ranked.grades(pool)[judged] > 0, pool.relevant[judged]
+    if judged.all():
+        return ranked.scores, ranked.grades > 0, pool.relevant
+    return ranked.scores[judged], ranked.grades[judged] > 0, pool.relevant[judged]
 
 
 def kind(row: Row) -> str | None:
