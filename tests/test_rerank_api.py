@@ -191,6 +191,16 @@ def test_documents_are_split_over_calls_only_where_scoring_is_pointwise(serve: C
     assert (listwise.status, len(server.asked)) == ("failed", 2)
 
 
+@pytest.mark.parametrize(
+    ("model", "scope"),
+    [("jinaai/jina-reranker-v3", "list"), ("jina-reranker-v3.5", "list"), ("jina-reranker-m0", "pair")],
+)
+def test_a_model_known_to_read_documents_together_is_taken_for_listwise(model: str, scope: str) -> None:
+    url = "url=http://127.0.0.1:9/v1"
+    assert load(f"rerank-api/{model}?{url}", EMPTY, terms=Terms()).scope == scope
+    assert load(f"rerank-api/{model}?{url}&scope=pair", EMPTY, terms=Terms()).scope == "pair"
+
+
 def test_what_was_answered_is_not_asked_again_and_repeats_are_asked_apart(
     serve: Callable[..., Wire], tmp_path: Path
 ) -> None:

@@ -31,6 +31,8 @@ STYLES: dict[str, Any] = {
 }  # fmt: skip
 STYLES |= {"infinity": STYLES["jina"], "vllm": STYLES["cohere"]}
 """Style → the request. `score` is vLLM's /score."""
+LISTWISE = ("jina-reranker-v3",)
+"""Names in models that read all documents of a call together (jina-reranker-v3 and v3.5 are such)."""
 
 
 class RerankAPI:
@@ -38,7 +40,8 @@ class RerankAPI:
 
     `style` is cohere, jina, infinity, vllm, voyage, tei or score, known by itself for the vendors' hosts. A call holds
     at most `documents` documents and `tokens` tokens; more are split over calls where `scope` is "pair" (a score
-    depends on its own pair alone), and fail where it is "list". The key is RERANK_API_KEY, or the vendor's.
+    depends on its own pair alone), and fail where it is "list". Without word it is pair, but list for the models that
+    are known to be LISTWISE. The key is RERANK_API_KEY, or the vendor's.
     """
 
     kind = "rerank-api"
@@ -52,7 +55,7 @@ class RerankAPI:
         terms: Terms,
         url: str = "",
         style: str = "",
-        scope: str = "pair",
+        scope: str | None = None,
         documents: int = 1000,
         tokens: int | None = None,
         key_from: str | None = None,
@@ -75,6 +78,7 @@ class RerankAPI:
         style = style or (vendor[0] if vendor else "score" if address.endswith("/score") else "cohere")
         if style not in STYLES:
             raise UsageError(f"{name!r}: unknown style {style!r}{did_you_mean(style, STYLES)}")
+        scope = scope or ("list" if any(known in model for known in LISTWISE) else "pair")
         if scope not in ("pair", "list"):
             raise UsageError(f"{name!r}: scope is pair or list, not {scope!r}")
         self.scope, self._documents, self._tokens = scope, documents, tokens
