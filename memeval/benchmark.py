@@ -8,6 +8,7 @@ from pathlib import Path
 
 from memeval import (
     datasets,
+    disk,
     latency,
     machine,
     measuring,
@@ -107,7 +108,7 @@ def _run(
         raise DataError(
             f"{name}: none of its {len(asked):,} queries has a relevant memory: there is nothing to measure"
         )
-    with results.alone(marked(into, limit)) as folder:
+    with disk.alone(marked(into, limit)) as folder:
         candidates = frozen(suite, dataset, folder / "candidates.jsonl", watcher)
         results.place_labels(folder / results.LABELS, dataset, compress=suite.compress)
         sliced = functools.cache(lambda: slices.members(loaded, candidates))
@@ -187,7 +188,7 @@ def run_system(work: Work, system: System) -> tuple[Result, bool]:
         _ran(work, again, _about(work, system, again), file, f"{system.name}{suffix}")
     work.watcher.step(f"measuring {system.name}")
     result = measuring.measure(path, work.dataset, work.candidates, work.suite, work.sliced(), system)
-    results.write_whole(target, results.result_text(result))
+    disk.write_whole(target, results.result_text(result))
     return score.with_latency(result, latency.read(times)), False
 
 
@@ -218,7 +219,7 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
     if hosted is not None and outcome.ran:
         bill: Bill = hosted.bill(before, score.usage(results.read_run(outcome.run).rankings))
         watcher.step(f"{task}: {bill}")
-        results.append(outcome.times, {"bill": asdict(bill)})
+        disk.append(outcome.times, {"bill": asdict(bill)})
 
 
 def load_scorer(model: str, dataset: Dataset, cache: ScoreCache | None, terms: Terms | None = None) -> Scorer:
@@ -250,7 +251,7 @@ def still_valid(suite: Suite, dataset: Dataset, stored: Path | None) -> Candidat
 
 def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher) -> Candidates:
     """The candidates in `path` if they are what the suite asks for, else made and frozen there."""
-    stored = results.stored(path)
+    stored = disk.stored(path)
     known = still_valid(suite, dataset, stored)
     if known is not None:
         return known
@@ -268,5 +269,5 @@ def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher) -> Cand
         advance=lambda: watcher.advance(None),
     )
     watcher.end()
-    results.place(path, results.candidates_lines(made), compress=suite.compress)
+    disk.place(path, results.candidates_lines(made), compress=suite.compress)
     return made

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from memeval import latency, results, score, shards
+from memeval import disk, latency, results, score, shards
 from memeval.errors import MemevalError
 from memeval.latency import Times
 from memeval.processes import each
@@ -208,9 +208,9 @@ def _job(folder: Path, sources: Sequence[Source], load: Load | None) -> _Job:
     first = sources[0].result
     header, rows = _labels(folder, first, load)
     limit = first.signature.get("partial")
-    runs = {str(s.result.signature["system"]): results.stored(s.file.with_suffix(".run.jsonl")) for s in sources}
+    runs = {str(s.result.signature["system"]): disk.stored(s.file.with_suffix(".run.jsonl")) for s in sources}
     return _Job(
-        results.stored(folder / "candidates.jsonl"),
+        disk.stored(folder / "candidates.jsonl"),
         shards.taken(rows, limit),
         header.get("splits") or split_stores({row["store_id"] for row in rows}),
         {name: path for name, path in runs.items() if path is not None},
@@ -218,7 +218,7 @@ def _job(folder: Path, sources: Sequence[Source], load: Load | None) -> _Job:
 
 
 def _labels(folder: Path, result: Result, load: Load | None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    path = results.stored(folder / results.LABELS)
+    path = disk.stored(folder / results.LABELS)
     if path is not None:
         header, rows = results.read_labels(path)
         if header.get("dataset_digest") == result.signature["dataset_digest"]:
@@ -298,7 +298,7 @@ def _ranked(path: Path, pool: Pool, places: Sequence[Mapping[str, bytes]], numbe
     # A query that the run lacks keeps the first stage's order.
     order = np.where(ranks < np.array([len(listed) for listed in pool.doc_ids])[:, None], ranks, np.int32(-1))
     status = ["missing"] * shape[0]
-    rows = results.lines(path)
+    rows = disk.lines(path)
     results.make_header(path, next(rows, None))
     found, ordered, scored = [], [], []
     for row in rows:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from memeval import results
+from memeval import disk
 
 METHOD = "linear interpolation between calls (numpy's default)"
 NEEDED = {"p50": 1, "p95": 20, "p99": 100}
@@ -100,7 +100,7 @@ def read(file: Path) -> Times | None:
     batches: list[tuple[float, int]] = []
     bill: Mapping[str, Any] | None = None
     manifest: dict[str, Any] = {}
-    for row in results.lines(file, broken=True):
+    for row in disk.lines(file, broken=True):
         if "query_id" in row:
             online[row["query_id"]] = row["seconds"], row["pairs"]
             if "tokens" in row:

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from memeval import repeats, results, score, shards
+from memeval import disk, repeats, results, score, shards
 from memeval.errors import MemevalError
 from memeval.suite import Suite, System
 from memeval.types import Candidates, Dataset, Header, Result, ScoreKind
@@ -53,10 +53,8 @@ def measure(
     file that is missing or broken.
     """
     further = repeats.files(path, system.repeat, system.orders) if system is not None else {}
-    run = results.read_run(results.stored(path) or path)
-    again = {
-        kind: [results.read_run(results.stored(file) or file).rankings for file in further[kind]] for kind in further
-    }
+    run = results.read_run(disk.stored(path) or path)
+    again = {kind: [results.read_run(disk.stored(file) or file).rankings for file in further[kind]] for kind in further}
     how = score.signature(run.header, suite.measures, suite.seed, *_digests(path, further))
     about = score.card(dataset, candidates.doc_ids)
     queries = shards.taken(dataset.queries, run.header.partial)
@@ -76,7 +74,7 @@ def current(
 ) -> Result | None:
     """The result in `target` if it is what running again would give."""
     files = (run, *chain(*further.values()))
-    if not target.is_file() or about.fingerprint is None or not all(map(results.stored, files)):
+    if not target.is_file() or about.fingerprint is None or not all(map(disk.stored, files)):
         return None
     try:
         known = results.read_result(target)
@@ -93,7 +91,7 @@ def current(
 
 def _digests(path: Path, further: Mapping[str, Sequence[Path]]) -> tuple[str, dict[str, list[str]]]:
     def of(path: Path) -> str:
-        return score.digest(results.stored(path) or path)
+        return score.digest(disk.stored(path) or path)
 
     return of(path), {kind: [of(file) for file in files] for kind, files in further.items()}
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from memeval import benchmark, datasets, measuring, repeats, results, slices
+from memeval import benchmark, datasets, disk, measuring, repeats, results, slices
 from memeval import suite as suites
 from memeval.errors import DataError, IncompleteError, UsageError
 from memeval.suite import Suite, slug
@@ -44,12 +44,12 @@ def _dataset(suite: Suite, name: str, into: Path, folders: Sequence[Path]) -> It
     dataset = benchmark.load(suite, loaded)
     candidates = _candidates(places)
     sliced = slices.members(loaded, candidates)
-    results.place(into / "candidates.jsonl", results.candidates_lines(candidates), compress=suite.compress)
+    disk.place(into / "candidates.jsonl", results.candidates_lines(candidates), compress=suite.compress)
     results.place_labels(into / results.LABELS, dataset, compress=suite.compress)
     missing = {}
     for entry in suite.systems:
         system, stem = entry.name, slug(entry.name)
-        if not any(results.stored(place / f"{stem}.run.jsonl") for place in places):
+        if not any(disk.stored(place / f"{stem}.run.jsonl") for place in places):
             reasons = [
                 results.read_unavailable(file)
                 for place in places
@@ -62,22 +62,22 @@ def _dataset(suite: Suite, name: str, into: Path, folders: Sequence[Path]) -> It
         for run in (path, *chain(*repeats.files(path, entry.repeat, entry.orders).values())):
             parts = _run(run, places, dataset, suite)
         measured = measuring.measure(path, dataset, candidates, suite, sliced, entry)
-        results.write_whole(into / f"{stem}.json", results.result_text(measured))
+        disk.write_whole(into / f"{stem}.json", results.result_text(measured))
         yield f"merged    {system} on {name}: {len(dataset.queries)} queries from {parts} parts"
     results.write_unavailable(into, missing)
 
 
 def _run(run: Path, places: Sequence[Path], dataset: Dataset, suite: Suite) -> int:
     """Joins one run file of a system, and its times; returns of how many parts."""
-    files = [file for place in places if (file := results.stored(place / run.name)) is not None]
+    files = [file for place in places if (file := disk.stored(place / run.name)) is not None]
     if not files:
         raise IncompleteError(f"{run.name} is in none of the parts: run the suite that it belongs to")
     header, rankings = joined(files, dataset)
     clock = results.times(run)
     times = [file.with_name(clock.name) for file in files]
-    told = b"".join(canonical(row) for file in times if file.is_file() for row in results.lines(file))
-    results.place(run, [results.header_line(header), *map(results.ranking_line, rankings)], compress=suite.compress)
-    results.write_whole(clock, told)
+    told = b"".join(canonical(row) for file in times if file.is_file() for row in disk.lines(file))
+    disk.place(run, [results.header_line(header), *map(results.ranking_line, rankings)], compress=suite.compress)
+    disk.write_whole(clock, told)
     return len(files)
 
 
@@ -121,7 +121,7 @@ def joined(files: Sequence[Path], dataset: Dataset) -> tuple[Header, list[Rankin
 def _candidates(places: Sequence[Path]) -> Candidates:
     first: Candidates | None = None
     for place in places:
-        stored = results.stored(place / "candidates.jsonl")
+        stored = disk.stored(place / "candidates.jsonl")
         if stored is None:
             raise DataError(f"{place}: has no candidates.jsonl")
         found = results.read_candidates(stored)

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from memeval import benchmark, cache, measuring, repeats, rerankers, results, shards
+from memeval import benchmark, cache, disk, measuring, repeats, rerankers, shards
 from memeval.candidates import retrieve
 from memeval.download import cache_folder
 from memeval.errors import MemevalError
@@ -123,7 +123,7 @@ def _plan(suite: Suite, name: str, folder: Path, limit: shards.Part, terms: Term
     dataset = benchmark.load(suite, name)
     limit = benchmark.limited(dataset, limit)
     folder = benchmark.marked(folder, limit)
-    stored = results.stored(folder / "candidates.jsonl")
+    stored = disk.stored(folder / "candidates.jsonl")
     candidates = benchmark.still_valid(suite, dataset, stored)
     origin = f"{suite.first_stage}, frozen in {stored}" if candidates else f"{suite.first_stage}, to be made"
     if candidates is None:

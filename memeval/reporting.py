@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 from memeval import evidence, report, texts
+from memeval.disk import write_whole
 from memeval.errors import UsageError, did_you_mean
 from memeval.evidence import Collection, Evidence
 from memeval.report.board import Leaderboard
 from memeval.report.terms import DETAILS, PLOT_FORMATS, Detail
-from memeval.results import write_whole
 from memeval.suite import slug
 from memeval.types import Result
 

@@ -13,18 +13,14 @@ another name (`.partial`) and renamed when it is complete. Those that end in `.b
 bytes are the same everywhere.
 """
 
-import bz2
 import dataclasses
-import functools
 import json
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from memeval.errors import DataError, PrerequisiteError
+from memeval import disk
+from memeval.errors import DataError
 from memeval.types import Candidates, Dataset, Estimate, Header, Ranking, Result, Run, canonical, split_stores
 
 VERSION = 1
@@ -33,123 +29,9 @@ SUITE = "suite.json"
 LABELS = "labels.jsonl"
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Replaces a file's content at once; on failure the earlier file stays. `.bz2` in the name compresses.
-
-    Raises PrerequisiteError, one line, where the folder cannot be written or the disk is full.
-    """
-    data = content.encode() if isinstance(content, str) else content
-    if path.suffix == ".bz2":
-        data = bz2.compress(data)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
-        raise unwritable(path, error) from None
-
-
-def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Adds a line to a file."""
-    with path.open("ab") as file:
-        file.write(canonical(row))
-
-
-def unwritable(path: Path, error: OSError) -> PrerequisiteError:
-    """The one line for a file that cannot be written."""
-    return PrerequisiteError(
-        f"{path}: cannot be written ({error.strerror or error}): free some space or name another place"
-    )
-
-
-def stored(path: Path) -> Path | None:
-    """The file as it is, or compressed, whichever is there."""
-    compressed = path.with_name(path.name + ".bz2")
-    return path if path.is_file() else compressed if compressed.is_file() else None
-
-
 def times(run: Path) -> Path:
     """The file of times beside a run file (`….run.jsonl`)."""
     return run.with_name(run.name.removesuffix(".run.jsonl") + ".times.jsonl")
-
-
-def place(path: Path, content: Iterable[bytes], *, compress: bool) -> Path:
-    """Writes `path`, or `path`.bz2, and removes the other form."""
-    plain, compressed = path, path.with_name(path.name + ".bz2")
-    write_whole(compressed if compress else plain, b"".join(content))
-    (plain if compress else compressed).unlink(missing_ok=True)
-    return compressed if compress else plain
-
-
-def lines(path: Path, *, broken: bool = False) -> Iterator[Any]:
-    """The JSON values of a file's lines. Raises DataError, naming the line, where one is broken, unless that may be."""
-    try:
-        data = path.read_bytes()
-        content = bz2.decompress(data) if path.suffix == ".bz2" else data
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
-    rows = content.split(b"\n")
-    if len(rows) > 1 and not rows[-1]:
-        rows.pop()
-    for number, line in enumerate(rows, start=1):
-        try:
-            yield parsed(line)
-        except ValueError:
-            if not broken:
-                raise DataError(f"{path}: line {number}: is no JSON (cut off?)") from None
-
-
-def parsed(text: str | bytes) -> Any:
-    """A JSON value. pydantic's parser takes a third of the time; what it refuses is for Python's to judge."""
-    try:
-        return _from_json()(text)
-    except ValueError:
-        return json.loads(text)
-
-
-@functools.cache
-def _from_json() -> Callable[[str | bytes], Any]:
-    from pydantic_core import from_json
-
-    return from_json
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[Path]:
-    """The folder, made where it is missing, for this process alone: two that append to one run would spoil it.
-
-    Raises PrerequisiteError where another process has it. The lock ends with the process, however that ends; where
-    there are no such locks (Windows, some network folders) nothing is locked.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from None
-    if sys.platform == "win32":
-        yield folder
-        return
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PrerequisiteError(
-                f"{folder}: another process writes there: wait for it, or name another folder with --results"
-            ) from None
-        except OSError:
-            pass
-        yield folder
-    finally:
-        os.close(handle)
-
-
-# --- candidates
 
 
 def candidates_lines(candidates: Candidates) -> Iterator[bytes]:
@@ -162,7 +44,7 @@ def candidates_lines(candidates: Candidates) -> Iterator[bytes]:
 
 def read_candidates(path: Path) -> Candidates:
     """The frozen first stage. Raises DataError for a foreign, newer, cut-off or edited file."""
-    rows = lines(path)
+    rows = disk.lines(path)
     header = _checked_header(path, next(rows, None), "memeval/candidates")
     digest = header.pop("digest", None)
     try:
@@ -184,12 +66,12 @@ def read_candidates(path: Path) -> Candidates:
 
 def place_labels(path: Path, dataset: Dataset, *, compress: bool) -> None:
     """Writes the labels of a data set, by id and without any text, unless they are there."""
-    there = stored(path)
+    there = disk.stored(path)
     if there is not None:
-        header: Any = next(lines(there), None)
+        header: Any = next(disk.lines(there), None)
         if isinstance(header, dict) and header.get("dataset_digest") == dataset.digest:
             return
-    place(path, map(canonical, labels_rows(dataset)), compress=compress)
+    disk.place(path, map(canonical, labels_rows(dataset)), compress=compress)
 
 
 def labels_rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
@@ -208,7 +90,7 @@ def labels_rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
 
 def read_labels(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The header of a labels file and its rows. Raises DataError for a foreign or broken one."""
-    rows = lines(path)
+    rows = disk.lines(path)
     header = _checked_header(path, next(rows, None), "memeval/labels")
     found = list(rows)
     for row in found:
@@ -258,7 +140,7 @@ def read_ranking(path: Path, row: Any) -> Ranking:
 
 def read_run(path: Path) -> Run:
     """A raw run. Raises DataError for a foreign, newer, cut-off or broken file."""
-    rows = lines(path)
+    rows = disk.lines(path)
     header = make_header(path, next(rows, None))
     rankings = tuple(read_ranking(path, row) for row in rows)
     if len({ranking.query_id for ranking in rankings}) != len(rankings):
@@ -293,7 +175,7 @@ def result_text(result: Result) -> str:
 def read_result(path: Path) -> Result:
     """A derived result. Raises DataError for a foreign, newer or broken file."""
     try:
-        content = parsed(path.read_text(encoding="utf-8"))
+        content = disk.parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
@@ -379,7 +261,7 @@ def write_unavailable(folder: Path, reasons: Mapping[str, str]) -> None:
     """Notes the systems that could not run, or removes the note."""
     path = folder / UNAVAILABLE
     if reasons:
-        write_whole(
+        disk.write_whole(
             path, json.dumps({"schema": "memeval/unavailable", "version": VERSION, "systems": reasons}, indent=1) + "\n"
         )
     else:
@@ -398,7 +280,7 @@ def read_unavailable(path: Path) -> dict[str, str]:
 def write_suite(folder: Path, values: Mapping[str, Any]) -> None:
     """Keeps the suite that the results below `folder` are of."""
     content = {"schema": "memeval/suite", "version": VERSION, "suite": values}
-    write_whole(folder / SUITE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    disk.write_whole(folder / SUITE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_suite(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from memeval import machine, results, shards
+from memeval import disk, machine, results, shards
 from memeval.errors import IncompleteError, MemevalError
 from memeval.ranking import strict_order
 from memeval.scorer import Scorer
@@ -73,7 +73,7 @@ def run(
         partial.parent.mkdir(parents=True, exist_ok=True)
         if len(kept) < len(done) or not end:
             first = [results.header_line(header), *map(results.ranking_line, done)]
-            results.write_whole(partial, b"".join(first))
+            disk.write_whole(partial, b"".join(first))
             end = partial.stat().st_size
         else:
             done = kept
@@ -103,8 +103,8 @@ def run(
             # By now the model is loaded, and with it is known what it ran on.
             _append(clock, {"device": machine.device(), **machine.peaks()})
     except OSError as error:
-        raise results.unwritable(partial, error) from None
-    written = results.place(path, [partial.read_bytes()], compress=compress)
+        raise disk.unwritable(partial, error) from None
+    written = disk.place(path, [partial.read_bytes()], compress=compress)
     partial.unlink()
     return Outcome(written, times, len(queries) - len(done), errors.total(), errors)
 
@@ -173,7 +173,7 @@ def ordered(query: Query, candidates: Candidates, scored: Scored) -> Ranking:
 
 def finished(path: Path, header: Header) -> tuple[Ranking, ...]:
     """The rankings of a whole run with this header, up to its first failure; none if there is no such run."""
-    whole = results.stored(path)
+    whole = disk.stored(path)
     if whole is None or header.fingerprint is None:
         return ()
     try:

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from memeval import benchmark, datasets, leaks, measuring, repeats, results, shards, slices
+from memeval import benchmark, datasets, disk, leaks, measuring, repeats, results, shards, slices
 from memeval import suite as suites
 from memeval.errors import DataError, MemevalError, PrerequisiteError, UsageError
 from memeval.suite import Suite, System, slug
@@ -81,7 +81,7 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
     """The problems of one data set's folder."""
     dataset = benchmark.load(suite, loaded)
     try:
-        candidates = results.read_candidates(results.stored(folder / "candidates.jsonl") or folder / "candidates.jsonl")
+        candidates = results.read_candidates(disk.stored(folder / "candidates.jsonl") or folder / "candidates.jsonl")
     except DataError as error:
         yield str(folder), str(error)
         return
@@ -98,18 +98,18 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
             yield str(notes), str(error)
     sliced = slices.members(loaded, candidates)
     known = {folder / results.UNAVAILABLE}
-    labels = results.stored(folder / results.LABELS)
+    labels = disk.stored(folder / results.LABELS)
     if labels is not None:
         known.add(labels)
-        if list(results.lines(labels)) != [json.loads(canonical(row)) for row in results.labels_rows(dataset)]:
+        if list(disk.lines(labels)) != [json.loads(canonical(row)) for row in results.labels_rows(dataset)]:
             yield str(labels), "does not hold the labels of the data set"
     for entry in suite.systems:
         stem = slug(entry.name)
         plain, target = folder / f"{stem}.run.jsonl", folder / f"{stem}.json"
-        run = results.stored(plain)
+        run = disk.stored(plain)
         known.add(target)
         for file in (plain, *chain(*repeats.files(plain, entry.repeat, entry.orders).values())):
-            known |= {results.stored(file) or file, results.times(file)}
+            known |= {disk.stored(file) or file, results.times(file)}
         if run is None:
             if entry.name not in told:
                 yield str(folder), f"the system {entry.name!r} has no run and no reason"
@@ -155,7 +155,7 @@ def _system(
     runs = [path, *chain(*repeats.files(plain, system.repeat, system.orders).values())]
     problems = [
         (str(file), problem)
-        for file in (results.stored(run) or run for run in runs)
+        for file in (disk.stored(run) or run for run in runs)
         for problem in _run(results.read_run(file), dataset, candidates, system.name)
     ]
     yield from problems

@@ -16,7 +16,7 @@ import pytest
 from click.testing import Result as Done
 from typer.testing import CliRunner
 
-from memeval import rescore, results, score
+from memeval import disk, rescore, results, score
 from memeval.cli import app
 from memeval.download import cache_folder
 from tests.gate_material import result
@@ -295,7 +295,7 @@ def test_check_is_fast_and_light_on_ten_systems_of_locomos_size(tmp_path: Path) 
                 for measure in measures
             }
             made = result(columns, system=name, stores=stores, categories=["multi-hop", "temporal"] * 768)
-            results.write_whole(tmp_path / f"results/big/garden/{name}.json", results.result_text(replace(made)))
+            disk.write_whole(tmp_path / f"results/big/garden/{name}.json", results.result_text(replace(made)))
         if turn == 0:
             place = tmp_path / "results"
             assert (

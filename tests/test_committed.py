@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memeval import benchmark, datasets, measuring, results, score, slices
+from memeval import benchmark, datasets, disk, measuring, results, score, slices
 from memeval.suite import Suite, load
 from memeval.types import Dataset, Result
 
@@ -42,7 +42,7 @@ def test_a_committed_result_follows_from_its_run(
         loaded = datasets.load(name)
         rendered[name] = suite, loaded, benchmark.load(suite, loaded)
     suite, loaded, dataset = rendered[name]
-    candidates = results.read_candidates(results.stored(file.parent / "candidates.jsonl") or file)
+    candidates = results.read_candidates(disk.stored(file.parent / "candidates.jsonl") or file)
     known = results.read_result(file)
     again = measuring.measure(
         file.with_suffix(".run.jsonl"), dataset, candidates, suite, slices.members(loaded, candidates)
@@ -67,7 +67,7 @@ def test_no_text_of_locomo_is_in_the_results() -> None:
     texts = {memory.text for memories in dataset.stores.values() for memory in memories if len(memory.text) > 30}
     texts |= {query.text for query in dataset.queries}
     for path in (path for path in (ROOT / "locomo").rglob("*") if path.is_file()):
-        content = "".join(str(row) for row in results.lines(path)) if "jsonl" in path.name else path.read_text()
+        content = "".join(str(row) for row in disk.lines(path)) if "jsonl" in path.name else path.read_text()
         assert not [text for text in texts if text in content], path
 
 

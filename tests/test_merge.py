@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from memeval import benchmark, merging, results, shards, suite
+from memeval import benchmark, disk, merging, results, shards, suite
 from memeval.cache import ScoreCache
 from memeval.errors import DataError, IncompleteError, UsageError
 from memeval.types import Query
@@ -84,7 +84,7 @@ def test_any_split_with_any_overlap_gives_the_same_bytes(whole: Path, tmp_path: 
         shutil.copytree(folder, place / "hard-cases")
         shutil.copy(whole / "split/suite.json", place)
         lines = [results.header_line(run.header), *map(results.ranking_line, mine)]
-        results.place(place / "hard-cases/bm25.run.jsonl", lines, compress=data.draw(some.booleans()))
+        disk.place(place / "hard-cases/bm25.run.jsonl", lines, compress=data.draw(some.booleans()))
     parts = [tmp_path / "parts" / str(number) for number in order]
     list(merging.merge(parts, tmp_path / "merged"))
     assert contents(tmp_path / "merged") == contents(whole)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from memeval import benchmark, candidates, latency, measuring, rerankers, results, runner, score, suite
+from memeval import benchmark, candidates, disk, latency, measuring, rerankers, results, runner, score, suite
 from memeval.cache import ScoreCache
 from memeval.errors import IncompleteError, PrerequisiteError
 from memeval.scorer import Scorer
@@ -126,7 +126,7 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(garden: Dataset, tmp_
     earlier = tmp_path / "report.md"
     earlier.write_text("earlier")
     with pytest.raises(PrerequisiteError, match="No space left"):
-        results.write_whole(_full(tmp_path), "x" * 10_000_000)
+        disk.write_whole(_full(tmp_path), "x" * 10_000_000)
     assert earlier.read_text() == "earlier"
 
 
@@ -272,7 +272,7 @@ def test_a_cut_off_line_of_times_costs_that_time_only(garden: Dataset, tmp_path:
 def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
     content = {"schema": 1, "name": "shared", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}
     plan = suite.make(content, "test")
-    with results.alone(tmp_path / "shared" / "hard-cases"):
+    with disk.alone(tmp_path / "shared" / "hard-cases"):
         [report] = benchmark.run(plan, tmp_path, cache=None)
     assert "another process writes there" in str(report.error)
     [report] = benchmark.run(plan, tmp_path, cache=None)

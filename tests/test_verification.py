@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from memeval import benchmark, datasets, leaks, results, suite, verification
+from memeval import benchmark, datasets, disk, leaks, suite, verification
 from memeval.cli import app
 from memeval.errors import UsageError
 
@@ -125,7 +125,7 @@ def test_texts_of_a_restricted_data_set_are_found(tmp_path: Path) -> None:
     assert [problem for _, problem in leaks.texts(file, dataset)]
     file.write_text(json.dumps({"error": " ".join(words[:4])}))
     assert not list(leaks.texts(file, dataset))
-    results.write_whole(tmp_path / "x.jsonl.bz2", json.dumps({"text": " ".join(words[2:12])}) + "\n")
+    disk.write_whole(tmp_path / "x.jsonl.bz2", json.dumps({"text": " ".join(words[2:12])}) + "\n")
     assert list(leaks.texts(tmp_path / "x.jsonl.bz2", dataset))
     file.write_text("no JSON, but " + " ".join(words[:10]))
     assert list(leaks.texts(file, dataset))

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import memeval
+from memeval.disk import write_whole
 from memeval.errors import DataError
-from memeval.results import write_whole
 from memeval.types import Result, canonical
 
 SCHEMA = "memeval/baseline"

@@ -16,7 +16,7 @@ from types import TracebackType
 
 import numpy as np
 
-from memeval import results
+from memeval import disk
 from memeval.check.evidence import Evidence
 from memeval.check.verdicts import Check
 from memeval.errors import PrerequisiteError
@@ -146,4 +146,4 @@ class _Timer:
 
 def candidates_file(folder: Path) -> Path:
     """The frozen candidates of a result's folder."""
-    return results.stored(folder / "candidates.jsonl") or folder / "candidates.jsonl"
+    return disk.stored(folder / "candidates.jsonl") or folder / "candidates.jsonl"

@@ -110,7 +110,7 @@ def _accept(evidence: "Evidence", path: Path, reason: str | None) -> None:
 
 def _tell(outcome: "Outcome", *, strict: bool, junit: Path | None, markdown: Path | None, as_json: bool) -> None:
     from memeval.check import github, text
-    from memeval.results import write_whole
+    from memeval.disk import write_whole
 
     if junit is not None:
         from memeval.check import junit as junit_xml

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from memeval.disk import write_whole
 from memeval.errors import UsageError, did_you_mean
 from memeval.evidence import Evidence
 from memeval.report.board import Difference, Leaderboard, Row
 from memeval.report.leaderboard import groups, leaderboard, leaderboards
 from memeval.report.terminal import print_leaderboard
 from memeval.report.terms import Detail
-from memeval.results import write_whole
 from memeval.types import Result
 
 __all__ = ["Difference", "Leaderboard", "Row", "groups", "leaderboard", "leaderboards", "print_leaderboard", "write"]

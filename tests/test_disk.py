@@ -1,0 +1,39 @@
+"""Files are whole or not there, and what a killed process left behind is taken away."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from memeval import disk
+from memeval.errors import PrerequisiteError
+
+
+def test_a_folder_is_for_one_process_and_is_cleared_of_what_another_left_half_written(tmp_path: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has no such locks")
+    left, kept = tmp_path / ".bm25.json.4711.tmp", tmp_path / "bm25.run.jsonl.partial"
+    left.write_bytes(b"{")
+    kept.write_bytes(b"{")
+    with disk.alone(tmp_path) as folder:
+        assert (left.exists(), kept.exists()) == (False, True)
+        with pytest.raises(PrerequisiteError, match="another process writes there"), disk.alone(folder):
+            pass
+
+
+def test_an_earlier_file_stays_where_a_new_one_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    disk.write_whole(path, "first")
+    with pytest.raises(UnicodeEncodeError):
+        disk.write_whole(path, "\ud800")
+    assert path.read_text() == "first"
+    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "values"), [(b"1\n2\n", [1, 2]), (b"1\n2", [1, 2]), ('"\u2028"\n'.encode(), ["\u2028"])]
+)
+def test_lines_end_with_a_line_feed_and_with_nothing_else(content: bytes, values: list[object], tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(content)
+    assert list(disk.lines(path)) == values
