@@ -137,13 +137,9 @@ class Caller:
         )
         found: tuple[answers.Stored, Reply] = await retrying(self._attempt, body, most, size / 4)
         stored, reply = found
-        waited = perf_counter() - began - stored.seconds
-        try:
-            await asyncio.sleep(0)  # who waits for the slot that came free sends first
-        finally:
-            if key is not None and self._known is not None:
-                self._known.add(key, stored, model=reply.model, finish=reply.finish, usage=reply.usage)
-        return replace(reply, seconds=stored.seconds, waited=waited)
+        if key is not None and self._known is not None:
+            self._known.add(key, stored, model=reply.model, finish=reply.finish, usage=reply.usage)
+        return replace(reply, seconds=stored.seconds, waited=perf_counter() - began - stored.seconds)
 
     async def _attempt(self, body: Body, most: Mapping[str, float], tokens: float) -> tuple[answers.Stored, Reply]:
         price, purse = self.service.price, self.terms.purse
