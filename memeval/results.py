@@ -188,7 +188,7 @@ def read_result(path: Path) -> Result:
         }
         for key in ("query_ids", "store_ids", "categories"):
             content[key] = tuple(content[key])
-        values = {name: tuple(map(_nan, row)) for name, row in content.pop("values").items()}
+        values = {name: tuple(map(_nan, row) if None in row else row) for name, row in content.pop("values").items()}
         content["slices"] = {name: tuple(places) for name, places in content["slices"].items()}
         return Result(**content, measures=measures, values=values)
     except (KeyError, TypeError, AttributeError) as error:
