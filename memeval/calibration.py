@@ -251,9 +251,9 @@ class Calibration:
 
     `before` are bins of its own probabilities (None where it gives none), `platt` and `isotonic` of those fitted on
     development stores (None where there are none); `levels` are the five levels of the first that there is, and
-    `level_source` names it. `threshold` is the best one on judged development queries, `best_of_all` on
-    all judged queries; F1 are means over judged queries, and `curve` is F1 over a grid of probabilities, of the same
-    source.
+    `level_source` names it. `threshold` is the best one on judged development queries. F1 are means over judged
+    queries, with the best threshold of all of them for `f1_best_of_all`, and `curve` is F1 over a grid of
+    probabilities, of the same source.
     """
 
     kind: str | None
@@ -265,11 +265,11 @@ class Calibration:
     levels: tuple[Bin, ...] | None
     level_source: str | None
     threshold: float | None
-    best_of_all: float | None
     threshold_probability: float | None
     f1_dev: float | None
     f1_test: float | None
     f1_best: float | None
+    f1_best_of_all: float | None
     let_in: float | None
     curve: tuple[float, ...] | None
     risk: tuple[tuple[float, float, float], ...]
@@ -322,11 +322,11 @@ def calibrate(
         levels=None if chosen is None else bins(chosen[at_test], labels, len(LEVELS)),
         level_source=source,
         threshold=threshold,
-        best_of_all=best_of_all,
         threshold_probability=_as_probability(kind, threshold, source, fitted["Platt"]),
         f1_dev=f1(dev_rows, threshold),
         f1_test=f1(test_rows, threshold),
         f1_best=f1(test_rows, best),
+        f1_best_of_all=f1(judged, best_of_all),
         let_in=None
         if threshold is None or not test_rows.any()
         else float((scores[test_rows] >= threshold).sum(1).mean()),

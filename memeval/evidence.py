@@ -142,19 +142,26 @@ def comparable(result: Result) -> bytes:
     return canonical([result.signature[key] for key in keys])
 
 
-def gather(collection: Collection, load: Load | None = None, *, texts: Texts = "free") -> dict[bytes, Evidence]:
+def gather(
+    collection: Collection,
+    load: Load | None = None,
+    *,
+    texts: Texts = "free",
+    meanwhile: Callable[[], None] = lambda: None,
+) -> dict[bytes, Evidence]:
     """The evidence of each leaderboard, by `comparable`.
 
     Args:
         load: finds the data set for its texts, and for its labels where no labels file is there.
         texts: whose texts may be shown: of none, of those embedded in memeval, of those free to share, of all.
+        meanwhile: called where there is so much to read that other processes do it.
     """
     folders: dict[Path, list[Source]] = {}
     for source in collection.sources:
         folders.setdefault(source.file.parent, []).append(source)
     jobs = [_job(folder, sources, load) for folder, sources in folders.items()]
     found: dict[bytes, Evidence] = {}
-    for (pool, ranked), sources in zip(_read_all(jobs), folders.values(), strict=True):
+    for (pool, ranked), sources in zip(_read_all(jobs, meanwhile), folders.values(), strict=True):
         for source in sources:
             key = comparable(source.result)
             before = found.get(key) or _texts(source.result, load, texts)
@@ -230,11 +237,11 @@ def _labels(folder: Path, result: Result, load: Load | None) -> tuple[dict[str, 
     return header, rows
 
 
-def _read_all(jobs: Sequence[_Job]) -> list[tuple[Pool | None, dict[str, Ranked]]]:
+def _read_all(jobs: Sequence[_Job], meanwhile: Callable[[], None]) -> list[tuple[Pool | None, dict[str, Ranked]]]:
     """What lies in each folder. Where that is much, two processes read half of a folder's runs at a time."""
     heavy = sum(job.bytes for job in jobs) > MANY_BYTES
     parts = [part for job in jobs for part in (job.halves() if heavy else [job])]
-    found = each(_read, parts, heavy=heavy)
+    found = each(_read, parts, heavy=heavy, meanwhile=meanwhile)
     if not heavy:
         return found
     return [(pool, ranked | more) for (pool, ranked), (_, more) in zip(found[::2], found[1::2], strict=True)]

@@ -17,18 +17,25 @@ _held: list[Any] = []
 
 
 def each(
-    work: Callable[[Job], Done], jobs: Sequence[Job], *, heavy: bool, weight: Callable[[Job], float] = lambda job: 0.0
+    work: Callable[[Job], Done],
+    jobs: Sequence[Job],
+    *,
+    heavy: bool,
+    weight: Callable[[Job], float] = lambda job: 0.0,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> list[Done]:
     """What the function makes of every job, in their order; by two processes if there are heavy ones.
 
     What jobs share is handed over once, not with every job. Those of the largest `weight` are begun first, so that
-    neither process is left with one at the end.
+    neither process is left with one at the end. `meanwhile` is what this process does before it waits for them.
     """
     if not heavy or len(jobs) < 2 or (os.cpu_count() or 1) < 2:
         return [work(job) for job in jobs]
     order = sorted(range(len(jobs)), key=lambda place: -weight(jobs[place]))
     with ProcessPoolExecutor(2, get_context(_start()), initializer=_hold, initargs=(work, jobs)) as processes:
-        done = dict(zip(order, processes.map(_do, order), strict=True))
+        found = processes.map(_do, order)
+        meanwhile()
+        done = dict(zip(order, found, strict=True))
     return [done[place] for place in range(len(jobs))]
 
 

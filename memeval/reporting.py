@@ -58,7 +58,14 @@ def of(results: Sequence[Result], folders: Sequence[Path], missing: Mapping[str,
 
 
 def _found(collection: Collection, whose: evidence.Texts, detail: Detail) -> Found:
-    return Found(collection, evidence.gather(collection, texts.load, texts=whose), detail)
+    return Found(collection, evidence.gather(collection, texts.load, texts=whose, meanwhile=_ahead), detail)
+
+
+def _ahead() -> None:
+    """Loads what a page will need."""
+    from memeval.report import html
+
+    html.load()
 
 
 def write(found: Found, path: Path) -> None:

@@ -82,8 +82,7 @@ def render(
     )
     heavy = sum(board.n * len(board.rows) for board in boards) > MANY
     if heavy:
-        import matplotlib.figure  # noqa: F401  # both once, not in each process
-        import scipy.optimize  # noqa: F401
+        load()
     calibrated, room = trust.calibrations(found, heavy=heavy), explorer.room(boards)
     # Long jobs first, so that neither process is left with one at the end.
     jobs: list[_Job] = [partial(_part, found, place, calibrated) for place in range(len(found))]
@@ -104,6 +103,13 @@ def render(
         css_hash=_hash(css),
         script_hash=_hash(script),
     )
+
+
+def load() -> None:
+    """Imports here, once, what else each process would import that makes parts of a page."""
+    import pandas as pd  # noqa: F401
+    import scipy.optimize
+    import scipy.special  # noqa: F401
 
 
 def _source(name: str) -> str:

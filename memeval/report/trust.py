@@ -188,20 +188,19 @@ def _carried(board: Leaderboard, found: Mapping[str, cal.Calibration], others: S
         models = {row.system: row.model for row in other.ranked}
         for row in board.ranked:
             one, there, pool = found.get(row.system), calibrated.get(row.system), evidence.pool
-            if one is None or one.threshold is None or there is None or there.best_of_all is None or pool is None:
+            if one is None or one.threshold is None or there is None or there.f1_best_of_all is None or pool is None:
                 continue
             if models[row.system] != row.model:
                 continue
-            lists = _judged(pool, evidence.ranked[row.system])
-            here, ideal = (float(cal.f1_above(*lists, at).mean()) for at in (one.threshold, there.best_of_all))
+            here = float(cal.f1_above(*_judged(pool, evidence.ranked[row.system]), one.threshold).mean())
             rows.append(
                 {
                     "system": cells.name(row),
                     "carried to": cells.plain(other.label),
                     "threshold": _score(one.threshold),
                     "F1 there": cells.number(here),
-                    "best possible F1 there": cells.number(ideal),
-                    "lost by carrying": cells.number(ideal - here),
+                    "best possible F1 there": cells.number(there.f1_best_of_all),
+                    "lost by carrying": cells.number(there.f1_best_of_all - here),
                 }
             )
     caption = (
