@@ -90,8 +90,8 @@ class Ranked:
 class Evidence:
     """What is known of one leaderboard beyond its results; whatever is missing is None or empty.
 
-    `ranked` and `times` are by system; `texts` are there where they may be shown, and `why_no_texts`
-    says why they are not.
+    `ranked` and `times` are by system; `texts` are there where they may be shown, and `why_no_texts` says why they are
+    not.
     """
 
     pool: Pool | None = None
@@ -301,9 +301,9 @@ def _pool(job: _Job, doc_ids: Sequence[tuple[str, ...]], places: Sequence[Mappin
 
 def _ranked(path: Path, pool: Pool, places: Sequence[Mapping[str, bytes]], number: Mapping[str, int]) -> Ranked:
     shape = pool.grades.shape
-    ranks, scores = np.arange(shape[1], dtype=np.int32), np.full(shape, np.nan)
+    scores = np.full(shape, np.nan)
     # A query that the run lacks keeps the first stage's order.
-    order = np.where(ranks < np.array([len(listed) for listed in pool.doc_ids])[:, None], ranks, np.int32(-1))
+    order = np.where(pool.grades >= 0, np.arange(shape[1], dtype=np.int32), np.int32(-1))
     status = ["missing"] * shape[0]
     rows = disk.lines(path)
     results.make_header(path, next(rows, None))

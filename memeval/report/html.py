@@ -1,12 +1,12 @@
 """Leaderboards as one self-contained page that makes no request: script and style are allowed by their hash alone."""
 
 import base64
-import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from hashlib import sha256
+from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -42,6 +42,8 @@ _Job: TypeAlias = Callable[[], dict[str, Any]]
 
 MANY = 60_000
 """Above so many values of a measure, parts are made by two processes."""
+HEAVY = ("matplotlib.backends.backend_svg", "matplotlib.figure", "pandas", "scipy.optimize", "scipy.special")
+"""What takes long to import, and parts of a page need."""
 CLAIMS = 6
 """So many sentences stand in the open; the others unfold."""
 
@@ -90,7 +92,7 @@ def render(
     jobs += [partial(explorer.packed, board, evidence, detail, room) for board, evidence in found]
     jobs.append(partial(_overall, boards))
     *done, whole = each(_call, jobs, heavy=heavy)
-    parts = [functools.reduce(operator.or_, done[place :: len(found)]) for place in range(len(found))]
+    parts = [reduce(operator.or_, done[place :: len(found)]) for place in range(len(found))]
     script, css = _source("page.js"), _source("page.css")
     return environment.get_template("template.html.j2").render(
         boards=parts,
@@ -107,9 +109,8 @@ def render(
 
 def load() -> None:
     """Imports here, once, what else each process would import that makes parts of a page."""
-    import pandas as pd  # noqa: F401
-    import scipy.optimize
-    import scipy.special  # noqa: F401
+    for name in HEAVY:
+        import_module(name)
 
 
 def _source(name: str) -> str:

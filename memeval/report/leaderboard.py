@@ -49,16 +49,12 @@ def leaderboards(results: Sequence[Result], *, missing: Mapping[str, str] = {}) 
         raise UsageError("there are no results to report: run `memeval run` first, or name a folder that holds some")
     found = groups(results)
     heavy = sum(len(result.query_ids) for result in results) > MANY
-    boards = each(
-        partial(leaderboard, missing=dict(missing)),
-        found,
-        heavy=heavy,
-        weight=lambda group: len(set(clusters(group[0]))),
-    )
+    boards = each(partial(leaderboard, missing=dict(missing)), found, heavy=heavy, weight=_units)
     return _told_apart(_told_apart(boards, _by_rendering), _by_digest)
 
 
 def _units(group: Sequence[Result]) -> int:
+    """What is drawn and flipped, which is most of the work."""
     return len(set(clusters(group[0])))
 
 

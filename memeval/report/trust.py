@@ -31,19 +31,18 @@ def calibrations(
 ) -> list[dict[str, cal.Calibration]]:
     """For each leaderboard, system → its calibration; empty without runs or labels. Controls say nothing about scores
     and are left out. Where that is heavy, several are made at once."""
-    systems = [
-        [row for row in board.ranked if evidence.pool is not None and row.system in evidence.ranked]
-        for board, evidence in found
+    places = [
+        (place, row, evidence.pool, evidence.ranked[row.system])
+        for place, (board, evidence) in enumerate(found)
+        for row in board.ranked
+        if evidence.pool is not None and row.system in evidence.ranked
     ]
-    jobs = [
-        (evidence.pool, kind(row), evidence.ranked[row.system])
-        for (_, evidence), rows in zip(found, systems, strict=True)
-        for row in rows
-        if evidence.pool is not None
-    ]
-    done = iter(each(_calibration, jobs, heavy=heavy))
-    made = [{row.system: next(done) for row in rows} for rows in systems]
-    return [{name: one for name, one in by_system.items() if one is not None} for by_system in made]
+    done = each(_calibration, [(pool, kind(row), ranked) for _, row, pool, ranked in places], heavy=heavy)
+    made: list[dict[str, cal.Calibration]] = [{} for _ in found]
+    for (place, row, *_), one in zip(places, done, strict=True):
+        if one is not None:
+            made[place][row.system] = one
+    return made
 
 
 def _calibration(job: tuple[Pool, str | None, Ranked]) -> cal.Calibration | None:
