@@ -71,7 +71,8 @@ def numbers(board: Leaderboard, evidence: Evidence, calibrations: Mapping[str, C
         place = {query_id: row for row, query_id in enumerate(pool.query_ids)}
     rows = [place.get(query_id, -1) for query_id in result.query_ids]
     known = pool if pool is not None and -1 not in rows else None
-    relevant = None if known is None else _relevant(known, rows)
+    best = [] if known is None else [_best(known.labels[row]) for row in rows]
+    relevant = None if known is None else _relevant(known, rows, [names for names, _ in best])
     return {
         "label": board.label,
         "headline": board.headline,
@@ -82,7 +83,7 @@ def numbers(board: Leaderboard, evidence: Evidence, calibrations: Mapping[str, C
         "store_ids": list(result.store_ids),
         "categories": list(result.categories),
         "slices": {name: list(places) for name, places in result.slices.items()},
-        "grades": None if known is None else [_best(known.labels[row])[1] for row in rows],
+        "grades": None if known is None else [grades for _, grades in best],
         "lengths": None if known is None else [len(known.doc_ids[row]) for row in rows],
         "systems": [
             _system(
@@ -138,9 +139,8 @@ def _system(
     return content
 
 
-def _relevant(pool: Pool, rows: Sequence[int]) -> _Relevant:
+def _relevant(pool: Pool, rows: Sequence[int], names: Sequence[Sequence[str]]) -> _Relevant:
     """Where relevant memories stand among the candidates, query after query and best first; -1 for one that is none."""
-    names = [_best(pool.labels[row])[0] for row in rows]
     there = ({doc_id: place for place, doc_id in enumerate(pool.doc_ids[row])} for row in rows)
     places = [known.get(doc_id, -1) for known, wanted in zip(there, names, strict=True) for doc_id in wanted]
     counts = np.array([len(wanted) for wanted in names], dtype=np.int64)

@@ -31,6 +31,7 @@ from memeval.report import (
 )
 from memeval.report import tables as general
 from memeval.report.board import Leaderboard
+from memeval.report.leaderboard import MANY
 from memeval.report.plots import Plot, inline
 from memeval.report.tables import Table
 from memeval.report.terms import Detail
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 _Job: TypeAlias = Callable[[], dict[str, Any]]
 
-MANY = 60_000
-"""Above so many values of a measure, parts are made by two processes."""
 HEAVY = ("matplotlib.backends.backend_svg", "matplotlib.figure", "pandas", "scipy.optimize", "scipy.special")
 """What takes long to import, and parts of a page need."""
 CLAIMS = 6

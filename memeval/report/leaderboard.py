@@ -18,7 +18,7 @@ from memeval.report.claims import sentences
 from memeval.types import Comparison, Result
 
 MANY = 60_000
-"""Above so many values of a measure, leaderboards are made by two processes."""
+"""Above so many values of a measure, leaderboards and their parts of a page are made by two processes."""
 HEADLINE = "NDCG@10"
 
 
