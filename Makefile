@@ -30,7 +30,7 @@ bench-speed: $(READY) ## compare the speed of local engines: the model card's, s
 	@$(BIN)/python benchmarks/speed_local.py
 
 test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest --numprocesses 2
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 # vLLM pins its own torch and lives in an environment of its own; the list is whole, so nothing is resolved.
 $(VLLM_READY): constraints-vllm.txt

@@ -66,6 +66,7 @@ def test_there_are_commands() -> None:
     assert {words[0] for words in commands()} >= {"run", "plan", "check", "doctor", "parity", "show", "list", "score"}
 
 
+@pytest.mark.xdist_group("readme")  # in one process: a command may need what one before it has written
 @pytest.mark.parametrize("arguments", commands(), ids=shlex.join)
 def test_a_command_of_the_readme_does_what_it_can_here(
     arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
