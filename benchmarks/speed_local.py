@@ -113,14 +113,16 @@ def card(folder: Path, dtype: str, query: str, documents: list[str], batch: int)
     return score
 
 
-def sentence_transformers(folder: Path, dtype: str, query: str, documents: list[str]) -> Contestant:
+def sentence_transformers(
+    folder: Path, dtype: str, query: str, documents: list[str], device: str = "cpu"
+) -> Contestant:
     """CrossEncoder.predict with its defaults and memeval's template, raw scores."""
     from sentence_transformers import CrossEncoder
 
     causal = (folder / "chat_template.jinja").exists() or "ForCausalLM" in (folder / "config.json").read_text()
     model = CrossEncoder(
         str(folder),
-        device="cpu",
+        device=device,
         local_files_only=True,
         activation_fn=torch.nn.Identity(),
         model_kwargs={"dtype": getattr(torch, dtype)},
@@ -130,9 +132,9 @@ def sentence_transformers(folder: Path, dtype: str, query: str, documents: list[
     return lambda: [float(score) for score in model.predict(pairs, show_progress_bar=False)]
 
 
-def memeval(folder: Path, dtype: str, query: str, documents: list[str]) -> Contestant:
+def memeval(folder: Path, dtype: str, query: str, documents: list[str], device: str = "cpu") -> Contestant:
     """The kind `transformers`, as `memeval run` calls it."""
-    reranker = local.Transformers(str(folder), dtype=dtype, device="cpu")
+    reranker = local.Transformers(str(folder), dtype=dtype, device=device)
     reranker.warm_up()
     asked = Query("q", query, "store")
     memories = [Memory(str(place), text) for place, text in enumerate(documents)]

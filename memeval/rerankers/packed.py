@@ -18,14 +18,29 @@ class Packed:
         inside = place[None] < lengths[:, None]
         self.last = (ends - 1).to(device)
         self.index = torch.where(inside, (ends - lengths)[:, None] + place[None], 0).to(device)
-        self.inside = None if bool(inside.all()) else inside.to(device)
+        # Places, not a mask: what a mask selects is counted on the device, and each layer would wait for it.
+        self.inside = None if bool(inside.all()) else inside.flatten().nonzero()[:, 0].to(device)
         self.shared = shared
         self.keys: dict[int, Any] = {}
         self.values: dict[int, Any] = {}
         before = 0 if shared is None else int(shared.index.shape[1])
-        sees = torch.ones(len(place), before + len(place), dtype=torch.bool).tril(before)
         # Padding only stands behind a row, where causal attention does not look.
-        self.mask = torch.zeros(sees.shape, dtype=dtype).masked_fill(~sees, float("-inf")).to(device)
+        self.mask = _sees(before, len(place), device, dtype)
+
+
+def _sees(before: int, tokens: int, device: Any, dtype: Any) -> Any:
+    """What each of a row's tokens sees: all that stands before the row, and the row up to itself.
+
+    On a CUDA device it is said in words, since a mask written out would keep fused attention from being used; other
+    devices have no use for the words and would write the mask out in every layer.
+    """
+    import torch
+    from torch.nn.attention.bias import causal_lower_right
+
+    if torch.device(device).type == "cuda":
+        return causal_lower_right(tokens, before + tokens)
+    sees = torch.ones(tokens, before + tokens, dtype=torch.bool).tril(before)
+    return torch.zeros(sees.shape, dtype=dtype).masked_fill(~sees, float("-inf")).to(device)
 
 
 def attend(module: Any, query: Any, key: Any, value: Any, mask: Any, packed: Packed, scaling: float, **_: Any) -> Any:
@@ -39,8 +54,13 @@ def attend(module: Any, query: Any, key: Any, value: Any, mask: Any, packed: Pac
     if shared is not None:
         for place, before in ((1, shared.keys[layer]), (2, shared.values[layer])):
             rows[place] = torch.cat([before.expand(len(packed.index), -1, -1, -1), rows[place]], dim=2)
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1 and query.is_cuda and query.dtype == torch.float32:
+        # Fused attention in float32 knows no groups of heads.
+        rows[1:] = [part.repeat_interleave(groups, dim=1) for part in rows[1:]]
+        groups = 1
     out = torch.nn.functional.scaled_dot_product_attention(
-        *rows, attn_mask=packed.mask, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
-    ).transpose(1, 2)
-    flat = out.flatten(0, 1) if packed.inside is None else out[packed.inside]
-    return flat[None], None
+        *rows, attn_mask=packed.mask, scale=scaling, enable_gqa=groups > 1
+    )
+    flat = out.transpose(1, 2).flatten(0, 1)
+    return (flat if packed.inside is None else flat[packed.inside])[None], None
