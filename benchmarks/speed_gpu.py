@@ -1,9 +1,10 @@
 """How fast memeval's causal engine is on a CUDA device, beside sentence-transformers: 100 short and 20 long candidates.
 
 One process, the same pairs, interleaved rounds, the medians of the ratios within a round. The models have the exact
-shapes of Qwen3-Reranker-0.6B and -4B, with random weights: speed and rounding do not depend on their values, and quality
-is not measured. What is printed: pairs a second, the share of the matrix-product peak measured here, memory beside the
-weights, the largest difference in log-odds from the plain forward pass in float32, and which attention kernels ran.
+shapes of Qwen3-Reranker-0.6B and -4B, with random weights: speed and rounding do not depend on their values, and
+quality is not measured. What is printed: pairs a second, the share of the matrix-product peak measured here, memory
+beside the weights, the largest difference in log-odds from the plain forward pass in float32, and which attention
+kernels ran.
 "memeval, unfused" is the same engine with fused attention switched off.
 
     python benchmarks/speed_gpu.py [--shapes 0.6b 4b] [--rounds 7] [--json FILE]
