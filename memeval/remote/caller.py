@@ -22,14 +22,12 @@ from memeval.remote.faults import CallError, UnreadableError, classify, scrubbed
 from memeval.remote.pace import Limits, Pace
 from memeval.remote.prices import Price, counted
 from memeval.remote.terms import Door, Terms
-from memeval.types import canonical
+from memeval.types import ANSWERED, canonical
 
 Body: TypeAlias = Mapping[str, Any]
 Send: TypeAlias = Callable[[Body], Awaitable[str]]
 """Sends a request and returns the raw body of the reply. What it raises is made a CallError by faults.classify."""
 
-ANSWERED = "answered by "
-"""Usage counts calls by the model that answered, too, under its name behind this."""
 LARGEST = 4_000_000
 """Characters of the largest reply that is looked at."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
