@@ -156,7 +156,8 @@ def expected(reply: Reply) -> float:
             before, after = token[: at - passed], token[at - passed + 1 :]
             weights = {level: alternatives.get(f"{before}{level}{after}", UNTOLD) for level in BANDS}
             best = max(weights.values())
-            if best > UNTOLD:
+            # Where less than half of what could stand there is told, the rest could decide.
+            if best > UNTOLD and sum(map(exp, alternatives.values())) > 0.5 - 1e-6:
                 masses = {level: exp(weight - best) for level, weight in weights.items() if weight > UNTOLD}
                 middles = sum(mass * sum(BANDS[level]) / 2 for level, mass in masses.items())
                 return middles / sum(masses.values())
