@@ -1,7 +1,7 @@
 """A suite from start to end: data set → candidates → runs → results, resuming whatever is there already."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -24,7 +24,7 @@ from memeval import (
 from memeval.cache import ScoreCache
 from memeval.candidates import retrieve
 from memeval.errors import DataError, MemevalError
-from memeval.remote.prices import Bill
+from memeval.remote import prices
 from memeval.remote.terms import Terms
 from memeval.scorer import Scorer
 from memeval.suite import Suite, System, slug, values
@@ -180,7 +180,7 @@ def run_system(work: Work, system: System) -> tuple[Result, bool]:
     further = repeats.files(path, system.repeat, system.orders)
     known = measuring.current(target, path, about, work.suite, further)
     if known is not None:
-        return score.with_latency(known, latency.read(times)), True
+        return score.with_latency(known, _timed(times, work.suite)), True
     _ran(work, scorer, about, path, system.name)
     variants = chain(*repeats.variants(work.terms, system.repeat, system.orders).values())
     for (suffix, terms), file in zip(variants, chain(*further.values()), strict=True):
@@ -189,7 +189,16 @@ def run_system(work: Work, system: System) -> tuple[Result, bool]:
     work.watcher.step(f"measuring {system.name}")
     result = measuring.measure(path, work.dataset, work.candidates, work.suite, work.sliced(), system)
     disk.write_whole(target, results.result_text(result))
-    return score.with_latency(result, latency.read(times)), False
+    return score.with_latency(result, _timed(times, work.suite)), False
+
+
+def _timed(times: Path, suite: Suite) -> latency.Times | None:
+    """The times of a run, with what an hour of the machine costs, as the suite says it."""
+    told = latency.read(times)
+    if told is not None and told.manifest.get(latency.HARDWARE) != suite.hardware:
+        disk.append(times, {latency.HARDWARE: suite.hardware})
+        told = latency.read(times)
+    return told
 
 
 def _about(work: Work, system: System, scorer: Scorer) -> Header:
@@ -200,26 +209,36 @@ def _about(work: Work, system: System, scorer: Scorer) -> Header:
 
 
 def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> None:
-    """Writes one run file; beside it, the bill of a hosted system."""
-    watcher, purse = work.watcher, work.terms.purse
-    before, hosted = replace(purse), getattr(scorer.reranker, "hosted", None)
-    if hosted is not None:
+    """Writes one run file; beside it, the bill of a hosted system, whole or not."""
+    watcher, purse, times = work.watcher, work.terms.purse, results.times(path)
+    before = replace(purse)
+    for hosted in scorer.hosted:
         watcher.step(f"{task}: texts that are not remembered are sent to {hosted.service.door.host}")
-    outcome = runner.run(
-        scorer,
-        about,
-        work.dataset,
-        work.candidates,
-        path,
-        compress=work.suite.compress,
-        manifest=machine.manifest(),
-        progress=runner.Progress(begin=functools.partial(watcher.begin, task), advance=watcher.advance),
-    )
+
+    def billed(usages: Iterable[Mapping[str, float]] | None) -> None:
+        asked = purse.calls - before.calls + purse.broken - before.broken
+        if scorer.hosted and (usages is not None or asked):
+            bill = prices.bill([one.service.price for one in scorer.hosted], before, purse, usages)
+            watcher.step(f"{task}: {bill}")
+            disk.append(times, {"bill": asdict(bill)})
+
+    try:
+        outcome = runner.run(
+            scorer,
+            about,
+            work.dataset,
+            work.candidates,
+            path,
+            compress=work.suite.compress,
+            manifest=machine.manifest(),
+            progress=runner.Progress(begin=functools.partial(watcher.begin, task), advance=watcher.advance),
+        )
+    except BaseException:
+        billed(None)
+        raise
     watcher.end()
-    if hosted is not None and outcome.ran:
-        bill: Bill = hosted.bill(before, score.usage(results.read_run(outcome.run).rankings))
-        watcher.step(f"{task}: {bill}")
-        disk.append(outcome.times, {"bill": asdict(bill)})
+    if outcome.ran:
+        billed(ranking.usage or {} for ranking in results.read_run(outcome.run).rankings)
 
 
 def load_scorer(model: str, dataset: Dataset, cache: ScoreCache | None, terms: Terms | None = None) -> Scorer:

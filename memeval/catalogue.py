@@ -16,6 +16,7 @@ from memeval import datasets, download, machine, rerankers, suite
 from memeval.benchmark import Watcher
 from memeval.errors import PrerequisiteError, UsageError, did_you_mean
 from memeval.measures import MEASURES, parse
+from memeval.remote.prices import FORMS
 from memeval.types import Dataset
 
 KEYS = (
@@ -194,7 +195,8 @@ def _reranker(name: str) -> str:
     needs = sorted(set(getattr(kind, "needs", {}).values()))
     lines += [f'needs the extra {extra}: pip install "memeval[{extra}]"' for extra in needs]
     lines += ["options   none"] if not options else ["options"]
-    lines += [f"  {option}={parameter.default}" for option, parameter in options.items()]
+    told = {"price": f"  {FORMS}"}
+    lines += [f"  {option}={parameter.default}{told.get(option, '')}" for option, parameter in options.items()]
     return "\n".join(lines)
 
 

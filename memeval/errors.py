@@ -9,6 +9,7 @@ MemevalError
 │   └── DataError             a data set, run, qrels or results file
 ├── PrerequisiteError (3)     something is missing here: an extra, data, a model, a device, a writable folder
 └── IncompleteError (4)       the work stopped before it was done; the same command resumes it
+    └── ServiceError          a service takes no more calls: no key, no credits, a day's limit, no such model
 """
 
 import difflib
@@ -43,6 +44,10 @@ class IncompleteError(MemevalError):
     """The work stopped before it was done."""
 
     exit_code = 4
+
+
+class ServiceError(IncompleteError):
+    """A service said that it takes no calls any more; nothing further was sent to it."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

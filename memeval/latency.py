@@ -16,7 +16,8 @@ from memeval import disk
 METHOD = "linear interpolation between calls (numpy's default)"
 NEEDED = {"p50": 1, "p95": 20, "p99": 100}
 """How many calls a percentile needs."""
-MACHINE = ("device", "peak_host_bytes", "peak_device_bytes")
+HARDWARE = "hardware_usd_per_hour"
+MACHINE = ("device", "peak_host_bytes", "peak_device_bytes", HARDWARE)
 """What a result repeats of the machine."""
 
 
@@ -62,7 +63,7 @@ class Times:
 
     `online` maps queries that were asked alone to their seconds and pairs, `tokens` and `waited` (seconds in queues and
     retries, hosted systems only) some of them to theirs; `batches` are the seconds and pairs of queries that were
-    computed together. `manifest` is the machine.
+    computed together. `bill` adds up those of all the times that the run was gone on with. `manifest` is the machine.
     """
 
     online: Mapping[str, tuple[float, int]]
@@ -81,7 +82,7 @@ class Times:
         if self.batches:
             told["pairs_per_second"] = sum(n for _, n in self.batches) / sum(time for time, _ in self.batches)
         told["device"] = None
-        told |= {name: self.manifest[name] for name in MACHINE if name in self.manifest}
+        told |= {name: self.manifest[name] for name in MACHINE if self.manifest.get(name) is not None}
         counted = sum(self.online[query_id][1] for query_id in self.tokens)
         if counted:
             told["tokens_per_pair"] = sum(self.tokens.values()) / counted
@@ -98,7 +99,7 @@ def read(file: Path) -> Times | None:
     tokens: dict[str, float] = {}
     waited: dict[str, float] = {}
     batches: list[tuple[float, int]] = []
-    bill: Mapping[str, Any] | None = None
+    bills: list[Mapping[str, Any]] = []
     manifest: dict[str, Any] = {}
     for row in disk.lines(file, broken=True):
         if "query_id" in row:
@@ -110,7 +111,30 @@ def read(file: Path) -> Times | None:
         elif "queries" in row:
             batches.append((row["seconds"], row["pairs"]))
         elif "bill" in row:
-            bill = row["bill"]
+            bills.append(row["bill"])
         else:
             manifest |= {key: value for key, value in row.items() if key not in ("schema", "version")}
-    return Times(online, tokens, waited, batches, bill, manifest)
+    return Times(online, tokens, waited, batches, added(bills), manifest)
+
+
+def added(bills: Sequence[Mapping[str, Any]], *, apart: bool = False) -> Mapping[str, Any] | None:
+    """Several bills as one, None without any; what is not known of one is not known of all.
+
+    What was spent adds up. The list price is that of the last bill, which holds all the answers; where the bills are of
+    queries `apart` from each other, it adds up, too.
+    """
+    if not bills:
+        return None
+
+    def total(name: str) -> Any:
+        amounts = [bill.get(name, 0) for bill in bills]
+        return None if None in amounts else sum(amounts)
+
+    spent = {name: total(name) for name in ("calls", "broken", "spent", "unsure")}
+    sources = "; ".join(dict.fromkeys(str(bill["source"]) for bill in bills if "source" in bill))
+    return {
+        **bills[-1],
+        **spent,
+        **({"listed": total("listed"), "estimated": total("estimated")} if apart else {}),
+        "source": sources,
+    }

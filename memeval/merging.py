@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from memeval import benchmark, datasets, disk, measuring, repeats, results, slices
+from memeval import benchmark, datasets, disk, latency, measuring, repeats, results, slices
 from memeval import suite as suites
 from memeval.errors import DataError, IncompleteError, UsageError
 from memeval.suite import Suite, slug
@@ -75,7 +75,10 @@ def _run(run: Path, places: Sequence[Path], dataset: Dataset, suite: Suite) -> i
     header, rankings = joined(files, dataset)
     clock = results.times(run)
     times = [file.with_name(clock.name) for file in files]
-    told = b"".join(canonical(row) for file in times if file.is_file() for row in disk.lines(file))
+    told = b"".join(canonical(row) for file in times if file.is_file() for row in disk.lines(file) if "bill" not in row)
+    bills = [found.bill for file in times if (found := latency.read(file)) is not None and found.bill is not None]
+    if bills:
+        told += canonical({"bill": latency.added(bills, apart=True)})
     disk.place(run, [results.header_line(header), *map(results.ranking_line, rankings)], compress=suite.compress)
     disk.write_whole(clock, told)
     return len(files)

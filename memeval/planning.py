@@ -164,13 +164,15 @@ def _row(
         done = measuring.current(target, run, about, suite, further) is not None
         left = _unknown(scorer, queries, dataset, candidates)
         cached = pairs - sum(found for found, _ in left)
-        if hasattr(scorer.reranker, "hosted"):
-            missing = scorer.reranker.hosted.service.door.lacks
-            quoted = quote(scorer.reranker, [request for _, request in left])
-            for variant in chain(*repeats.variants(terms, system.repeat, system.orders).values()):
-                again = benchmark.load_scorer(system.model, dataset, None, variant[1])
-                asked = _unknown(again, queries, dataset, candidates)
-                quoted += quote(again.reranker, [request for _, request in asked])
+        missing = next((hosted.service.door.lacks for hosted in scorer.hosted if hosted.service.door.lacks), None)
+        variants = chain(*repeats.variants(terms, system.repeat, system.orders).values())
+        again = (benchmark.load_scorer(system.model, dataset, None, variant[1]) for variant in variants)
+        for one in (scorer, *again):
+            for part in [one] if hasattr(one.reranker, "hosted") else getattr(one.reranker, "parts", ()):
+                if getattr(part, "hosted", ()):
+                    asked = left if part is scorer else _unknown(part, queries, dataset, candidates)
+                    found = quote(part.reranker, [request for _, request in asked])
+                    quoted = found if quoted is None else quoted + found
     except MemevalError as error:
         missing = str(error)
     return Row(system.name, len(queries), pairs, cached, done, missing, system.optional, quoted)

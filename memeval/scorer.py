@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from memeval import cache
-from memeval.errors import IncompleteError, MemevalError, PrerequisiteError, UsageError
+from memeval.errors import IncompleteError, MemevalError, PrerequisiteError, ServiceError, UsageError
 from memeval.types import Memory, Query, Request, Reranker, Scored, ScoreKind, canonical
 
 
@@ -21,8 +21,8 @@ class Scorer:
 
     Preparing (loading the model, indexing a store) waits until a score is really missing. Where it fails with a
     MemevalError, or anything with a PrerequisiteError, that is no query's failure and is passed on: the system cannot
-    run here. `seconds` is the time of the last single call if it scored all its memories, None if a score of it was
-    remembered.
+    run here; the same goes for a ServiceError. `seconds` is the time of the last single call if it scored all its
+    memories, None if a score of it was remembered; `usage` is what the last `score` took.
     """
 
     def __init__(self, reranker: Reranker, remembered: cache.ScoreCache | None, repeat: int = 1) -> None:
@@ -38,10 +38,18 @@ class Scorer:
         self.remembers = getattr(reranker, "cached", True) and self.fingerprint is not None
         self.score_kind: ScoreKind | None = getattr(reranker, "score_kind", None)
         self.seconds: float | None = None
+        self.usage: Mapping[str, float] | None = None
         self.batch: tuple[float, int] = (0.0, 0)
         self._cache = remembered if self.remembers else None
         self._store: Sequence[Memory] | None = None
         self._warm = False
+
+    @property
+    def hosted(self) -> list[Any]:
+        """The services behind the reranker, or behind the parts that it fuses."""
+        own = getattr(self.reranker, "hosted", None)
+        parts = getattr(self.reranker, "parts", ())
+        return [own] if own is not None else [one for part in parts for one in getattr(part, "hosted", ())]
 
     def index(self, memories: Sequence[Memory]) -> None:
         """Notes the store that the next queries are asked of."""
@@ -50,6 +58,7 @@ class Scorer:
     def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:
         """Checked scores: finite numbers, one for each memory. Raises IncompleteError where the reranker fails."""
         scored = self.one((query, memories))
+        self.usage = scored.usage
         if scored.scores is None:
             raise IncompleteError(str(scored.error))
         return scored.scores
@@ -170,7 +179,9 @@ class Scorer:
 
     def _unfit(self, error: Exception) -> bool:
         """Whether the system cannot run at all."""
-        return isinstance(error, PrerequisiteError) or (isinstance(error, MemevalError) and not self._warm)
+        return isinstance(error, (PrerequisiteError, ServiceError)) or (
+            isinstance(error, MemevalError) and not self._warm
+        )
 
     def _call(self, request: Request) -> Scored:
         if hasattr(self.reranker, "score_many"):

@@ -73,6 +73,7 @@ class System(BaseModel):
 
 class Suite(BaseModel):
     """A benchmark. `failures` is the share of queries that may fail before a run counts as incomplete (exit code 4).
+    `hardware` is what an hour of the machine costs in US dollars: with it, the time of local systems has a price.
 
     Without a `pool`, it is the data set's own candidates where it gives any, else what the first stage retrieves. A
     list of renderings is a sweep: everything is run once for each of them.
@@ -92,6 +93,7 @@ class Suite(BaseModel):
     seed: int = 0
     failures: Share = 0.0
     compress: bool = False
+    hardware: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     systems: Annotated[tuple[System, ...], Field(min_length=1)]
     gates: tuple[Gate, ...] = ()
 
@@ -198,7 +200,8 @@ def make(content: dict[str, Any], source: str) -> Suite:
 
 def values(suite: Suite) -> dict[str, Any]:
     """The suite as plain values, every default written out; `make` reads them again."""
-    return suite.model_dump(by_alias=True, mode="json")
+    found = suite.model_dump(by_alias=True, mode="json")
+    return {key: value for key, value in found.items() if key != "hardware" or value is not None}
 
 
 def shipped() -> dict[str, Path]:

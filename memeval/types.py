@@ -165,6 +165,9 @@ ScoreKind: TypeAlias = Literal["log-odds", "probability", "similarity", "rank"]
 """What a system's scores are. The first two say how probable it is that a memory answers the query; a rank says nothing
 but the order."""
 
+ANSWERED = "answered by "
+"""What a system took (`usage`) counts calls by the model that answered, too, under its name behind this."""
+
 Request: TypeAlias = tuple[Query, Sequence[Memory]]
 """A query with the memories to score for it."""
 

@@ -129,7 +129,7 @@ def test_prices_come_from_the_list_each_unit_by_its_own_rate() -> None:
     assert price.of(usage) == pytest.approx((600 * 0.15 + 400 * 0.075 + 100 * 0.6) / 1e6)
     assert find("gemini-3-flash-preview", "google") is not None
     assert find("nobody-knows-it", "openai") is None
-    stated = find("m", None, "2/search")
+    stated = find("m", None, "2/1000-searches")
     assert stated is not None and stated.of({"search_units": 3}) == 0.006
 
 
@@ -200,7 +200,9 @@ def test_planted_keys_reach_no_file_no_log_no_error(
             return Answer({"results": [], "model": key, key: 1})
         text = f'{{"level": 1, "score": 0.1}} {key}' if number == 2 else fakes.ideal(asked)
         speak = fakes.openai if "messages" in asked.body else fakes.gemini
-        return speak(text)
+        answer = speak(text)
+        answer.body["modelVersion" if "candidates" in answer.body else "model"] = f"for {key}"
+        return answer
 
     server = serve(quoting)
     host = server.url.removeprefix("http://")

@@ -83,7 +83,9 @@ def test_pointwise_asks_for_each_memory_and_believes_the_printed_score(
     server = serve(lambda asked: fakes.SPEAKERS[service](fakes.ideal(asked), "stop"))
     scored = one(NAMES[service])
     assert scored.scores == [0.3, 0.9, 0.1]
-    assert scored.usage == {"calls": 3, "input_tokens": 300, "cached_tokens": 120, "output_tokens": 36}
+    model = {"openai": "gpt-4o-mini-2024-07-18", "gemini": "gemini-3-flash-preview"}[service]
+    tokens = {"input_tokens": 300, "cached_tokens": 120, "output_tokens": 36}
+    assert scored.usage == {"calls": 3, **tokens, f"answered by {model}": 3}
     paths = {"openai": "/v1/chat/completions", "gemini": "/v1/models/gemini-3-flash-preview:generateContent"}
     assert {asked.path for asked in server.asked} == {paths[service]}
     assert fakes.given(server.asked[0])["Query"] == {"earlier_turns": ["hello"], "query": "when is tea"}
@@ -147,7 +149,6 @@ BAD = {
     "another level's score": ('{"level": 5, "score": 0.3}', "stop"),
     "NaN": ('{"level": 2, "score": NaN}', "stop"),
     "a text for a number": ('{"level": 2, "score": "0.3"}', "stop"),
-    "nothing": ("", "stop"),
     "a hundred times too long": ("blah " * 4000, "stop"),
 }
 
@@ -191,9 +192,7 @@ SHAPES = [
     (Answer(raw=b'{"choices": [{"mess'), "failed", 3),
     (Answer(raw=b"<html>", content_type="text/html"), "unparsable", 1),
     (Answer({"error": {"message": "slow", "code": 429}}, 429), "rate-limited", 3),
-    (Answer({"error": {"message": "no money", "code": "insufficient_quota"}}, 429), "rate-limited", 1),
     (Answer({"error": {"message": "boom"}}, 500), "failed", 3),
-    (Answer({"error": {"message": "who"}}, 401), "failed", 1),
     (Answer(hang=3.0), "timed-out", 2),
     (Answer({"a": 1}, cut=3), "failed", 3),
 ]

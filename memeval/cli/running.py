@@ -27,7 +27,7 @@ from memeval.cli.options import (
     show_boards,
     stop,
 )
-from memeval.errors import UsageError
+from memeval.errors import IncompleteError, UsageError
 
 if TYPE_CHECKING:
     from memeval.suite import Suite
@@ -90,8 +90,9 @@ def run(
             say(f"memeval: {part.error}")
             code = max(code, part.error.exit_code)
         for name, error in part.unavailable.items():
-            say(f"memeval: system {name} was not run: {error}")
-            if name in needed or not found:
+            stopped = isinstance(error, IncompleteError)
+            say(f"memeval: system {name} {'is incomplete' if stopped else 'was not run'}: {error}")
+            if stopped or name in needed or not found:
                 code = max(code, error.exit_code)
         for name, reason in part.incomplete.items():
             say(f"memeval: system {name} is incomplete: {reason}")

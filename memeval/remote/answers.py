@@ -1,17 +1,19 @@
 """Remembers what services answered, as they answered it, in the cache's own SQLite file.
 
-The key is the SHA-256 of all that was asked: service, host, the whole request, and which repeat it is. An answer is
-committed before it is used, so a process that dies loses at most the calls that were in flight. What was answered is
-kept (a refusal, too: it was paid for, and asking again at temperature 0 gives the same); what went wrong is not.
+The key is the SHA-256 of all that was asked: service, base address, the whole request, and which repeat it is. An
+answer is committed as soon as it was understood, and before it is used, so a process that dies loses at most the calls
+that were in flight. What was understood is kept (a refusal, too: it was paid for, and asking again at temperature 0
+gives the same); what went wrong is not, and what no longer reads is forgotten.
 """
 
+import contextlib
 import sqlite3
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from memeval.cache import ScoreCache
 from memeval.errors import PrerequisiteError
@@ -45,15 +47,26 @@ class Answers:
     def find(self, key: bytes) -> Stored | None:
         """The answer to what was asked, if it is known."""
         row = self._db.execute("SELECT raw, seconds, answered FROM answers WHERE key = ?", (key,)).fetchone()
-        return None if row is None else Stored(zlib.decompress(row[0]).decode(), row[1], row[2])
+        if row is not None:
+            with contextlib.suppress(zlib.error, ValueError, TypeError):
+                return Stored(zlib.decompress(row[0]).decode(), float(row[1]), row[2])
+            self.forget(key)
+        return None
+
+    def forget(self, key: bytes) -> None:
+        """Removes an answer that cannot be read."""
+        self._write("DELETE FROM answers WHERE key = ?", (key,))
 
     def add(self, key: bytes, stored: Stored, *, model: str, finish: str, usage: Mapping[str, float]) -> None:
         """Remembers an answer; one that is known already stays as it is."""
         raw = zlib.compress(stored.raw.encode("utf-8", "replace"), 6)
         answered = stored.answered or datetime.now(UTC).isoformat(timespec="seconds")
         row = (key, raw, stored.seconds, answered, model, finish, canonical(dict(usage)).decode().strip())
+        self._write("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def _write(self, statement: str, row: tuple[Any, ...]) -> None:
         try:
-            self._db.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            self._db.execute(statement, row)
         except sqlite3.Error as error:
             raise PrerequisiteError(f"{self.path}: cannot be written ({error}): free some space") from None
 
@@ -62,6 +75,6 @@ class Answers:
         self._db.close()
 
 
-def key(service: str, host: str, body: bytes, repeat: int) -> bytes:
-    """The key of a request, whose body is given as canonical JSON."""
-    return sha256(canonical([VERSION, service, host, repeat]) + body).digest()
+def key(service: str, address: str, body: bytes, repeat: int) -> bytes:
+    """The key of a request to a base address (Door.address), whose body is given as canonical JSON."""
+    return sha256(canonical([VERSION, service, address, repeat]) + body).digest()

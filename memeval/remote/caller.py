@@ -1,24 +1,28 @@
-"""One call to a service: remembered, or paid for, paced, sent and retried.
+"""One call to a service: remembered, or paid for, paced, sent, understood and retried.
 
 There is one retry layer, this one (the SDKs' own are off): exponential waits with jitter, at least what Retry-After
 says, bounded by attempts and by wall time. The time of a call is that of the attempt that brought the answer; waiting
 for a slot and for retries is told apart.
+
+A reply is taken apart by its service and then by who asked, both in one place (`_understood`): whatever it provokes
+there is that call's failure, and only what was understood to the end is remembered.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
-from memeval.errors import IncompleteError
+from memeval.errors import IncompleteError, MemevalError
 from memeval.remote import answers
-from memeval.remote.faults import CallError, classify, scrubbed
+from memeval.remote.estimate import BYTES_A_TOKEN
+from memeval.remote.faults import CallError, UnreadableError, classify, scrubbed, short
 from memeval.remote.pace import Limits, Pace
-from memeval.remote.prices import Price
+from memeval.remote.prices import Price, counted
 from memeval.remote.terms import Door, Terms
-from memeval.types import canonical
+from memeval.types import ANSWERED, canonical
 
 Body: TypeAlias = Mapping[str, Any]
 Send: TypeAlias = Callable[[Body], Awaitable[str]]
@@ -34,17 +38,19 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 class Reply:
     """What a service answered. `text` is a chat model's, `value` any other service's.
 
-    `finish` is "length" where the answer was cut at the cap. `logprobs` holds (token, alternatives → log-probability)
-    for each token of the text. `seconds` is the attempt that brought it, `waited` what went before; `stored` says that
-    it was remembered.
+    `finish` is "length" where the answer was cut at the cap. `usage` holds the counts as the service told them, any
+    JSON at all, until the caller has counted them. `logprobs` holds (token, alternatives → log-probability) for each
+    token of the text. `taken` is what the asker made of the reply. `seconds` is the attempt that brought it, `waited`
+    what went before; `stored` says that it was remembered.
     """
 
     text: str
     finish: Literal["stop", "length", "refused"] = "stop"
     model: str = ""
-    usage: Mapping[str, float] = field(default_factory=dict)
+    usage: Mapping[str, Any] = field(default_factory=dict)
     logprobs: tuple[tuple[str, Mapping[str, float]], ...] | None = None
     value: Any = None
+    taken: Any = None
     seconds: float = 0.0
     waited: float = 0.0
     stored: bool = False
@@ -55,7 +61,7 @@ class Service:
     """A hosted service, as an adapter describes it.
 
     `connect` opens a client in the running event loop; `read` takes the raw reply to a request apart and raises
-    CallError where it is not of the service's shape (then it is not remembered).
+    CallError where it is no answer. Whatever else it raises means that the reply is not of the service's shape.
     """
 
     name: str
@@ -67,6 +73,17 @@ class Service:
     limits: Limits
 
 
+Take: TypeAlias = Callable[[Reply], Any]
+"""Makes of a reply what the asker wants to know. Raises UnreadableError where the model may mend it, else CallError."""
+
+
+@dataclass
+class Breaker:
+    """Why a service takes no calls any more, once one of its replies says so: nothing more is sent to it then."""
+
+    fault: CallError | None = None
+
+
 class Caller:
     """Makes the calls of one service. Used inside the event loop that made it; `freed` as in Pace."""
 
@@ -76,9 +93,10 @@ class Caller:
         terms: Terms,
         send: Send,
         known: answers.Answers | None,
+        breaker: Breaker,
         freed: Callable[[], None] = lambda: None,
     ) -> None:
-        self.service, self.terms, self.closing = service, terms, False
+        self.service, self.terms, self.breaker, self.closing = service, terms, breaker, False
         self.pace = Pace(service.limits, freed)
         self._send, self._known = send, known
         self.asked = 0
@@ -93,12 +111,12 @@ class Caller:
         waiting, limit = self._coming + self.pace.waiting, self.pace.limit
         return limit - waiting if 2 * waiting <= limit else 0
 
-    async def __call__(self, body: Body, worst: Mapping[str, float]) -> Reply:
-        """The reply to a request. Raises CallError.
+    async def __call__(self, body: Body, worst: Mapping[str, float], take: Take) -> Reply:
+        """The reply to a request, with what `take` made of it: a value, or an UnreadableError. Raises CallError.
 
         Args:
             body: all that is sent, apart from the key.
-            worst: the most that it can take, beside the input's tokens (of which a byte is never more than one).
+            worst: the most that it can take, beside the request's own bytes (of which a token has one or more).
         """
         self.asked += 1
         # Requests of many memories come at once: made ready one by one, they do not hold up the replies of others.
@@ -109,65 +127,70 @@ class Caller:
         finally:
             self._coming -= 1
         asked = canonical(body)
+        call = _Call(body, {"calls": 1, "input_tokens": len(asked), "search_units": 1, **worst}, take)
         if self._known is None:
-            return await self._ask(body, len(asked), worst, None)
-        key = answers.key(self.service.name, self.service.door.host, asked, self.terms.repeat)
+            return await self._ask(call, None)
+        key = answers.key(self.service.name, self.service.door.address, asked, self.terms.repeat)
         while key in self._asking:
             await self._asking[key].wait()
         found = self._known.find(key)
         if found is not None:
-            return replace(self.service.read(found.raw, body), seconds=found.seconds, stored=True)
+            with suppress(CallError):
+                reply = self._understood(found.raw, call)
+                if not isinstance(reply.taken, UnreadableError):
+                    return replace(reply, seconds=found.seconds, stored=True)
+            self._known.forget(key)
         self._asking[key] = asyncio.Event()
         try:
-            return await self._ask(body, len(asked), worst, key)
+            return await self._ask(call, key)
         finally:
             self._asking.pop(key).set()
 
-    async def _ask(self, body: Body, size: int, worst: Mapping[str, float], key: bytes | None) -> Reply:
+    async def _ask(self, call: "_Call", key: bytes | None) -> Reply:
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_before_delay
 
         limits = self.service.limits
-        most = {"calls": 1, "input_tokens": size, **worst}
         began = perf_counter()
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: isinstance(error, CallError) and error.again and not self.closing),
+            retry=retry_if_exception(lambda error: isinstance(error, CallError) and error.again and not self._closed),
             stop=stop_after_attempt(limits.attempts) | stop_before_delay(limits.wall),
             wait=_wait(FIRST_WAIT),
             reraise=True,
         )
-        found: tuple[answers.Stored, Reply] = await retrying(self._attempt, body, most, size / 4)
+        found: tuple[answers.Stored, Reply] = await retrying(self._attempt, call)
         stored, reply = found
-        if key is not None and self._known is not None:
+        if key is not None and self._known is not None and not isinstance(reply.taken, UnreadableError):
             self._known.add(key, stored, model=reply.model, finish=reply.finish, usage=reply.usage)
         return replace(reply, seconds=stored.seconds, waited=perf_counter() - began - stored.seconds)
 
-    async def _attempt(self, body: Body, most: Mapping[str, float], tokens: float) -> tuple[answers.Stored, Reply]:
+    async def _attempt(self, call: "_Call") -> tuple[answers.Stored, Reply]:
         price, purse = self.service.price, self.terms.purse
-        worst = price.of(most) if price else None
-        async with self.pace.slot(tokens):
-            if self.closing:
-                raise CallError("failed", "stopped before it was sent")
+        worst = price.of(call.most) if price else None
+        async with self.pace.slot(call.most["input_tokens"] / 4):
             try:
-                while not purse.reserve(worst):
+                while not (self._allowed() and purse.reserve(worst)):
                     await self._settled.wait()
             except IncompleteError as error:
                 raise CallError("over-budget", str(error)) from None
             cost, answered = 0.0 if price else None, False
             try:
                 start = perf_counter()
-                raw = await self._sent(body)
+                raw = await self._sent(call.body)
                 seconds = perf_counter() - start
                 answered = True
-                # Until it is known what a reply cost, it has cost the most that it can.
-                cost = worst
-                reply = self.service.read(raw, body)
+                # Until it is known what a reply cost, it has cost the most that we expect.
+                cost = price.of(counted({}, call.expected, price)) if price else None
+                reply = self._read(raw, call)
                 cost = price.of(reply.usage) if price else None
+                reply = self._taken(reply, call)
                 self.pace.clean()
                 return answers.Stored(raw, seconds), reply
             except CallError as fault:
                 self.pace.throttled() if fault.status == "rate-limited" else self.pace.clean()
-                if fault.billed:
+                if fault.billed and not answered:
                     cost = worst
+                if fault.remedy and self.breaker.fault is None:
+                    self.breaker.fault = fault
                 raise
             except asyncio.CancelledError:
                 cost = worst
@@ -176,6 +199,34 @@ class Caller:
                 purse.settle(worst, cost, answered=answered)
                 self._settled.set()
                 self._settled = asyncio.Event()
+
+    @property
+    def _closed(self) -> bool:
+        return self.closing or self.breaker.fault is not None
+
+    def _allowed(self) -> bool:
+        """True. Raises CallError where nothing more is sent."""
+        if self._closed:
+            raise CallError("failed", "stopped before it was sent")
+        return True
+
+    def _understood(self, raw: str, call: "_Call") -> Reply:
+        return self._taken(self._read(raw, call), call)
+
+    def _read(self, raw: str, call: "_Call") -> Reply:
+        """A reply taken apart and its usage counted. Raises CallError."""
+        with _guarded():
+            reply = self.service.read(raw, call.body)
+            usage = counted(reply.usage, call.expected, self.service.price)
+            return replace(reply, usage=usage | ({f"{ANSWERED}{short(reply.model)}": 1} if reply.model else {}))
+
+    def _taken(self, reply: Reply, call: "_Call") -> Reply:
+        """A reply with what the asker makes of it. Raises CallError."""
+        with _guarded():
+            try:
+                return replace(reply, taken=call.take(reply))
+            except UnreadableError as error:
+                return replace(reply, taken=error)
 
     async def _sent(self, body: Body) -> str:
         """The raw reply without the key in it, should the service have quoted it. Raises CallError."""
@@ -191,6 +242,32 @@ class Caller:
         if len(raw) > LARGEST:
             raise CallError("unparsable", f"a reply of {len(raw):,} characters")
         return scrubbed(raw, secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request, the most that it can take, and what makes something of its reply."""
+
+    body: Body
+    most: Mapping[str, float]
+    take: Take
+
+    @property
+    def expected(self) -> Mapping[str, float]:
+        """The most that it takes by our estimate: what a price goes by where the service tells nothing."""
+        return {**self.most, "input_tokens": self.most["input_tokens"] / BYTES_A_TOKEN[0]}
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Makes whatever a reply provokes a CallError, so that it ends its own call and no other."""
+    try:
+        yield
+    except (CallError, MemevalError):
+        raise
+    except Exception as error:  # noqa: BLE001  (a reply is anything at all)
+        why = str(error).partition("\n")[0] or type(error).__name__
+        raise CallError("unparsable", f"the reply cannot be read: {short(why)}") from None
 
 
 def _wait(first: float) -> Callable[[Any], float]:

@@ -7,9 +7,10 @@ in current vocabularies, other scripts and numbers fewer).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from memeval.remote.caller import Body
+if TYPE_CHECKING:
+    from memeval.remote.caller import Body
 
 BYTES_A_TOKEN = (3.0, 5.0)
 """Bytes of text that make one token: at least, at most."""
@@ -24,7 +25,8 @@ class Work:
     input_high: float = 0.0
     output_low: float = 0.0
     output_high: float = 0.0
-    search_units: float = 0.0
+    search_low: float = 0.0
+    search_high: float = 0.0
 
     def __add__(self, other: "Work") -> "Work":
         return Work(*(getattr(self, name) + getattr(other, name) for name in Work.__dataclass_fields__))
@@ -38,20 +40,20 @@ class Work:
     def low(self) -> dict[str, float]:
         """The least it takes, as usage."""
         return {"calls": self.calls, "input_tokens": self.input_low, "output_tokens": self.output_low,
-                "search_units": self.search_units}  # fmt: skip
+                "search_units": self.search_low}  # fmt: skip
 
     @property
     def high(self) -> dict[str, float]:
         """The most it takes, without retries and repairs, as usage."""
         return {"calls": self.calls, "input_tokens": self.input_high, "output_tokens": self.output_high,
-                "search_units": self.search_units}  # fmt: skip
+                "search_units": self.search_high}  # fmt: skip
 
 
-def request(body: Body, output: tuple[float, float] = (0.0, 0.0), search_units: float = 0.0) -> Work:
-    """The work of one call."""
+def request(body: "Body", output: tuple[float, float] = (0.0, 0.0)) -> Work:
+    """The work of one call to a chat model; priced by searches, it is one."""
     size = _letters(body)
     low, high = BYTES_A_TOKEN[1], BYTES_A_TOKEN[0]
-    return Work(1, size / low, size / high, *output, search_units)
+    return Work(1, size / low, size / high, *output, 1, 1)
 
 
 def _letters(value: Any) -> int:

@@ -1,11 +1,14 @@
 """What a call that gave no answer is: a status, and whether asking again may help.
 
 Retried: 408, 409, 425, 429 (unless a quota is used up), 5xx, timeouts, connections that broke, and a body that is half
-a JSON, which is a connection that broke, too. Everything else is final. No error's text holds a key: see `scrubbed`.
+a JSON, which is a connection that broke, too; so is a 200 that says it is an error. Everything else is final. What
+says that the service takes no calls at all now (no such key, no credits, a day's limit reached, no such model) stops
+the run: see CallError.remedy. No error's text holds a key: see `scrubbed`.
 """
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
@@ -13,8 +16,38 @@ from typing import Any
 from memeval.types import Status
 
 RETRIED = frozenset({408, 409, 425, 429})
-QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "PerDay")
-"""Marks of a 429 that waiting does not mend: OpenAI's error codes, and the quotaId of Gemini's daily limits."""
+REMEDIES = {
+    401: "check the key",
+    402: "add credits",
+    403: "check what the key may do",
+    404: "check the model's name and the base URL",
+    405: "check the base URL",
+    410: "check the model's name and the base URL",
+}
+"""HTTP status → what the user can do about a service that answers every call so."""
+SPENT = re.compile(
+    r"insufficient[ _](quota|balance|credit|funds)|billing_(hard_limit|not_active)|credit balance|out of credit"
+    r"|(per|a|each|this|/)[ _-]?(day|month)\b|daily|monthly|\b[RT]PD\b|today",
+    re.IGNORECASE,
+)
+"""What a 429 says that waiting a little does not mend; Gemini says it in the quotaId of its limits (`PerDay`)."""
+PASSING = re.compile(r"per[ _-]?(min|sec)", re.IGNORECASE)
+"""What it says where its other words only advertise (`add credits for 1,000 requests per day`)."""
+MARKS = (
+    (re.compile(r"API_KEY_INVALID|invalid[ _]?api[ _]?key", re.IGNORECASE), REMEDIES[401]),
+    (re.compile(r"model_not_found|DEPLOYMENT_?NOT_?FOUND", re.IGNORECASE), REMEDIES[404]),
+    (
+        re.compile(r"insufficient_(quota|balance)|billing_(hard_limit|not_active)|credit balance is too low"),
+        REMEDIES[402],
+    ),
+)
+"""What services say under other statuses than those, as Gemini does of a wrong key in a 400."""
+FLAGGED = re.compile(r"moderation|flagged|content[ _](policy|filter)", re.IGNORECASE)
+"""A 403 that is about what was asked and not about who asks (OpenRouter)."""
+DAYS = 300.0
+"""Seconds: a 429 that wants to be left alone for longer is no matter of pace."""
+WORDS = ("error", "errors", "detail", "message", "msg")
+"""Where services put what they have to say."""
 LONGEST = 300
 """Characters of a service's own words that are kept in an error."""
 
@@ -23,14 +56,24 @@ class CallError(Exception):
     """A call that gave no answer.
 
     `again` says that asking once more may help, `after` how many seconds the service wants to be left alone,
-    `billed` that the service may have worked all the same.
+    `billed` that the service may have worked all the same. `remedy` is given where no other call would fare better: it
+    says what the user can do.
     """
 
     def __init__(
-        self, status: Status, why: str, *, again: bool = False, after: float | None = None, billed: bool = False
+        self,
+        status: Status,
+        why: str,
+        *,
+        again: bool = False,
+        after: float | None = None,
+        billed: bool = False,
+        remedy: str | None = None,
     ) -> None:
+        why = why.encode("utf-8", "replace").decode()  # a lone surrogate, which could not be written down
         super().__init__(why)
         self.status, self.why, self.again, self.after, self.billed = status, why, again, after, billed
+        self.remedy = remedy
 
 
 class UnreadableError(ValueError):
@@ -56,15 +99,45 @@ def classify(error: Exception) -> CallError:
 
 def of_status(code: int, headers: Any, words: str) -> CallError:
     """The fault behind an HTTP status."""
-    why = f"HTTP {code}: {short(words)}" if words else f"HTTP {code}"
+    why, after = f"HTTP {code}: {short(words)}" if words else f"HTTP {code}", _after(headers, words)
+    if code == 403 and FLAGGED.search(words):
+        return CallError("refused", why)
     if code == 429:
-        if any(mark in words for mark in QUOTA):
-            return CallError("rate-limited", f"quota used up: {why}")
-        return CallError("rate-limited", why, again=True, after=_after(headers, words))
+        spent = "PerDay" in words or (SPENT.search(words) and not PASSING.search(words))
+        if spent or (after or 0) > DAYS:
+            return CallError("rate-limited", f"quota used up: {why}", remedy="wait for the limit to pass, or raise it")
+        return CallError("rate-limited", why, again=True, after=after)
+    remedy = REMEDIES.get(405 if 300 <= code < 400 else code) or _marked(words)
+    if remedy:
+        return CallError("failed", why, remedy=remedy)
     if code in RETRIED or code >= 500:
         status: Status = "timed-out" if code in (408, 504) else "failed"
-        return CallError(status, why, again=True, after=_after(headers, words), billed=code in (408, 504))
+        return CallError(status, why, again=True, after=after, billed=code in (408, 504))
     return CallError("failed", why)
+
+
+def inside(document: Any, otherwise: str) -> CallError:
+    """The fault behind a 200 without an answer: by the code and in the words of the service, where it says any.
+
+    Without, it is `unparsable`, for the reason given.
+    """
+    about = document if isinstance(document, Mapping) else {}
+    told = {name: about[name] for name in ("code", "status", *WORDS) if about.get(name)}
+    if not set(told) & set(WORDS):
+        return CallError("unparsable", otherwise)
+    first, *others = told.values()
+    words = first if isinstance(first, str) and not others else json.dumps(told, ensure_ascii=False)
+    error = about.get("error")
+    codes = [error.get("code"), error.get("status")] if isinstance(error, Mapping) else []
+    for code in (*codes, about.get("code"), about.get("status")):
+        if isinstance(code, (int, str)) and re.fullmatch("[45][0-9][0-9]", str(code)):
+            return of_status(int(code), {}, words)
+    why, remedy = f"the service says: {short(words)}", _marked(words)
+    return CallError("failed", why, again=remedy is None, billed=True, remedy=remedy)
+
+
+def _marked(words: str) -> str | None:
+    return next((remedy for mark, remedy in MARKS if mark.search(words)), None)
 
 
 def parsed(raw: str, content_type: str) -> str:

@@ -23,6 +23,8 @@ from memeval.types import Memory, Query
 
 T = TypeVar("T")
 Turns: TypeAlias = Sequence[tuple[Literal["user", "assistant"], str]]
+UNTOLD = -9999.0
+"""The log-probability that stands for `not among those that are told` (OpenAI, vLLM)."""
 HIGHER = 4
 """How many times the cap an answer that was cut may have."""
 BANDS = {1: (0.0, 0.2), 2: (0.2, 0.4), 3: (0.4, 0.6), 4: (0.6, 0.8), 5: (0.8, 1.0)}
@@ -67,6 +69,10 @@ class Form:
         """What is sent."""
         return chat.body(self.prompt.system, turns, self.schema, cap, self.logprobs)
 
+    def taken(self, reply: Reply) -> Any:
+        """What an answer says; None where it was refused or cut. Raises UnreadableError."""
+        return self.read(reply) if reply.finish == "stop" else None
+
     def work(self, chat: Chat, text: str) -> Work:
         """What one question takes."""
         cap = chat.cap + self.tokens
@@ -80,7 +86,7 @@ async def judged(asker: Asker, chat: Chat, form: Form, text: str) -> tuple[Any, 
 
     async def ask() -> Reply:
         nonlocal seconds
-        reply = await asker(form.request(chat, turns, cap), {"output_tokens": cap})
+        reply = await asker(form.request(chat, turns, cap), {"output_tokens": cap}, form.taken)
         seconds += reply.seconds
         if reply.finish == "refused":
             raise CallError("refused", f"the model refused ({reply.text[:200]})")
@@ -93,13 +99,12 @@ async def judged(asker: Asker, chat: Chat, form: Form, text: str) -> tuple[Any, 
     for last in (False, True):
         if reply.finish == "length":
             raise CallError("truncated", f"the answer was cut at {cap} tokens")
-        try:
-            return form.read(reply), seconds
-        except UnreadableError as error:
-            if last:
-                raise CallError("unparsable", f"after a repair: {error}") from None
-            repair = prompts.load("repair").filled(error=str(error))
-            turns += [("assistant", reply.text[:2000] or "(nothing)"), ("user", repair)]
+        if not isinstance(reply.taken, UnreadableError):
+            return reply.taken, seconds
+        if last:
+            raise CallError("unparsable", f"after a repair: {reply.taken}")
+        repair = prompts.load("repair").filled(error=str(reply.taken))
+        turns += [("assistant", reply.text[:2000]), ("user", repair)]
         reply = await ask()
     raise AssertionError("unreachable")
 
@@ -149,9 +154,11 @@ def expected(reply: Reply) -> float:
     for token, alternatives in reply.logprobs or ():
         if passed <= at < passed + len(token):
             before, after = token[: at - passed], token[at - passed + 1 :]
-            weights = {level: alternatives.get(f"{before}{level}{after}") for level in BANDS}
-            masses = {level: exp(weight) for level, weight in weights.items() if weight is not None}
-            if masses:
+            weights = {level: alternatives.get(f"{before}{level}{after}", UNTOLD) for level in BANDS}
+            best = max(weights.values())
+            # Where less than half of what could stand there is told, the rest could decide.
+            if best > UNTOLD and sum(map(exp, alternatives.values())) > 0.5 - 1e-6:
+                masses = {level: exp(weight - best) for level, weight in weights.items() if weight > UNTOLD}
                 middles = sum(mass * sum(BANDS[level]) / 2 for level, mass in masses.items())
                 return middles / sum(masses.values())
         passed += len(token)

@@ -2,19 +2,29 @@
 
 Prices of tokens come from genai-prices (the snapshot inside the installed package: nothing is downloaded), cached
 input, input and output each by its own rate. A price the user states (`price=`) comes first. An unknown price is None,
-never 0.
+never 0. What a service does not tell of a call is taken for the most that we expect, and counted as `estimated`.
 """
 
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 from memeval.errors import IncompleteError, PrerequisiteError, UsageError
 
 UNITS = ("input_tokens", "cached_tokens", "output_tokens", "search_units", "calls")
 MILLION = 1_000_000
+BELIEVED = 20
+"""A count above so many times the most that we expect is nonsense: it would end a run by its price."""
+FORMS = (
+    "0; INPUT,OUTPUT[,CACHED] in dollars for a million tokens (0.15,0.60); N/1000-calls or N/1000-searches in dollars"
+    " for a thousand of them (2/1000-searches)"
+)
+"""How a price is stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,10 @@ class Price:
 
     per: Mapping[str, float]
     source: str
+
+    def needs(self, usage: Mapping[str, float]) -> list[str]:
+        """The units that must be known for a price, and are not told."""
+        return [unit for unit, rate in self.per.items() if rate and unit != "cached_tokens" and unit not in usage]
 
     def of(self, usage: Mapping[str, float]) -> float:
         """Dollars for what calls took.
@@ -34,6 +48,27 @@ class Price:
         cached = usage.get("cached_tokens", 0) if "cached_tokens" in self.per else 0
         counted = {**usage, "input_tokens": usage.get("input_tokens", 0) - cached}
         return round(sum(rate * counted.get(unit, 0) for unit, rate in self.per.items()), 12)
+
+
+def counted(told: Mapping[str, Any], most: Mapping[str, float], price: Price | None) -> dict[str, float]:
+    """What a call took: itself, and what the service told of it where that can be, whatever JSON it is.
+
+    What the price needs and the service did not tell is the `most` that we expect, and the call is `estimated`.
+
+    >>> price = Price({"input_tokens": 2e-6, "output_tokens": 4e-6}, "here")
+    >>> counted({"input_tokens": 90, "output_tokens": None}, {"input_tokens": 100, "output_tokens": 32}, price)
+    {'calls': 1, 'input_tokens': 90, 'output_tokens': 32, 'estimated': 1}
+    """
+    usage: dict[str, float] = {"calls": 1}
+    for unit in ("input_tokens", "output_tokens", "search_units", "cached_tokens"):
+        count = told.get(unit)
+        if isinstance(count, (int, float)) and not isinstance(count, bool):
+            high = usage.get("input_tokens", 0) if unit == "cached_tokens" else BELIEVED * most.get(unit, 0)
+            if (0 if unit == "cached_tokens" else 1) <= count <= high:
+                usage[unit] = count
+    lacking = price.needs(usage) if price is not None else []
+    usage |= {unit: most.get(unit, 0) for unit in lacking}
+    return usage | {"estimated": 1} if any(usage[unit] for unit in lacking) else usage
 
 
 @dataclass
@@ -89,27 +124,57 @@ class Bill:
 
     calls: int
     broken: int
-    spent: float
+    spent: float | None
     unsure: float
     listed: float | None
     source: str
+    estimated: int = 0
 
     def __str__(self) -> str:
         again = f", {self.broken:,} attempts without an answer" if self.broken else ""
-        if self.listed is None:
+        if self.spent is None:
             return f"{self.calls:,} calls now{again}, unknown price"
         unsure = f" (and up to {self.unsure:.4f} for attempts that broke)" if self.unsure else ""
+        whole = "unknown" if self.listed is None else f"{self.listed:.4f} USD"
+        told = f"; {self.estimated:,} calls by our estimate, their usage was not told" if self.estimated else ""
         return (
             f"{self.calls:,} calls now{again}, spent {self.spent:.4f} USD{unsure}; list price of all its answers"
-            f" {self.listed:.4f} USD ({self.source})"
+            f" {whole} ({self.source}){told}"
         )
+
+
+def bill(
+    prices: Sequence[Price | None], before: Purse, now: Purse, usages: Iterable[Mapping[str, float]] | None
+) -> Bill:
+    """What a system took since the purse looked like `before`.
+
+    Args:
+        prices: one, or that of each hosted part of a fused system, whose queries tell their list price as `usd`.
+        usages: what each of its queries took, none of them left out; None where that is not known.
+    """
+    known = [price for price in prices if price is not None]
+    sure = len(known) == len(prices)
+    taken = [usage for usage in usages or () if usage]
+    told = [
+        known[0].of(usage) if len(prices) == 1 and sure and not known[0].needs(usage) else usage.get("usd")
+        for usage in taken
+    ]
+    amounts = [amount for amount in told if amount is not None]
+    return Bill(
+        now.calls - before.calls,
+        now.broken - before.broken,
+        now.spent - before.spent if sure else None,
+        now.unsure - before.unsure,
+        sum(amounts) if sure and usages is not None and len(amounts) == len(taken) else None,
+        "; ".join(sorted({price.source for price in known})) if sure else "unknown",
+        int(sum(usage.get("estimated", 0) for usage in taken)),
+    )
 
 
 def find(model: str, provider: str | None, stated: str | None = None) -> Price | None:
     """The price of a model: as stated, or genai-prices' for its provider; None where nobody knows.
 
-    `stated` is `0`, or dollars for a million input and output tokens (`0.15,0.60`; a third number is cached input), or
-    dollars a thousand searches or calls (`2/search`, `1/call`). Raises UsageError where it is none of these.
+    `stated` is written as FORMS says. Raises UsageError where it is not.
     """
     if stated is not None:
         return _stated(stated)
@@ -145,23 +210,34 @@ def needed(model: str, price: Price | None, purse: Purse) -> None:
     """Raises PrerequisiteError where a limit is set and the price is not known."""
     if price is None and purse.limit is not None and not purse.unknown:
         raise PrerequisiteError(
-            f"{model!r}: its price is not known, so --max-cost cannot hold: state it (?price=INPUT,OUTPUT in dollars a"
-            " million tokens, or price=0) or pass --allow-unknown-cost"
+            f"{model!r}: its price is not known, so --max-cost cannot hold: state it (?price=: {FORMS}) or pass"
+            " --allow-unknown-cost"
         )
 
 
 def _stated(text: str) -> Price:
+    """A price as the user wrote it; its source repeats the unit.
+
+    >>> _stated("2/1000-calls").of({"calls": 500})
+    1.0
+    """
+    number, slash, unit = text.partition("/")
+    units = {"1000-searches": "search_units", "1000-calls": "calls"}
+    parts = number.split(",")
     try:
-        number, slash, unit = text.partition("/")
-        if slash:
-            units = {"search": "search_units", "call": "calls"}
-            return Price({units[unit]: float(number) / 1000}, "stated")
-        numbers = [float(part) for part in text.split(",")]
-        if min(numbers) < 0 or len(numbers) > 3 or (len(numbers) == 1 and numbers[0]):
-            raise ValueError
-    except (ValueError, KeyError):
+        rates = [float(part) for part in parts]
+    except ValueError:
+        rates = []
+    right = bool(rates) and all(math.isfinite(rate) and rate >= 0 for rate in rates)
+    if slash and re.fullmatch("calls?|search(es)?", unit):
+        name = "calls" if unit.startswith("call") else "searches"
         raise UsageError(
-            f"price={text!r}: write 0, INPUT,OUTPUT[,CACHED] (dollars a million), N/search or N/call"
-        ) from None
-    named = zip(("input_tokens", "output_tokens", "cached_tokens"), numbers, strict=False)
-    return Price({unit: rate / MILLION for unit, rate in named}, "stated")
+            f"price={text!r}: how many {name} is that for? Write {number}/1000-{name} for a thousand of them"
+        )
+    if right and slash and len(rates) == 1 and unit in units:
+        return Price({units[unit]: rates[0] / 1000}, f"stated: {rates[0]:g} USD for {unit.replace('-', ' ')}")
+    if not right or slash or len(rates) > 3 or (len(rates) == 1 and rates[0]):
+        raise UsageError(f"price={text!r}: write {FORMS}")
+    named = zip(("input_tokens", "output_tokens", "cached_tokens"), rates, strict=False)
+    told = "0" if rates == [0] else f"{', '.join(parts)} USD for a million tokens"
+    return Price({unit: rate / MILLION for unit, rate in named}, f"stated: {told}")

@@ -30,7 +30,11 @@ class Quote:
 
         dollars = None if self.dollars is None or other.dollars is None else both(self.dollars, other.dollars)
         tokens = both(self.input_tokens, other.input_tokens), both(self.output_tokens, other.output_tokens)
-        return Quote(self.calls + other.calls, *tokens, dollars, self.price, self.host)
+        price, host = (
+            mark.join(dict.fromkeys(two))
+            for mark, two in (("; ", (self.price, other.price)), (" and ", (self.host, other.host)))
+        )
+        return Quote(self.calls + other.calls, *tokens, dollars, price, host)
 
 
 def quote(reranker: Any, requests: Sequence[Request]) -> Quote:

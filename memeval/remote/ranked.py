@@ -2,54 +2,70 @@
 
 Replies are lists of items with `index` and `relevance_score` or `score`, by themselves (TEI) or under `results`
 (Cohere, Jina, Infinity, vLLM, OpenVINO) or `data` (Voyage, vLLM's /score), which may hold `results` in turn. Every
-index must be there once, with a finite number: what is missing is a failure, never a zero.
+index must be there once, with a finite number, within the range that the style promises: what is missing or out of it
+is a failure, never a zero.
 """
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from memeval.remote import estimate as estimates
+from memeval.remote import faults
 from memeval.remote.caller import Body, Reply
-from memeval.remote.estimate import Work
+from memeval.remote.estimate import BYTES_A_TOKEN, Work
 from memeval.remote.faults import CallError
+from memeval.remote.replies import document, named, told
 from memeval.remote.stream import Asker, Judge, together
 from memeval.types import Memory, Query
 
-BYTES_A_TOKEN = 3
-"""Fewer than any tokenizer needs for plain text: what stays below a limit by this count stays below it."""
+PROMISED = frozenset({"cohere", "jina", "voyage", "tei", "memos"})
+"""Styles whose scores are from 0 to 1."""
+ROUNDING = 1e-6
+UNIT_DOCUMENTS, UNIT_TOKENS = 100, 500
+"""A search unit is a query with so many documents; a longer document counts once for every so many tokens (Cohere)."""
 
 
-def read(raw: str, body: Body) -> Reply:
-    """A reply taken apart; `value` maps index → score. Raises CallError where it is not of a known shape."""
-    document = json.loads(raw)
-    found = document
+def reader(style: str) -> Callable[[str, Body], Reply]:
+    """What takes a reply of a style apart; `value` maps index → score."""
+
+    def read(raw: str, body: Body) -> Reply:
+        found = document(raw)
+        scores = _scores(found, len(next(body[name] for name in ("documents", "texts", "text_2") if name in body)))
+        for index, score in scores.items():
+            if style in PROMISED and not -ROUNDING <= score <= 1 + ROUNDING:
+                why = f"the score of index {index} is {score:g}, and {style} promises 0 to 1 (raw scores: ?style=vllm)"
+                raise CallError("unparsable", why)
+        return Reply("", model=named(told(found, "model")), usage=_usage(found), value=scores)
+
+    return read
+
+
+def _scores(found: Any, wanted: int) -> dict[int, float]:
+    """index → score. Raises CallError where a reply is not of a known shape."""
+    items = found
     for _ in range(2):
-        if isinstance(found, Mapping):
-            found = found.get("results", found.get("data"))
-    if not isinstance(found, list):
-        keys = ", ".join(sorted(document)[:8]) if isinstance(document, Mapping) else type(document).__name__
-        raise CallError("unparsable", f"the reply holds no list of results (it has: {keys})")
+        if isinstance(items, Mapping):
+            items = items.get("results", items.get("data"))
+    if not isinstance(items, list):
+        keys = ", ".join(sorted(found)[:8]) if isinstance(found, Mapping) else type(found).__name__
+        raise faults.inside(found, f"the reply holds no list of results (it has: {faults.short(keys)})")
     scores: dict[int, float] = {}
-    for item in found:
-        index = item.get("index") if isinstance(item, Mapping) else None
-        score = item.get("relevance_score", item.get("score")) if isinstance(item, Mapping) else None
-        if not isinstance(index, int) or isinstance(index, bool) or not isinstance(score, (int, float)):
+    for item in items:
+        index, score = told(item, "index"), told(item, "relevance_score")
+        score = told(item, "score") if score is None else score
+        if not isinstance(index, int) or not isinstance(score, (int, float)) or bool in (type(index), type(score)):
             raise CallError("unparsable", "a result has no index, or no number under relevance_score or score")
         if index in scores:
             raise CallError("unparsable", f"index {index} stands twice")
-        if isinstance(score, bool) or not math.isfinite(score):
+        if not math.isfinite(score):
             raise CallError("unparsable", f"the score of index {index} is {score}")
         scores[index] = float(score)
-    wanted = len(next(body[name] for name in ("documents", "texts", "text_2") if name in body))
     for index in range(wanted):
         if index not in scores:
             raise CallError("unparsable", f"index {index} is missing")
     if len(scores) > wanted:
         raise CallError("unparsable", f"{len(scores)} scores for {wanted} documents")
-    about = document if isinstance(document, Mapping) else {}
-    return Reply("", model=str(about.get("model") or ""), usage=_usage(about), value=scores)
+    return scores
 
 
 def judge(body: Callable[[str, list[str]], Body], *, documents: int, tokens: int | None, splits: bool) -> Judge:
@@ -67,11 +83,10 @@ def judge(body: Callable[[str, list[str]], Body], *, documents: int, tokens: int
             raise CallError(
                 "failed", f"{len(texts)} documents do not fit into one call, and its scores are of a whole list"
             )
-        units = {"search_units": max(1.0, math.ceil(documents / 100))}
-        replies = await together(asker(body(text, part), units) for part in parts)
+        replies = await together(asker(body(text, part), _most(text, part), _value) for part in parts)
         scores: list[float] = []
         for part, reply in zip(parts, replies, strict=True):
-            scores += [reply.value[place] for place in range(len(part))]
+            scores += [reply.taken[place] for place in range(len(part))]
         return scores, max(reply.seconds for reply in replies)
 
     return ask
@@ -83,8 +98,8 @@ def sendable(query: Query) -> str:
 
 
 def tokens_at_most(text: str) -> float:
-    """More than the tokens that a text has, by BYTES_A_TOKEN."""
-    return len(text.encode()) / BYTES_A_TOKEN
+    """More than the tokens that plain text has."""
+    return len(text.encode()) / BYTES_A_TOKEN[0]
 
 
 def _parts(query: str, texts: list[str], documents: int, tokens: int | None) -> Iterator[list[str]]:
@@ -106,16 +121,47 @@ def _sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _usage(document: Mapping[str, Any]) -> dict[str, float]:
-    """Search units (Cohere: meta.billed_units) and tokens (Voyage, Jina, vLLM: usage.total_tokens)."""
-    meta, told = document.get("meta"), document.get("usage")
-    billed = meta.get("billed_units") if isinstance(meta, Mapping) else None
-    found: dict[str, float] = {}
-    if isinstance(billed, Mapping) and isinstance(billed.get("search_units"), (int, float)):
-        found["search_units"] = billed["search_units"]
-    if isinstance(told, Mapping) and isinstance(told.get("total_tokens"), (int, float)):
-        found["input_tokens"] = told["total_tokens"]
-    return found
+def _usage(found: Any) -> dict[str, Any]:
+    """Search units and tokens, wherever services tell them: Cohere's bill comes before its counts."""
+    billed = told(found, "meta", "billed_units")
+    places = (
+        told(billed, "input_tokens"),
+        told(billed, "total_tokens"),
+        *(
+            told(found, where, name)
+            for where in ("usage", "tokens")
+            for name in ("total_tokens", "input_tokens", "prompt_tokens")
+        ),
+        told(found, "meta", "tokens", "input_tokens"),
+        told(found, "meta", "tokens", "total_tokens"),
+        told(found, "meta", "tokens"),
+    )
+    tokens = next((count for count in places if isinstance(count, (int, float)) and count > 0), None)
+    units = told(billed, "search_units")
+    return {"search_units": told(found, "usage", "search_units") if units is None else units, "input_tokens": tokens}
+
+
+def _value(reply: Reply) -> Any:
+    return reply.value
+
+
+def _most(query: str, texts: Sequence[str]) -> dict[str, float]:
+    """The most that a call takes: the query counts again with each document."""
+    return {"search_units": search_units(query, texts), "input_tokens": _pairs(query, texts), "output_tokens": 0}
+
+
+def _pairs(query: str, texts: Sequence[str]) -> int:
+    return sum(len(query.encode()) + len(text.encode()) for text in texts)
+
+
+def search_units(query: str, texts: Sequence[str]) -> int:
+    """The most units that a search is: documents that may be long count several times.
+
+    >>> search_units("who", ["short"] * 100), search_units("who", ["x" * 3000] * 60)
+    (1, 2)
+    """
+    room = max(UNIT_TOKENS / 10, UNIT_TOKENS - tokens_at_most(query))
+    return math.ceil(sum(max(1, math.ceil(tokens_at_most(text) / room)) for text in texts) / UNIT_DOCUMENTS)
 
 
 def calls(query: Query, memories: Sequence[Memory], documents: int, tokens: int | None) -> int:
@@ -124,12 +170,11 @@ def calls(query: Query, memories: Sequence[Memory], documents: int, tokens: int 
 
 
 def estimate(query: Query, memories: Sequence[Memory], documents: int, tokens: int | None) -> Work:
-    """What a query would take: the tokens of each pair, and a search unit for a hundred documents."""
+    """What a query would take: the tokens of each pair, and a search unit for a hundred documents or parts of them."""
     text = sendable(query)
-    parts = list(_parts(text, [_sendable(memory.text) for memory in memories], documents, tokens))
     found = Work()
-    for part in parts:
-        size = sum(len(text.encode()) + len(document.encode()) for document in part)
-        low, high = size / estimates.BYTES_A_TOKEN[1], size / estimates.BYTES_A_TOKEN[0]
-        found += Work(1, low, high, search_units=math.ceil(len(part) / 100))
+    for part in _parts(text, [_sendable(memory.text) for memory in memories], documents, tokens):
+        high, low = (_pairs(text, part) / size for size in BYTES_A_TOKEN)
+        units = math.ceil(len(part) / UNIT_DOCUMENTS), search_units(text, part)
+        found += Work(1, low, high, search_low=units[0], search_high=units[1])
     return found

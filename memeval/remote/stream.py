@@ -14,11 +14,11 @@ from itertools import chain, islice
 from queue import SimpleQueue
 from typing import Any
 
-from memeval.errors import PrerequisiteError
+from memeval.errors import PrerequisiteError, ServiceError
 from memeval.remote.answers import Answers
-from memeval.remote.caller import Body, Caller, Reply, Service
+from memeval.remote.caller import Body, Breaker, Caller, Reply, Service, Take
 from memeval.remote.faults import CallError
-from memeval.remote.prices import Bill, Purse, needed
+from memeval.remote.prices import needed
 from memeval.remote.terms import Terms
 from memeval.types import Memory, Query, Request, Scored
 
@@ -36,10 +36,10 @@ class Asker:
         self.waited = 0.0
         self.stored = False
 
-    async def __call__(self, body: Body, worst: Mapping[str, float]) -> Reply:
+    async def __call__(self, body: Body, worst: Mapping[str, float], take: Take) -> Reply:
         """As Caller."""
-        reply = await self._caller(body, worst)
-        self.usage.update({"calls": 1, **reply.usage})
+        reply = await self._caller(body, worst, take)
+        self.usage.update(reply.usage)
         self.waited = max(self.waited, reply.waited)
         self.stored = self.stored or reply.stored
         return reply
@@ -54,6 +54,7 @@ class Hosted:
 
     def __init__(self, service: Service, terms: Terms, judge: Judge) -> None:
         self.service, self.terms, self._judge = service, terms, judge
+        self.breaker = Breaker()
 
     def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:
         """The scores of one query. Raises CallError where it failed."""
@@ -63,7 +64,8 @@ class Hosted:
         return scored.scores
 
     def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """(place, answer) as they come. Raises PrerequisiteError at the first request if there is no key."""
+        """(place, answer) as they come. Raises PrerequisiteError at the first request if there is no key, and
+        ServiceError after the last answer where the service takes no more calls; what that cut short has no answer."""
         waiting = enumerate(requests)
         first = next(waiting, None)
         if first is None:
@@ -71,20 +73,18 @@ class Hosted:
         if self.service.door.lacks:
             raise PrerequisiteError(self.service.door.lacks)
         needed(self.service.model, self.service.price, self.terms.purse)
+        if self.broken is not None:
+            raise self.broken
         yield from _Stream(self, chain([first], waiting)).run()
 
-    def bill(self, before: Purse, usage: Mapping[str, float] | None) -> Bill:
-        """What was paid since the purse looked like `before`, and the list price of `usage`."""
-        price, purse = self.service.price, self.terms.purse
-        listed = price.of(usage or {}) if price else None
-        return Bill(
-            purse.calls - before.calls,
-            purse.broken - before.broken,
-            purse.spent - before.spent,
-            purse.unsure - before.unsure,
-            listed,
-            price.source if price else "unknown",
-        )
+    @property
+    def broken(self) -> ServiceError | None:
+        """Why the service is not asked any more, if that is so."""
+        fault = self.breaker.fault
+        if fault is None:
+            return None
+        where = f"{self.service.model!r} at {self.service.door.host}"
+        return ServiceError(f"{where} takes no more calls ({fault.why}): {fault.remedy}; the same command goes on")
 
     async def answer(self, caller: Caller, query: Query, memories: Sequence[Memory]) -> Scored:
         """One query's answer: scores, or the status of the first call that has none."""
@@ -106,7 +106,7 @@ class Hosted:
         known = Answers(self.terms.answers) if self.terms.answers is not None else None
         try:
             async with self.service.connect(self.service.door, self.service.limits) as send:
-                yield Caller(self.service, self.terms, send, known, freed)
+                yield Caller(self.service, self.terms, send, known, self.breaker, freed)
         finally:
             if known is not None:
                 known.close()
@@ -149,7 +149,9 @@ class _Stream:
         try:
             while (message := self._out.get()) is not _DONE:
                 if isinstance(message, int):
-                    self._loop.call_soon_threadsafe(self._inbox.put_nowait, list(islice(self._requests, message)))
+                    found = [] if self._caller.closing else list(islice(self._requests, message))
+                    with suppress(RuntimeError):  # it ended by itself: the service takes no more calls
+                        self._loop.call_soon_threadsafe(self._inbox.put_nowait, found)
                 elif isinstance(message, BaseException):
                     raise message
                 else:
@@ -182,10 +184,16 @@ class _Stream:
                 self._told_hungry = False
                 self._feed()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._hosted.broken is not None:
+            self._out.put(self._hosted.broken)
 
     async def _one(self, place: int, request: Request) -> None:
         try:
-            self._out.put((place, await self._hosted.answer(self._caller, *request)))
+            scored = await self._hosted.answer(self._caller, *request)
+            if self._hosted.broken is None or scored.scores is not None:
+                self._out.put((place, scored))
+            elif not self._caller.closing:
+                self._halt()
         except Exception as error:  # noqa: BLE001  (raised again in the thread that waits for it)
             self._out.put(error)
 

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 from memeval.errors import UsageError
 from memeval.remote.prices import Purse
 
+SHORTEST = 6
+"""Characters of the shortest key that is taken for one."""
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -30,17 +33,30 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where calls go and with which key. `lacks` says what must be set before a call can be made."""
+    """Where calls go and with which key. `lacks` says what must be set before a call can be made; `own` that it is the
+    service's own base URL."""
 
     url: str
     host: str
     key: str | None = field(repr=False)
     lacks: str | None = None
+    own: bool = False
+
+    @property
+    def address(self) -> str:
+        """What tells who answers from others: the whole base URL; the service's own is told by its host alone."""
+        return urlsplit(plain(self.url)).netloc if self.own else plain(self.url)
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The address as a fingerprint holds it."""
+        return {"host" if self.own else "address": self.address}
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not reach a file, a log or an error."""
-        return (self.key,) if self.key else ()
+        """What must not reach a file, a log or an error. A key of a few letters is made up for a server that wants any
+        (`EMPTY`, `1`): it is no secret, and struck out it would change every reply that holds them."""
+        return (self.key,) if self.key and len(self.key) >= SHORTEST else ()
 
 
 def door(
@@ -81,7 +97,19 @@ def door(
     lacks = None
     if key is None and key_from != "none" and (needs_key or key_from is not None):
         lacks = f"{model.partition('?')[0]!r} needs a key: set {' or '.join(named)}"
-    return Door(found.rstrip("/"), host, key, lacks)
+    return Door(found.rstrip("/"), host, key, lacks, own_url is not None and plain(found) == plain(own_url))
+
+
+def plain(url: str) -> str:
+    """A base URL as others write the same: letters of scheme and host small, no usual port, no slash at its end.
+
+    >>> plain("HTTPS://API.example.com:443/V1/")
+    'https://api.example.com/V1'
+    """
+    parts = urlsplit(url)
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    host = parts.netloc.lower().removesuffix(f":{usual}")
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
 
 def checked(url: str, model: str) -> str:

@@ -3,6 +3,7 @@
 import math
 import unicodedata
 
+from memeval.report import answering
 from memeval.report.board import CONTROLS, Difference, Leaderboard, Row
 from memeval.types import Estimate
 
@@ -97,9 +98,9 @@ def rank(row: Row) -> str:
 
 
 def name(row: Row) -> str:
-    """The system's name; a control says what it is."""
+    """The system's name, marked where another model answered; a control says what it is."""
     if row.control is None:
-        return plain(row.system)
+        return plain(row.system) + (answering.MARK if answering.others(row) else "")
     what = row.result.signature["first_stage"] if row.control == "first-stage" else CONTROLS[row.control]
     return f"{plain(row.system)} ({plain(what)})"
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from memeval import shards, stats
+from memeval.report import answering
 from memeval.report.board import ALPHA, Difference, Leaderboard, Row
 from memeval.report.cells import count, interval, number, plain, probability, signed
 
@@ -15,7 +16,7 @@ POOLS = {
 
 def sentences(board: Leaderboard) -> tuple[str, ...]:
     """One sentence per claim: limits of the whole first, then each system, then what cannot be told apart."""
-    return (*_limits(board), *_against_first_stage(board), *_inseparable(board), *_failures(board))
+    return (*_limits(board), *_against_first_stage(board), *_inseparable(board), *_failures(board), *_answered(board))
 
 
 def _limits(board: Leaderboard) -> Iterator[str]:
@@ -105,3 +106,12 @@ def _failures(board: Leaderboard) -> Iterator[str]:
         if row.failed:
             of = count(row.queries, "queries")
             yield f"{plain(row.system)} failed on {row.failed:,} of {of}, which keep the first stage's order."
+
+
+def _answered(board: Leaderboard) -> Iterator[str]:
+    for row in board.rows:
+        found = answering.others(row)
+        if found:
+            calls = count(int(sum(found.values())), "calls")
+            names = ", ".join(map(plain, found))
+            yield f"{plain(row.system)}: {calls} were answered by {names}, which is not the model that was asked."

@@ -59,7 +59,8 @@ def dots(board: Leaderboard) -> Plot:
 def pareto(
     board: Leaderboard, points: Sequence[tuple[Row, float]], frontier: Sequence[str], what: str, unit: str, slug: str
 ) -> Plot:
-    """Quality against what it costs (log scale), with intervals; systems of the frontier are named and joined."""
+    """Quality against what it costs (log scale, with a place for 0), with intervals; systems of the frontier are named
+    and joined."""
     with style():
         figure, [axes] = _canvas(4.2)
         edge = []
@@ -77,7 +78,8 @@ def pareto(
                 edge.append((cost, found.value))
         if edge:
             axes.step(*zip(*edge, strict=True), where="post", color=BLUE, linewidth=1.5, linestyle="--")
-        axes.set_xscale("log")
+        above = [cost for _, cost in points if cost > 0]
+        axes.set_xscale("symlog", linthresh=min(above)) if len(above) < len(points) else axes.set_xscale("log")
         axes.margins(x=0.18, y=0.12)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.minorticks_off()

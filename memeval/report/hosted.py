@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from memeval.report import cells
+from memeval.report import answering, cells
 from memeval.report.board import Leaderboard, Row
 
 
@@ -15,17 +15,23 @@ def taken(board: Leaderboard) -> list[dict[str, str]]:
         usage: Mapping[str, float] = row.result.usage or {}
         latency: Mapping[str, Any] = row.result.latency or {}
         bill, p50 = latency.get("bill") or {}, _p50(row)
-        listed = bill.get("listed")
+        listed, spent = bill.get("listed"), bill.get("spent")
+        most = "≤ " if usage.get("estimated") else ""
         return {
             "system": cells.name(row),
             "prompt": cells.plain((row.result.signature.get("fingerprint") or {}).get("prompt", cells.NONE)),
+            "answered by": "; ".join(
+                f"{cells.plain(model)}{'' if answering.same(row, model) else answering.MARK} ({count:,.0f})"
+                for model, count in answering.answered(row).items()
+            )
+            or "not told",
             "calls": f"{usage.get('calls', 0):,.0f}",
-            "broken last": f"{bill.get('broken', 0):,}",
-            "tokens in (cached)": f"{usage.get('input_tokens', 0):,.0f} ({usage.get('cached_tokens', 0):,.0f})",
-            "tokens out": f"{usage.get('output_tokens', 0):,.0f}",
-            "search units": f"{usage.get('search_units', 0):,.0f}",
-            "list price, USD": "unknown" if listed is None else f"{listed:,.4f}",
-            "spent last, USD": "unknown" if listed is None else f"{bill['spent']:,.4f}",
+            "broken": f"{bill.get('broken', 0):,}",
+            "tokens in (cached)": f"{_told(usage, 'input_tokens', most)} ({usage.get('cached_tokens', 0):,.0f})",
+            "tokens out": _told(usage, "output_tokens", most),
+            "search units": _told(usage, "search_units", most),
+            "list price, USD": "unknown" if listed is None else f"{most}{listed:,.4f}",
+            "spent, USD": "unknown" if spent is None else f"{most}{spent:,.4f}",
             "prices": cells.plain(bill.get("source", cells.NONE)),
             "p50 ms": cells.milliseconds(p50),
             "waited ms": cells.milliseconds(latency.get("waited")),
@@ -56,6 +62,10 @@ def bounds(row: Row, measure: str) -> str:
     """The value with failed queries at their worst and at their best; a dash where none failed."""
     found = (row.result.failures.get("bounds") or {}).get(measure)
     return cells.NONE if found is None else cells.interval(*found).strip()
+
+
+def _told(usage: Mapping[str, float], unit: str, most: str) -> str:
+    return f"{most}{usage[unit]:,.0f}" if unit in usage else "not told"
 
 
 def _calls(row: Row) -> float:

@@ -12,6 +12,8 @@ from memeval.report.board import Row
 TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 LOCAL = ("first-stage", "random", "constant", "oracle", "bm25")
 """Systems without a model: nothing to buy, nothing to learn from."""
+OWN = (*LOCAL, "transformers", "sentence-transformers", "vllm", "vllm-server")
+"""Kinds that run on one's own machine: a call costs nothing, the machine's time what the suite says."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,35 @@ def facts(row: Row) -> Facts:
 
 
 def price(row: Row) -> float | None:
-    """US dollars for 1,000 queries of this data set at list prices; None where usage or price is not known.
+    """US dollars for 1,000 queries of this data set; None where usage or price is not known.
 
-    What the run itself counted in dollars comes first.
+    Calls at list prices, and the time of one's own machine, also of a fused system, at what the suite says it costs.
     """
+    called, priced = (0.0, True) if own(row) else (_called(row), _fused(row))
+    latency: Mapping[str, Any] = row.result.latency or {}
+    hourly, speed = latency.get("hardware_usd_per_hour"), latency.get("pairs_per_second")
+    if called is None or not priced or hourly is None:
+        return called
+    return called + latency["pairs_per_query"] / speed / 3600 * 1000 * hourly if speed else None
+
+
+def own(row: Row) -> bool:
+    """Whether a system, or every part of a fused one, runs on one's own machine."""
+    kind, parts = row.model.partition("/")[0], _parts(row)
+    return kind.partition("?")[0] in OWN or (_fused(row) and not any("service" in part for part in parts))
+
+
+def _fused(row: Row) -> bool:
+    return row.model.startswith("rrf/") and bool(_parts(row))
+
+
+def _parts(row: Row) -> list[Mapping[str, Any]]:
+    """The fingerprints of what a system fuses."""
+    return list(((row.result.signature.get("fingerprint") or {}).get("parts") or {}).values())
+
+
+def _called(row: Row) -> float | None:
+    """US dollars for the calls of 1,000 queries. What the run itself counted in dollars comes first."""
     bill = (row.result.latency or {}).get("bill") or {}
     if bill.get("listed") is not None and row.queries:
         return float(bill["listed"]) / row.queries * 1000
@@ -57,7 +84,8 @@ def price(row: Row) -> float | None:
         return None
     stated = next((usage[key] for key in ("usd", "dollars", "cost_usd") if key in usage), None)
     if stated is None:
-        if not set(listed) & {*TOKENS, "search_units", "calls"}:
+        needed = set(listed) & {"input_tokens", "output_tokens", "search_units", "calls"}
+        if not needed or not needed <= set(usage):
             return None
         cached = usage.get("cached_tokens", 0.0) if "cached_tokens" in listed else 0.0
         counted = {**usage, "input_tokens": usage.get("input_tokens", 0.0) - cached}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from memeval.report import cells, hosted, sliced
+from memeval.report import answering, cells, hosted, sliced
 from memeval.report.board import ALPHA, TIE_RATE_SHOWN, Leaderboard, Row
 
 if TYPE_CHECKING:
@@ -253,12 +253,15 @@ def _failed(row: Row) -> str:
 
 def _hosted(board: Leaderboard) -> Table:
     caption = (
-        f"What hosted systems took; {cells.basis(board)}. List price: of all answers, remembered ones too; spent last:"
-        " in the last run that made calls; broken last: its attempts without an answer, retried or not. p50: the calls"
-        " that had to wait for each other, of the attempts that brought the answers; waited: for a slot or between"
-        " attempts."
+        f"What hosted systems took; {cells.basis(board)}. List price: of all answers, remembered ones too; spent: when"
+        " the run was made and gone on with; broken: attempts without an answer, retried or not. ≤: the service did not"
+        " tell what some calls took, and the most that we expect stands for it. Answered by: what the replies name;"
+        f"{answering.MARK}: another model than was asked. p50: the calls that had to wait for each other, of the"
+        " attempts that brought the answers; waited: for a slot or between attempts."
     )
-    return Table("hosted", "Calls and costs", caption, frame(hosted.taken(board)), "system", ("prompt", "prices"))
+    return Table(
+        "hosted", "Calls and costs", caption, frame(hosted.taken(board)), "system", ("prompt", "answered by", "prices")
+    )
 
 
 def _varied(board: Leaderboard) -> Table:

@@ -31,10 +31,11 @@ AXES = (
 
 
 def points(board: Leaderboard, axis: Axis) -> list[tuple[Row, float]]:
-    """The systems whose cost is known and above 0; controls that are no systems are left out."""
+    """The systems whose cost is known, where it is above 0 for any; controls that are no systems are left out."""
     rows = [row for row in board.rows if row.control in (None, "first-stage")]
     known = [(row, axis.cost(row)) for row in rows]
-    return [(row, cost) for row, cost in known if cost is not None and cost > 0]
+    found = [(row, cost) for row, cost in known if cost is not None]
+    return found if any(cost > 0 for _, cost in found) else []
 
 
 def frontier(board: Leaderboard, found: Sequence[tuple[Row, float]]) -> list[str]:
@@ -94,8 +95,9 @@ def tables(board: Leaderboard) -> list[Table]:
     caption = (
         f"{cells.basis(board)}. Latency: one query with all its candidates at a time, tokenisation included, loading"
         " the model excluded, nothing from a cache. Times compare only on the same device. Price: list prices of hosted"
-        " models at the tokens really used; what runs on one's own machine has none here. On the frontier: no other"
-        " system is at least as good and cheaper."
+        " models at the tokens really used; what runs on one's own machine is 0 for the call, and costs its time where"
+        " the suite says what an hour of `hardware` does. On the frontier: no other system is at least as good and"
+        " cheaper."
     )
     return [Table("tradeoffs", "Quality, latency and price", caption, frame([line(row) for row in rows]), "system")]
 
@@ -106,9 +108,10 @@ def sentences(board: Leaderboard) -> list[str]:
     for axis in AXES:
         known = points(board, axis)
         if len(known) < 2:
-            why = (
-                "of fewer than two systems is known" if axis.slug == "latency" else "is known of fewer than two systems"
-            )
+            why = {
+                "latency": "of fewer than two systems is known",
+                "price": "is not known of two systems, or nothing for all of them",
+            }[axis.slug]
             found.append(f"The {axis.what} {why}, so there is no plot of it.")
             continue
         names = ", ".join(map(cells.plain, frontier(board, known)))

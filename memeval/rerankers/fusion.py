@@ -1,10 +1,11 @@
 """Reciprocal-rank fusion of other systems."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from memeval.errors import UsageError
 from memeval.ranking import strict_order
-from memeval.types import Memory, Query, Reranker
+from memeval.types import Memory, Query, Request, Reranker, Scored
 
 
 class ReciprocalRankFusion:
@@ -44,3 +45,21 @@ class ReciprocalRankFusion:
                 if floor is None or scores[position] > floor:
                     fused[position] += 1 / (self.constant + rank)
         return fused
+
+    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
+        """(place, answer): the fused scores, and what hosted parts took."""
+        for place, request in enumerate(requests):
+            scores = self.score(*request)
+            yield place, Scored(scores, usage=self._usage())
+
+    def _usage(self) -> Mapping[str, float] | None:
+        """What the hosted parts took for the last query, with its list price in `usd` where that of each is known."""
+        total: Counter[str] = Counter()
+        dollars: list[float | None] = []
+        for part in self.parts:
+            for hosted in getattr(part, "hosted", ()):
+                usage, price = getattr(part, "usage", None) or {}, hosted.service.price
+                total.update(usage)
+                dollars.append(price.of(usage) if price is not None and usage and not price.needs(usage) else None)
+        known = [amount for amount in dollars if amount is not None]
+        return ({**total, "usd": sum(known)} if len(known) == len(dollars) else dict(total)) if dollars else None

@@ -70,10 +70,10 @@ class Gemini:
         self.scope, self.calls, self.estimate = chosen.scope, chosen.calls, chosen.estimate
         self.score_kind = "probability" if mode == "pointwise" else "rank"
         self.fingerprint = {
-            "service": "gemini", "model": model, "host": found.host, **settings, "cap": chat.cap, **chosen.fingerprint
+            "service": "gemini", "model": model, **found.named, **settings, "cap": chat.cap, **chosen.fingerprint
         }  # fmt: skip
         limits = Limits(in_flight, requests_per_minute, tokens_per_minute, attempts, timeout=timeout)
-        cost = prices.find(model, "google" if found.url == URL else None, price)
+        cost = prices.find(model, "google" if found.own else None, price)
         self.hosted = Hosted(
             Service("gemini", name, found, _connect, replies.gemini, cost, limits), terms, chosen.judge
         )

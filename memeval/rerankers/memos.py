@@ -45,7 +45,7 @@ class Memos:
             terms=terms,
         )  # fmt: skip
         self._documents = documents
-        self.fingerprint = {"service": "memos", "model": model, "host": found.host}
+        self.fingerprint = {"service": "memos", "model": model, **found.named}
 
         def body(query: str, texts: list[str]) -> Body:
             return {"model": model, "query": query, "documents": texts, "top_n": len(texts)}
@@ -53,8 +53,8 @@ class Memos:
         headers = {"Authorization": f"Token {found.key}"} if found.key else {}
         limits = Limits(in_flight, requests_per_minute, tokens_per_minute, attempts, timeout=timeout)
         service = Service(
-            "memos", name, found, lambda where, most: http.poster(f"{where.url}/rerank", headers, most), ranked.read,
-            prices.find(model, None, price), limits,
+            "memos", name, found, lambda where, most: http.poster(f"{where.url}/rerank", headers, most),
+            ranked.reader("memos"), prices.find(model, None, price), limits,
         )  # fmt: skip
         judge = ranked.judge(body, documents=documents, tokens=None, splits=True)
 

@@ -68,10 +68,10 @@ class OpenAI:
         self.scope, self.calls, self.estimate = chosen.scope, chosen.calls, chosen.estimate
         self.score_kind = "probability" if mode == "pointwise" else "rank"
         self.fingerprint = {
-            "service": "openai", "model": model, "host": found.host, **settings, "cap": chat.cap, **chosen.fingerprint
+            "service": "openai", "model": model, **found.named, **settings, "cap": chat.cap, **chosen.fingerprint
         }  # fmt: skip
         limits = Limits(in_flight, requests_per_minute, tokens_per_minute, attempts, timeout=timeout)
-        cost = prices.find(model, "openai" if found.url == URL else None, price)
+        cost = prices.find(model, "openai" if found.own else None, price)
         self.hosted = Hosted(
             Service("openai", name, found, _connect, replies.openai, cost, limits), terms, chosen.judge
         )

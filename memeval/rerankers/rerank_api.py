@@ -10,7 +10,7 @@ from memeval.remote.caller import Body, Service
 from memeval.remote.estimate import Work
 from memeval.remote.pace import Limits
 from memeval.remote.stream import Hosted
-from memeval.remote.terms import Terms, door
+from memeval.remote.terms import Terms, door, plain
 from memeval.types import Memory, Query, Request, Scored
 
 VENDORS = {
@@ -32,7 +32,8 @@ STYLES: dict[str, Any] = {
 STYLES |= {"infinity": STYLES["jina"], "vllm": STYLES["cohere"]}
 """Style → the request. `score` is vLLM's /score."""
 LISTWISE = ("jina-reranker-v3",)
-"""Names in models that read all documents of a call together (jina-reranker-v3 and v3.5 are such)."""
+"""Names in models that read all documents of a call together (jina-reranker-v3 and v3.5 are such): their scores are
+similarities, which may be negative whatever the style promises."""
 
 
 class RerankAPI:
@@ -78,12 +79,18 @@ class RerankAPI:
         style = style or (vendor[0] if vendor else "score" if address.endswith("/score") else "cohere")
         if style not in STYLES:
             raise UsageError(f"{name!r}: unknown style {style!r}{did_you_mean(style, STYLES)}")
-        scope = scope or ("list" if any(known in model for known in LISTWISE) else "pair")
+        together = any(known in model for known in LISTWISE)
+        scope = scope or ("list" if together else "pair")
         if scope not in ("pair", "list"):
             raise UsageError(f"{name!r}: scope is pair or list, not {scope!r}")
         self.scope, self._documents, self._tokens = scope, documents, tokens
         place = address.removeprefix(f"{urlsplit(address).scheme}://")
-        self.fingerprint = {"service": "rerank-api", "model": model, "address": place, "style": style}
+        self.fingerprint = {
+            "service": "rerank-api",
+            "model": model,
+            "address": place if found.own else plain(address),
+            "style": style,
+        }
 
         def body(query: str, texts: list[str]) -> Body:
             made: Body = STYLES[style](model, query, texts)
@@ -92,7 +99,8 @@ class RerankAPI:
         headers = {"Authorization": f"Bearer {found.key}"} if found.key else {}
         limits = Limits(in_flight, requests_per_minute, tokens_per_minute, attempts, timeout=timeout)
         service = Service(
-            f"rerank-api {place}", name, found, lambda _, most: http.poster(address, headers, most), ranked.read,
+            f"rerank-api {place}", name, found, lambda _, most: http.poster(address, headers, most),
+            ranked.reader("" if together else style),
             prices.find(model, None, price), limits,
         )  # fmt: skip
         judge = ranked.judge(body, documents=documents, tokens=tokens, splits=scope == "pair")

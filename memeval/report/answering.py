@@ -1,0 +1,31 @@
+"""Which model answered: what the replies of hosted services say of it, beside what was asked."""
+
+import re
+
+from memeval.report.board import Row
+from memeval.types import ANSWERED
+
+MARK = " ≠"
+"""Stands behind the name of a system that another model than the one asked answered for."""
+DATED = re.compile(r"([-@:.]?(\d{3,8}|\d{2,4}-\d{2}(-\d{2,4})?|latest|preview|exp|v\d+(:\d+)?))*")
+"""What a version's name has more than that of its model."""
+
+
+def answered(row: Row) -> dict[str, float]:
+    """The models that the replies named, with the number of calls."""
+    usage = row.result.usage or {}
+    return {name.removeprefix(ANSWERED): count for name, count in usage.items() if name.startswith(ANSWERED)}
+
+
+def others(row: Row) -> dict[str, float]:
+    """Those of them that are not the model that was asked."""
+    return {model: count for model, count in answered(row).items() if not same(row, model)}
+
+
+def same(row: Row, model: str) -> bool:
+    """Whether a reply's model is the one that was asked: the same name, or a dated version of it."""
+    if row.model.startswith("rrf/"):
+        return True
+    asked, told = (name.lower().rpartition("/")[2] for name in (row.model.partition("?")[0], model))
+    short, long = sorted((asked, told), key=len)
+    return long.startswith(short) and DATED.fullmatch(long.removeprefix(short)) is not None
