@@ -75,10 +75,11 @@ class Times:
 
     @property
     def latency(self) -> dict[str, Any] | None:
-        """What a result says of latency; None where no query was asked alone."""
+        """What a result says of latency, and of money; where no query was asked alone, of money only."""
         told = summary([time for time, _ in self.online.values()], [pairs for _, pairs in self.online.values()])
         if told is None:
-            return None
+            money = {"bill": self.bill, HARDWARE: self.manifest.get(HARDWARE)}
+            return {name: amount for name, amount in money.items() if amount is not None} or None
         if self.batches:
             told["pairs_per_second"] = sum(n for _, n in self.batches) / sum(time for time, _ in self.batches)
         told["device"] = None

@@ -17,7 +17,8 @@ from memeval.errors import UsageError
 from memeval.remote import prices, ranked
 from memeval.remote.prices import Purse
 from memeval.remote.terms import Terms
-from memeval.report import answering, leaderboard, models, tradeoffs
+from memeval.report import answering, models, tradeoffs
+from memeval.report.leaderboard import leaderboards
 from memeval.rerankers import load
 from memeval.types import ANSWERED, Dataset, Memory, Query, Result
 
@@ -209,7 +210,7 @@ def test_local_systems_cost_their_time_and_fused_ones_their_hosted_part_and_ther
     monkeypatch.setitem(rerankers.SHORT_NAMES, "short", JUDGE["model"])
     systems = ({"model": "first-stage"}, {"model": "bm25"}, {"model": "rrf/bm25+short", "name": "fused"}, JUDGE)
     free = run(made(*systems), tmp_path).results
-    [board] = leaderboard.leaderboards(free)
+    [board] = leaderboards(free)
     found = {row.system: models.price(row) for row in board.rows}
     each = 4 * (100 * 100 + 12 * 200) / 1e6 * 1000
     assert found == {"first-stage": 0, "bm25": 0, "judge": pytest.approx(each), "fused": pytest.approx(each)}
@@ -219,7 +220,7 @@ def test_local_systems_cost_their_time_and_fused_ones_their_hosted_part_and_ther
         "first-stage": None, "bm25": None, "fused": 24, "judge": 24
     }  # fmt: skip
     timed = run(made(*systems, hardware=3.6), tmp_path).results
-    [board] = leaderboard.leaderboards(timed)
+    [board] = leaderboards(timed)
     rows = {row.system: row for row in board.rows}
     told = rows["bm25"].result.latency or {}
     assert models.price(rows["bm25"]) == pytest.approx(told["pairs_per_query"] / told["pairs_per_second"])
@@ -251,7 +252,8 @@ def test_scores_that_are_remembered_without_their_usage_have_no_list_price(
         ("openai/gpt-4", "gpt-4-0613", True),
         ("openai/gpt-4", "gpt-4-32k", False),
         ("openai/openai/gpt-4o-mini", "openai/gpt-4o-mini", True),
-        ("openai/mistral-large-latest", "mistral-large-2411", False),
+        ("openai/mistral-large-latest", "mistral-large-2411", True),
+        ("openai/gpt-4o-2024-05-13", "gpt-4o-2024-08-06", False),
         ("gemini/gemini-2.5-flash", "gemini-2.5-flash-preview-09-2025", True),
         ("gemini/gemini-2.0-flash", "gemini-2.0-flash-001", True),
         ("gemini/gemini-2.5-flash", "gemini-2.5-flash-lite", False),
@@ -263,7 +265,7 @@ def test_the_model_that_answered_is_counted_and_marked_where_it_is_another(
     asked: str, told: str, same: bool, serve: Callable[..., Wire], tmp_path: Path
 ) -> None:
     result = _answered(asked, told)
-    [board] = leaderboard.leaderboards([result])
+    [board] = leaderboards([result])
     [row] = board.rows
     assert answering.answered(row) == {told: 24}
     assert answering.others(row) == ({} if same else {told: 24})

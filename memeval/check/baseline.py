@@ -79,7 +79,8 @@ def accept(
     for result, measures in results:
         signature = result.signature
         columns = {name: rounded(result, name) for name in measures}
-        latency = result.latency and {"p50": round(result.latency["p50"], 4), "device": result.latency["device"]}
+        told = result.latency or {}
+        latency = {"p50": round(told["p50"], 4), "device": told["device"]} if "p50" in told else None
         entries.append(
             Entry(
                 dataset=signature["dataset"],

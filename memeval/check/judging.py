@@ -211,7 +211,7 @@ def _notes(entry: Entry, result: Result, times: int) -> list[str]:
     if times != entry.repeats:
         found.append(f"{about}: means of {times} runs now, of {entry.repeats} in the baseline")
     before, now = entry.latency, result.latency
-    if before and now and before["device"] == now["device"]:
+    if before and now and "p50" in now and before["device"] == now["device"]:
         old, new = 1000 * before["p50"], 1000 * now["p50"]
         if new > SLOWER * old and new > old + 1:
             found.append(f"{about}: p50 {old:.1f} → {new:.1f} ms; times of two runs decide nothing")

@@ -7,8 +7,8 @@ from memeval.types import ANSWERED
 
 MARK = " ≠"
 """Stands behind the name of a system that another model than the one asked answered for."""
-DATED = re.compile(r"([-@:.]?(\d{3,8}|\d{2,4}-\d{2}(-\d{2,4})?|latest|preview|exp|v\d+(:\d+)?))*")
-"""What a version's name has more than that of its model."""
+VERSION = re.compile(r"([-@:](\d{3,8}|\d{2,4}-\d{2,4}(-\d{2})?|latest|preview|exp|v\d+))*$")
+"""What the name of a version has behind that of its model."""
 
 
 def answered(row: Row) -> dict[str, float]:
@@ -27,5 +27,5 @@ def same(row: Row, model: str) -> bool:
     if row.model.startswith("rrf/"):
         return True
     asked, told = (name.lower().rpartition("/")[2] for name in (row.model.partition("?")[0], model))
-    short, long = sorted((asked, told), key=len)
-    return long.startswith(short) and DATED.fullmatch(long.removeprefix(short)) is not None
+    stems = {VERSION.sub("", asked), VERSION.sub("", told)}
+    return asked == told or (len(stems) == 1 and bool(stems & {name.removesuffix("-latest") for name in (asked, told)}))

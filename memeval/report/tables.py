@@ -225,7 +225,7 @@ def _behaviour(board: Leaderboard) -> Table:
             "p50 ms": cells.milliseconds(latency.get("p50")),
             "p95 ms": cells.milliseconds(latency.get("p95")),
             "p99 ms": cells.milliseconds(latency.get("p99")),
-            "timed queries": f"{latency['n']:,}" if latency else cells.NONE,
+            "timed queries": f"{latency['n']:,}" if "n" in latency else cells.NONE,
             "pairs/s": cells.NONE if per_second is None else f"{per_second:,.0f}",
             "tokens/pair": f"{latency['tokens_per_pair']:,.0f}" if "tokens_per_pair" in latency else cells.NONE,
             "cut": cells.percent(row.result.truncation["pairs"]),

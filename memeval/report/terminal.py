@@ -63,7 +63,7 @@ def _columns(board: Leaderboard, width: int) -> dict[str, list[str]]:
         wanted["worst, best"] = [hosted.bounds(row, headline) for row in rows]
     if any(row.tie_rate > TIE_RATE_SHOWN for row in board.ranked):
         wanted["ties"] = [cells.percent(row.tie_rate) for row in rows]
-    if any(row.result.latency for row in rows):
+    if any("p50" in (row.result.latency or {}) for row in rows):
         wanted["p50 ms"] = [_p50(row) for row in rows]
     for measure in ("MRR", "Recall@5", "Recall@20"):
         if measure in board.measures and measure != headline:
