@@ -9,6 +9,7 @@ so a process that dies loses at most the query it was working on. A failure is n
 
 import hashlib
 import json
+import math
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,8 +73,7 @@ class ScoreCache:
             except sqlite3.Error as error:
                 raise PrerequisiteError(f"{self.path}: cannot be read ({error}): {_REMEDY}") from None
             found.update(
-                (key, Entry(score, bool(cut), seconds, json.loads(usage) if usage else None))
-                for key, score, cut, seconds, usage in rows
+                (key, Entry(score, bool(cut), seconds, _counts(usage))) for key, score, cut, seconds, usage in rows
             )
         return found
 
@@ -103,6 +103,13 @@ class ScoreCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _counts(usage: str | None) -> dict[str, float] | None:
+    """What is remembered of a call's usage; counts that are none, which once were kept, too, are passed over."""
+    found = json.loads(usage) if usage else None
+    numbers = {name: count for name, count in (found or {}).items() if isinstance(count, (int, float))}
+    return {name: count for name, count in numbers.items() if math.isfinite(count)} or None
 
 
 def keys(fingerprint: Mapping[str, object], scope: str, query: Query, memories: Sequence[Memory]) -> list[bytes]:

@@ -13,6 +13,7 @@ import fakes
 import pytest
 from wire import Answer, Asked, Wire
 
+from memeval.cache import Entry, ScoreCache
 from memeval.errors import ServiceError
 from memeval.remote.prices import Purse
 from memeval.remote.terms import Terms
@@ -414,6 +415,24 @@ def test_a_state_of_the_service_stops_the_run_and_keeps_what_was_finished(
     again: Any = load(f"{service}/m?{options}&in_flight=4", EMPTY, terms=Terms(answers=tmp_path / "scores.sqlite"))
     assert {scored.status for _, scored in again.score_many(requests)} == {"ok"}
     assert len(server.asked) == sent + 38
+
+
+def test_a_limit_without_a_word_is_one_when_it_lasts_and_nobody_is_answered(
+    serve: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memeval.remote.caller.PATIENCE", 0.02)
+    server = serve(lambda asked: Answer({"error": {"message": "slow down"}}, 429))
+    reranker: Any = load("openai/m?logprobs=false&in_flight=4&attempts=3", EMPTY)
+    with pytest.raises(ServiceError, match=r"slow down.*ask less at once"):
+        list(reranker.score_many([(Query(f"q{n}", f"when is tea {n}", "s"), MEMORIES) for n in range(50)]))
+    assert len(server.asked) < 50 < 50 * 3
+
+
+def test_usage_that_is_no_number_in_an_old_cache_is_passed_over(tmp_path: Path) -> None:
+    with ScoreCache(tmp_path / "scores.sqlite") as cache:
+        told = {"calls": 1, "input_tokens": float("nan"), "output_tokens": float("inf"), "x": "many"}
+        cache.add({b"k": Entry(0.5, usage=told)})  # type: ignore[arg-type]
+        assert cache.find([b"k"])[b"k"].usage == {"calls": 1}
 
 
 PASSING = [

@@ -28,6 +28,8 @@ Body: TypeAlias = Mapping[str, Any]
 Send: TypeAlias = Callable[[Body], Awaitable[str]]
 """Sends a request and returns the raw body of the reply. What it raises is made a CallError by faults.classify."""
 
+PATIENCE = 15.0
+"""Seconds: a call that was told to wait for so long, while no other was answered, says that none will be."""
 LARGEST = 4_000_000
 """Characters of the largest reply that is looked at."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
@@ -104,6 +106,7 @@ class Caller:
         self._settled = asyncio.Event()
         self._turn = asyncio.Lock()
         self._coming = 0
+        self._answered = 0.0
 
     @property
     def hunger(self) -> int:
@@ -157,7 +160,14 @@ class Caller:
             wait=_wait(FIRST_WAIT),
             reraise=True,
         )
-        found: tuple[answers.Stored, Reply] = await retrying(self._attempt, call)
+        try:
+            found: tuple[answers.Stored, Reply] = await retrying(self._attempt, call)
+        except CallError as fault:
+            alone = self._answered < began < perf_counter() - PATIENCE
+            if fault.status == "rate-limited" and alone and self.breaker.fault is None:
+                remedy = "wait for the limit to pass, or ask less at once (in_flight, requests_per_minute)"
+                self.breaker.fault = CallError(fault.status, fault.why, remedy=remedy)
+            raise
         stored, reply = found
         if key is not None and self._known is not None and not isinstance(reply.taken, UnreadableError):
             self._known.add(key, stored, model=reply.model, finish=reply.finish, usage=reply.usage)
@@ -183,6 +193,7 @@ class Caller:
                 reply = self._read(raw, call)
                 cost = price.of(reply.usage) if price else None
                 reply = self._taken(reply, call)
+                self._answered = perf_counter()
                 self.pace.clean()
                 return answers.Stored(raw, seconds), reply
             except CallError as fault:
