@@ -17,7 +17,7 @@ from memeval.types import Memory, Query, Scored
 
 QUERY, DOCUMENT = "query", "document"
 PROMPTS = {QUERY: (QUERY,), DOCUMENT: (DOCUMENT, "passage", "corpus")}
-"""The names under which a folder gives the prompt of a query and of a document."""
+"""The names that folders give to the prompt of a query and of a document; sentence-transformers goes by the first."""
 REMEMBERED = 100_000
 """Texts whose vectors are kept: stores that are asked in turns are not embedded anew."""
 Vectors = dict[str, tuple[Any, bool]]
@@ -83,8 +83,6 @@ class BiEncoder:
                 if not 0 < settings.max_length <= usable:
                     raise UsageError(f"max_length={settings.max_length}, but the model has {usable} positions")
                 model.max_seq_length = settings.max_length
-            elif model.max_seq_length and self.said.positions:
-                model.max_seq_length = min(model.max_seq_length, self.said.positions)
             return model
 
     def warm_up(self) -> None:
@@ -195,17 +193,16 @@ def _tensors(encoder: BiEncoder) -> dict[str, Any]:
 def _prompt(said: Folder, side: str, wanted: str | None) -> str:
     """The text before a query or a document: as wanted (a text, or the name of one of the folder's), else the folder's.
 
-    Raises PrerequisiteError where the folder has prompts and none of them is said to be the one.
+    Raises PrerequisiteError where the folder has prompts of which it does not say whether they are for this side, or
+    says it by a name that sentence-transformers passes over (a default prompt, or `passage` for a document).
     """
     if wanted is not None:
         return said.prompts.get(wanted, wanted)
-    listed = said.sentence.get("prompts")
-    named = [name for name in PROMPTS[side] if isinstance(listed, dict) and isinstance(listed.get(name), str)]
-    if named:
-        return said.prompts.get(named[0], "")
-    if said.default_prompt is not None or not said.prompts or side == DOCUMENT:
-        return said.default_prompt or ""
+    others = said.prompts.keys() - {name for names in PROMPTS.values() for name in names}
+    unsaid = others if side == QUERY or said.default_prompt else said.prompts.keys() & set(PROMPTS[side])
+    if side in said.prompts or not unsaid:
+        return said.prompts.get(side, "")
     raise PrerequisiteError(
-        f"{said.name}: its prompts ({', '.join(said.prompts)}) name none for a query: set query_prompt to one of them, "
-        "to a text, or to nothing"
+        f"{said.name}: its prompts ({', '.join(said.prompts)}) name none as that of a {side}: set {side}_prompt to the "
+        "name of one, to a text, or to nothing"
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ PROMPT = "qwen3-reranker"
 ASKED_YES_NO = re.compile(r"(^|models--)(Qwen(/|--)Qwen3-Reranker|IAAR-Shanghai(/|--)MemReranker)-", re.IGNORECASE)
 """Hub ids (and their folders in the Hub's cache) of the models whose cards ask with that prompt."""
 
-CUTS = ("document", "longest")
-"""What is cut of a pair that is too long: its document alone, or always the longer of its two texts."""
+CUT = "document"
+CUTS = {CUT: "only_second", "longest": "longest_first"}
+"""What is cut of a pair that is too long, its document alone or always the longer of its texts → transformers' name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def read(
     patterns: Sequence[str] = weights.PATTERNS,
     *,
     prompt_name: str | None = None,
-    cut: str = CUTS[0],
+    cut: str = CUT,
     trust_code: bool = False,
 ) -> Checkpoint:
     """The checkpoint of a model, each None replaced by what the model itself says; `patterns` as weights.find has it.
@@ -93,6 +95,8 @@ def read(
         raise UsageError(f"{name}: architecture is causal or classifier, not {architecture!r}")
     found = weights.find(model, revision, patterns, code=trust_code)
     said = folder.read(name, found.folder)
+    if said.family != folder.CROSS:
+        raise PrerequisiteError(f"{name}: its folder is that of a {said.family}: sentence-transformers/{model} runs it")
     trusted = folder.trusted(said, trust_code)
     architecture = architecture or _detected(said)
     recipe, own_instruction = _recipe(said, model, architecture, prompt_name is not None)
@@ -118,7 +122,7 @@ def read(
         default = min(short, usable or short, CAUSAL_LENGTH if recipe == "own" else short)
         depends = {"recipe": recipe} if recipe == "own" else {}
         depends |= {} if instruction is None else {"instruction": instruction}
-    if cut != CUTS[0]:
+    if cut != CUT:
         if recipe != "pair":
             raise UsageError(f"{name}: cut={cut} is for classifiers of pairs that the tokenizer joins")
         depends["cut"] = cut
@@ -160,16 +164,24 @@ def loading(said: Folder) -> Iterator[list[str]]:
     from transformers.utils import logging
 
     missing: list[str] = []
+    misshapen: list[str] = []
 
     def note(record: Any) -> bool:
         for line in record.getMessage().splitlines():
             name, bar, status = line.partition("|")
             if bar and "MISSING" in status:
                 missing.append(name.strip())
+            elif bar and "MISMATCH" in status:
+                misshapen.append(name.strip())
         return False
 
-    bars, logger = logging.is_progress_bar_enabled(), logging.get_logger()
-    handlers = list(logger.handlers)
+    # Its warnings are read here, whether or not they are to be shown.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_warning()
+    bars, handlers = logging.is_progress_bar_enabled(), list(logging.get_logger().handlers)
+    talker = getLogger("sentence_transformers")
+    level = talker.level
+    talker.setLevel(ERROR)
     logging.disable_progress_bar()
     for handler in handlers:
         handler.addFilter(note)
@@ -180,10 +192,14 @@ def loading(said: Folder) -> Iterator[list[str]]:
     except (Exception, SystemExit) as error:
         # A model, damaged or with code of its own, may raise anything.
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        if misshapen:
+            reason = f"weights of another shape than its config.json says ({', '.join(misshapen[:3])})"
         if isinstance(error, IndexError):
             reason += ": it has fewer positions, token types or tokens than its tokenizer gives"
         raise PrerequisiteError(f"{said.name}: cannot be loaded and run from {said.path}: {reason}") from error
     finally:
+        talker.setLevel(level)
+        logging.set_verbosity(verbosity)
         for handler in handlers:
             handler.removeFilter(note)
         if bars:
@@ -194,7 +210,7 @@ def _detected(said: Folder) -> str:
     for ending, architecture in ARCHITECTURES.items():
         if said.architecture.endswith(ending):
             return architecture
-    if said.modules and said.family == folder.CROSS:
+    if said.modules:
         return "modules"
     raise PrerequisiteError(
         f"{said.name}: unsupported architecture {said.architecture}: a reranker is a …ForCausalLM or "
@@ -221,9 +237,8 @@ def _recipe(said: Folder, model: str, architecture: str, asked: bool) -> tuple[s
         if said.head is not None or more:
             return "own", None
         raise PrerequisiteError(
-            f"{said.name}: {said.architecture} may be any language model: its folder does not say that and how it is "
-            f"asked as a reranker (no LogitScore in modules.json, no template of Qwen3-Reranker): prompt={PROMPT} asks "
-            "it as that one is asked"
+            f"{said.name}: its folder does not say how this {said.architecture} is asked as a reranker (no LogitScore "
+            f"in modules.json, no template of Qwen3-Reranker): prompt={PROMPT} asks it as that one is asked"
         )
     if said.modules:
         by_message = "message" in folder.mapping(said.transformer.get("modality_config"))

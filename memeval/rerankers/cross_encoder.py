@@ -11,7 +11,7 @@ from typing import Any
 from memeval import prompt
 from memeval.errors import PrerequisiteError, UsageError
 from memeval.rerankers.batching import Batches
-from memeval.rerankers.checkpoint import Checkpoint
+from memeval.rerankers.checkpoint import CUT, CUTS, Checkpoint
 
 Request = tuple[str, Sequence[str]]
 Answer = tuple[list[float], list[bool], int]
@@ -23,9 +23,10 @@ class Pairs:
     def __init__(self, tokenizer: Any, max_length: int, cut: str) -> None:
         self._text = prompt.text_tokenizer(tokenizer)
         self._join = tokenizer.backend_tokenizer
-        self.longest = cut == "longest"
+        self.strategy = CUTS[cut]
+        self.longest = cut != CUT
         if self.longest:
-            self._join.enable_truncation(max_length, strategy="longest_first")
+            self._join.enable_truncation(max_length, strategy=self.strategy)
         else:
             self._join.no_truncation()
         self._join.no_padding()
@@ -99,7 +100,7 @@ class CrossEncoder:
         """The same scores, one at a time, with what transformers' own tokenizer makes of a pair."""
         import torch
 
-        cut = {"truncation": "longest_first", "max_length": self.pairs.max_length}
+        cut = {"truncation": self.pairs.strategy, "max_length": self.pairs.max_length}
         with torch.inference_mode():
             made = [self.tokenizer(query, text, return_tensors="pt", **cut).to(self.device) for text in documents]
             return [log_odds(self.model(**one).logits)[0] for one in made]

@@ -54,9 +54,9 @@ class Folder:
         said = self.sentence.get("model_type") or PLAIN
         held = {family for part, family in FAMILIES.items() for module in self.modules if f".{part}." in module}
         if not isinstance(said, str) or held - {said}:
+            holds = f"modules.json holds modules of a {' and a '.join(sorted(held)) or PLAIN}"
             raise PrerequisiteError(
-                f"{self.name}: modules.json holds modules of a {' and a '.join(sorted(held))}, but "
-                f"config_sentence_transformers.json says model_type {said!r}"
+                f"{self.name}: {holds}, but config_sentence_transformers.json says model_type {said!r}"
             )
         return said
 
@@ -114,13 +114,15 @@ class Folder:
 
 def read(name: str, path: Path) -> Folder:
     """What the folder says. Raises PrerequisiteError for one without a model, and for a file that cannot be read."""
-    config = document(path / "config.json")
     modules = _modules(path)
+    # Where sentence-transformers before 2.0 put the transformer, its folder lies below.
+    inner = next((path / place for kind, place in modules if kind.endswith(".Transformer")), path)
+    config = document(inner / "config.json")
     if not config and not modules:
         raise PrerequisiteError(f"{name}: {path} holds no model (no config.json)")
     if (path / "adapter_config.json").is_file():
         raise PrerequisiteError(f"{name}: {path} holds an adapter for another model: merge it into that model first")
-    tokenizer = document(path / "tokenizer_config.json")
+    tokenizer = document(inner / "tokenizer_config.json")
     heads = [document(path / place / "config.json") for kind, place in modules if kind.endswith(".LogitScore")]
     foreign = [kind for kind, _ in modules if not kind.startswith("sentence_transformers.")]
     mapped = [value for said in (config, tokenizer) for value in mapping(said.get("auto_map")).values()]
@@ -129,11 +131,11 @@ def read(name: str, path: Path) -> Folder:
         path,
         config,
         document(path / "config_sentence_transformers.json"),
-        document(path / "sentence_bert_config.json"),
+        document(inner / "sentence_bert_config.json"),
         tokenizer,
         tuple(kind for kind, _ in modules),
         heads[0] if heads else None,
-        _template(path, tokenizer),
+        _template(inner, tokenizer),
         tuple(foreign + [str(value) for value in mapped]),
     )
 

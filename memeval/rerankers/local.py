@@ -38,7 +38,7 @@ class Transformers:
         device: str | None = None,
         batch_tokens: int | None = None,
         prompt: str | None = None,
-        cut: str = checkpoint.CUTS[0],
+        cut: str = checkpoint.CUT,
         trust_code: bool = False,
     ) -> None:
         asked = model, revision, architecture, instruction, max_length, dtype

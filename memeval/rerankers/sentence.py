@@ -35,14 +35,14 @@ class SentenceTransformers:
         prompt: str | None = None,
         query_prompt: str | None = None,
         document_prompt: str | None = None,
-        cut: str = checkpoint.CUTS[0],
+        cut: str = checkpoint.CUT,
         trust_code: bool = False,
     ) -> None:
         self.engine: BiEncoder | CrossEncoder
         found = weights.find(model, revision, code=trust_code)
         said = folder.read(f"'{self.kind}/{model}'", found.folder)
         if architecture is None and said.family != folder.CROSS:
-            if (instruction, prompt, cut) != (None, None, checkpoint.CUTS[0]):
+            if (instruction, prompt, cut) != (None, None, checkpoint.CUT):
                 raise UsageError(f"{said.name}: a bi-encoder takes no instruction, prompt or cut, but query_prompt")
             trusted, prompts = folder.trusted(said, trust_code), {QUERY: query_prompt, DOCUMENT: document_prompt}
             settings = Settings(device, batch_size, dtype, max_length, trusted, prompts)

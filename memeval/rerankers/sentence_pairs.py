@@ -65,11 +65,16 @@ class CrossEncoder:
         def ours(query: str, texts: Sequence[str]) -> list[float]:
             return list(self.score(query, texts).scores or ())
 
+        strategy = {"text": {"truncation": checkpoint.CUTS[found.cut]}}
+        cut: dict[str, Any] = {"processing_kwargs": strategy} if found.recipe == "pair" else {}
+
         def compare(texts: list[str]) -> None:
             pairs = [(probe.QUERY, text) for text in texts]
-            theirs = [self._predicted([pair])[0] for pair in pairs]
-            otherwise = f"{found.name}: sentence-transformers reads its own prompt otherwise"
-            probe.agree(otherwise, found.dtype, ours(probe.QUERY, texts), theirs)
+            theirs = [self._predicted([pair], **cut)[0] for pair in pairs]
+            mine = self._predicted(pairs) if found.recipe == "own" else ours(probe.QUERY, texts)
+            probe.agree(
+                f"{found.name}: sentence-transformers reads its own prompt otherwise", found.dtype, mine, theirs
+            )
 
         with checkpoint.loading(found.said):
             if found.recipe == "own" and found.instruction is not None:
@@ -82,8 +87,10 @@ class CrossEncoder:
         pairs = [(query, text) for text in documents]
         if self.checkpoint.recipe == "own":
             lengths, longest = self._lengths(pairs), self.checkpoint.max_length
-            tokens = sum(min(length, longest) for length in lengths)
-            return Scored(self._predicted(pairs), [length > longest for length in lengths], usage={"tokens": tokens})
+            cut, tokens = [length > longest for length in lengths], sum(min(length, longest) for length in lengths)
+            if any(cut) and not self._keeps_query:
+                raise UsageError(f"its own way of cutting a pair to max_length={longest} tokens cuts off the query")
+            return Scored(self._predicted(pairs), cut, usage={"tokens": tokens})
         if isinstance(self.texts, Pairs):
             encodings, cut = self.texts.render(query, documents)
             pad: Any = self.texts.padded
@@ -103,9 +110,9 @@ class CrossEncoder:
         finally:
             del self.model.preprocess
 
-    def _predicted(self, pairs: list[tuple[str, str]]) -> list[float]:
+    def _predicted(self, pairs: list[tuple[str, str]], **more: Any) -> list[float]:
         """What CrossEncoder says."""
-        told: dict[str, Any] = {"batch_size": self.batch_size, "convert_to_tensor": True, "show_progress_bar": False}
+        told = {"batch_size": self.batch_size, "convert_to_tensor": True, "show_progress_bar": False, **more}
         return log_odds(self.model.predict(pairs, prompt=self._prompt, **told).reshape(len(pairs), -1))
 
     def _lengths(self, pairs: list[tuple[str, str]]) -> list[int]:
@@ -116,6 +123,14 @@ class CrossEncoder:
             features = self.model.preprocess(some, prompt=self._prompt, processing_kwargs=uncut)
             lengths += features["attention_mask"].sum(1).tolist()
         return lengths
+
+    @cached_property
+    def _keeps_query(self) -> bool:
+        """Whether something of the query is left of a pair that the model's own way has cut."""
+        long = f"{probe.DOCUMENTS[1]} " * (self.checkpoint.max_length // 8)
+        pairs = [[(query, long)] for query in (probe.QUERY, probe.DOCUMENTS[2])]
+        one, other = (self.model.preprocess(pair, prompt=self._prompt)["input_ids"].tolist() for pair in pairs)
+        return bool(one != other)
 
     def _check_instruction(self) -> None:
         """Raises UsageError where the model's own way of asking has no place for an instruction."""

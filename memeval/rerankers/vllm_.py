@@ -39,7 +39,7 @@ class VLLM:
         gpu_memory_utilization: float = 0.9,
         eager: bool = False,
         prompt: str | None = None,
-        cut: str = checkpoint.CUTS[0],
+        cut: str = checkpoint.CUT,
         trust_code: bool = False,
     ) -> None:
         asked = model, revision, None, instruction, max_length, dtype

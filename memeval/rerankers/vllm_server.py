@@ -57,7 +57,7 @@ class VLLMServer:
         dtype: str = UNKNOWN,
         timeout: float = 120.0,
         prompt: str | None = None,
-        cut: str = checkpoint.CUTS[0],
+        cut: str = checkpoint.CUT,
         trust_code: bool = False,
     ) -> None:
         self.name, self.model = f"'{self.kind}/{model}'", model
