@@ -265,7 +265,14 @@ def bi_encoder(folder: Path, family: str = "SentenceTransformer", *, dtype: str 
         "SentenceTransformer": [Pooling(64, pooling_mode="mean")],
         "SparseEncoder": [SpladePooling()],
         "MultiVectorEncoder": [
-            Dense(64, 16, bias=False, module_input_name="token_embeddings", module_output_name="token_embeddings"),
+            Dense(
+                64,
+                16,
+                bias=False,
+                activation_function=torch.nn.Identity(),
+                module_input_name="token_embeddings",
+                module_output_name="token_embeddings",
+            ),
             MultiVectorMask(),
             Normalize(module_input_name="token_embeddings"),
         ],

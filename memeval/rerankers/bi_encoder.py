@@ -97,6 +97,7 @@ class BiEncoder:
 
         def compare(texts: list[str]) -> None:
             told: dict[str, Any] = {"batch_size": 1, "show_progress_bar": False}
+            told |= {"convert_to_sparse_tensor": False} if self.said.family == FAMILIES["sparse_encoder"] else {}
             asked = model.encode_query([probe.QUERY], prompt=self.prompts[QUERY], **told)
             found = model.encode_document(texts, prompt=self.prompts[DOCUMENT], **told)
             theirs = model.similarity(asked, found)[0].tolist()
@@ -140,7 +141,8 @@ class BiEncoder:
         """Pair by pair, so that the same pair has the same score in any company."""
         if self._normalised:
             return float((vector * asked).sum())
-        return float(self.model.similarity([asked], [vector])[0][0])
+        one, other = (value.to_dense() if value.is_sparse else value for value in (asked, vector))
+        return float(self.model.similarity([one], [other])[0][0])
 
     def _embed(self, side: str, texts: list[str]) -> list[tuple[Any, bool]]:
         """The vector of each text, and whether the text was cut."""

@@ -168,11 +168,10 @@ def loading(said: Folder) -> Iterator[list[str]]:
 
     def note(record: Any) -> bool:
         for line in record.getMessage().splitlines():
-            name, bar, status = line.partition("|")
-            if bar and "MISSING" in status:
-                missing.append(name.strip())
-            elif bar and "MISMATCH" in status:
-                misshapen.append(name.strip())
+            name, _, status = (part.strip() for part in line.partition("|"))
+            for word, names in (("MISSING", missing), ("MISMATCH", misshapen)):
+                if word in status and name not in names:  # each handler is told
+                    names.append(name)
         return False
 
     # Its warnings are read here, whether or not they are to be shown.
