@@ -152,7 +152,7 @@ class BiEncoder:
             vectors = encode(texts, prompt=self.prompts[side], normalize_embeddings=True, **told).astype("float64")
         else:
             vectors = [
-                vector.double().cpu() for vector in encode(texts, prompt=self.prompts[side], **_tensors(self), **told)
+                vector.cpu().double() for vector in encode(texts, prompt=self.prompts[side], **_tensors(self), **told)
             ]
         return list(zip(vectors, self._cut(side, texts), strict=True))
 
