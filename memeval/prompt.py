@@ -15,7 +15,7 @@ the document is ever cut, from its end.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,31 @@ def template(instruction: str = INSTRUCTION) -> str:
     if text.count(quoted) != 1:
         raise PrerequisiteError(f"{TEMPLATE}: not the template that memeval ships: reinstall memeval")
     return text.replace(quoted, json.dumps(instruction, ensure_ascii=False))
+
+
+def instruction_of(chat_template: str, variables: Mapping[str, Any]) -> str | None:
+    """The instruction that a chat template gives where none is asked for; None where it does not make this prompt.
+
+    `variables` are what the folder has a template told besides the messages.
+    """
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    texts = {"query": "the query", "document": "the document"}
+    pair = [{"role": role, "content": text} for role, text in texts.items()]
+    before, after = (PREFIX + MIDDLE + SUFFIX).format(instruction="\0", **texts).split("\0")
+    try:
+        # As transformers reads them (utils/chat_template_utils.py).
+        made = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        ).from_string(chat_template)
+        aims: tuple[list[dict[str, str]], ...] = [], [{"role": "system", "content": "an aim"}]
+        own, told = (made.render({**variables, "messages": [*aim, *pair]}) for aim in aims)
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError):
+        return None
+    if told != f"{before}an aim{after}" or not (own.startswith(before) and own.endswith(after)):
+        return None
+    return own[len(before) : len(own) - len(after)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +138,16 @@ class Prompt:
         encoded = [found.ids for found in self._plain.encode_batch_fast([f" {text}" for text in documents])]
         tails = [ids[:room] + self.suffix for ids in encoded]
         return Rendered(head, tails, [len(ids) > room for ids in encoded])
+
+    def whole(self, name: str, tokenizer: Any, query: str, documents: Sequence[str]) -> list[list[int]]:
+        """Whole prompts as ids. Raises PrerequisiteError where one does not hold query, document and end."""
+        made = self.render(query, documents)
+        prompts = [made.head + tail for tail in made.tails]
+        for ids, text, cut in zip(prompts, documents, made.cut, strict=True):
+            read = tokenizer.decode(ids)
+            if query not in read or (text not in read and not cut) or not read.endswith(SUFFIX):
+                raise PrerequisiteError(f"{name}: the prompt does not hold query, document and end: {read[-80:]!r}")
+        return prompts
 
 
 def text_tokenizer(tokenizer: Any) -> Any:

@@ -24,7 +24,8 @@ WHEELS = {
 # What a PyTorch model is loaded from; a repository's exports for other runtimes stay where they are.
 PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*/config.json", "*/*.safetensors"]
 # What a model that runs elsewhere is addressed with.
-TOKENIZER = ["config.json", "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt"]
+TOKENIZER = ["*.json", "tokenizer*", "vocab*", "merges.txt", "*.jinja"]
+CODE = ["*.py"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class Weights:
     fingerprint: dict[str, str]
 
 
-def find(model: str, revision: str | None = None, patterns: Sequence[str] = PATTERNS) -> Weights:
-    """The folder of a model; `patterns` are the files it must have.
+def find(model: str, revision: str | None = None, patterns: Sequence[str] = PATTERNS, *, code: bool = False) -> Weights:
+    """The folder of a model; `patterns` are the files it must have, with its Python files where `code` is wanted.
 
     Raises PrerequisiteError where it is not here and cannot be fetched.
     """
@@ -50,7 +51,7 @@ def find(model: str, revision: str | None = None, patterns: Sequence[str] = PATT
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(model, revision=revision, allow_patterns=list(patterns)))
+        folder = Path(snapshot_download(model, revision=revision, allow_patterns=[*patterns, *(CODE if code else [])]))
     except HFValidationError:
         raise PrerequisiteError(f"model {model!r}: neither a folder nor a Hub id") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:

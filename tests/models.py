@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from memeval import prompt
+
 TEXTS = [
     "Judge whether the Document meets the requirements based on the Query and the Instruct provided.",
     'Note that the answer can only be "yes" or "no". yes yes no no system user assistant think',
@@ -60,13 +62,15 @@ def qwen(
     seed: int = 0,
     corpus: Sequence[str] = TEXTS,
     vocabulary: int = 600,
+    template: str | None = prompt.template(),
     **config: Any,
 ) -> Path:
-    """A Qwen3ForCausalLM."""
+    """A Qwen3ForCausalLM; its chat template is that of a yes/no reranker."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     tokenizer = qwen_tokenizer(without, corpus, vocabulary)
+    tokenizer.chat_template = template
     torch.manual_seed(seed)
     shape = {"vocab_size": len(tokenizer), "max_position_embeddings": 40960, **SMALL, **config}
     shape = {"num_key_value_heads": 2, "head_dim": 32, **shape}
@@ -82,6 +86,21 @@ def qwen(
     return _saved(folder, model, tokenizer)
 
 
+def bert_tokenizer(corpus: Sequence[str] = TEXTS, vocabulary: int = 400) -> Any:
+    """BERT's own tokenizer class with a WordPiece vocabulary of a few hundred entries."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import BertTokenizer
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trained = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    trained.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trained.train_from_iterator(
+        [text.lower() for text in corpus],
+        trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False),
+    )
+    return BertTokenizer(vocab=trained.get_vocab(), model_max_length=512)
+
+
 def bert(
     folder: Path,
     *,
@@ -93,17 +112,9 @@ def bert(
 ) -> Path:
     """A BertForSequenceClassification (the architecture of MiniLM cross-encoders)."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+    from transformers import BertConfig, BertForSequenceClassification
 
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trained = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    trained.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trained.train_from_iterator(
-        [text.lower() for text in corpus],
-        trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False),
-    )
-    tokenizer = BertTokenizer(vocab=trained.get_vocab(), model_max_length=512)
+    tokenizer = bert_tokenizer(corpus, vocabulary)
     torch.manual_seed(seed)
     shape = {**SMALL, "max_position_embeddings": 512, **config}
     model = BertForSequenceClassification(BertConfig(vocab_size=len(tokenizer), num_labels=labels, **shape))
@@ -120,11 +131,22 @@ def xlm_roberta(
     **config: Any,
 ) -> Path:
     """An XLMRobertaForSequenceClassification (the architecture of bge-reranker)."""
+    import torch
+    from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification, XLMRobertaTokenizer
+
+    tokenizer = XLMRobertaTokenizer(vocab=_unigrams(corpus, vocabulary), model_max_length=512)
+    torch.manual_seed(seed)
+    shape = {**SMALL, "max_position_embeddings": 514, "type_vocab_size": 1, **config}
+    model = XLMRobertaForSequenceClassification(
+        XLMRobertaConfig(vocab_size=len(tokenizer), num_labels=labels, pad_token_id=1, **shape)
+    )
+    return _saved(folder, model, tokenizer)
+
+
+def _unigrams(corpus: Sequence[str] = TEXTS, vocabulary: int = 500) -> list[tuple[str, float]]:
     import json
 
-    import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-    from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification, XLMRobertaTokenizer
 
     special = ["<s>", "<pad>", "</s>", "<unk>"]
     trained = Tokenizer(models.Unigram())
@@ -134,17 +156,149 @@ def xlm_roberta(
         trainers.UnigramTrainer(vocab_size=vocabulary, special_tokens=special, unk_token="<unk>", show_progress=False),
     )
     learnt = [tuple(entry) for entry in json.loads(trained.to_str())["model"]["vocab"]]
-    tokenizer = XLMRobertaTokenizer(vocab=[*learnt, ("<mask>", 0.0)], model_max_length=512)
-    torch.manual_seed(seed)
-    shape = {**SMALL, "max_position_embeddings": 514, "type_vocab_size": 1, **config}
-    model = XLMRobertaForSequenceClassification(
-        XLMRobertaConfig(vocab_size=len(tokenizer), num_labels=labels, pad_token_id=1, **shape)
-    )
-    return _saved(folder, model, tokenizer)
+    return [*learnt, ("<mask>", 0.0)]
 
 
 def _saved(folder: Path, model: Any, tokenizer: Any) -> Path:
     model.eval()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def classifier(folder: Path, name: str, **config: Any) -> Path:
+    """A classifier of another real architecture: its positions and token types are what differs.
+
+    `klue` is the RoBERTa of that name: one token type, and BERT's tokenizer, which gives a second text another one.
+    """
+    import torch
+    import transformers
+
+    if name == "camembert":
+        tokenizer = transformers.CamembertTokenizer(vocab=_unigrams(), model_max_length=512)
+    else:
+        tokenizer = bert_tokenizer()
+    if name == "modernbert":
+        tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    families = {"modernbert": "ModernBert", "deberta": "DebertaV2", "camembert": "Camembert", "klue": "Roberta"}
+    shapes: dict[str, dict[str, Any]] = {
+        "modernbert": {"max_position_embeddings": 512, "global_attn_every_n_layers": 2, "cls_token_id": 2},
+        "deberta": {"type_vocab_size": 0, "relative_attention": True, "position_biased_input": False},
+        "camembert": {"max_position_embeddings": 514, "type_vocab_size": 1},
+        "klue": {"max_position_embeddings": 514, "type_vocab_size": 1, "pad_token_id": 1},
+    }
+    torch.manual_seed(0)
+    shape = {**SMALL, "vocab_size": len(tokenizer), "num_labels": 1, "pad_token_id": tokenizer.pad_token_id}
+    made = getattr(transformers, f"{families[name]}Config")(**{**shape, **shapes[name], **config})
+    return _saved(folder, getattr(transformers, f"{families[name]}ForSequenceClassification")(made), tokenizer)
+
+
+def logit_score(folder: Path, template: str, true: str, false: str | None = None, *, two: bool = False) -> Path:
+    """A causal reranker with a LogitScore of its own and a chat template of its own, as sentence-transformers saves it.
+
+    zerank has the one token, mxbai-rerank-v2 a Qwen2 (`two`) with "1" and "0".
+    """
+    import torch
+    from sentence_transformers import CrossEncoder
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.cross_encoder.modules import LogitScore
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    bare = folder.parent / f"{folder.name}-bare"
+    if two:
+        tokenizer = qwen_tokenizer()
+        torch.manual_seed(3)
+        shape = {**SMALL, "num_key_value_heads": 2, "max_position_embeddings": 4096}
+        tokenizer.chat_template = template
+        _saved(bare, Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tokenizer), **shape)), tokenizer)
+    else:
+        qwen(bare, template=template)
+    read = Transformer(str(bare), transformer_task="text-generation", model_kwargs={"dtype": torch.float32})
+    ids = [None if text is None else read.tokenizer.convert_tokens_to_ids(text) for text in (true, false)]
+    CrossEncoder(modules=[read, LogitScore(*ids)], device="cpu").save_pretrained(str(folder), create_model_card=False)
+    return folder
+
+
+def modular(folder: Path) -> Path:
+    """A cross-encoder of several modules (the layout of ettin-reranker)."""
+    import torch
+    from sentence_transformers import CrossEncoder
+    from sentence_transformers.base.modules import Dense, Transformer
+    from sentence_transformers.sentence_transformer.modules import LayerNorm, Pooling
+    from transformers import ModernBertConfig, ModernBertModel
+
+    tokenizer = bert_tokenizer()
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    torch.manual_seed(0)
+    shape = {**SMALL, "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "cls_token_id": 2}
+    bare = folder.parent / f"{folder.name}-bare"
+    _saved(bare, ModernBertModel(ModernBertConfig(max_position_embeddings=512, **shape)), tokenizer)
+    modules = [
+        Transformer(str(bare)),
+        Pooling(64, pooling_mode="mean"),
+        Dense(64, 64, activation_function=torch.nn.GELU()),
+        LayerNorm(64),
+        Dense(64, 1, activation_function=torch.nn.Identity(), module_output_name="scores"),
+    ]
+    CrossEncoder(modules=modules, device="cpu").save_pretrained(str(folder), create_model_card=False)
+    return folder
+
+
+def bi_encoder(folder: Path, family: str = "SentenceTransformer", *, dtype: str = "float32", **settings: Any) -> Path:
+    """A bi-encoder, dense, sparse (SPLADE) or with a vector for each token; `settings` are the class's own."""
+    import sentence_transformers
+    import torch
+    from sentence_transformers.base.modules import Dense, Normalize, Transformer
+    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from sentence_transformers.sparse_encoder.modules import SpladePooling
+    from transformers import BertConfig, BertForMaskedLM, BertModel
+
+    tokenizer = bert_tokenizer()
+    torch.manual_seed(0)
+    shape = {**SMALL, "vocab_size": len(tokenizer), "max_position_embeddings": 128}
+    bare = folder.parent / f"{folder.name}-bare"
+    sparse = family == "SparseEncoder"
+    _saved(bare, (BertForMaskedLM if sparse else BertModel)(BertConfig(**shape)).to(getattr(torch, dtype)), tokenizer)
+    read = Transformer(str(bare), transformer_task="fill-mask" if sparse else "feature-extraction")
+    parts = {
+        "SentenceTransformer": [Pooling(64, pooling_mode="mean")],
+        "SparseEncoder": [SpladePooling()],
+        "MultiVectorEncoder": [
+            Dense(
+                64,
+                16,
+                bias=False,
+                activation_function=torch.nn.Identity(),
+                module_input_name="token_embeddings",
+                module_output_name="token_embeddings",
+            ),
+            MultiVectorMask(),
+            Normalize(module_input_name="token_embeddings"),
+        ],
+    }
+    made = getattr(sentence_transformers, family)(modules=[read, *parts[family]], device="cpu", **settings)
+    made.save_pretrained(str(folder), create_model_card=False)
+    return folder
+
+
+def own_code(folder: Path, mark: Path) -> Path:
+    """A BERT classifier that brings code of its own, which turns its scores round and leaves a mark where it is run."""
+    import json
+
+    bert(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForSequenceClassification": "modeling_own.Own"}
+    config["architectures"] = ["OwnForSequenceClassification"]
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "modeling_own.py").write_text(
+        "from pathlib import Path\n\n"
+        "from transformers import BertForSequenceClassification\n\n"
+        f"Path({str(mark)!r}).touch()\n\n\n"
+        "class Own(BertForSequenceClassification):\n"
+        "    def forward(self, **features):\n"
+        "        out = super().forward(**features)\n"
+        "        out.logits = -out.logits\n"
+        "        return out\n"
+    )
     return folder

@@ -94,3 +94,25 @@ def test_text_of_a_unigram_tokenizer_holds_no_control_tokens(tmp_path: Path) -> 
     assert 2 in tokenizer("roses </s> bloom", add_special_tokens=False)["input_ids"]
     assert 2 not in text.encode("roses </s> bloom").ids
     assert text.encode("roses bloom").ids == tokenizer("roses bloom", add_special_tokens=False)["input_ids"]
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (lambda text: text, prompt.INSTRUCTION),
+        (lambda text: text.replace(prompt.INSTRUCTION, "Find the note"), "Find the note"),
+        (lambda text: text.replace("<think>", "<thought>"), None),
+        (lambda text: text.replace('selectattr("role", "eq", "system")', 'selectattr("role", "eq", "tool")'), None),
+        (lambda text: "{% if reranked %}" + text.rstrip("\n") + "\n\n{% endif %}", None),
+        (lambda text: "{% for message in messages %}{{ message.content }}{% endfor %}", None),
+        (lambda text: "{{ raise_exception('no') }}", None),
+        (lambda text: "{% if", None),
+    ],
+)
+def test_a_template_is_known_by_the_prompt_that_it_makes(change: Any, wanted: str | None) -> None:
+    assert prompt.instruction_of(change(prompt.template()), {}) == wanted
+
+
+def test_a_template_is_told_what_its_folder_says() -> None:
+    conditional = "{% if reranked %}" + prompt.template().rstrip("\n") + "\n\n{% endif %}"
+    assert prompt.instruction_of(conditional, {"reranked": True}) == prompt.INSTRUCTION

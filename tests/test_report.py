@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from memeval import stats
 from memeval.errors import DataError
-from memeval.report import groups, leaderboard, print_leaderboard, write
+from memeval.report import cells, groups, leaderboard, print_leaderboard, write
 from memeval.report.board import Leaderboard, Row
 from memeval.types import Result
 
@@ -295,3 +296,18 @@ def test_failed_queries_are_flagged_and_still_ranked(tmp_path: Path) -> None:
     assert "HTTP 500: 3" in text
     assert rows(leaderboard(toy()))["good"].coverage == pytest.approx(20 / 23)
     assert "13.0 %" in printed(leaderboard(toy()))
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "told"),
+    [
+        (None, "mine"),
+        ({"dtype": "float32"}, "mine"),
+        ({"trust_code": True}, "mine (own code)"),
+        ({"parts": {"bm25": {}, "a": {"trust_code": True}}}, "mine (own code)"),
+    ],
+)
+def test_a_model_s_own_code_stands_behind_a_system_s_name(fingerprint: dict[str, Any] | None, told: str) -> None:
+    result = SimpleNamespace(signature={"fingerprint": fingerprint}, usage=None)
+    row: Any = SimpleNamespace(control=None, system="mine", model="transformers/mine", result=result)
+    assert cells.name(row) == told

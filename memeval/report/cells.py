@@ -3,7 +3,7 @@
 import math
 import unicodedata
 
-from memeval.report import answering
+from memeval.report import answering, models
 from memeval.report.board import CONTROLS, Difference, Leaderboard, Row
 from memeval.types import Estimate
 
@@ -98,9 +98,10 @@ def rank(row: Row) -> str:
 
 
 def name(row: Row) -> str:
-    """The system's name, marked where another model answered; a control says what it is."""
+    """The system's name, marked where another model answered or a model's own code ran; a control says what it is."""
     if row.control is None:
-        return plain(row.system) + (answering.MARK if answering.others(row) else "")
+        other, code = answering.others(row), models.brings_code(row)
+        return plain(row.system) + (answering.MARK if other else "") + (" (own code)" if code else "")
     what = row.result.signature["first_stage"] if row.control == "first-stage" else CONTROLS[row.control]
     return f"{plain(row.system)} ({plain(what)})"
 

@@ -65,6 +65,12 @@ def own(row: Row) -> bool:
     return kind.partition("?")[0] in OWN or (_fused(row) and not any("service" in part for part in parts))
 
 
+def brings_code(row: Row) -> bool:
+    """Whether code ran that a model, or a part of a fused system, brings with it."""
+    own = row.result.signature.get("fingerprint") or {}
+    return any(made.get("trust_code") for made in (own, *_parts(row)))
+
+
 def _fused(row: Row) -> bool:
     return row.model.startswith("rrf/") and bool(_parts(row))
 

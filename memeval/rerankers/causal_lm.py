@@ -13,39 +13,36 @@ The numbers are those of the model card's plain forward pass, up to rounding.
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from memeval import prompt
 from memeval.errors import PrerequisiteError
-from memeval.rerankers import probe
 from memeval.rerankers.batching import Batches
+from memeval.rerankers.checkpoint import Checkpoint
 from memeval.rerankers.packed import ATTENTION, Packed, attend
 
 
 class CausalLM:
     """A loaded causal reranker."""
 
-    def __init__(
-        self, folder: Path, instruction: str, max_length: int, dtype: str, device: str, batch_tokens: int
-    ) -> None:
+    def __init__(self, found: Checkpoint, device: str, batch_tokens: int) -> None:
         import torch
         from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
 
         AttentionInterface.register(ATTENTION, attend)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.prompt = prompt.Prompt(self.tokenizer, instruction, max_length)
+        self.name = found.name
+        self.tokenizer = AutoTokenizer.from_pretrained(found.folder, **found.loaded)
+        self.prompt = found.prompt(self.tokenizer)
         whole, info = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=getattr(torch, dtype),
+            found.folder,
+            dtype=getattr(torch, found.dtype),
             attn_implementation=ATTENTION,
             output_loading_info=True,
-            local_files_only=True,
+            **found.loaded,
         )
         self.missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
         layers = set(getattr(whole.config, "layer_types", None) or ["full_attention"])
         if layers != {"full_attention"}:
-            raise PrerequisiteError(f"{folder}: unsupported architecture: layers of {', '.join(sorted(layers))}")
+            raise PrerequisiteError(f"{found.name}: unsupported architecture: layers of {', '.join(sorted(layers))}")
         rows = whole.get_output_embeddings()
         difference = rows.weight[self.prompt.yes].float() - rows.weight[self.prompt.no].float()
         self.direction = difference.detach().to(device)
@@ -59,7 +56,7 @@ class CausalLM:
             last = self.model.layers[-1]
             parts = (last.self_attn.o_proj, last.mlp)
         except AttributeError:
-            raise PrerequisiteError(f"{folder}: unsupported architecture {type(whole).__name__}") from None
+            raise PrerequisiteError(f"{found.name}: unsupported architecture {type(whole).__name__}") from None
         for part in parts:
             part.forward = self._where_read(part.forward)
 
@@ -68,22 +65,14 @@ class CausalLM:
         prompts = [self.prompt.render(query, documents) for query, documents in requests]
         return [(self.log_odds(made.head, made.tails), made.cut, made.tokens) for made in prompts]
 
-    def check(self, name: str, dtype: str) -> None:
-        """Raises PrerequisiteError where the prompt is not whole, or the short way's scores are not the plain way's."""
-        made = self.prompt.render(probe.QUERY, probe.DOCUMENTS)
-        prompts = [made.head + tail for tail in made.tails]
-        for ids, text in zip(prompts, probe.DOCUMENTS, strict=True):
-            read = self.tokenizer.decode(ids)
-            if probe.QUERY not in read or text not in read or not read.endswith(prompt.SUFFIX):
-                raise PrerequisiteError(f"{name}: the prompt does not hold query, document and end: {read[-80:]!r}")
-        plain = self.plain(prompts)
-        agree = f"{name}: unsupported architecture: a shared prefix changes its scores"
-        probe.agree(agree, dtype, self.log_odds(made.head, made.tails), plain)
+    def plain(self, query: str, documents: Sequence[str]) -> list[float]:
+        """The same scores from whole prompts, one at a time, through the model as transformers runs it.
 
-    def plain(self, prompts: Sequence[list[int]]) -> list[float]:
-        """The same scores from whole prompts, one at a time, through the model as transformers runs it."""
+        Raises PrerequisiteError where a prompt is not whole.
+        """
         import torch
 
+        prompts = self.prompt.whole(self.name, self.tokenizer, query, documents)
         self.model.set_attn_implementation("sdpa")
         try:
             with torch.inference_mode():

@@ -2,27 +2,33 @@
 
 The score is the raw logit: the log-odds of relevance, whose sigmoid the model cards call the score; of two classes it
 is their difference. A pair reads as the tokenizer joins two texts (`<s> query </s></s> document </s>`), right-padded.
+Where it is too long, its document is cut; with `cut=longest` the longer of its texts, as sentence-transformers does.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from memeval import prompt
 from memeval.errors import PrerequisiteError, UsageError
 from memeval.rerankers.batching import Batches
+from memeval.rerankers.checkpoint import CUT, CUTS, Checkpoint
 
 Request = tuple[str, Sequence[str]]
 Answer = tuple[list[float], list[bool], int]
 
 
 class Pairs:
-    """Pairs of texts as token ids. What a user wrote stays text, and only the document is cut."""
+    """Pairs of texts as token ids. What a user wrote stays text; `cut` says which of them is cut."""
 
-    def __init__(self, tokenizer: Any, max_length: int) -> None:
+    def __init__(self, tokenizer: Any, max_length: int, cut: str) -> None:
         self._text = prompt.text_tokenizer(tokenizer)
         self._join = tokenizer.backend_tokenizer
-        self._join.no_truncation()
+        self.strategy = CUTS[cut]
+        self.longest = cut != CUT
+        if self.longest:
+            self._join.enable_truncation(max_length, strategy=self.strategy)
+        else:
+            self._join.no_truncation()
         self._join.no_padding()
         self.room = max_length - self._join.num_special_tokens_to_add(True)
         self.max_length = max_length
@@ -32,20 +38,20 @@ class Pairs:
             raise PrerequisiteError(f"{tokenizer.name_or_path}: unsupported architecture: its tokenizer joins no pairs")
 
     def render(self, query: str, documents: Sequence[str]) -> tuple[list[Any], list[bool]]:
-        """The encoding of each pair, and whether its document was cut.
+        """The encoding of each pair, and whether it was cut.
 
         Raises UsageError where the query leaves no token for a document.
         """
         first = self._text.encode(query)
         room = self.room - len(first.ids)
-        if room < 1:
+        if room < 1 and not self.longest:
             raise UsageError(
                 f"max_length={self.max_length} is too short: the prompt takes {self.max_length - room} tokens without "
-                f"a document for the query {query[:40]!r}"
+                f"a document for the query {query[:40]!r} (cut=longest cuts such a query, too)"
             )
         seconds = self._text.encode_batch(list(documents))
         cut = [len(second.ids) > room for second in seconds]
-        for second in seconds:
+        for second in seconds if not self.longest else ():
             second.truncate(room)
         return [self._join.post_process(first, second) for second in seconds], cut
 
@@ -66,18 +72,15 @@ class Pairs:
 class CrossEncoder:
     """A loaded classifier of pairs."""
 
-    def __init__(self, folder: Path, max_length: int, dtype: str, device: str, batch_tokens: int) -> None:
+    def __init__(self, found: Checkpoint, device: str, batch_tokens: int) -> None:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        self.pairs = Pairs(AutoTokenizer.from_pretrained(folder, local_files_only=True), max_length)
+        self.tokenizer = AutoTokenizer.from_pretrained(found.folder, **found.loaded)
+        self.pairs = Pairs(self.tokenizer, found.max_length, found.cut)
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=getattr(torch, dtype), output_loading_info=True, local_files_only=True
+            found.folder, dtype=getattr(torch, found.dtype), output_loading_info=True, **found.loaded
         )
-        if model.config.num_labels > 2:
-            raise PrerequisiteError(
-                f"{folder}: unsupported architecture: {model.config.num_labels} classes, not 1 or 2"
-            )
         self.missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
         self.model = model.to(device).eval()
         self.device = torch.device(device)
@@ -93,8 +96,14 @@ class CrossEncoder:
             for found, cut in rendered
         ]
 
-    def check(self, name: str, dtype: str) -> None:
-        """Nothing beyond what is checked of every reranker."""
+    def plain(self, query: str, documents: Sequence[str]) -> list[float]:
+        """The same scores, one at a time, with what transformers' own tokenizer makes of a pair."""
+        import torch
+
+        cut = {"truncation": self.pairs.strategy, "max_length": self.pairs.max_length}
+        with torch.inference_mode():
+            made = [self.tokenizer(query, text, return_tensors="pt", **cut).to(self.device) for text in documents]
+            return [log_odds(self.model(**one).logits)[0] for one in made]
 
     def _logits(self, encodings: Sequence[Any]) -> list[float]:
         import torch
@@ -108,7 +117,9 @@ class CrossEncoder:
 
 
 def log_odds(logits: Any) -> list[float]:
-    """The log-odds of relevance from logits [pairs, 1 or 2], in float32."""
+    """The log-odds of relevance from logits [pairs, 1 or 2], in float32. Raises PrerequisiteError for more classes."""
+    if logits.ndim != 2 or logits.shape[1] not in (1, 2):
+        raise PrerequisiteError(f"unsupported architecture: {logits.shape[-1]} classes, not 1 or 2")
     logits = logits.float()
     scores: list[float] = (logits[:, -1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]).tolist()
     return scores

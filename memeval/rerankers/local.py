@@ -15,7 +15,11 @@ WINDOW = 8
 
 
 class Transformers:
-    """A reranker on transformers: score = log-odds, in float32 whatever the dtype of the weights."""
+    """A reranker on transformers: score = log-odds, in float32 whatever the dtype of the weights.
+
+    `prompt=qwen3-reranker` asks a causal model as that one is asked, where its folder does not say how; `cut=longest`
+    lets a classifier's query be cut, too; `trust_code=true` runs code that the model brings.
+    """
 
     kind = "transformers"
     about = "a cross-encoder or causal reranker: transformers/<hub id or folder>"
@@ -33,8 +37,12 @@ class Transformers:
         dtype: str = "float32",
         device: str | None = None,
         batch_tokens: int | None = None,
+        prompt: str | None = None,
+        cut: str = checkpoint.CUT,
+        trust_code: bool = False,
     ) -> None:
-        self.checkpoint = checkpoint.read(self.kind, model, revision, architecture, instruction, max_length, dtype)
+        asked = model, revision, architecture, instruction, max_length, dtype
+        self.checkpoint = checkpoint.read(self.kind, *asked, prompt_name=prompt, cut=cut, trust_code=trust_code)
         self.fingerprint = self.checkpoint.fingerprint
         self.window = 1 if self.checkpoint.architecture == "causal" else WINDOW
         self._device, self._batch_tokens = device, batch_tokens
@@ -45,18 +53,25 @@ class Transformers:
         found = self.checkpoint
         device = checkpoint.device(found.name, self._device)
         tokens = self._batch_tokens or BATCH_TOKENS.get(device.partition(":")[0], 8192)
-        with checkpoint.loading(found):
-            if found.instruction is not None:
-                return CausalLM(found.folder, found.instruction, found.max_length, found.dtype, device, tokens)
-            return CrossEncoder(found.folder, found.max_length, found.dtype, device, tokens)
+        with checkpoint.loading(found.said):
+            return (CausalLM if found.recipe == "yes-no" else CrossEncoder)(found, device, tokens)
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
-        name, dtype = self.checkpoint.name, self.checkpoint.dtype
-        probe.loaded(name, self.engine.missing)
-        with checkpoint.loading(self.checkpoint):
-            self.engine.check(name, dtype)
-            probe.scores(name, dtype, lambda query, texts: self.engine.score([(query, texts)])[0][0])
+        found, engine = self.checkpoint, self.engine
+        probe.loaded(found.name, engine.missing)
+        probe.dtype(found.name, engine.model, found.dtype)
+
+        def ours(query: str, texts: list[str]) -> list[float]:
+            return engine.score([(query, texts)])[0][0]
+
+        def compare(texts: list[str]) -> None:
+            otherwise = f"{found.name}: unsupported architecture: its scores are not those of a plain forward pass"
+            probe.agree(otherwise, found.dtype, ours(probe.QUERY, texts), engine.plain(probe.QUERY, texts))
+
+        with checkpoint.loading(found.said):
+            probe.scores(found.name, found.dtype, ours)
+            probe.whole(found.name, found.max_length, engine.model, compare)
 
     def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
         """Log-odds of relevance."""

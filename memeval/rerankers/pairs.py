@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from memeval.errors import PrerequisiteError
 from memeval.prompt import Prompt
 from memeval.rerankers import checkpoint, probe
 from memeval.rerankers.checkpoint import Checkpoint
@@ -31,24 +30,22 @@ class Reader:
 
     def __init__(self, found: Checkpoint) -> None:
         self.checkpoint = found
-        self.causal = found.instruction is not None
+        self.causal = found.recipe == "yes-no"
 
     @cached_property
     def tokenizer(self) -> Any:
         """The model's own tokenizer."""
         from transformers import AutoTokenizer
 
-        with checkpoint.loading(self.checkpoint):
-            return AutoTokenizer.from_pretrained(str(self.checkpoint.folder), local_files_only=True)
+        with checkpoint.loading(self.checkpoint.said):
+            return AutoTokenizer.from_pretrained(str(self.checkpoint.folder), **self.checkpoint.loaded)
 
     @cached_property
     def texts(self) -> Prompt | Pairs:
         """What makes token ids of texts. Raises PrerequisiteError for a tokenizer that cannot."""
         found = self.checkpoint
-        with checkpoint.loading(found):
-            if found.instruction is not None:
-                return Prompt(self.tokenizer, found.instruction, found.max_length)
-            return Pairs(self.tokenizer, found.max_length)
+        with checkpoint.loading(found.said):
+            return found.prompt(self.tokenizer) if self.causal else Pairs(self.tokenizer, found.max_length, found.cut)
 
     def read(self, query: str, documents: Sequence[str]) -> Encoded:
         """The pairs of a query. Raises UsageError where the query leaves no token for a document."""
@@ -60,12 +57,6 @@ class Reader:
         return Encoded([pair.ids for pair in pairs], second, cut)
 
     def check(self) -> None:
-        """Raises PrerequisiteError where a prompt does not hold both texts, or does not end in the suffix's ids."""
-        if not isinstance(self.texts, Prompt):
-            return
-        for text, ids in zip(probe.DOCUMENTS, self.read(probe.QUERY, probe.DOCUMENTS).ids, strict=True):
-            read, suffix = self.tokenizer.decode(ids), self.texts.suffix
-            if probe.QUERY not in read or text not in read or ids[-len(suffix) :] != suffix:
-                raise PrerequisiteError(
-                    f"{self.checkpoint.name}: the prompt does not hold query, document and end: {read[-80:]!r}"
-                )
+        """Raises PrerequisiteError where a prompt does not hold both texts and its end."""
+        if isinstance(self.texts, Prompt):
+            self.texts.whole(self.checkpoint.name, self.tokenizer, probe.QUERY, probe.DOCUMENTS)

@@ -1,18 +1,21 @@
 """Models of sentence-transformers: bi-encoders, and cross-encoders through its CrossEncoder."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from memeval import weights
 from memeval.errors import UsageError
-from memeval.rerankers import checkpoint
-from memeval.rerankers.bi_encoder import BiEncoder
+from memeval.rerankers import checkpoint, folder
+from memeval.rerankers.bi_encoder import DOCUMENT, QUERY, BiEncoder, Settings
 from memeval.rerankers.sentence_pairs import CrossEncoder
 from memeval.types import Memory, Query, Request, Scored
 
 
 class SentenceTransformers:
-    """A bi-encoder where the folder has a modules.json without a classifier's or yes/no head, else a cross-encoder."""
+    """A bi-encoder where the folder's modules.json says so, else a cross-encoder.
+
+    Of a bi-encoder, `query_prompt` and `document_prompt` are texts, or names of the folder's own prompts. The other
+    options are those of transformers/….
+    """
 
     kind = "sentence-transformers"
     about = "a bi-encoder or cross-encoder: sentence-transformers/<hub id or folder>"
@@ -26,24 +29,35 @@ class SentenceTransformers:
         architecture: str | None = None,
         instruction: str | None = None,
         max_length: int | None = None,
-        dtype: str = "float32",
+        dtype: str = checkpoint.DTYPES[0],
         device: str | None = None,
         batch_size: int = 32,
+        prompt: str | None = None,
+        query_prompt: str | None = None,
+        document_prompt: str | None = None,
+        cut: str = checkpoint.CUT,
+        trust_code: bool = False,
     ) -> None:
         self.engine: BiEncoder | CrossEncoder
-        found = weights.find(model, revision)
-        if architecture is None and _is_bi_encoder(found.folder):
-            if (instruction, max_length, dtype) != (None, None, "float32"):
-                raise UsageError(f"'{self.kind}/{model}': a bi-encoder takes no option but device and batch_size")
-            self.engine = BiEncoder(found, device, batch_size)
+        found = weights.find(model, revision, code=trust_code)
+        said = folder.read(f"'{self.kind}/{model}'", found.folder)
+        if architecture is None and said.family != folder.CROSS:
+            if (instruction, prompt, cut) != (None, None, checkpoint.CUT):
+                raise UsageError(f"{said.name}: a bi-encoder takes no instruction, prompt or cut, but query_prompt")
+            trusted, prompts = folder.trusted(said, trust_code), {QUERY: query_prompt, DOCUMENT: document_prompt}
+            settings = Settings(device, batch_size, dtype, max_length, trusted, prompts)
+            self.engine = BiEncoder(said, found.fingerprint, settings)
         else:
-            read = checkpoint.read(self.kind, model, revision, architecture, instruction, max_length, dtype)
+            if (query_prompt, document_prompt) != (None, None):
+                raise UsageError(f"{said.name}: query_prompt and document_prompt are for bi-encoders")
+            asked = model, revision, architecture, instruction, max_length, dtype
+            read = checkpoint.read(self.kind, *asked, prompt_name=prompt, cut=cut, trust_code=trust_code)
             self.engine = CrossEncoder(read, device, batch_size)
         self.fingerprint = self.engine.fingerprint
         self.score_kind = "similarity" if isinstance(self.engine, BiEncoder) else "log-odds"
 
     def warm_up(self) -> None:
-        """Loads the model and runs it once; a cross-encoder is checked."""
+        """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
         self.engine.warm_up()
 
     def index(self, memories: Sequence[Memory]) -> None:
@@ -52,22 +66,14 @@ class SentenceTransformers:
             self.engine.index(memories)
 
     def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
-        """Cosines of a bi-encoder, log-odds of a cross-encoder."""
+        """Similarities of a bi-encoder, log-odds of a cross-encoder."""
         [(_, scored)] = self.score_many([(query, memories)])
         return list(scored.scores or ())
 
     def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """The same for several queries, with what was cut, where that is known."""
+        """The same for several queries, with what was cut."""
         for place, (query, memories) in enumerate(requests):
             if isinstance(self.engine, BiEncoder):
-                yield place, Scored(self.engine.score(query, memories))
+                yield place, self.engine.score(query, memories)
             else:
                 yield place, self.engine.score(query.text, [memory.text for memory in memories])
-
-
-def _is_bi_encoder(folder: Path) -> bool:
-    if not (folder / "modules.json").is_file():
-        return False
-    described = [folder / name for name in ("modules.json", "config_sentence_transformers.json")]
-    text = "".join(path.read_text(encoding="utf-8") for path in described if path.is_file())
-    return "cross_encoder" not in text and "CrossEncoder" not in text

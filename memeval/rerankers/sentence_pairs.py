@@ -1,7 +1,9 @@
 """Cross-encoders through sentence-transformers' CrossEncoder.
 
-It is given memeval's prompt and its raw scores are read. Its own way to token ids is not used, because it reads control
-tokens in user text as such and cuts the query, too; that the two ways agree on ordinary text is checked.
+A yes/no reranker or a classifier is given memeval's token ids, and its raw scores are read: CrossEncoder's own way to
+ids reads control tokens in user text as such and cuts the query, too. That both agree on ordinary text is checked. A
+model whose folder says how it is asked (`own`: modules behind the transformer, a chat template, a prompt) is asked by
+CrossEncoder alone, in every respect.
 """
 
 from collections.abc import Sequence
@@ -9,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from memeval import prompt
+from memeval.errors import UsageError
 from memeval.rerankers import checkpoint, probe
 from memeval.rerankers.cross_encoder import Pairs, log_odds
 from memeval.types import Scored
@@ -21,6 +24,7 @@ class CrossEncoder:
         self.checkpoint, self.fingerprint = found, found.fingerprint
         self._device, self.batch_size = device, batch_size
         self._missing: list[str] = []
+        self._prompt = found.instruction if found.instruction is not None else found.said.default_prompt
 
     @cached_property
     def model(self) -> Any:
@@ -29,13 +33,15 @@ class CrossEncoder:
         from sentence_transformers import CrossEncoder as Loaded
 
         found = self.checkpoint
-        template = {} if found.instruction is None else {"chat_template": prompt.template(found.instruction)}
+        # Behind a LogitScore of its own, a model is held to its own template.
+        ours = found.recipe == "yes-no" and found.said.head is None
+        template = {"chat_template": prompt.template(found.instruction or "")} if ours else {}
         device = checkpoint.device(found.name, self._device)
-        with checkpoint.loading(found) as self._missing:
+        with checkpoint.loading(found.said) as self._missing:
             return Loaded(
                 str(found.folder),
                 device=device,
-                local_files_only=True,
+                **found.loaded,
                 max_length=found.max_length,
                 activation_fn=torch.nn.Identity(),
                 model_kwargs={"dtype": getattr(torch, found.dtype)},
@@ -46,24 +52,45 @@ class CrossEncoder:
     def texts(self) -> prompt.Prompt | Pairs:
         """What makes token ids of texts."""
         found = self.checkpoint
-        if found.instruction is None:
-            return Pairs(self.model.tokenizer, found.max_length)
-        return prompt.Prompt(self.model.tokenizer, found.instruction, found.max_length)
+        if found.recipe == "pair":
+            return Pairs(self.model.tokenizer, found.max_length, found.cut)
+        return found.prompt(self.model.tokenizer)
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
         found, model = self.checkpoint, self.model
         probe.loaded(found.name, self._missing)
-        with checkpoint.loading(found):
-            probe.scores(found.name, found.dtype, lambda query, texts: list(self.score(query, texts).scores or ()))
-            ours = list(self.score(probe.QUERY, probe.DOCUMENTS).scores or ())
-            pairs = [(probe.QUERY, text) for text in probe.DOCUMENTS]
-            theirs = model.predict(pairs, prompt=found.instruction, convert_to_tensor=True, show_progress_bar=False)
-            otherwise = f"{found.name}: sentence-transformers reads its own prompt otherwise"
-            probe.agree(otherwise, found.dtype, ours, log_odds(theirs.reshape(len(pairs), -1)))
+        probe.dtype(found.name, model, found.dtype)
+
+        def ours(query: str, texts: Sequence[str]) -> list[float]:
+            return list(self.score(query, texts).scores or ())
+
+        strategy = {"text": {"truncation": checkpoint.CUTS[found.cut]}}
+        cut: dict[str, Any] = {"processing_kwargs": strategy} if found.recipe == "pair" else {}
+
+        def compare(texts: list[str]) -> None:
+            pairs = [(probe.QUERY, text) for text in texts]
+            theirs = [self._predicted([pair], **cut)[0] for pair in pairs]
+            mine = self._predicted(pairs) if found.recipe == "own" else ours(probe.QUERY, texts)
+            probe.agree(
+                f"{found.name}: sentence-transformers reads its own prompt otherwise", found.dtype, mine, theirs
+            )
+
+        with checkpoint.loading(found.said):
+            if found.recipe == "own" and found.instruction is not None:
+                self._check_instruction()
+            probe.scores(found.name, found.dtype, ours)
+            probe.whole(found.name, found.max_length, model, compare)
 
     def score(self, query: str, documents: Sequence[str]) -> Scored:
-        """Log-odds, and whether each document was cut."""
+        """Log-odds, and whether each pair was cut."""
+        pairs = [(query, text) for text in documents]
+        if self.checkpoint.recipe == "own":
+            lengths, longest = self._lengths(pairs), self.checkpoint.max_length
+            cut, tokens = [length > longest for length in lengths], sum(min(length, longest) for length in lengths)
+            if any(cut) and not self._keeps_query:
+                raise UsageError(f"its own way of cutting a pair to max_length={longest} tokens cuts off the query")
+            return Scored(self._predicted(pairs), cut, usage={"tokens": tokens})
         if isinstance(self.texts, Pairs):
             encodings, cut = self.texts.render(query, documents)
             pad: Any = self.texts.padded
@@ -79,11 +106,40 @@ class CrossEncoder:
 
         self.model.preprocess = preprocess
         try:
-            pairs = [(query, text) for text in documents]
-            raw = self.model.predict(pairs, batch_size=self.batch_size, convert_to_tensor=True, show_progress_bar=False)
+            return Scored(self._predicted(pairs), cut=cut, usage={"tokens": tokens})
         finally:
             del self.model.preprocess
-        return Scored(log_odds(raw.reshape(len(documents), -1)), cut=cut, usage={"tokens": tokens})
+
+    def _predicted(self, pairs: list[tuple[str, str]], **more: Any) -> list[float]:
+        """What CrossEncoder says."""
+        told = {"batch_size": self.batch_size, "convert_to_tensor": True, "show_progress_bar": False, **more}
+        return log_odds(self.model.predict(pairs, prompt=self._prompt, **told).reshape(len(pairs), -1))
+
+    def _lengths(self, pairs: list[tuple[str, str]]) -> list[int]:
+        """How many tokens each pair has before anything is cut."""
+        lengths: list[int] = []
+        for start in range(0, len(pairs), self.batch_size):
+            some, uncut = pairs[start : start + self.batch_size], {"text": {"truncation": False}}
+            features = self.model.preprocess(some, prompt=self._prompt, processing_kwargs=uncut)
+            lengths += features["attention_mask"].sum(1).tolist()
+        return lengths
+
+    @cached_property
+    def _keeps_query(self) -> bool:
+        """Whether something of the query is left of a pair that the model's own way has cut."""
+        long = f"{probe.DOCUMENTS[1]} " * (self.checkpoint.max_length // 8)
+        pairs = [[(query, long)] for query in (probe.QUERY, probe.DOCUMENTS[2])]
+        one, other = (self.model.preprocess(pair, prompt=self._prompt)["input_ids"].tolist() for pair in pairs)
+        return bool(one != other)
+
+    def _check_instruction(self) -> None:
+        """Raises UsageError where the model's own way of asking has no place for an instruction."""
+        pair, told = [(probe.QUERY, probe.DOCUMENTS[0])], self.checkpoint.instruction
+        one, other = (
+            self.model.preprocess(pair, prompt=aim)["input_ids"].tolist() for aim in (told, f"{told} Or not.")
+        )
+        if one == other:
+            raise UsageError(f"{self.checkpoint.name}: its own template has no place for an instruction")
 
 
 def _left_padded(rows: Sequence[list[int]], device: str) -> dict[str, Any]:

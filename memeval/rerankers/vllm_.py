@@ -4,7 +4,6 @@ Source: vLLM's pooling runner. A causal yes/no reranker becomes a classifier who
 (`classifier_from_token` in the order no, yes; model_executor/models/adapters.py). No chat template is involved.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -19,7 +18,7 @@ class VLLM:
     """vllm/<hub id or folder>: Qwen3-type yes/no rerankers, and classifiers of pairs (XLM-R, BERT).
 
     `eager` leaves out compilation; `gpu_memory_utilization` is the share of a GPU's memory that vLLM takes
-    (on a processor, VLLM_CPU_KVCACHE_SPACE says how many GiB).
+    (on a processor, VLLM_CPU_KVCACHE_SPACE says how many GiB). `prompt`, `cut`, `trust_code`: as of transformers/….
     """
 
     kind = "vllm"
@@ -39,10 +38,14 @@ class VLLM:
         prefix_caching: bool = True,
         gpu_memory_utilization: float = 0.9,
         eager: bool = False,
+        prompt: str | None = None,
+        cut: str = checkpoint.CUT,
+        trust_code: bool = False,
     ) -> None:
-        self.checkpoint = checkpoint.read(self.kind, model, revision, None, instruction, max_length, dtype)
+        asked = model, revision, None, instruction, max_length, dtype
+        self.checkpoint = checkpoint.read(self.kind, *asked, prompt_name=prompt, cut=cut, trust_code=trust_code)
         self.reader = Reader(self.checkpoint)
-        declared = json.loads((self.checkpoint.folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
+        declared = self.checkpoint.said.architecture
         if self.reader.causal and declared != vllm_engine.CAUSAL:
             raise PrerequisiteError(
                 f"{self.checkpoint.name}: unsupported architecture {declared} (wanted: {vllm_engine.CAUSAL})"
@@ -69,6 +72,7 @@ class VLLM:
             dtype=found.dtype,
             max_model_len=found.max_length,
             hf_overrides=vllm_engine.YES_NO if self.reader.causal else {},
+            trust_remote_code=found.trusted,
             **self._settings,
         )
 
@@ -77,6 +81,8 @@ class VLLM:
         name, dtype = self.checkpoint.name, self.checkpoint.dtype
         self.reader.check()
         probe.scores(name, dtype, lambda query, texts: self._log_odds([self.reader.read(query, texts)])[0])
+        with checkpoint.loading(self.checkpoint.said):
+            self._log_odds([self.reader.read(probe.QUERY, [probe.long(self.checkpoint.max_length)])])
 
     def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
         """Log-odds of relevance."""

@@ -34,7 +34,8 @@ class VLLMServer:
     """vllm-server/<served name>?url=http://host:8000: the model has to be served as this module's docstring says.
 
     `tokenizer` is the folder or hub id it is read with, where that is not the served name; `dtype` is recorded as said:
-    the server does not tell. VLLM_API_KEY is sent where it is set.
+    the server does not tell. VLLM_API_KEY is sent where it is set. `prompt`, `cut` and `trust_code`: as of
+    transformers/…, for what is read here; what the server runs is said where it is started.
     """
 
     kind = "vllm-server"
@@ -55,6 +56,9 @@ class VLLMServer:
         max_length: int | None = None,
         dtype: str = UNKNOWN,
         timeout: float = 120.0,
+        prompt: str | None = None,
+        cut: str = checkpoint.CUT,
+        trust_code: bool = False,
     ) -> None:
         self.name, self.model = f"'{self.kind}/{model}'", model
         self.client = Client(self.name, url, timeout)
@@ -63,7 +67,7 @@ class VLLMServer:
         self.endpoint = endpoint
         known = checkpoint.DTYPES[0] if dtype == UNKNOWN else dtype
         read = tokenizer or model, revision, None, instruction, max_length, known, weights.TOKENIZER
-        found = checkpoint.read(self.kind, *read)
+        found = checkpoint.read(self.kind, *read, prompt_name=prompt, cut=cut, trust_code=trust_code)
         self.reader = Reader(found)
         # Without word on the dtype, it may be one that rounds coarsely.
         self.dtype = "bfloat16" if dtype == UNKNOWN else dtype
