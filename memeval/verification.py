@@ -15,6 +15,7 @@ from typing import Any
 from memeval import benchmark, datasets, disk, leaks, measuring, repeats, results, shards, slices
 from memeval import suite as suites
 from memeval.errors import DataError, MemevalError, PrerequisiteError, UsageError
+from memeval.ranking import fault
 from memeval.suite import Suite, System, slug
 from memeval.types import Candidates, Dataset, Run, canonical
 
@@ -189,10 +190,9 @@ def _run(run: Run, dataset: Dataset, candidates: Candidates, system: str) -> Ite
         )
         return
     for ranking in run.rankings:
-        if sorted(ranking.doc_ids) != sorted(candidates.doc_ids[ranking.query_id]):
-            yield f"query {ranking.query_id!r} does not rank exactly its candidates"
-        elif ranking.scores is not None and list(ranking.scores) != sorted(ranking.scores, reverse=True):
-            yield f"query {ranking.query_id!r} is not in the order of its scores"
+        wrong = fault(ranking, candidates.doc_ids[ranking.query_id])
+        if wrong is not None:
+            yield f"query {ranking.query_id!r} {wrong}"
 
 
 def _difference(target: Path, text: str) -> str:
