@@ -28,9 +28,9 @@ def fault(ranking: Ranking, doc_ids: Sequence[str]) -> str | None:
     """What is wrong with a ranking that was read from a file; `doc_ids` are the query's candidates, in their order."""
     if sorted(ranking.doc_ids) != sorted(doc_ids):
         return "does not rank exactly its candidates"
-    if (ranking.scores is None) == (ranking.status == "ok"):
-        return f"is {ranking.status!r}, {'without' if ranking.scores is None else 'with'} scores"
-    scores = dict(zip(ranking.doc_ids, ranking.scores or [0.0] * len(doc_ids), strict=True))
+    if ranking.scores is None:
+        return None
+    scores = dict(zip(ranking.doc_ids, ranking.scores, strict=True))
     order = strict_order([scores[doc_id] for doc_id in doc_ids])
     if ranking.doc_ids != tuple(doc_ids[place] for place in order):
         return "is not in the order of its scores"

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from memeval import disk, latency, machine, results, shards
 from memeval.errors import DataError, IncompleteError
 from memeval.ranking import fault, strict_order
-from memeval.scorer import Scorer
+from memeval.scorer import BLANK, Scorer
 from memeval.types import Candidates, Dataset, Header, Query, Ranking, Request, Scored, canonical
 
 HOPELESS = 10
@@ -228,6 +228,9 @@ def reliable(file: Path, header: Header, queries: Sequence[Query], candidates: C
             ranking = results.read_ranking(file, _unsealed(line))
             wrong = "is another query's" if ranking.query_id != query.query_id else None
             wrong = wrong or fault(ranking, candidates.doc_ids[query.query_id])
+            due = ordered(query, candidates, BLANK) if query.blank else None
+            if ranking.status in DONE and (ranking.scores is None or query.blank) and ranking != due:
+                wrong = wrong or "has not the scores that were asked for"
         except (ValueError, DataError) as error:
             wrong = _told(file, error)
         if wrong is not None:
