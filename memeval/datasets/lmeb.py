@@ -115,7 +115,7 @@ def build(parts: Parts, title: str, task: Task, subset: str, *, unverified: bool
         query_id = _id(row, where)
         if query_id in asked:
             raise DataError(f"{where}: id {shown(query_id)} stands twice")
-        asked[query_id] = value_of(row, "text", str, where)
+        asked[query_id] = text(row, "text", where)
     labels: dict[str, dict[str, int]] = {}
     for where, query_id, doc_id, grade in parts.labels:
         if query_id not in asked:
