@@ -37,7 +37,7 @@ class Scorer:
     Preparing (loading the model, indexing a store) waits until a score is really missing. Where it fails with a
     MemevalError, or anything with a PrerequisiteError, that is no query's failure and is passed on: the system cannot
     run here; the same goes for a ServiceError. Of the last single call, `seconds` is the time if it scored all its
-    memories, None if a score of it was remembered, `remembered` tells of those that were, and `usage` what `score` took.
+    memories, None if a score of it was remembered, `remembered` tells of those that were; `usage` is what `score` took.
     """
 
     def __init__(self, reranker: Reranker, known: cache.ScoreCache | None, repeat: int = 1) -> None:
