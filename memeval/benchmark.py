@@ -162,7 +162,7 @@ def _systems(work: Work) -> Report:
 
 def _incomplete(suite: Suite, result: Result) -> str | None:
     """Why a result counts as incomplete: too many queries failed, or the money ran out."""
-    failed, queries = result.failures["failed"], result.failures["queries"]
+    failed, queries = score.unanswered(result), result.failures["queries"]
     statuses = result.failures.get("statuses") or {}
     if failed > suite.failures * queries or statuses.get("over-budget"):
         return f"{failed} of {queries} queries failed: {next(iter(result.failures['errors']))}"
@@ -178,9 +178,16 @@ def run_system(work: Work, system: System) -> tuple[Result, bool]:
     about, stem = _about(work, system, scorer), slug(system.name)
     path, target, times = (work.folder / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
     further = repeats.files(path, system.repeat, system.orders)
-    known = measuring.current(target, path, about, work.suite, further)
-    if known is not None:
-        return score.with_latency(known, _timed(times, work.suite)), True
+    runs = [path, *chain(*further.values())]
+    if work.terms.since is None:
+        known = measuring.current(target, path, about, work.suite, further)
+        if known is not None:
+            for run in runs:  # a fresh run that was cut short may have left its beginning
+                run.with_name(run.name + runner.PARTIAL).unlink(missing_ok=True)
+            return score.with_latency(known, _timed(times, work.suite)), True
+        for run in measuring.altered(target, about, runs):
+            away = disk.aside(run)
+            work.watcher.step(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
     _ran(work, scorer, about, path, system.name)
     variants = chain(*repeats.variants(work.terms, system.repeat, system.orders).values())
     for (suffix, terms), file in zip(variants, chain(*further.values()), strict=True):
@@ -231,7 +238,8 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
             path,
             compress=work.suite.compress,
             manifest=machine.manifest(),
-            progress=runner.Progress(begin=functools.partial(watcher.begin, task), advance=watcher.advance),
+            progress=runner.Progress(watcher.step, functools.partial(watcher.begin, task), watcher.advance),
+            fresh=work.terms.since is not None,
         )
     except BaseException:
         billed(None)
@@ -262,7 +270,7 @@ def still_valid(suite: Suite, dataset: Dataset, stored: Path | None) -> Candidat
     if (known.dataset_digest, known.first_stage, known.depth, known.pool, known.rendering) != wanted:
         return None
     try:
-        fingerprint = getattr(rerankers.load(suite.first_stage, dataset), "fingerprint", None)
+        fingerprint = load_scorer(suite.first_stage, dataset, None).fingerprint
     except MemevalError:
         return known  # what made them is not here; frozen candidates do not need it
     return known if fingerprint is not None and measuring.plain(fingerprint) == known.fingerprint else None

@@ -4,7 +4,8 @@ A score's key is the SHA-256 of all it depends on: the system's fingerprint, the
 the rendered memory, each with its time and the like, which a reranker sees too; for a listwise system also the whole
 list in order and the place in it. Position in a file, ids,
 the name of a data set and the machine are no part of it. A query's scores are committed together before they are used,
-so a process that dies loses at most the query it was working on. A failure is never remembered.
+so a process that dies loses at most the query it was working on. A failure is never remembered. A row that does not
+hold what it should is like none.
 """
 
 import hashlib
@@ -14,29 +15,39 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from memeval.errors import PrerequisiteError
 from memeval.types import Memory, Query, canonical
 
 APPLICATION_ID = 0x6D656D65  # "meme"
-VERSION = 1
+VERSION = 2
+"""Of the file. Version 1 did not hold when a score was made; it is taken over as it is."""
+KEYS = 1
+"""Of what goes into a key."""
 
 
 class Entry(NamedTuple):
-    """One remembered score. `seconds` is its share of the call it came from, `usage` what the call took, told once."""
+    """One remembered score. `seconds` is its share of the call it came from, `usage` what the call took, told once.
+
+    `made` is when (ISO 8601, UTC), None where that is unknown.
+    """
 
     score: float
     cut: bool = False
     seconds: float | None = None
     usage: Mapping[str, float] | None = None
+    made: str | None = None
 
 
 class ScoreCache:
-    """The file. Raises PrerequisiteError where it is not one of memeval's, of another version, or cannot be written."""
+    """The file; with `since` (ISO 8601, UTC), scores made before then, or at an unknown time, are not found.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Raises PrerequisiteError where it is not one of memeval's, of another version, or cannot be written.
+    """
+
+    def __init__(self, path: Path, since: str | None = None) -> None:
+        self.path, self.since = path, since
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
@@ -51,16 +62,20 @@ class ScoreCache:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if tables and application_id != APPLICATION_ID:
             raise PrerequisiteError(f"{self.path}: is no score cache of memeval: {_REMEDY}")
-        if tables and version != VERSION:
+        if tables and version not in (1, VERSION):
             raise PrerequisiteError(f"{self.path}: is a score cache of version {version}, wanted {VERSION}: {_REMEDY}")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("BEGIN IMMEDIATE")
         self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         self._db.execute(f"PRAGMA user_version = {VERSION}")
         self._db.execute(
-            "CREATE TABLE IF NOT EXISTS scores"
-            " (key BLOB PRIMARY KEY, score REAL NOT NULL, cut INTEGER NOT NULL, seconds REAL, usage TEXT) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, score REAL NOT NULL, cut INTEGER NOT NULL,"
+            " seconds REAL, usage TEXT, made TEXT) WITHOUT ROWID"
         )
+        if "made" not in {column[1] for column in self._db.execute("PRAGMA table_info(scores)")}:
+            self._db.execute("ALTER TABLE scores ADD COLUMN made TEXT")
+        self._db.execute("COMMIT")
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
         """key → entry for those that are known."""
@@ -68,24 +83,28 @@ class ScoreCache:
         for start in range(0, len(keys), 500):
             some = keys[start : start + 500]
             marks = ",".join("?" * len(some))
+            asked = f"SELECT key, score, cut, seconds, usage, made FROM scores WHERE key IN ({marks})"
             try:
-                rows = self._db.execute(f"SELECT * FROM scores WHERE key IN ({marks})", some).fetchall()
-            except sqlite3.Error as error:
+                rows = self._db.execute(asked, some).fetchall()
+            except (sqlite3.Error, ValueError) as error:
                 raise PrerequisiteError(f"{self.path}: cannot be read ({error}): {_REMEDY}") from None
-            found.update(
-                (key, Entry(score, bool(cut), seconds, _counts(usage))) for key, score, cut, seconds, usage in rows
-            )
+            for key, *values in rows:
+                entry = _entry(*values)
+                if entry is not None and (self.since is None or (entry.made or "") >= self.since):
+                    found[key] = entry
         return found
 
     def add(self, entries: Mapping[bytes, Entry]) -> None:
-        """Remembers entries, all or none; what is known already stays as it is."""
+        """Remembers entries, all or none, in place of what was known before."""
         rows = [
-            (key, entry.score, entry.cut, entry.seconds, json.dumps(entry.usage) if entry.usage else None)
+            (key, entry.score, entry.cut, entry.seconds, json.dumps(entry.usage) if entry.usage else None, entry.made)
             for key, entry in entries.items()
         ]
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.executemany(
+                "INSERT OR REPLACE INTO scores (key, score, cut, seconds, usage, made) VALUES (?, ?, ?, ?, ?, ?)", rows
+            )
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
@@ -105,22 +124,31 @@ class ScoreCache:
         self.close()
 
 
-def _counts(usage: str | None) -> dict[str, float] | None:
-    """What is remembered of a call's usage; counts that are none, which once were kept, too, are passed over."""
-    found = json.loads(usage) if usage else None
-    numbers = {name: count for name, count in (found or {}).items() if isinstance(count, (int, float))}
-    return {name: count for name, count in numbers.items() if math.isfinite(count)} or None
-
-
 def keys(fingerprint: Mapping[str, object], scope: str, query: Query, memories: Sequence[Memory]) -> list[bytes]:
     """One key for each memory; see the module's head for what goes into it."""
     asked = [query.text, query.context, query.asked_at, query.category]
-    head = hashlib.sha256(canonical([VERSION, fingerprint, scope, *asked]))
+    head = hashlib.sha256(canonical([KEYS, fingerprint, scope, *asked]))
     seen = [canonical([m.text, m.time, m.speaker, m.session_id, m.caption]) for m in memories]
     if scope == "list":
         head.update(b"".join(seen))
         return [_extended(head, str(position).encode()) for position in range(len(memories))]
     return [_extended(head, memory) for memory in seen]
+
+
+def _entry(score: Any, cut: Any, seconds: Any, usage: Any, made: Any) -> Entry | None:
+    """A row as an entry, if its values are what they should be: SQLite keeps a text where a number belongs."""
+    try:
+        took = None if usage is None else dict(json.loads(usage))
+    except (TypeError, ValueError, RecursionError):
+        return None
+    # Counts that are none were once kept with good scores: they are passed over.
+    counts = {name: count for name, count in (took or {}).items() if _number(count)}
+    whole = _number(score) and isinstance(cut, int) and (seconds is None or _number(seconds))
+    return Entry(score, bool(cut), seconds, counts or None, made) if whole and isinstance(made, str | None) else None
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and abs(value) < math.inf
 
 
 def _extended(head: "hashlib._Hash", content: bytes) -> bytes:

@@ -47,7 +47,7 @@ def retrieve(
             reranker.index(memories)
         for query in queries:
             try:
-                given = reranker.score(query, memories)
+                given = [0.0] * len(memories) if query.blank else reranker.score(query, memories)
             except IncompleteError as error:
                 raise IncompleteError(
                     f"the first stage {first_stage!r} failed on query {query.query_id!r}: {error}"

@@ -13,6 +13,9 @@ from typing import Any
 from memeval.errors import DataError, PrerequisiteError
 from memeval.types import canonical
 
+DAMAGED = ".damaged"
+"""What is put behind the name of a file that is kept for a look, but used no more."""
+
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Replaces a file's content at once; on failure the earlier file stays. `.bz2` in the name compresses.
@@ -51,6 +54,17 @@ def stored(path: Path) -> Path | None:
     return path if path.is_file() else compressed if compressed.is_file() else None
 
 
+def aside(path: Path) -> Path:
+    """Puts a damaged file out of the way, in place of an earlier one, and returns where it is now.
+
+    Raises PrerequisiteError where it cannot be moved.
+    """
+    try:
+        return path.replace(path.with_name(path.name + DAMAGED))
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
 def place(path: Path, content: Iterable[bytes], *, compress: bool) -> Path:
     """Writes `path`, or `path`.bz2, and removes the other form."""
     plain, compressed = path, path.with_name(path.name + ".bz2")
@@ -59,16 +73,20 @@ def place(path: Path, content: Iterable[bytes], *, compress: bool) -> Path:
     return compressed if compress else plain
 
 
-def lines(path: Path, *, broken: bool = False) -> Iterator[Any]:
-    """The JSON values of a file's lines. Raises DataError, naming the line, where one is broken, unless that may be."""
+def content(path: Path) -> bytes:
+    """A file's bytes, unpacked. Raises DataError where it is not there or cannot be read."""
     try:
         data = path.read_bytes()
-        content = bz2.decompress(data) if path.suffix == ".bz2" else data
+        return bz2.decompress(data) if path.suffix == ".bz2" else data
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
-    rows = content.split(b"\n")
+
+
+def lines(path: Path, *, broken: bool = False) -> Iterator[Any]:
+    """The JSON values of a file's lines. Raises DataError, naming the line, where one is broken, unless that may be."""
+    rows = content(path).split(b"\n")
     if len(rows) > 1 and not rows[-1]:
         rows.pop()
     for number, line in enumerate(rows, start=1):
@@ -80,11 +98,17 @@ def lines(path: Path, *, broken: bool = False) -> Iterator[Any]:
 
 
 def parsed(text: str | bytes) -> Any:
-    """A JSON value. pydantic's parser takes a third of the time; what it refuses is for Python's to judge."""
+    """A JSON value. pydantic's parser takes a third of the time; what it refuses is for Python's to judge.
+
+    Raises ValueError where it is none, or one too deep to be read.
+    """
     try:
         return _from_json()(text)
     except ValueError:
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except RecursionError:
+            raise ValueError("it is nested too deep") from None
 
 
 @functools.cache

@@ -262,7 +262,7 @@ def _read(job: _Job) -> tuple[Pool | None, dict[str, Ranked]]:
     for name, path in job.runs.items():
         try:
             found[name] = _ranked(path, pool, places, number)
-        except (MemevalError, KeyError, TypeError, ValueError, IndexError):
+        except (MemevalError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             continue  # a damaged run is the business of `memeval verify`; the report says what it lacks
     return pool, found
 
@@ -312,7 +312,7 @@ def _ranked(path: Path, pool: Pool, places: Sequence[Mapping[str, bytes]], numbe
         if row["query_id"] not in number:
             continue
         place = number[row["query_id"]]
-        status[place] = row.get("status", "ok")
+        status[place] = str(row.get("status", "ok"))
         found.append(place)
         ordered.append(_places(row["doc_ids"], places[place]))
         scored.append(row["scores"] or [])

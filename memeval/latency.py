@@ -4,15 +4,18 @@ Percentiles interpolate linearly between the two nearest calls (type 7 of Hyndma
 percentile is given only where the calls reach it: p95 from 20 of them, p99 from 100.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from memeval import disk
+from memeval.types import Ranking, Remembered
 
+VERSION = 2
+"""Of the file of times: version 1 did not tell what was remembered."""
 METHOD = "linear interpolation between calls (numpy's default)"
 NEEDED = {"p50": 1, "p95": 20, "p99": 100}
 """How many calls a percentile needs."""
@@ -63,7 +66,8 @@ class Times:
 
     `online` maps queries that were asked alone to their seconds and pairs, `tokens` and `waited` (seconds in queues and
     retries, hosted systems only) some of them to theirs; `batches` are the seconds and pairs of queries that were
-    computed together. `bill` adds up those of all the times that the run was gone on with. `manifest` is the machine.
+    computed together. `bill` adds up those of all the times that the run was gone on with. `remembered` tells of the
+    scores that were not asked for, None where the file does not. `manifest` is the machine.
     """
 
     online: Mapping[str, tuple[float, int]]
@@ -71,6 +75,7 @@ class Times:
     waited: Mapping[str, float]
     batches: Sequence[tuple[float, int]]
     bill: Mapping[str, Any] | None
+    remembered: Remembered | None
     manifest: Mapping[str, Any]
 
     @property
@@ -81,7 +86,8 @@ class Times:
             money = {"bill": self.bill, HARDWARE: self.manifest.get(HARDWARE)}
             return {name: amount for name, amount in money.items() if amount is not None} or None
         if self.batches:
-            told["pairs_per_second"] = sum(n for _, n in self.batches) / sum(time for time, _ in self.batches)
+            seconds = sum(time for time, _ in self.batches)
+            told["pairs_per_second"] = sum(n for _, n in self.batches) / seconds if seconds else None
         told["device"] = None
         told |= {name: self.manifest[name] for name in MACHINE if self.manifest.get(name) is not None}
         counted = sum(self.online[query_id][1] for query_id in self.tokens)
@@ -92,30 +98,54 @@ class Times:
         return told if self.bill is None else {**told, "bill": self.bill}
 
 
+def row(ranking: Ranking) -> dict[str, Any]:
+    """What the file tells of one query."""
+    found: dict[str, Any] = {"query_id": ranking.query_id, "pairs": len(ranking.doc_ids)}
+    if ranking.seconds is not None:
+        tokens = {name: count for name, count in (ranking.usage or {}).items() if name == "tokens"}
+        found |= {"seconds": ranking.seconds, **tokens}
+        if ranking.waited is not None:
+            found["waited"] = ranking.waited
+    if ranking.remembered is not None:
+        found["remembered"] = asdict(ranking.remembered)
+    return found
+
+
 def read(file: Path) -> Times | None:
-    """The times file of a run, if there is one; half a line at its end is what a process left that died."""
+    """The times file of a run, if there is one; a row that is none, as of a process that died, is passed over."""
     if not file.is_file():
         return None
-    online: dict[str, tuple[float, int]] = {}
-    tokens: dict[str, float] = {}
-    waited: dict[str, float] = {}
+    queries: dict[str, dict[str, Any]] = {}
     batches: list[tuple[float, int]] = []
     bills: list[Mapping[str, Any]] = []
     manifest: dict[str, Any] = {}
-    for row in disk.lines(file, broken=True):
-        if "query_id" in row:
-            online[row["query_id"]] = row["seconds"], row["pairs"]
-            if "tokens" in row:
-                tokens[row["query_id"]] = row["tokens"]
-            if "waited" in row:
-                waited[row["query_id"]] = row["waited"]
-        elif "queries" in row:
-            batches.append((row["seconds"], row["pairs"]))
-        elif "bill" in row:
-            bills.append(row["bill"])
+    versions = []
+    for found in disk.lines(file, broken=True):
+        if not isinstance(found, dict):
+            continue
+        if "query_id" in found:
+            if isinstance(found["query_id"], str):
+                queries[found["query_id"]] = found
+        elif "queries" in found:
+            if _amount(found.get("seconds")) and _amount(found.get("pairs")):
+                batches.append((found["seconds"], found["pairs"]))
+        elif "bill" in found:
+            if _bill(found["bill"]):
+                bills.append(found["bill"])
         else:
-            manifest |= {key: value for key, value in row.items() if key not in ("schema", "version")}
-    return Times(online, tokens, waited, batches, added(bills), manifest)
+            if "schema" in found:
+                versions.append(found.get("version"))
+            manifest |= {key: value for key, value in found.items() if _FACTS.get(key, _text)(value)}
+    timed = {name: one for name, one in queries.items() if _amount(one.get("seconds")) and _amount(one.get("pairs"))}
+    return Times(
+        online={name: (one["seconds"], one["pairs"]) for name, one in timed.items()},
+        tokens={name: one["tokens"] for name, one in timed.items() if _amount(one.get("tokens"))},
+        waited={name: one["waited"] for name, one in timed.items() if _amount(one.get("waited"))},
+        batches=batches,
+        bill=added(bills),
+        remembered=_remembered(queries) if set(versions) == {VERSION} else None,
+        manifest=manifest,
+    )
 
 
 def added(bills: Sequence[Mapping[str, Any]], *, apart: bool = False) -> Mapping[str, Any] | None:
@@ -139,3 +169,41 @@ def added(bills: Sequence[Mapping[str, Any]], *, apart: bool = False) -> Mapping
         **({"listed": total("listed"), "estimated": total("estimated")} if apart else {}),
         "source": sources,
     }
+
+
+def _remembered(queries: Mapping[str, Mapping[str, Any]]) -> Remembered | None:
+    """The sum over the queries; None where one tells nonsense."""
+    try:
+        parts = [Remembered(**one["remembered"]) for one in queries.values() if "remembered" in one]
+        return Remembered.joined(parts)
+    except (TypeError, ValueError):
+        return None
+
+
+def _amount(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1e15
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _bill(value: Any) -> bool:
+    if not isinstance(value, dict) or not _text(value.get("source")):
+        return False
+    return all(value.get(name) is None or _amount(value[name]) for name in _AMOUNTS)
+
+
+def _versions(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_text, value.values()))
+
+
+_AMOUNTS = ("calls", "broken", "spent", "unsure", "listed", "estimated")
+_FACTS: Mapping[str, Callable[[Any], bool]] = {
+    "cores": _amount,
+    "peak_host_bytes": _amount,
+    "peak_device_bytes": _amount,
+    "versions": _versions,
+    HARDWARE: lambda value: value is None or _amount(value),
+}
+"""What is no text among the facts of the machine."""

@@ -1,6 +1,7 @@
 """memeval as a library: one call from a reranker to its measures."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +10,7 @@ from memeval.cache import ScoreCache
 from memeval.candidates import retrieve
 from memeval.download import cache_folder
 from memeval.errors import UsageError
+from memeval.remote.terms import Terms
 from memeval.scorer import Scorer
 from memeval.types import Dataset, Pool, Reranker, Result
 
@@ -25,6 +27,7 @@ def run(
     measures: Sequence[str] = suite.MEASURES,
     seed: int = 0,
     limit: int | None = None,
+    fresh: bool = False,
 ) -> Result:
     """Runs a reranker over a data set and measures it; nothing is written but the score cache.
 
@@ -33,8 +36,9 @@ def run(
         dataset: a data set's name, or a Dataset of your own.
         name: the system's name in the result; default: the class's, or the given name.
         first_stage, depth, pool, rendering: default: those of the shipped suite of that data set.
+        fresh: asks for every score anew and remembers it in place of an earlier one.
 
-    Scores are cached only where the reranker has a `fingerprint`. Raises what the command line prints: UsageError,
+    Scores are remembered only where the reranker has a `fingerprint`. Raises what the command line prints: UsageError,
     DataError, PrerequisiteError. Failed queries are counted in `result.failures`, not raised.
     """
     if not isinstance(reranker, str) and not callable(getattr(reranker, "score", None)):
@@ -67,9 +71,11 @@ def run(
         pool=benchmark.pool_of(plan, ready),
         rendering=plan.text,
     )
-    with ScoreCache(cache_folder() / "scores.sqlite") as cache, TemporaryDirectory() as folder:
+    since = datetime.now(UTC).isoformat() if fresh else None
+    with ScoreCache(cache_folder() / "scores.sqlite", since) as cache, TemporaryDirectory() as folder:
         if isinstance(reranker, str):
-            scorer, model = benchmark.load_scorer(reranker, ready, cache), str(rerankers.parse(reranker))
+            terms = Terms(answers=cache.path, since=since)
+            scorer, model = benchmark.load_scorer(reranker, ready, cache, terms), str(rerankers.parse(reranker))
         else:
             scorer, model = (
                 Scorer(reranker, cache),

@@ -85,8 +85,31 @@ def current(
     told = {key: known.signature[key] for key in ("unit", "score_kind") if key in known.signature}
     wanted.pop("score_kind", None)
     same = plain({**wanted, **told}) == plain(known.signature)
-    failed = known.failures["failed"] or any(found["failed"] for found in (known.repeats or {}).values())
-    return known if same and not failed else None
+    return known if same and not _unfinished(known) else None
+
+
+def altered(target: Path, about: Header, runs: Sequence[Path]) -> list[Path]:
+    """Which of the run files are not those that the result in `target` was measured from.
+
+    Such a file was changed by somebody else: with the same header, a run that answered everything is never written
+    again. Without such a result nothing can be said.
+    """
+    try:
+        known = results.read_result(target)
+    except MemevalError:
+        return []
+    facts = {name: known.signature.get(name) for name in Header.__dataclass_fields__ if name != "score_kind"}
+    if _unfinished(known) or plain(facts) != plain({name: getattr(about, name) for name in facts}):
+        return []
+    further = known.signature.get("further_runs", {}).values()
+    measured = (known.signature.get("run_digest"), *chain(*further))
+    found = [(disk.stored(run), digest) for run, digest in zip(runs, measured, strict=False)]
+    return [file for file, digest in found if file is not None and score.digest(file) != digest]
+
+
+def _unfinished(result: Result) -> bool:
+    """Whether a run of it has queries that are tried again."""
+    return bool(score.unanswered(result) or any(found["failed"] for found in (result.repeats or {}).values()))
 
 
 def _digests(path: Path, further: Mapping[str, Sequence[Path]]) -> tuple[str, dict[str, list[str]]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from memeval import benchmark, datasets, disk, latency, measuring, repeats, results, slices
 from memeval import suite as suites
 from memeval.errors import DataError, IncompleteError, UsageError
+from memeval.ranking import fault
 from memeval.suite import Suite, slug
 from memeval.types import Candidates, Dataset, Header, Ranking, canonical
 
@@ -60,22 +61,27 @@ def _dataset(suite: Suite, name: str, into: Path, folders: Sequence[Path]) -> It
             continue
         path = into / f"{stem}.run.jsonl"
         for run in (path, *chain(*repeats.files(path, entry.repeat, entry.orders).values())):
-            parts = _run(run, places, dataset, suite)
+            parts = _run(run, places, dataset, candidates, suite)
         measured = measuring.measure(path, dataset, candidates, suite, sliced, entry)
         disk.write_whole(into / f"{stem}.json", results.result_text(measured))
         yield f"merged    {system} on {name}: {len(dataset.queries)} queries from {parts} parts"
     results.write_unavailable(into, missing)
 
 
-def _run(run: Path, places: Sequence[Path], dataset: Dataset, suite: Suite) -> int:
+def _run(run: Path, places: Sequence[Path], dataset: Dataset, candidates: Candidates, suite: Suite) -> int:
     """Joins one run file of a system, and its times; returns of how many parts."""
     files = [file for place in places if (file := disk.stored(place / run.name)) is not None]
     if not files:
         raise IncompleteError(f"{run.name} is in none of the parts: run the suite that it belongs to")
     header, rankings = joined(files, dataset)
+    for ranking in rankings:
+        wrong = fault(ranking, candidates.doc_ids.get(ranking.query_id, ()))
+        if wrong is not None:
+            raise DataError(f"{run.name}: query {ranking.query_id!r} {wrong}: run the part that it is from again")
     clock = results.times(run)
     times = [file.with_name(clock.name) for file in files]
-    told = b"".join(canonical(row) for file in times if file.is_file() for row in disk.lines(file) if "bill" not in row)
+    rows = [row for file in times if file.is_file() for row in disk.lines(file, broken=True)]
+    told = b"".join(canonical(row) for row in rows if isinstance(row, dict) and "bill" not in row)
     bills = [found.bill for file in times if (found := latency.read(file)) is not None and found.bill is not None]
     if bills:
         told += canonical({"bill": latency.added(bills, apart=True)})

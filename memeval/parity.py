@@ -95,7 +95,7 @@ def parity(
         rendering=rendering or render.DEFAULT,
     )
     candidates = replace(candidates, doc_ids={query_id: ids[:depth] for query_id, ids in candidates.doc_ids.items()})
-    asked = [query for query in queries if candidates.doc_ids[query.query_id]]
+    asked = runner.in_turn([query for query in queries if candidates.doc_ids[query.query_id]], 1)
     if not asked:
         raise UsageError(f"{whole.name}: {first_stage} finds no candidates for {count} queries: nothing to compare")
     first, second = (_ranked(name, whole, asked, candidates, watcher) for name in (ours, theirs))

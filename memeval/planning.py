@@ -53,8 +53,12 @@ class Plan:
 
 def plan(suite: Suite, root: Path, limit: shards.Part = None, terms: Terms | None = None) -> list[Plan]:
     """The plan of every data set of a suite. Raises DataError or PrerequisiteError where a data set cannot be read."""
-    allowed = terms or Terms()
-    return [_plan(variant, name, into, limit, allowed) for variant, name, into in benchmark.parts(suite, root)]
+    allowed, file = terms or Terms(), cache_folder() / "scores.sqlite"
+    with cache.ScoreCache(file) if file.is_file() else nullcontext() as remembered:
+        return [
+            _plan(variant, name, into, limit, allowed, remembered)
+            for variant, name, into in benchmark.parts(suite, root)
+        ]
 
 
 def document(plans: Sequence[Plan]) -> list[dict[str, Any]]:
@@ -119,7 +123,9 @@ def _short(count: float) -> str:
     return f"{count / 1e6:,.1f} M" if count >= 1e5 else f"{count:,.0f}"
 
 
-def _plan(suite: Suite, name: str, folder: Path, limit: shards.Part, terms: Terms) -> Plan:
+def _plan(
+    suite: Suite, name: str, folder: Path, limit: shards.Part, terms: Terms, remembered: cache.ScoreCache | None
+) -> Plan:
     dataset = benchmark.load(suite, name)
     limit = benchmark.limited(dataset, limit)
     folder = benchmark.marked(folder, limit)
@@ -128,7 +134,7 @@ def _plan(suite: Suite, name: str, folder: Path, limit: shards.Part, terms: Term
     origin = f"{suite.first_stage}, frozen in {stored}" if candidates else f"{suite.first_stage}, to be made"
     if candidates is None:
         candidates = _upper_bound(suite, dataset)
-    rows = tuple(_row(suite, system, dataset, candidates, folder, limit, terms) for system in suite.systems)
+    rows = tuple(_row(suite, system, dataset, candidates, folder, limit, terms, remembered) for system in suite.systems)
     return Plan(
         dataset=dataset.name,
         version=dataset.version,
@@ -151,12 +157,13 @@ def _row(
     folder: Path,
     limit: shards.Part,
     terms: Terms,
+    remembered: cache.ScoreCache | None,
 ) -> Row:
     queries = shards.taken(dataset.queries, limit)
     pairs = sum(len(candidates.doc_ids[query.query_id]) for query in queries)
     missing, cached, done, quoted = None, 0, False, None
     try:
-        scorer = benchmark.load_scorer(system.model, dataset, None, terms)
+        scorer = benchmark.load_scorer(system.model, dataset, remembered, terms)
         model = str(rerankers.parse(system.model))
         about = measuring.header(suite, system.name, model, dataset, candidates, scorer.fingerprint, limit)
         target, run = (folder / f"{slug(system.name)}{suffix}" for suffix in (".json", ".run.jsonl"))
@@ -166,7 +173,7 @@ def _row(
         cached = pairs - sum(found for found, _ in left)
         missing = next((hosted.service.door.lacks for hosted in scorer.hosted if hosted.service.door.lacks), None)
         variants = chain(*repeats.variants(terms, system.repeat, system.orders).values())
-        again = (benchmark.load_scorer(system.model, dataset, None, variant[1]) for variant in variants)
+        again = (benchmark.load_scorer(system.model, dataset, remembered, variant[1]) for variant in variants)
         for one in (scorer, *again):
             for part in [one] if hasattr(one.reranker, "hosted") else getattr(one.reranker, "parts", ()):
                 if getattr(part, "hosted", ()):
@@ -182,19 +189,10 @@ def _unknown(
     scorer: Scorer, queries: Sequence[Query], dataset: Dataset, candidates: Candidates
 ) -> list[tuple[int, Request]]:
     """For each query: how many scores are not remembered, and the request that would be made for them."""
-    file = cache_folder() / "scores.sqlite"
-    looks = scorer.remembers and scorer.fingerprint is not None and file.is_file()
-    with cache.ScoreCache(file) if looks else nullcontext() as remembered:
-        found: list[tuple[int, Request]] = []
-        for query in queries:
-            by_id = dataset.memories(query.store_id)
-            memories = [by_id[doc_id] for doc_id in candidates.doc_ids[query.query_id]]
-            left = memories
-            if remembered is not None:
-                keys = scorer.keys(query, memories)
-                known = remembered.find(keys)
-                left = [memory for key, memory in zip(keys, memories, strict=True) if key not in known]
-            found.append((len(left), (query, memories if left and scorer.scope == "list" else left)))
+    found = []
+    for query in queries:
+        by_id = dataset.memories(query.store_id)
+        found.append(scorer.left((query, tuple(by_id[doc_id] for doc_id in candidates.doc_ids[query.query_id]))))
     return found
 
 

@@ -8,6 +8,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from memeval.types import Ranking
+
 
 def strict_order(scores: Sequence[float]) -> list[int]:
     """Positions of the candidates, best first; equal scores keep the order they were given in (the first stage's).
@@ -20,6 +22,19 @@ def strict_order(scores: Sequence[float]) -> list[int]:
     if any(math.isnan(score) for score in scores):
         raise ValueError("a score is nan")
     return sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
+
+
+def fault(ranking: Ranking, doc_ids: Sequence[str]) -> str | None:
+    """What is wrong with a ranking that was read from a file; `doc_ids` are the query's candidates, in their order."""
+    if sorted(ranking.doc_ids) != sorted(doc_ids):
+        return "does not rank exactly its candidates"
+    if ranking.scores is None:
+        return None
+    scores = dict(zip(ranking.doc_ids, ranking.scores, strict=True))
+    order = strict_order([scores[doc_id] for doc_id in doc_ids])
+    if ranking.doc_ids != tuple(doc_ids[place] for place in order):
+        return "is not in the order of its scores"
+    return None
 
 
 def tie_rate(scores: Sequence[float]) -> float:

@@ -42,10 +42,12 @@ def files(run: Path, repeat: int, orders: int) -> dict[str, list[Path]]:
 
 
 def summary(runs: Sequence[Sequence[Ranking]], qrels: Qrels, measures: Sequence[str]) -> dict[str, Any]:
-    """How runs of the same queries differ: `runs`, `queries` that all answered, `failed` in any, `flips`, `tops` (the
-    share of pairs of runs with another memory on top), and the `deviation` of each measure."""
+    """How runs of the same queries differ: `runs`, `queries` that all answered, `failed` in any (blank queries are left
+    out), `flips`, `tops` (the share of pairs of runs with another memory on top), and the `deviation` of each measure.
+    """
     by_run = [{ranking.query_id: ranking for ranking in run if ranking.status == "ok"} for run in runs]
-    judged = [r.query_id for r in runs[0] if any(grade > 0 for grade in qrels.get(r.query_id, {}).values())]
+    asked = [ranking for ranking in runs[0] if ranking.status != "blank"]
+    judged = [r.query_id for r in asked if any(grade > 0 for grade in qrels.get(r.query_id, {}).values())]
     kept = [query_id for query_id in judged if all(query_id in run for run in by_run)]
     orders = {query_id: [run[query_id].doc_ids for run in by_run] for query_id in kept}
     flips = [mean(flipped(a, b) for a, b in combinations(found, 2)) for found in orders.values()]

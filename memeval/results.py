@@ -15,6 +15,7 @@ bytes are the same everywhere.
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ VERSION = 1
 UNAVAILABLE = "unavailable.json"
 SUITE = "suite.json"
 LABELS = "labels.jsonl"
+TOLD_BY_TIMES = ("latency", "remembered")
+"""What a result has from the times file: it differs between two runs of the same bytes."""
 
 
 def times(run: Path) -> Path:
@@ -125,17 +128,21 @@ def ranking_line(ranking: Ranking) -> bytes:
 def read_ranking(path: Path, row: Any) -> Ranking:
     """The ranking of one line. Raises DataError where it is none."""
     try:
+        query_id, doc_ids, cut = row["query_id"], tuple(row["doc_ids"]), tuple(row.get("cut", ()))
+        status, error, usage = row.get("status", "ok"), row.get("error"), row.get("usage")
+        if not all(isinstance(text, str) for text in (query_id, *doc_ids, *cut, status, error or "")):
+            raise TypeError("an id, status or error is no text")
+        numbers = (*(row["scores"] or ()), *(usage or {}).values())
+        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+            raise ValueError("a score or count is no finite number")
         scores = None if row["scores"] is None else tuple(map(float, row["scores"]))
-        doc_ids = tuple(row["doc_ids"])
-        told = {"status": row.get("status", "ok"), "error": row.get("error"), "usage": row.get("usage")}
-        ranking = Ranking(row["query_id"], doc_ids, scores, cut=tuple(row.get("cut", ())), **told)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{path}: a line is no ranking ({error!r})") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as wrong:
+        raise DataError(f"{path}: a line is no ranking ({wrong!r})") from None
     if scores is not None and len(scores) != len(doc_ids):
-        raise DataError(f"{path}: query {ranking.query_id!r} has {len(scores)} scores for {len(doc_ids)} memories")
+        raise DataError(f"{path}: query {query_id!r} has {len(scores)} scores for {len(doc_ids)} memories")
     if len(set(doc_ids)) != len(doc_ids):
-        raise DataError(f"{path}: query {ranking.query_id!r} lists a memory twice")
-    return ranking
+        raise DataError(f"{path}: query {query_id!r} lists a memory twice")
+    return Ranking(query_id, doc_ids, scores, status, error, cut, usage)
 
 
 def read_run(path: Path) -> Run:
@@ -160,8 +167,8 @@ def make_header(path: Path, row: Any) -> Header:
 
 
 def result_text(result: Result) -> str:
-    """A result as JSON: keys in order, one measure's values a line. Latency is no part of it (it is another file's)."""
-    content = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name != "latency"}
+    """A result as JSON: keys in order, one measure's values a line. What the times file tells is no part of it."""
+    content = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name not in TOLD_BY_TIMES}
     if result.repeats is None:
         del content["repeats"]
     content["measures"] = {

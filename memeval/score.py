@@ -50,6 +50,12 @@ def runs(result: Result) -> int:
     return 1 + len(result.signature.get("further_runs", {}).get("repeats", ()))
 
 
+def unanswered(result: Result) -> int:
+    """How many queries failed though they could have been answered: a blank one cannot."""
+    statuses = result.failures.get("statuses") or {}
+    return int(result.failures["failed"] - statuses.get("blank", 0))
+
+
 def averaged(results: Sequence[Result]) -> Result:
     """The first of several results of the same queries, with the means of all their values and what follows of them."""
     first = results[0]
@@ -163,9 +169,10 @@ def card(dataset: Dataset, candidates: Mapping[str, Sequence[str]]) -> dict[str,
 
 
 def with_latency(result: Result, times: Times | None) -> Result:
-    """The result with the latency that its times file tells, if there is one."""
-    told = None if times is None else times.latency
-    return result if told is None else replace(result, latency=told)
+    """The result with what its times file tells, if there is one: latency, and what was remembered."""
+    if times is None:
+        return result
+    return replace(result, latency=times.latency, remembered=times.remembered)
 
 
 def digest(path: Path) -> str:

@@ -9,11 +9,26 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from memeval import cache
 from memeval.errors import IncompleteError, MemevalError, PrerequisiteError, ServiceError, UsageError
-from memeval.types import Memory, Query, Request, Reranker, Scored, ScoreKind, canonical
+from memeval.types import Memory, Query, Remembered, Request, Reranker, Scored, ScoreKind, canonical
+
+BLANK = Scored(None, status="blank", error="the query has no text")
+MOVED = {
+    "gemini": "memeval.rerankers.gemini:Gemini",
+    "memos": "memeval.rerankers.memos:Memos",
+    "openai": "memeval.rerankers.openai_:OpenAI",
+    "python": "memeval.rerankers.python:Python",
+    "rerank-api": "memeval.rerankers.rerank_api:RerankAPI",
+    "sentence-transformers": "memeval.rerankers.sentence:SentenceTransformers",
+    "transformers": "memeval.rerankers.local:Transformers",
+    "vllm": "memeval.rerankers.vllm_:VLLM",
+    "vllm-server": "memeval.rerankers.vllm_server:VLLMServer",
+}
+"""Where adapters stood when keys still said so: what is remembered under such a key is taken over."""
 
 
 class Scorer:
@@ -21,26 +36,30 @@ class Scorer:
 
     Preparing (loading the model, indexing a store) waits until a score is really missing. Where it fails with a
     MemevalError, or anything with a PrerequisiteError, that is no query's failure and is passed on: the system cannot
-    run here; the same goes for a ServiceError. `seconds` is the time of the last single call if it scored all its
-    memories, None if a score of it was remembered; `usage` is what the last `score` took.
+    run here; the same goes for a ServiceError. Of the last single call, `seconds` is the time if it scored all its
+    memories, None if a score of it was remembered, `remembered` tells of those that were; `usage` is what `score` took.
     """
 
-    def __init__(self, reranker: Reranker, remembered: cache.ScoreCache | None, repeat: int = 1) -> None:
+    def __init__(self, reranker: Reranker, known: cache.ScoreCache | None, repeat: int = 1) -> None:
         self.reranker = reranker
+        self.made_by, further = _maker(type(reranker))
         self.fingerprint: Mapping[str, Any] | None = _plain_values(getattr(reranker, "fingerprint", None))
-        if repeat > 1 and self.fingerprint is not None:
-            self.fingerprint = {**self.fingerprint, "repeat": repeat}
+        if repeat > 1:
+            further["repeat"] = repeat
+        if self.fingerprint is not None:
+            self.fingerprint = {**self.fingerprint, **further}
         self.floor: float | None = getattr(reranker, "floor", None)
         self.scope: str = getattr(reranker, "scope", "list")
         # An index is of one store, a window of queries may be of several.
         self.window: int = 1 if hasattr(reranker, "index") else getattr(reranker, "window", 1)
         self.streams: bool = getattr(reranker, "streams", False)
-        self.remembers = getattr(reranker, "cached", True) and self.fingerprint is not None
         self.score_kind: ScoreKind | None = getattr(reranker, "score_kind", None)
         self.seconds: float | None = None
         self.usage: Mapping[str, float] | None = None
+        self.remembered: Remembered | None = None
         self.batch: tuple[float, int] = (0.0, 0)
-        self._cache = remembered if self.remembers else None
+        remembers = getattr(reranker, "cached", True) and self.fingerprint is not None
+        self._cache = known if remembers else None
         self._store: Sequence[Memory] | None = None
         self._warm = False
 
@@ -48,8 +67,7 @@ class Scorer:
     def hosted(self) -> list[Any]:
         """The services behind the reranker, or behind the parts that it fuses."""
         own = getattr(self.reranker, "hosted", None)
-        parts = getattr(self.reranker, "parts", ())
-        return [own] if own is not None else [one for part in parts for one in getattr(part, "hosted", ())]
+        return [own] if own is not None else [one for part in self._parts for one in part.hosted]
 
     def index(self, memories: Sequence[Memory]) -> None:
         """Notes the store that the next queries are asked of."""
@@ -65,8 +83,11 @@ class Scorer:
 
     def one(self, request: Request) -> Scored:
         """One query by itself, timed. An exception of the reranker is a failed request."""
+        self.seconds = self.remembered = None
+        if request[0].blank:
+            return BLANK
         asked = self._look_up(request)
-        self.seconds = None
+        made = None
         if asked.missing:
             try:
                 self._prepare()
@@ -80,12 +101,16 @@ class Scorer:
                 return _failed(error)
             if scored.scores is None:
                 return scored
-            parts: Sequence[Any] = getattr(self.reranker, "parts", ())
-            remembered = any(getattr(part, "seconds", 0.0) is None for part in parts)
-            if not asked.reduced and not remembered:
-                self.seconds = elapsed
+            made = scored.made
             self._remember(asked, scored, elapsed)
-        return asked.answer()
+            parts = [part.remembered for part in self._parts if part.remembered is not None]
+            if parts:
+                self.remembered = Remembered.joined(parts, same=True)
+            elif not asked.reduced and made is None and all(part.seconds is not None for part in self._parts):
+                self.seconds = elapsed
+        answer = asked.answer(made)
+        self.remembered = self.remembered or answer.remembered
+        return replace(answer, remembered=self.remembered)
 
     def many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
         """(place, answer) of each request in any order; all at once, or as they come where the reranker streams."""
@@ -95,6 +120,9 @@ class Scorer:
         def missing() -> Iterator[Request]:
             number = 0
             for place, request in enumerate(requests):
+                if request[0].blank:
+                    known.append((place, BLANK))
+                    continue
                 looked = self._look_up(request)
                 if looked.missing:
                     asked[number] = looked._replace(place=place)
@@ -108,20 +136,32 @@ class Scorer:
             yield from known
             return
         self._prepare()
-        for number, scored in self.reranker.score_many(missing()):  # type: ignore[attr-defined]
-            yield from known
-            known.clear()
-            mine = asked.pop(number)
-            try:
-                answer = _checked(scored, mine.request)
-            except ValueError as error:
-                answer = _failed(error)
-            if answer.scores is not None:
-                self._remember(mine, answer, answer.seconds or 0.0)
-                told = (None, None) if mine.reduced else (answer.seconds, answer.waited)
-                answer = replace(mine.answer(), seconds=told[0], waited=told[1])
-            yield mine.place, answer
+        pulled = missing()
+        why: Exception = IncompleteError("gave no answer")
+        try:
+            for number, scored in self.reranker.score_many(pulled):  # type: ignore[attr-defined]
+                yield from known
+                known.clear()
+                if number not in asked:
+                    continue
+                mine = asked.pop(number)
+                try:
+                    answer = _checked(scored, mine.request)
+                except ValueError as error:
+                    answer = _failed(error)
+                if answer.scores is not None:
+                    self._remember(mine, answer, answer.seconds or 0.0)
+                    told = (None, None) if mine.reduced else (answer.seconds, answer.waited)
+                    answer = replace(mine.answer(answer.made), seconds=told[0], waited=told[1])
+                yield mine.place, answer
+        except MemevalError:
+            raise
+        except Exception as error:  # noqa: BLE001  (of the stream as a whole: what it has not answered has failed)
+            why = error
+        for _ in pulled:
+            pass
         yield from known
+        yield from ((left.place, _failed(why)) for left in asked.values())
 
     def _window(self, requests: list[Request], asked: Mapping[int, "_Asked"]) -> Iterator[tuple[int, Scored]]:
         """All answers of a window, remembered together; where it fails as a whole, its queries are asked one by one."""
@@ -137,7 +177,7 @@ class Scorer:
         except Exception as error:
             if self._unfit(error):
                 raise
-            yield from ((asked[number].place, self.one(request)) for number, request in enumerate(requests))
+            yield from ((asked[number].place, self.one(asked[number].whole)) for number in range(len(requests)))
             return
         pairs = sum(len(memories) for _, memories in requests)
         self.batch = elapsed, pairs
@@ -148,26 +188,50 @@ class Scorer:
         if self._cache is not None:
             self._cache.add(entries)
         for number, answer in enumerate(scored):
-            yield asked[number].place, answer if answer.scores is None else asked[number].answer()
+            yield asked[number].place, answer if answer.scores is None else asked[number].answer(answer.made)
 
-    def keys(self, query: Query, memories: Sequence[Memory]) -> list[bytes]:
-        """What the scores are remembered by; two adapters of one fingerprint do not share any."""
-        made_by = f"{type(self.reranker).__module__}:{type(self.reranker).__qualname__}"
-        return cache.keys({"adapter": made_by, **(self.fingerprint or {})}, self.scope, query, memories)
+    def left(self, request: Request) -> tuple[int, Request]:
+        """How many scores of a request are not remembered, and what would be asked for them."""
+        if request[0].blank:
+            return 0, (request[0], ())
+        asked = self._look_up(request)
+        return len(asked.missing), asked.request
+
+    @property
+    def _parts(self) -> "list[Scorer]":
+        """The systems that it is made of."""
+        parts = getattr(self.reranker, "parts", ())
+        return [part for part in parts if isinstance(part, Scorer)] if isinstance(parts, list) else []
 
     def _look_up(self, request: Request) -> "_Asked":
         query, memories = request
-        if self._cache is None or self.fingerprint is None:
+        if self._cache is None:
             keys = [position.to_bytes(4) for position in range(len(memories))]
-            return _Asked(0, keys, {}, keys, request)
-        keys = self.keys(query, memories)
-        known = self._cache.find(keys)
+            return _Asked(0, keys, {}, keys, request, request)
+        keys = self._keys({"adapter": self.made_by, "fingerprint": self.fingerprint}, request)
+        known = self._find(keys, request)
         places = [position for position, key in enumerate(keys) if key not in known]
         if self.scope == "pair":
-            return _Asked(
-                0, keys, known, [keys[place] for place in places], (query, tuple(memories[i] for i in places))
-            )
-        return _Asked(0, keys, known, keys if places else [], request)
+            left = query, tuple(memories[i] for i in places)
+            return _Asked(0, keys, known, [keys[place] for place in places], left, request)
+        return _Asked(0, keys, known, keys if places else [], request if places else (query, ()), request)
+
+    def _keys(self, maker: Mapping[str, Any], request: Request) -> list[bytes]:
+        return cache.keys(maker, self.scope, *request)
+
+    def _find(self, keys: list[bytes], request: Request) -> dict[bytes, cache.Entry]:
+        """What is remembered; where that is not all, also under the keys that an adapter of memeval had once."""
+        if self._cache is None:
+            return {}
+        known = self._cache.find(keys)
+        if len(known) == len(set(keys)) or self.made_by not in MOVED or "recipe" in (self.fingerprint or {}):
+            return known
+        before = self._keys({"adapter": MOVED[self.made_by], **(self.fingerprint or {})}, request)
+        names = {old: key for old, key in zip(before, keys, strict=True) if key not in known}
+        moved = {names[old]: entry for old, entry in self._cache.find(list(names)).items()}
+        if moved:
+            self._cache.add(moved)
+        return known | moved
 
     def _prepare(self) -> None:
         if not self._warm and hasattr(self.reranker, "warm_up"):
@@ -197,13 +261,14 @@ class Scorer:
 
 
 class _Asked(NamedTuple):
-    """A request with what is known of it; `missing` are the keys of the memories that are really asked for."""
+    """A `whole` request with what is known of it; `missing` are the keys of the memories that are really asked for."""
 
     place: int
     keys: list[bytes]
     known: dict[bytes, cache.Entry]
     missing: list[bytes]
     request: Request
+    whole: Request
 
     @property
     def reduced(self) -> bool:
@@ -213,20 +278,43 @@ class _Asked(NamedTuple):
     def take(self, scored: Scored, seconds: float) -> dict[bytes, cache.Entry]:
         """Adds an answer to what is known; of equal texts the first one's score stands for all."""
         share = seconds / max(1, len(self.missing))
+        made = scored.made or datetime.now(UTC).isoformat()
         cuts = scored.cut or [False] * len(self.missing)
         new: dict[bytes, cache.Entry] = {}
         for key, score, cut in zip(self.missing, scored.scores or (), cuts, strict=True):
-            new.setdefault(key, cache.Entry(score, bool(cut), share, scored.usage if not new else None))
+            new.setdefault(key, cache.Entry(score, bool(cut), share, scored.usage if not new else None, made))
         self.known.update(new)
         return new
 
-    def answer(self) -> Scored:
-        """The complete answer from what is known."""
+    def answer(self, made: str | None = None) -> Scored:
+        """The complete answer from what is known; `made` where what was asked for rests on remembered answers."""
         entries = [self.known[key] for key in self.keys]
         usage: Counter[str] = Counter()
         for key in dict.fromkeys(self.keys):
             usage.update(self.known[key].usage or {})
-        return Scored([entry.score for entry in entries], [entry.cut for entry in entries], usage=dict(usage) or None)
+        now = set() if made else set(self.missing)
+        old = [entry.made for key, entry in zip(self.keys, entries, strict=True) if key not in now]
+        return Scored(
+            [entry.score for entry in entries],
+            [entry.cut for entry in entries],
+            usage=dict(usage) or None,
+            remembered=Remembered.of(old) if old else None,
+        )
+
+
+def _maker(adapter: type) -> tuple[str, dict[str, Any]]:
+    """Whose scores they are, wherever the class stands in its package, and what else tells two such apart.
+
+    An adapter is known by its kind, one of another package also by that package's name, and by its recipe where that
+    was raised. A class without a kind is somebody's own: its name is a mark, its fingerprint must say the rest.
+    """
+    package = adapter.__module__.partition(".")[0]
+    recipe = getattr(adapter, "recipe", 1)
+    further = {} if recipe == 1 else {"recipe": recipe}
+    kind = vars(adapter).get("kind")
+    if not isinstance(kind, str):
+        return f"{adapter.__module__}:{adapter.__qualname__}", further
+    return kind, further if package == "memeval" else {**further, "package": package}
 
 
 def _checked(scored: Scored, request: Request) -> Scored:

@@ -46,6 +46,11 @@ class Query:
     asked_at: str | None = None
     context: tuple[str, ...] = ()
 
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing to ask."""
+        return not any(text.strip() for text in (self.text, *self.context))
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -157,9 +162,9 @@ class Candidates:
 
 
 Status: TypeAlias = Literal[
-    "ok", "refused", "truncated", "unparsable", "rate-limited", "timed-out", "failed", "over-budget"
+    "ok", "blank", "refused", "truncated", "unparsable", "rate-limited", "timed-out", "failed", "over-budget"
 ]
-"""How a query ended. Only "ok" has scores."""
+"""How a query ended. Only "ok" has scores; "blank" is a query without any text, which nobody can be asked."""
 
 ScoreKind: TypeAlias = Literal["log-odds", "probability", "similarity", "rank"]
 """What a system's scores are. The first two say how probable it is that a memory answers the query; a rank says nothing
@@ -181,6 +186,7 @@ class Reranker(Protocol):
 
     An adapter may also have, each optional:
     `fingerprint` (mapping: all that its scores depend on; without it nothing is cached or resumed),
+    `recipe` (a number, 1 at first: raised where its code changes what comes of the same fingerprint),
     `scope` ("pair": a score depends on its own pair alone; default "list": on the whole list),
     `cached` (False where computing is cheaper than remembering),
     `floor` (a score at or below it means that a memory was not retrieved),
@@ -199,12 +205,56 @@ class Reranker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """Scores that were not asked for: how many, the UTC days of the oldest and the newest, how many of no known day."""
+
+    scores: int
+    oldest: str | None = None
+    newest: str | None = None
+    undated: int = 0
+
+    @classmethod
+    def of(cls, made: Iterable[str | None]) -> "Remembered":
+        """From the time (ISO 8601, UTC) at which each score was made, None where that is unknown."""
+        times = list(made)
+        days = [time[:10] for time in times if time is not None]
+        return cls(len(times), min(days, default=None), max(days, default=None), len(times) - len(days))
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Remembered]", *, same: bool = False) -> "Remembered":
+        """Several as one; `same` says that they are of the same pairs, which count once."""
+        total = max if same else sum
+        return cls(
+            total([0, *(part.scores for part in parts)]),
+            min((part.oldest for part in parts if part.oldest), default=None),
+            max((part.newest for part in parts if part.newest), default=None),
+            total([0, *(part.undated for part in parts)]),
+        )
+
+    @property
+    def text(self) -> str:
+        """For people.
+
+        >>> day, later = "2026-11-20T09:30:00+00:00", "2026-11-27T08:00:00+00:00"
+        >>> Remembered.of([later, day, None]).text
+        '3 made 2026-11-20 – 2026-11-27, 1 on an unknown day'
+        >>> Remembered.of([day] * 1200).text, Remembered.of([None]).text, Remembered.of([]).text
+        ('1,200 made 2026-11-20', '1 made on an unknown day', '0')
+        """
+        dated = self.oldest if self.oldest == self.newest else f"{self.oldest} – {self.newest}"
+        undated = f"{self.undated:,} on an unknown day" if self.oldest else "on an unknown day"
+        said = ", ".join(filter(None, (dated, undated if self.undated else None)))
+        return f"{self.scores:,} made {said}" if self.scores else "0"
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """What an adapter says of one request. `scores` is None where status is not "ok", and then `error` says why.
 
     `cut` tells for each memory whether its text was truncated; `seconds` is the adapter's own clock (None: the
     runner's), without what it `waited` for a slot or between retries; `usage` counts what it took: tokens, calls,
-    search units.
+    search units. `made` is the time (ISO 8601, UTC) of the oldest remembered answer that it rests on; `remembered` is
+    for the scorer to tell.
     """
 
     scores: Sequence[float] | None
@@ -214,6 +264,8 @@ class Scored:
     status: Status = "ok"
     error: str | None = None
     waited: float | None = None
+    made: str | None = None
+    remembered: Remembered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +274,7 @@ class Ranking:
 
     `cut` names the memories whose text was truncated. `seconds` is the time of the one call that scored all
     candidates; None where any score came from the cache, or several queries shared a call. `waited` is what it waited
-    for a slot or between retries, where the adapter tells.
+    for a slot or between retries, where the adapter tells. `remembered` tells of its scores that were not asked for.
     """
 
     query_id: str
@@ -234,6 +286,7 @@ class Ranking:
     usage: Mapping[str, float] | None = None
     seconds: float | None = None
     waited: float | None = None
+    remembered: Remembered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +360,7 @@ class Result:
     `values` maps each measure to its per-query values in that order; `measures` maps category ("all" for the whole) →
     measure → Estimate. Of a system that was run several times the values are means over its runs (see repeats.py), all
     else is of the first. `slices` maps a computed property of queries (see slices.py) to their places in that order.
+    `latency` and `remembered` (None: unknown) are told by the times file: they differ between runs of the same bytes.
     """
 
     signature: Mapping[str, Any]
@@ -325,6 +379,7 @@ class Result:
     threshold: Mapping[str, Any] | None
     latency: Mapping[str, Any] | None = None
     repeats: Mapping[str, Any] | None = None
+    remembered: Remembered | None = None
 
 
 def split_stores(store_ids: Iterable[str]) -> dict[str, Split]:

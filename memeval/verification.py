@@ -15,6 +15,7 @@ from typing import Any
 from memeval import benchmark, datasets, disk, leaks, measuring, repeats, results, shards, slices
 from memeval import suite as suites
 from memeval.errors import DataError, MemevalError, PrerequisiteError, UsageError
+from memeval.ranking import fault
 from memeval.suite import Suite, System, slug
 from memeval.types import Candidates, Dataset, Run, canonical
 
@@ -67,7 +68,7 @@ def verify(root: Path) -> Verification:
                 loaded = loaded or datasets.load(name)
                 here = [file for file in files if folder in file.parents]
                 judged |= {*here, manifest}
-                systems += sum(".run.jsonl" in file.name for file in here)
+                systems += sum(".run.jsonl" in file.name and file.suffix != disk.DAMAGED for file in here)
                 problems += _folder(variant, loaded, folder, here)
             if loaded is None:
                 problems.append((str(manifest), f"nothing was run on {name}"))
@@ -121,7 +122,7 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
         except (MemevalError, ValueError) as error:
             yield str(run), str(error)
     for file in files:
-        if file not in known and not file.name.startswith("candidates.jsonl"):
+        if file not in known and not file.name.startswith("candidates.jsonl") and file.suffix != disk.DAMAGED:
             yield str(file), "is of no system of the suite"
         yield from leaks.secrets(file)
         if dataset.restricted:
@@ -189,10 +190,9 @@ def _run(run: Run, dataset: Dataset, candidates: Candidates, system: str) -> Ite
         )
         return
     for ranking in run.rankings:
-        if sorted(ranking.doc_ids) != sorted(candidates.doc_ids[ranking.query_id]):
-            yield f"query {ranking.query_id!r} does not rank exactly its candidates"
-        elif ranking.scores is not None and list(ranking.scores) != sorted(ranking.scores, reverse=True):
-            yield f"query {ranking.query_id!r} is not in the order of its scores"
+        wrong = fault(ranking, candidates.doc_ids[ranking.query_id])
+        if wrong is not None:
+            yield f"query {ranking.query_id!r} {wrong}"
 
 
 def _difference(target: Path, text: str) -> str:
@@ -200,6 +200,8 @@ def _difference(target: Path, text: str) -> str:
     try:
         ours, theirs = json.loads(text), json.loads(target.read_text(encoding="utf-8"))
         keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
-    except (ValueError, AttributeError):
-        return "is no JSON (cut off?)"
-    return f"is not what the run gives: {', '.join(keys) or 'its layout'} differ"
+        measured = [each["signature"].get(what) for each in (ours, theirs) for what in ("run_digest", "further_runs")]
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        return "is no result (cut off?)"
+    another = "; it was measured from another run (was one edited?)" if measured[:2] != measured[2:] else ""
+    return f"is not what the run gives: {', '.join(keys) or 'its layout'} differ{another}"

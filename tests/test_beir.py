@@ -95,6 +95,16 @@ def test_a_query_without_text_is_excluded(garden: Path) -> None:
     assert beir.read(garden).excluded["5"] == "its text is empty"
 
 
+def test_a_labelled_query_without_text_stays(garden: Path) -> None:
+    before = beir.read(garden)
+    append(garden / "queries.jsonl", '{"_id": 5, "text": " "}\n')
+    labelled = next(iter(before.qrels.values()))
+    append(garden / "qrels/test.tsv", f"5\t{next(iter(labelled))}\t1\n")
+    after = beir.read(garden)
+    assert len(after.queries) == len(before.queries) + 1
+    assert "5" not in after.excluded and after.queries[-1].blank
+
+
 # ------------------------------------------------------------------------------------------------ what is refused
 
 BROKEN_LINES = [

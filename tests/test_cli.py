@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -385,3 +386,77 @@ def test_a_full_stdout_is_one_line(tmp_path: Path) -> None:
         )
     assert done.returncode == 3
     assert done.stderr.startswith("memeval: what stdout goes to cannot be written")
+
+
+COUNTING = """
+import os
+class Counting:
+    scope = "pair"
+    fingerprint = {"v": 1}
+    asked = stop = 0
+    def score(self, query, memories):
+        Counting.asked += len(memories)
+        if Counting.stop and Counting.asked > Counting.stop:
+            raise KeyboardInterrupt
+        return [float(os.environ["SWAY"]) * len(memory.text) for memory in memories]
+def make(): return Counting()
+"""
+
+
+def test_a_fresh_run_asks_anew_and_one_that_was_cut_short_goes_on_without_asking_twice(
+    memeval: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(COUNTING)
+    run = ("run", "--system", "python/mine:make", "--quiet", "-o", "r.json")
+    file = tmp_path / "results/adhoc/hard-cases/python-mine-make.run.jsonl"
+    assert memeval(*run, SWAY="1").returncode == 0
+    counting, first = sys.modules["mine"].Counting, file.read_bytes()
+    pairs, counting.asked = counting.asked, 0
+    assert memeval(*run, SWAY="2").returncode == 0
+    assert (counting.asked, file.read_bytes()) == (0, first)
+
+    counting.stop = pairs // 2
+    monkeypatch.setattr(sys, "argv", ["memeval", *run, "--fresh"])
+    done = memeval(*run, "--fresh", SWAY="2")
+    assert done.returncode == 130 and file.read_bytes() == first
+    words = done.stderr.splitlines()[-1].partition("resume with: ")[2].split()
+    assert words[:-2] == ["memeval", *run] and words[-2] == "--since"
+    kept, counting.stop = sum(map(len, read(file.with_name(file.name + ".partial")))), 0
+    counting.asked = 0
+    assert memeval(*words[1:], SWAY="2").returncode == 0
+    assert counting.asked == pairs - kept
+
+    cut_short, counting.asked = file.read_bytes(), 0
+    assert cut_short != first
+    done = memeval(*run, "--fresh", SWAY="2")
+    assert (done.returncode, counting.asked, file.read_bytes()) == (0, pairs, cut_short)
+    assert "remembered" not in done.stdout
+    file.unlink()
+    done = memeval(*run, SWAY="3")
+    today = datetime.now(UTC).date().isoformat()
+    assert f"Scores remembered from earlier (UTC): python/mine:make {pairs:,} made {today}." in done.stdout
+    assert file.read_bytes() == cut_short
+    fails(memeval(*run, "--since", "yesterday"), 2, "--since 'yesterday': write a time in UTC")
+    fails(memeval(*run, "--since", "2026-01-01", "--fresh"), 2, "not both")
+
+
+def read(file: Path) -> list[list[float]]:
+    return [json.loads(line)["scores"] for line in file.read_text().splitlines()[1:]]
+
+
+def test_the_gate_says_what_was_not_asked_for(memeval: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(COUNTING)
+    (tmp_path / "s.toml").write_text(
+        'schema = 1\nname = "s"\ndatasets = ["hard-cases"]\n'
+        '[[systems]]\nmodel = "first-stage"\n[[systems]]\nmodel = "python/mine:make"\nname = "mine"\n'
+    )
+    for folder in ("one", "two"):
+        assert memeval("run", "s.toml", "--results", folder, "--quiet", "-o", "r.md", SWAY="1").returncode == 0
+    assert memeval("check", "one", "--baseline", "b.json", "--update", "--reason", "first").returncode == 0
+    assert "remembered" not in memeval("check", "one", "--baseline", "b.json").stdout
+    told = memeval("check", "two", "--baseline", "b.json").stdout
+    assert "note: mine on hard-cases: scores remembered from earlier (UTC): " in told and "--fresh` asks anew" in told
+    for times in (tmp_path / "two").rglob("mine.times.jsonl"):
+        times.unlink()
+    told = memeval("check", "two", "--baseline", "b.json").stdout
+    assert "note: how many scores were remembered is unknown: mine on hard-cases" in told

@@ -1,12 +1,13 @@
 """memeval as a library."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 import memeval
 from memeval.errors import DataError, UsageError
-from memeval.types import Dataset, Memory, Query
+from memeval.types import Dataset, Memory, Query, Remembered
 
 
 class Longest:
@@ -53,3 +54,31 @@ def test_a_category_may_not_be_called_all(garden: Dataset) -> None:
     queries = (replace(garden.queries[0], category="all"), *garden.queries[1:])
     with pytest.raises(DataError, match="the category 'all'"):
         replace(garden, queries=queries)
+
+
+def test_only_a_fingerprint_of_its_own_makes_a_factorys_scores_remembered(
+    garden: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its scores depend on: here it is the environment, which no hash of a file knows."""
+    (tmp_path / "swayed.py").write_text(
+        "import os\n"
+        "class Swayed:\n"
+        "    parts, hosted, recipe = 3, 'here', None\n"
+        "    def score(self, query, memories):\n"
+        "        return [float(os.environ['SWAY']) * len(memory.text) for memory in memories]\n"
+        "class Marked(Swayed):\n"
+        "    fingerprint = {'v': 1, 'factory': 'another'}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    values: dict[str, list[object]] = {"Swayed": [], "Marked": []}
+    for sway in ("1", "-1"):
+        monkeypatch.setenv("SWAY", sway)
+        for name, found in values.items():
+            found.append(memeval.run(f"python/swayed:{name}", garden, pool="store", measures=["MRR"]).values)
+    assert values["Swayed"][0] != values["Swayed"][1]
+    assert values["Marked"][0] == values["Marked"][1] == values["Swayed"][0]
+    anew = memeval.run("python/swayed:Marked", garden, pool="store", measures=["MRR"], fresh=True)
+    assert anew.values == values["Swayed"][1] and anew.remembered == Remembered(0)
+    again = memeval.run("python/swayed:Marked", garden, pool="store", measures=["MRR"])
+    assert again.values == anew.values and again.remembered is not None and again.remembered.scores == 12
+    assert again.signature["fingerprint"] == {"v": 1, "factory": "swayed:Marked"}

@@ -1,5 +1,6 @@
 """Runs: strict orders, resuming, and dying at any moment."""
 
+import bz2
 import json
 import os
 import random
@@ -9,11 +10,24 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from memeval import benchmark, candidates, disk, latency, measuring, rerankers, results, runner, score, suite
+from memeval import (
+    benchmark,
+    candidates,
+    disk,
+    latency,
+    measuring,
+    rerankers,
+    results,
+    runner,
+    score,
+    suite,
+    verification,
+)
 from memeval.cache import ScoreCache
 from memeval.errors import IncompleteError, PrerequisiteError
 from memeval.scorer import Scorer
@@ -224,19 +238,226 @@ def test_a_second_run_reuses_everything(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in second.folder.iterdir()} == stamps
 
 
-def test_a_run_file_that_was_edited_is_measured_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["order", "score"])
+def test_a_run_file_that_was_edited_is_put_aside_and_made_again(tmp_path: Path, change: str) -> None:
     content = {"schema": 1, "name": "edited", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}
     plan = suite.make(content, "test")
     [report] = benchmark.run(plan, tmp_path, cache=None)
     path = report.folder / "bm25.run.jsonl"
-    lines = path.read_text().splitlines()
+    before = path.read_bytes()
+    lines = before.splitlines()
     row = json.loads(lines[1])
-    row["doc_ids"].reverse()
-    lines[1] = json.dumps(row)
-    path.write_text("\n".join(lines) + "\n")
-    [again] = benchmark.run(plan, tmp_path, cache=None)
+    if change == "order":
+        row["doc_ids"].reverse()
+    else:
+        row["scores"][0] += 0.5  # no order changes
+    lines[1] = json.dumps(row).encode()
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    edited, told = path.read_bytes(), []
+    [again] = benchmark.run(plan, tmp_path, cache=None, watcher=benchmark.Watcher(step=told.append))
     assert again.reused == 0
-    assert again.results[0].signature["run_digest"] != report.results[0].signature["run_digest"]
+    assert (path.read_bytes(), again.results) == (
+        before,
+        [replace(report.results[0], latency=again.results[0].latency)],
+    )
+    assert (report.folder / "bm25.run.jsonl.damaged").read_bytes() == edited
+    assert any("was changed after it was measured" in message for message in told)
+    assert not verification.verify(tmp_path).problems
+
+
+DAMAGE = {
+    "a score that is no number": lambda row: row["scores"].__setitem__(0, float("nan")),
+    "an endless score": lambda row: row["scores"].__setitem__(0, float("inf")),
+    "a score as text": lambda row: row["scores"].__setitem__(0, "0.5"),
+    "a truth as score": lambda row: row["scores"].__setitem__(0, True),
+    "an integer of 400 digits": lambda row: row["scores"].__setitem__(0, 10**400),
+    "another memory": lambda row: row["doc_ids"].__setitem__(0, "a9"),
+    "a memory twice": lambda row: row["doc_ids"].__setitem__(0, row["doc_ids"][1]),
+    "an id that is a list": lambda row: row["doc_ids"].__setitem__(0, ["a0"]),
+    "a memory less": lambda row: (row["doc_ids"].pop(), row["scores"].pop()),
+    "an order that is not that of the scores": lambda row: row["scores"].reverse(),
+    "another query": lambda row: row.update(query_id="q3"),
+    "a blank query that is none": lambda row: row.update(status="blank", scores=None),
+    "no scores": lambda row: row.update(scores=None),
+    "usage that is text": lambda row: row.update(usage={"tokens": "many"}),
+    "a cut that is a number": lambda row: row.update(cut=5),
+}
+
+
+# A changed score in a finished run is found by its result: see the test of edited runs.
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        ("a changed score", "partial"),
+        *(
+            (damage, what)
+            for damage in (*DAMAGE, "deep", "rubbish", "a list", "exchanged")
+            for what in ("partial", "whole", "packed")
+        ),
+    ],
+)
+def test_what_is_damaged_is_told_put_aside_and_made_again(
+    garden: Dataset, tmp_path: Path, damage: str, what: str
+) -> None:
+    made, path = pooled(garden, pool="store"), tmp_path / "b.run.jsonl"
+    runner.run(Scorer(Backwards(), None), header(garden, made), garden, made, path)
+    good = path.read_bytes()
+    lines = good.splitlines()
+    if what == "partial":  # as a run leaves it, sealed
+        path.unlink()
+        path = tmp_path / "b.run.jsonl.partial"
+        lines[1:] = [runner._sealed(line + b"\n").strip() for line in lines[1:]]
+    if damage == "exchanged":
+        lines[1], lines[2] = lines[2], lines[1]
+    elif damage == "a changed score":
+        lines[2] = lines[2].replace(b'"scores":[3.0', b'"scores":[3.5')
+    elif damage in DAMAGE:
+        row = json.loads(lines[2])
+        DAMAGE[damage](row)
+        lines[2] = json.dumps(row).encode()
+    else:
+        lines[2] = {"deep": b"[" * 100_000, "rubbish": b"\x00\xff\xfe{", "a list": b"[1]"}[damage]
+    bad = b"\n".join(lines) + b"\n"
+    if what == "packed":
+        path.unlink()
+        path = path.with_name(path.name + ".bz2")
+        bad = bz2.compress(bad)
+    path.write_bytes(bad)
+    asking, told = Backwards(), []
+    progress = runner.Progress(tell=told.append)
+    outcome = runner.run(
+        Scorer(asking, None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", progress=progress
+    )
+    assert (tmp_path / "b.run.jsonl").read_bytes() == good and outcome.failed == 0
+    assert asking.asked == ["q1", "q2", "q3"][0 if damage == "exchanged" else 1 :]
+    assert path.with_name(path.name + ".damaged").read_bytes() == bad
+    [message] = told
+    assert path.name in message and "line " in message and "\n" not in message
+
+
+@pytest.mark.parametrize("content", [b"\x00\xff" * 50 + b"\n", b"[]\nx\n", b"[" * 100_000 + b"\n\n"])
+def test_a_beginning_that_is_no_run_is_put_aside(garden: Dataset, tmp_path: Path, content: bytes) -> None:
+    made, told = pooled(garden), []
+    (tmp_path / "b.run.jsonl.partial").write_bytes(content)
+    progress = runner.Progress(tell=told.append)
+    runner.run(
+        Scorer(Backwards(), None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", progress=progress
+    )
+    assert len(told) == 1 and (tmp_path / "b.run.jsonl.partial.damaged").read_bytes() == content
+    assert len(results.read_run(tmp_path / "b.run.jsonl").rankings) == 3
+
+
+def mixed(count: int = 40) -> Dataset:
+    """Stores whose queries stand in turn, so that in the order of the data set the store changes with each."""
+    stores = {
+        f"s{number}": tuple(Memory(f"m{place}", f"text {number} {place}") for place in range(9)) for number in range(4)
+    }
+    queries = tuple(Query(f"q{place}", f"text {place}", f"s{place % 4}") for place in range(count))
+    return Dataset("mixed", "1", "none", "", queries, stores, {query.query_id: {"m1": 1} for query in queries})
+
+
+class Indexing(Backwards):
+    """Counts the memories that it prepares."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prepared = 0
+
+    def index(self, memories: Sequence[Memory]) -> None:
+        self.prepared += len(memories)
+
+
+def test_a_store_is_prepared_once_however_queries_are_mixed_and_the_run_keeps_their_order(tmp_path: Path) -> None:
+    dataset = mixed()
+    made, reranker = pooled(dataset, pool="store"), Indexing()
+    runner.run(Scorer(reranker, None), header(dataset, made), dataset, made, tmp_path / "m.run.jsonl")
+    assert reranker.prepared == 4 * 9
+    found = [ranking.query_id for ranking in results.read_run(tmp_path / "m.run.jsonl").rankings]
+    assert found == [query.query_id for query in dataset.queries] != reranker.asked
+
+
+@pytest.mark.parametrize("kept", range(0, 9_000, 613))
+def test_a_mixed_run_that_dies_anywhere_gives_the_same_bytes(tmp_path: Path, kept: int) -> None:
+    class Dying(Indexing):
+        def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
+            if len(self.asked) == 30:
+                raise KeyboardInterrupt
+            return super().score(query, memories)
+
+    dataset = mixed()
+    made, path = pooled(dataset, pool="store"), tmp_path / "m.run.jsonl"
+    runner.run(Scorer(Indexing(), None), header(dataset, made), dataset, made, path)
+    whole = path.read_bytes()
+    path.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(Scorer(Dying(), None), header(dataset, made), dataset, made, path)
+    partial = tmp_path / "m.run.jsonl.partial"
+    assert partial.read_bytes().count(b"\n") == 31
+    partial.write_bytes(partial.read_bytes()[:kept])
+    left = max(0, partial.read_bytes().count(b"\n") - 1)
+    again, told = Indexing(), []
+    progress = runner.Progress(tell=told.append)
+    runner.run(Scorer(again, None), header(dataset, made), dataset, made, path, progress=progress)
+    assert path.read_bytes() == whole and not told
+    assert len(again.asked) == 40 - left
+
+
+def test_those_asked_alone_for_their_latency_are_taken_evenly_from_all() -> None:
+    queries = mixed(1000).queries
+    order = runner.in_turn(queries, 8)
+    assert sorted(order[:100], key=queries.index) == list(queries[::10])
+    assert sorted(order, key=queries.index) == list(queries)
+    assert [queries.index(query) for query in order[100:]] == sorted(queries.index(query) for query in order[100:])
+
+
+def test_a_fresh_run_asks_everything_anew_and_replaces_what_was_there(garden: Dataset, tmp_path: Path) -> None:
+    class Lower(Backwards):
+        cached = True
+
+        def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
+            return [score - 1 for score in super().score(query, memories)]
+
+    class Higher(Lower):
+        pass
+
+    Higher.__qualname__ = Lower.__qualname__  # the same to the cache
+    made, path, file = pooled(garden), tmp_path / "b.run.jsonl", tmp_path / "scores.sqlite"
+    with ScoreCache(file) as cache:
+        runner.run(Scorer(Lower(), cache), header(garden, made), garden, made, path)
+    before = path.read_bytes()
+    path.with_name("b.run.jsonl.partial").write_bytes(before[:-9])
+    later = datetime.now(UTC).isoformat()
+    with ScoreCache(file, later) as cache:
+        fresh = Backwards()
+        fresh.cached = True
+        fresh.__class__.__qualname__, kept = Lower.__qualname__, fresh.__class__.__qualname__
+        try:
+            runner.run(Scorer(fresh, cache), header(garden, made), garden, made, path, fresh=True)
+        finally:
+            Backwards.__qualname__ = kept
+    assert len(fresh.asked) == 3 and path.read_bytes() != before
+    after = path.read_bytes()
+    path.unlink()
+    with ScoreCache(file) as cache:
+        silent = Higher()
+        runner.run(Scorer(silent, cache), header(garden, made), garden, made, path)
+    assert (silent.asked, path.read_bytes()) == ([], after)
+
+
+def test_blank_queries_fail_for_everybody_and_are_not_tried_again(garden: Dataset, tmp_path: Path) -> None:
+    queries = (garden.queries[0], replace(garden.queries[1], text=" \t"), garden.queries[2])
+    dataset = replace(garden, queries=queries)
+    made, path, reranker = pooled(dataset), tmp_path / "b.run.jsonl", Backwards()
+    outcome = runner.run(Scorer(reranker, None), header(dataset, made), dataset, made, path)
+    assert (outcome.failed, reranker.asked) == (0, ["q1", "q3"])
+    plan = suite.make({"schema": 1, "name": "t", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}, "test")
+    result = measuring.measure(path, dataset, made, plan, {})
+    assert result.query_ids == ("q1", "q2", "q3")
+    assert result.failures["failed"] == 1 and result.failures["statuses"] == {"blank": 1}
+    assert score.unanswered(result) == 0
+    again = Backwards()
+    assert runner.run(Scorer(again, None), header(dataset, made), dataset, made, path).ran == 0
+    assert again.asked == []
 
 
 def test_a_sweep_runs_once_for_each_rendering(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from memeval.cache import ScoreCache
 from memeval.errors import PrerequisiteError, UsageError
 from memeval.scorer import Scorer
-from memeval.types import Memory, Query, Request, Scored
+from memeval.types import Memory, Query, Remembered, Request, Scored
 
 QUERY = Query("q", "where is it", "store")
 MEMORIES = [Memory(f"m{place}", f"text {place}") for place in range(4)]
@@ -209,6 +210,160 @@ def test_a_window_that_fails_as_a_whole_is_asked_query_by_query(cache: ScoreCach
     texts = ("good", "bad", "fine")
     answers = dict(Scorer(Picky(), cache).many((Query(text, text, "store"), MEMORIES) for text in texts))
     assert [answers[place].status for place in range(3)] == ["ok", "failed", "ok"]
+
+
+@pytest.mark.parametrize("known", [1, 2, 3])
+def test_a_window_that_fails_is_asked_whole_where_pairs_of_it_are_remembered(cache: ScoreCache, known: int) -> None:
+    class Failing(Batched):
+        def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
+            listed = list(requests)
+            if len(listed) > 1:
+                raise RuntimeError("out of memory")
+            return super().score_many(listed)
+
+    queries = [Query(f"q{number}", f"question {number}", "store") for number in range(3)]
+    for query in queries[:2]:
+        Scorer(Failing(), cache).score(query, MEMORIES[:known])
+    answers = dict(Scorer(Failing(), cache).many((query, MEMORIES) for query in queries))
+    assert [list(answers[place].scores or ()) for place in range(3)] == [[0.0, 1.0, 2.0, 3.0]] * 3
+
+
+def test_a_stream_that_breaks_or_forgets_fails_what_it_did_not_answer(cache: ScoreCache) -> None:
+    class Forgetful(Batched):
+        streams = True
+
+        def __init__(self, error: Exception | None) -> None:
+            super().__init__()
+            self.error = error
+
+        def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
+            pulled = iter(requests)
+            query, memories = next(pulled)
+            yield 0, Scored(self.score(query, memories))
+            yield 7, Scored([1.0])
+            if self.error is not None:
+                raise self.error
+
+    queries = [Query(f"q{number}", f"question {number}", "store") for number in range(3)]
+    for error, told in ((None, "gave no answer"), (RuntimeError("gone"), "RuntimeError: gone")):
+        answers = dict(Scorer(Forgetful(error), None).many((query, MEMORIES) for query in queries))
+        assert [answers[place].status for place in range(3)] == ["ok", "failed", "failed"]
+        assert answers[2].error == told
+
+
+class Kind(Lengths):
+    kind = "kind"
+
+
+class Moved(Kind):
+    """The same adapter, from another file of its package."""
+
+    kind = "kind"
+
+
+def test_a_key_does_not_depend_on_where_a_class_stands(cache: ScoreCache) -> None:
+    first, moved, inherited = Kind(), Moved(), type("Other", (Kind,), {})()
+    raised = type("Raised", (Kind,), {"kind": "kind", "recipe": 2, "__module__": Kind.__module__})()
+    foreign = type("Foreign", (Kind,), {"kind": "kind", "__module__": "another.package"})()
+    for reranker in (first, moved, inherited, raised, foreign):
+        Scorer(reranker, cache).score(QUERY, MEMORIES)
+    assert [len(reranker.asked) for reranker in (first, moved, inherited, raised, foreign)] == [1, 0, 1, 1, 1]
+    fingerprints = [Scorer(reranker, None).fingerprint for reranker in (first, raised, foreign)]
+    assert fingerprints[1] == {**(fingerprints[0] or {}), "recipe": 2} and fingerprints[0] != fingerprints[2]
+
+
+def test_every_adapter_of_memeval_that_remembers_is_found_under_its_earlier_key(cache: ScoreCache) -> None:
+    from memeval import rerankers
+    from memeval.cache import Entry, keys
+    from memeval.scorer import MOVED
+
+    ours = {kind: adapter for kind, adapter in rerankers.kinds().items() if getattr(adapter, "cached", True)}
+    assert MOVED.keys() <= ours.keys()
+    for kind in MOVED:
+        reranker = type(kind, (Lengths,), {"kind": kind, "__module__": "memeval.rerankers.elsewhere"})()
+        earlier = keys({"adapter": MOVED[kind], "model": "lengths"}, "pair", QUERY, MEMORIES)
+        cache.add({key: Entry(9.0 - place) for place, key in enumerate(earlier)})
+        assert list(Scorer(reranker, cache).score(QUERY, MEMORIES)) == [9.0, 8.0, 7.0, 6.0]
+        cache.add({key: Entry(0.0) for key in earlier})
+        answer = Scorer(reranker, cache).one((QUERY, MEMORIES))
+        assert list(answer.scores or ()) == [9.0, 8.0, 7.0, 6.0]
+        assert answer.remembered == Remembered(4, undated=4) and reranker.asked == []
+
+
+def test_what_was_remembered_is_told_with_its_days(cache: ScoreCache) -> None:
+    today = datetime.now(UTC).date().isoformat()
+    scorer = Scorer(Lengths(), cache)
+    assert scorer.one((QUERY, MEMORIES[:3])).remembered is None
+    assert scorer.one((QUERY, MEMORIES)).remembered == Remembered(3, today, today)
+    cache._db.execute("UPDATE scores SET made = '2026-01-02T03:04:05+00:00' WHERE score = 0.0")
+    cache._db.execute("UPDATE scores SET made = NULL WHERE score = 1.0")
+    assert scorer.one((QUERY, MEMORIES)).remembered == Remembered(4, "2026-01-02", today, 1)
+
+
+def test_what_is_older_than_asked_for_is_asked_anew_and_replaced(tmp_path: Path) -> None:
+    class Higher(Lengths):
+        def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
+            return [score + 1 for score in super().score(query, memories)]
+
+    Higher.__qualname__ = Lengths.__qualname__
+    path = tmp_path / "scores.sqlite"
+    with ScoreCache(path) as cache:
+        Scorer(Lengths(), cache).score(QUERY, MEMORIES)
+    with ScoreCache(path, datetime.now(UTC).isoformat()) as cache:
+        for _ in range(2):
+            assert list(Scorer(Higher(), cache).score(QUERY, MEMORIES)) == [1.0, 2.0, 3.0, 4.0]
+    with ScoreCache(path) as cache:
+        assert list(Scorer(Lengths(), cache).score(QUERY, MEMORIES)) == [1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("score", "text"), ("score", b"x"), ("score", math.inf), ("cut", "no"), ("seconds", "soon"), ("usage", "{"),
+     ("usage", "[" * 100_000), ("usage", '{"tokens": "many"}'), ("usage", "5"), ("made", b"x")],
+)  # fmt: skip
+def test_a_row_of_another_type_is_like_none_and_is_mended(cache: ScoreCache, column: str, value: object) -> None:
+    reranker = Batched()
+    scorer = Scorer(reranker, cache)
+    scorer.score(QUERY, MEMORIES)
+    cache._db.execute(f"UPDATE scores SET {column} = ? WHERE score = 2.0", (value,))
+    for _ in range(2):
+        assert list(scorer.score(QUERY, MEMORIES)) == [0.0, 1.0, 2.0, 3.0]
+    assert [len(asked) for asked in reranker.asked] == [4, 1]
+
+
+def test_a_cache_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "scores.sqlite"
+    with ScoreCache(path) as cache:
+        Scorer(Lengths(), cache).score(QUERY, MEMORIES)
+    old = sqlite3.connect(path)
+    old.execute("ALTER TABLE scores DROP COLUMN made")
+    old.execute("PRAGMA user_version = 1")
+    old.commit()
+    old.close()
+    with ScoreCache(path) as cache, ScoreCache(path) as other:
+        reranker = Lengths()
+        for each in (cache, other):
+            assert Scorer(reranker, each).one((QUERY, MEMORIES)).remembered == Remembered(4, undated=4)
+        assert reranker.asked == []
+    assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (2,)
+
+
+def test_a_blank_query_is_not_asked(cache: ScoreCache) -> None:
+    reranker = Streaming()
+    blank, full = Query("b", " \n", "store"), Query("c", " ", "store", context=("earlier",))
+    assert Scorer(reranker, cache).one((blank, MEMORIES)).status == "blank"
+    answers = dict(Scorer(reranker, cache).many((query, MEMORIES) for query in (blank, full)))
+    assert [answers[place].status for place in range(2)] == ["blank", "ok"]
+    assert len(reranker.asked) == 1
+
+
+def test_an_attribute_that_happens_to_have_a_name_of_memevals_breaks_nothing(cache: ScoreCache) -> None:
+    class Chatty(Lengths):
+        parts, hosted = 5, "here"
+
+    assert list(Scorer(Chatty(), cache).score(QUERY, MEMORIES)) == [0.0, 1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize("content", [b"not a database, surely, but long enough to be read as one" * 40, b""])

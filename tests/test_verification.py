@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from memeval import benchmark, datasets, disk, leaks, suite, verification
+from memeval import benchmark, datasets, disk, evidence, leaks, suite, verification
 from memeval.cli import app
 from memeval.errors import UsageError
 
@@ -71,6 +71,28 @@ def test_an_edited_run_is_found(copy: Path) -> None:
     edited(copy / "bm25.run.jsonl", '"doc_ids":["m06","m24"', '"doc_ids":["m24","m06"')
     [problem] = problems(copy)
     assert problem.startswith("is not what the run gives: signature")
+
+
+def test_a_changed_score_is_found_where_no_order_changes(copy: Path) -> None:
+    rows = (copy / "bm25.run.jsonl").read_text().splitlines()
+    row = json.loads(rows[1])
+    row["scores"][0] += 0.25
+    (copy / "bm25.run.jsonl").write_text("\n".join([rows[0], json.dumps(row), *rows[2:]]) + "\n")
+    [problem] = problems(copy)
+    assert problem.endswith("it was measured from another run (was one edited?)")
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, "[1]", '"x"', "\x00\xff", '{"query_id": [1], "seconds": "x"}',
+    '{"query_id": "q", "seconds": 1e999, "pairs": 3}', '{"queries": 1, "seconds": null, "pairs": {}}', '{"bill": 5}',
+    '{"query_id": "q", "pairs": 2, "remembered": {"scores": "many"}}', '{"started": 5, "versions": [1]}'])  # fmt: skip
+def test_damaged_times_are_passed_over(copy: Path, line: str) -> None:
+    with (copy / "bm25.times.jsonl").open("a") as file:
+        file.write(line + "\n")
+    assert problems(copy) == []
+    done = CliRunner().invoke(app, ["report", str(copy), "-o", str(copy.parents[1] / "r.html")])
+    assert done.exit_code == 0, done.output
+    [found] = [row for row in evidence.collect([copy]).sources if row.file.name == "bm25.json"]
+    assert found.result.latency is not None and found.result.latency["n"] == 180
 
 
 def test_a_run_that_ranks_other_memories_is_found(copy: Path) -> None:

@@ -50,6 +50,7 @@ def judge(baseline: Baseline, evidence: Evidence, source: str = "") -> Outcome:
     if not evidence.declared:
         notes.append("the suite declares no [[gates]]: NDCG@10 of every system is guarded, with a margin of 0.02")
     everyone = targets(evidence, baseline)
+    notes += _remembered(everyone, evidence)
     for dataset, system in everyone:
         gates = [gate for gate in evidence.gates if gate.covers(dataset, system)]
         entry, result = baseline.entry(dataset, system), evidence.result(dataset, system)
@@ -203,6 +204,21 @@ def _explained(check: Check, sample: Sample) -> Check:
     means = {category: sum(values) / len(values) for category, values in by_category.items()}
     worst = dict(sorted(((name, mean) for name, mean in means.items() if mean < 0), key=lambda item: item[1]))
     return replace(check, flips=tuple(fallen[:FLIPS]), categories=worst)
+
+
+def _remembered(everyone: Sequence[tuple[str, str]], evidence: Evidence) -> list[str]:
+    """What is judged without having been asked for in the run that is judged."""
+    notes, silent = [], []
+    for dataset, system in everyone:
+        result = evidence.result(dataset, system)
+        if result is not None and result.remembered is None:
+            silent.append(f"{system} on {dataset}")
+        elif result is not None and result.remembered is not None and result.remembered.scores:
+            notes.append(
+                f"{system} on {dataset}: scores remembered from earlier (UTC): {result.remembered.text};"
+                " `memeval run --fresh` asks anew"
+            )
+    return notes + ([f"how many scores were remembered is unknown: {', '.join(silent)}"] if silent else [])
 
 
 def _notes(entry: Entry, result: Result, times: int) -> list[str]:

@@ -5,6 +5,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +53,12 @@ def run(
         bool, typer.Option("--allow-unknown-cost", help="With --max-cost: run systems whose price nobody knows, too.")
     ] = False,
     trust: Trust = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask for everything anew, and remember it in place of what was known.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Ask anew for what was made before this time (UTC, 2026-05-31T12:00).")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -68,12 +75,16 @@ def run(
     reports = output or [Path("reports") / f"{chosen.name}.html"]
     for path in reports:
         report.module(path)  # an unknown suffix is said before the work, not after it
-    with ScoreCache(cache_folder() / "scores.sqlite") as cache, Progress(quiet=quiet) as progress:
-        terms = Terms(cache.path, Purse(max_cost, allow_unknown_cost), frozenset(trust or ()))
+    start = _since(fresh, since)
+    with ScoreCache(cache_folder() / "scores.sqlite", start) as cache, Progress(quiet=quiet) as progress:
+        terms = Terms(cache.path, Purse(max_cost, allow_unknown_cost), frozenset(trust or ()), since=start)
+        if fresh:
+            progress.watcher.step(f"everything is asked anew: should this end early, --since {start} goes on with it")
         try:
             done = benchmark.run(chosen, results, cache=cache, limit=taken, watcher=progress.watcher, terms=terms)
         except KeyboardInterrupt:
-            resume = shlex.join(["memeval", *sys.argv[1:]])
+            words = [word for word in sys.argv[1:] if word != "--fresh"]
+            resume = shlex.join(["memeval", *words, *(["--since", str(start)] if fresh else [])])
             stop(f"interrupted; what was finished is saved, resume with: {resume}", 130)
     found = [result for part in done for result in part.results]
     missing = {name: str(error) for part in done for name, error in part.unavailable.items()}
@@ -154,6 +165,19 @@ def parity(
         )
     typer.echo(json.dumps(pairs.document(found), indent=1) if as_json else pairs.text(found), nl=as_json)
     raise typer.Exit(0 if found.within else 1)
+
+
+def _since(fresh: bool, since: str | None) -> str | None:
+    """The time from which on what was made counts, in UTC. Raises UsageError for one that is none."""
+    if since is None:
+        return datetime.now(UTC).isoformat() if fresh else None
+    if fresh:
+        raise UsageError("give --fresh or --since, not both")
+    try:
+        time = datetime.fromisoformat(since)
+        return (time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)).isoformat()
+    except (ValueError, OverflowError):
+        raise UsageError(f"--since {since!r}: write a time in UTC, as in 2026-05-31T12:00") from None
 
 
 def _suite(

@@ -137,7 +137,7 @@ def _dataset(
             raise DataError(f"{labels}: query {query_id!r} has a relevant memory, but is marked unanswerable")
         if query_id not in qrels and query_id not in unanswerable:
             excluded[query_id] = f"not in the split {split!r}"
-        elif not query.text.strip():
+        elif not query.text.strip() and not any(qrels.get(query_id, {}).values()):
             excluded[query_id] = "its text is empty"
         else:
             kept.append(query)

@@ -21,8 +21,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from memeval.datasets import _hub
-from memeval.datasets._files import listed, shuffled, text
+from memeval.datasets import _hub, field
+from memeval.datasets._files import listed, shuffled
 from memeval.errors import DataError, UsageError
 from memeval.types import Dataset, Memory, Query
 
@@ -91,7 +91,7 @@ def parse(rows: Iterable[tuple[str, Any]], name: str, source: str) -> Dataset:
     asked: set[str] = set()
     for number, (where, row) in enumerate(rows):
         query_id = f"q{number}"
-        words = text(row, "query", where)
+        words = field(row, "query", str, where)
         grades: dict[str, int] = {}
         for key, grade in (("positive", 1), ("negative", 0)):
             for each in listed(row, key, str, where):

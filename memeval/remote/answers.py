@@ -31,11 +31,11 @@ class Stored(NamedTuple):
 
 
 class Answers:
-    """The table, opened by the thread that uses it. Raises PrerequisiteError as ScoreCache does."""
+    """The table, opened by the thread that uses it; `since` as in ScoreCache. Raises PrerequisiteError as that does."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, since: str | None = None) -> None:
         ScoreCache(path).close()
-        self.path = path
+        self.path, self.since = path, since or ""
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute(
@@ -45,11 +45,12 @@ class Answers:
         )
 
     def find(self, key: bytes) -> Stored | None:
-        """The answer to what was asked, if it is known."""
+        """The answer to what was asked, if it is known; a row that does not hold what it should is like none."""
         row = self._db.execute("SELECT raw, seconds, answered FROM answers WHERE key = ?", (key,)).fetchone()
         if row is not None:
             with contextlib.suppress(zlib.error, ValueError, TypeError):
-                return Stored(zlib.decompress(row[0]).decode(), float(row[1]), row[2])
+                found = Stored(zlib.decompress(row[0]).decode(), float(row[1]), row[2])
+                return found if found.answered >= self.since else None
             self.forget(key)
         return None
 
@@ -58,11 +59,11 @@ class Answers:
         self._write("DELETE FROM answers WHERE key = ?", (key,))
 
     def add(self, key: bytes, stored: Stored, *, model: str, finish: str, usage: Mapping[str, float]) -> None:
-        """Remembers an answer; one that is known already stays as it is."""
+        """Remembers an answer, in place of what was known before."""
         raw = zlib.compress(stored.raw.encode("utf-8", "replace"), 6)
-        answered = stored.answered or datetime.now(UTC).isoformat(timespec="seconds")
+        answered = stored.answered or datetime.now(UTC).isoformat()
         row = (key, raw, stored.seconds, answered, model, finish, canonical(dict(usage)).decode().strip())
-        self._write("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        self._write("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def _write(self, statement: str, row: tuple[Any, ...]) -> None:
         try:

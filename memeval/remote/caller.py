@@ -43,7 +43,7 @@ class Reply:
     `finish` is "length" where the answer was cut at the cap. `usage` holds the counts as the service told them, any
     JSON at all, until the caller has counted them. `logprobs` holds (token, alternatives → log-probability) for each
     token of the text. `taken` is what the asker made of the reply. `seconds` is the attempt that brought it, `waited`
-    what went before; `stored` says that it was remembered.
+    what went before; `stored` says when it came, where it was remembered.
     """
 
     text: str
@@ -55,7 +55,7 @@ class Reply:
     taken: Any = None
     seconds: float = 0.0
     waited: float = 0.0
-    stored: bool = False
+    stored: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Caller:
             with suppress(CallError):
                 reply = self._understood(found.raw, call)
                 if not isinstance(reply.taken, UnreadableError):
-                    return replace(reply, seconds=found.seconds, stored=True)
+                    return replace(reply, seconds=found.seconds, stored=found.answered)
             self._known.forget(key)
         self._asking[key] = asyncio.Event()
         try:

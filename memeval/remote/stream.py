@@ -34,14 +34,15 @@ class Asker:
         self._caller = caller
         self.usage: Counter[str] = Counter()
         self.waited = 0.0
-        self.stored = False
+        self.made: str | None = None
 
     async def __call__(self, body: Body, worst: Mapping[str, float], take: Take) -> Reply:
         """As Caller."""
         reply = await self._caller(body, worst, take)
         self.usage.update(reply.usage)
         self.waited = max(self.waited, reply.waited)
-        self.stored = self.stored or reply.stored
+        if reply.stored is not None:
+            self.made = min(reply.stored, self.made or reply.stored)
         return reply
 
 
@@ -95,15 +96,16 @@ class Hosted:
             return Scored(None, status=fault.status, error=fault.why, usage=dict(asker.usage) or None)
         return Scored(
             scores,
-            seconds=None if asker.stored else seconds,
-            waited=None if asker.stored else asker.waited,
+            seconds=None if asker.made else seconds,
+            waited=None if asker.made else asker.waited,
+            made=asker.made,
             usage=dict(asker.usage) or None,
         )
 
     @asynccontextmanager
     async def open(self, freed: Callable[[], None]) -> AsyncIterator[Caller]:
         """A caller with its client and its store of answers, in the running event loop."""
-        known = Answers(self.terms.answers) if self.terms.answers is not None else None
+        known = Answers(self.terms.answers, self.terms.since) if self.terms.answers is not None else None
         try:
             async with self.service.connect(self.service.door, self.service.limits) as send:
                 yield Caller(self.service, self.terms, send, known, self.breaker, freed)

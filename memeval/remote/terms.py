@@ -21,7 +21,8 @@ SHORTEST = 6
 class Terms:
     """The terms of a run. Without `answers` (the cache's file), nothing is remembered.
 
-    `repeat` counts from 1; `order` is another seeded order of the candidates for listwise judges, 0 the usual one.
+    With `since` (ISO 8601, UTC), nothing that was made before then is used, and every run is made again. `repeat`
+    counts from 1; `order` is another seeded order of the candidates for listwise judges, 0 the usual one.
     """
 
     answers: Path | None = None
@@ -29,6 +30,7 @@ class Terms:
     trusted: frozenset[str] = frozenset()
     repeat: int = 1
     order: int = 0
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

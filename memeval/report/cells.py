@@ -134,6 +134,19 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}"
 
 
+def remembered(row: Row) -> str:
+    """How many of a system's scores were not asked for in its run, and when they were made."""
+    found = row.result.remembered
+    return "unknown" if found is None else plain(found.text)
+
+
+def from_memory(board: Leaderboard) -> str:
+    """A sentence on the systems whose scores were not all asked for; nothing where there is none."""
+    found = [row for row in board.rows if row.result.remembered is not None and row.result.remembered.scores]
+    told = "; ".join(f"{plain(row.system)} {remembered(row)}" for row in found)
+    return f" Scores remembered from earlier (UTC): {told}." if told else ""
+
+
 def basis(board: Leaderboard) -> str:
     """What the numbers of a table stand on; where a prompt was used, its id and hash."""
     prompts = {(row.result.signature.get("fingerprint") or {}).get("prompt") for row in board.rows} - {None}

@@ -69,6 +69,7 @@ def _row(row: Row) -> dict[str, Any]:
         "abstention": result.abstention,
         "threshold": result.threshold,
         "latency": result.latency,
+        "remembered": None if result.remembered is None else asdict(result.remembered),
         "usage": result.usage,
         "repeats": result.repeats,
     }

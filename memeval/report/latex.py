@@ -143,9 +143,10 @@ def _caption(board: Leaderboard) -> str:
     parts += [
         f"{cells.plain(row.system)} failed on {row.failed:,} of {row.queries:,}." for row in board.rows if row.failed
     ]
+    parts += [cells.from_memory(board).strip()]
     parts += [f"Missing: {cells.plain(name)} ({cells.plain(reason)})." for name, reason in board.missing.items()]
     tested = f" {_DAGGER}: differs from the first stage, " + escape(
         f"p ≤ {ALPHA:g} by a paired sign-flip permutation test over {board.unit}, two-sided,"
         f" Holm-adjusted over {family_of_systems(board)}."
     )
-    return escape(" ".join(parts)) + (tested if board.control("first-stage") is not None else "")
+    return escape(" ".join(filter(None, parts))) + (tested if board.control("first-stage") is not None else "")

@@ -42,15 +42,24 @@ def _behaviour(board: Leaderboard, evidence: Evidence) -> Table:
             else cells.interval(*bounds).strip() or cells.NONE,
             "texts cut": cells.percent(row.result.truncation.get("pairs", 0.0)),
             "relevant texts cut": cells.percent(row.result.truncation.get("relevant", 0.0)),
+            "remembered scores": cells.remembered(row),
         }
 
     caption = (
         f"{cells.basis(board)}. Failed queries keep the first stage's order and count in every mean. Ties: the share of"
         f" candidates with another's score; above {TIE_RATE_SHOWN:.0%}, the value with relevant memories last and first"
-        " among equals. Cut: candidates whose text was truncated by the system."
+        " among equals. Cut: candidates whose text was truncated by the system. Remembered: scores that an earlier"
+        " run had asked for (days in UTC)."
     ).replace("%,", " %,")
     rows = [line(row) for row in board.rows]
-    return Table("robustness", "Failures, ties and truncation", caption, frame(rows), "system", ("failures by kind",))
+    return Table(
+        "robustness",
+        "Failures, ties and truncation",
+        caption,
+        frame(rows),
+        "system",
+        ("failures by kind", "remembered scores"),
+    )
 
 
 def _failures(row: Row, evidence: Evidence) -> str:

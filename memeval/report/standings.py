@@ -38,7 +38,7 @@ def _table(board: Leaderboard, measure: str) -> Table:
         f"Sorted by {measure}; controls stand first and are not ranked. {cells.basis(board)}."
         f" {interval_sentence(board)} Rank: 1 + the number of systems that are better on {measure} beyond chance (all"
         " pairs jointly, Westfall-Young): who shares a rank could not be told apart."
-        f" {tested(board, family_of_systems(board))}"
+        f" {tested(board, family_of_systems(board))}{cells.from_memory(board)}"
     )
     if first:
         caption += (

@@ -116,7 +116,7 @@ def _leaderboard(board: Leaderboard) -> Table:
     caption = (
         f"Sorted by {board.headline}; {cells.basis(board)}. {interval_sentence(board)}"
         f" {ranking(board)}"
-        f" {tested(board, family_of_systems(board))}"
+        f" {tested(board, family_of_systems(board))}{cells.from_memory(board)}"
     )
     return Table("leaderboard", "Leaderboard", caption, frame([line(row) for row in board.rows]), "system")
 
@@ -230,6 +230,7 @@ def _behaviour(board: Leaderboard) -> Table:
             "tokens/pair": f"{latency['tokens_per_pair']:,.0f}" if "tokens_per_pair" in latency else cells.NONE,
             "cut": cells.percent(row.result.truncation["pairs"]),
             "relevant cut": cells.percent(row.result.truncation["relevant"]),
+            "remembered scores": cells.remembered(row),
             "peak MB": f"{latency['peak_host_bytes'] / 1e6:,.0f}" if "peak_host_bytes" in latency else cells.NONE,
             "peak MB on the device": f"{latency['peak_device_bytes'] / 1e6:,.0f}"
             if "peak_device_bytes" in latency
@@ -242,7 +243,8 @@ def _behaviour(board: Leaderboard) -> Table:
         f" of candidates with another's score; above {TIE_RATE_SHOWN:.0%}, the value with relevant memories last and"
         " first among equals. Latency: one query with its candidates at a time, nothing from a cache; a percentile"
         " stands only where enough queries were timed. Cut: the share of candidates, and of relevant ones, whose text"
-        " was too long for the model. Peak: of the whole process while the system ran."
+        " was too long for the model. Remembered: scores that an earlier run had asked for (days in UTC). Peak: of the"
+        " whole process while the system ran."
     ).replace("%,", " %,")
     return Table("behaviour", "Failures, ties and latency", caption, frame([line(row) for row in board.rows]), "system")
 

@@ -44,6 +44,8 @@ def print_leaderboard(board: Leaderboard, console: "Console") -> None:
     console.print(text(f"{title} · {cells.basis(board)}", "bold"))
     console.print(table)
     console.print(text(_summary(board)))
+    if told := cells.from_memory(board):
+        console.print(text(told.strip()))
     for name, reason in board.missing.items():
         console.print(text(f"missing: {cells.plain(name)}: {cells.plain(reason)}"))
 

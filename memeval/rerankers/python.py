@@ -1,23 +1,33 @@
 """One's own reranker, from any importable module."""
 
-import hashlib
 import importlib
-import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from memeval.errors import MemevalError, UsageError
 from memeval.types import Memory, Query
 
+OFFERED = (
+    "cached",
+    "floor",
+    "index",
+    "scope",
+    "score_kind",
+    "score_many",
+    "streams",
+    "warm_up",
+    "window",
+)
+"""What is used of the object beside `score` and `fingerprint`, where it has it."""
+
 
 class Python:
     """What `module:factory` makes: the factory is called without arguments and returns an object with `score`.
 
-    Whatever else the object offers (`scope`, `index`, …) is used. Where it has no `fingerprint` of its own, the factory
-    and the hash of the module's source stand for it: a change in that file is noticed, a change elsewhere is not.
+    What else the object offers of a reranker (`scope`, `index`, …) is used. Only it knows what its scores depend on:
+    where it has no `fingerprint`, nothing is remembered and no run is resumed.
     """
 
     kind = "python"
@@ -45,11 +55,11 @@ class Python:
             raise UsageError(f"'python/{model}': {attribute}() fails ({_told(error)})") from error
         if not callable(getattr(self._made, "score", None)):
             raise UsageError(f"'python/{model}': what {attribute}() returns has no score(query, memories)")
-        # With the factory's name: another one of the same module, or of the same fingerprint, has scores of its own.
-        own = getattr(self._made, "fingerprint", _of_source(module))
+        own = getattr(self._made, "fingerprint", None)
         if own is not None and not isinstance(own, Mapping):
             raise UsageError(f"'python/{model}': fingerprint must be a dict of what the scores depend on, or None")
-        self.fingerprint = None if own is None else {"factory": model, **own}
+        # With the factory's name: another factory of the same fingerprint has scores of its own.
+        self.fingerprint = None if own is None else {**own, "factory": model}
 
     def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:
         """The made object's scores."""
@@ -57,17 +67,9 @@ class Python:
         return scores
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_made":
+        if name not in OFFERED:
             raise AttributeError(name)
         return getattr(self._made, name)
-
-
-def _of_source(module: ModuleType) -> dict[str, str] | None:
-    """The hash of a module's source; None where it has none, and then nothing is remembered."""
-    try:
-        return {"source_sha256": hashlib.sha256(inspect.getsource(module).encode()).hexdigest()}
-    except (OSError, TypeError):
-        return None
 
 
 def _told(error: Exception) -> str:
