@@ -139,16 +139,11 @@ def _entry(score: Any, cut: Any, seconds: Any, usage: Any, made: Any) -> Entry |
     """A row as an entry, if its values are what they should be: SQLite keeps a text where a number belongs."""
     try:
         took = None if usage is None else dict(json.loads(usage))
-    except (TypeError, ValueError, RecursionError):
+        numbers = (score, cut, 0 if seconds is None else seconds, *(took or {}).values())
+        whole = all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers)
+    except (TypeError, ValueError, OverflowError, RecursionError):
         return None
-    # Counts that are none were once kept with good scores: they are passed over.
-    counts = {name: count for name, count in (took or {}).items() if _number(count)}
-    whole = _number(score) and isinstance(cut, int) and (seconds is None or _number(seconds))
-    return Entry(score, bool(cut), seconds, counts or None, made) if whole and isinstance(made, str | None) else None
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and abs(value) < math.inf
+    return Entry(score, bool(cut), seconds, took, made) if whole and isinstance(made, str | None) else None
 
 
 def _extended(head: "hashlib._Hash", content: bytes) -> bytes:
