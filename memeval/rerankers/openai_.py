@@ -53,7 +53,7 @@ class OpenAI:
         found = door(name, access, terms, variables=("OPENAI_API_KEY",), shell_url="OPENAI_BASE_URL", own_urls=(URL,),
                      key_header=_header)  # fmt: skip
         temperature = ("none" if thinks else 0.0) if asking.temperature is None else asking.temperature
-        mind = {"type": thinking} if thinking != "none" else {}
+        mind: dict[str, Any] = {} if thinking == "none" else {"type": thinking}
         if thinking_budget != "none":
             mind = {"type": "enabled", "budget_tokens": thinking_budget}
         asked = {"temperature": temperature, "seed": judging.seed, "reasoning_effort": reasoning_effort,
