@@ -19,8 +19,6 @@ from memeval.remote.faults import classify
 from memeval.remote.pace import Limits
 from memeval.remote.terms import Door
 
-CHANGED = "asked "
-"""Usage counts changed requests under these words and the change: `asked without seed`."""
 NO_LOGPROBS = "without logprobs"
 HEAD, TAIL = '{"asked otherwise": ', ', "reply": '
 """What stands around a reply to a changed request."""

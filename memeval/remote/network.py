@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from memeval.errors import PrerequisiteError
+from memeval.plugins import installed
 
 CERTIFICATES = {"SSL_CERT_FILE": Path.is_file, "SSL_CERT_DIR": Path.is_dir}
 """The variables that name trusted certificates, and what each must name."""
@@ -23,6 +24,13 @@ def direct(url: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.") or bool(proxy_bypass(host))
 
 
+def proxied(url: str) -> tuple[str, str] | None:
+    """The variable that sends calls to a URL through a proxy, and the proxy; None where they go directly."""
+    found, scheme = getproxies(), urlsplit(url).scheme
+    kind = scheme if scheme in found else "all"
+    return (f"{kind.upper()}_PROXY", found[kind]) if found.get(kind) and not direct(url) else None
+
+
 def obstacle(url: str) -> str | None:
     """Why no call to a URL can be made from this shell, and the remedy; None if nothing is in the way."""
     parts = urlsplit(url)
@@ -30,32 +38,20 @@ def obstacle(url: str) -> str | None:
         for variable, there in CERTIFICATES.items():
             if os.environ.get(variable) and not there(Path(os.environ[variable])):
                 return f"{variable} names {os.environ[variable]!r}, which is not there: correct it or unset it"
-    if direct(url):
-        return None
-    found = getproxies()
-    kind = parts.scheme if parts.scheme in found else "all"
-    proxy = found.get(kind)
+    variable, proxy = proxied(url) or ("", "")
     if not proxy:
         return None
+    instead = f"or set NO_PROXY={parts.hostname}"
     try:
         about = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         good = about.scheme in PROXIES and bool(about.hostname) and (about.port or 1) > 0
     except ValueError:
-        return f"the proxy in {kind.upper()}_PROXY is no URL: correct it, or set NO_PROXY={parts.hostname}"
+        return f"the proxy in {variable} is no URL: correct it, {instead}"
     if not good:
-        return (
-            f"the proxy in {kind.upper()}_PROXY is of a kind that is not known here ({about.scheme}): use http://,"
-            f" or set NO_PROXY={parts.hostname}"
-        )
-    if about.scheme.startswith("socks") and not _socks():
-        return f"the proxy in {kind.upper()}_PROXY needs socksio: pip install socksio, or set NO_PROXY={parts.hostname}"
+        return f"the proxy in {variable} is of a kind that is not known here ({about.scheme}): use http://, {instead}"
+    if about.scheme.startswith("socks") and not installed("socksio"):
+        return f"the proxy in {variable} needs socksio: pip install socksio, {instead}"
     return None
-
-
-def _socks() -> bool:
-    from memeval.plugins import installed
-
-    return installed("socksio")
 
 
 @cache
@@ -66,6 +62,11 @@ def certificates() -> ssl.SSLContext:
     try:
         return httpx2.create_ssl_context()
     except OSError as error:  # ssl.SSLError is one, too
-        named = next((name for name in CERTIFICATES if os.environ.get(name)), None)
-        where = f"{named}={os.environ[named]!r}" if named else "this system's certificates"
-        raise PrerequisiteError(f"{where} cannot be read ({error.strerror or error}): correct it or unset it") from None
+        raise unreadable(error) from None
+
+
+def unreadable(error: OSError) -> PrerequisiteError:
+    """The one line for certificates that cannot be read."""
+    named = next((name for name in CERTIFICATES if os.environ.get(name)), None)
+    where = f"{named}={os.environ[named]!r}" if named else "this system's certificates"
+    return PrerequisiteError(f"{where} cannot be read ({error.strerror or error}): correct it or unset it")

@@ -15,13 +15,13 @@ from queue import SimpleQueue
 from typing import Any
 
 from memeval.errors import MemevalError, PrerequisiteError, ServiceError
+from memeval.remote import network
 from memeval.remote.answers import Answers
 from memeval.remote.caller import Body, Breaker, Caller, Reply, Service, Take
-from memeval.remote.dialect import CHANGED
 from memeval.remote.faults import CallError
 from memeval.remote.prices import needed
 from memeval.remote.terms import Terms
-from memeval.types import Memory, Query, Request, Scored
+from memeval.types import CHANGED, Memory, Query, Request, Scored
 
 GRACE = 20.0
 """Seconds that calls in flight have when the caller stops early."""
@@ -85,7 +85,8 @@ class Hosted:
         fault = self.breaker.fault
         if fault is None:
             return None
-        where = f"{self.service.model!r} at {self.service.door.host}"
+        door, proxy = self.service.door, network.proxied(self.service.door.url)
+        where = f"{self.service.model!r} at {door.host}{f' (by the proxy in {proxy[0]})' if proxy else ''}"
         if fault.shut and not self.breaker.opened:
             return PrerequisiteError(f"{where} cannot be asked: {fault.why}: {fault.remedy}")
         return ServiceError(f"{where} takes no more calls ({fault.why}): {fault.remedy}; the same command goes on")

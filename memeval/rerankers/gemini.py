@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from memeval.remote import dialect, faults, http, judges, prices, replies
+from memeval.remote import dialect, faults, http, judges, network, prices, replies
 from memeval.remote.caller import Body, Send, Service
 from memeval.remote.pace import Limits
 from memeval.remote.stream import Hosted
@@ -102,7 +102,10 @@ async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
             httpx_client=httpx2.Client(verify=False, trust_env=False),  # never used; without one it reads certificates
             headers={name: value for name, value in found.headers.items() if value != found.key},
         )
-        client = genai.Client(api_key=found.key or "none", vertexai=False, http_options=options)
+        try:
+            client = genai.Client(api_key=found.key or "none", vertexai=False, http_options=options)
+        except OSError as error:  # it reads certificates for what is not used here, also for http://
+            raise network.unreadable(error) from None
         silent: dict[str, Any] = {"automatic_function_calling": {"disable": True}, "should_return_http_response": True}
 
         async def send(body: Body) -> str:
