@@ -94,7 +94,9 @@ def test_what_a_service_refuses_by_name_is_left_out_once_and_told(
 
 
 def test_a_service_that_refuses_everything_is_asked_for_the_texts_alone(serve: Callable[..., Wire]) -> None:
-    server = serve(refusing("seed", "temperature", "logprobs", "response_format", "max_completion_tokens", "max_tokens"))
+    server = serve(
+        refusing("seed", "temperature", "logprobs", "response_format", "max_completion_tokens", "max_tokens")
+    )
     scored = one("openai/m")
     assert scored.scores == SCORES
     assert set(server.asked[-1].body) == {"model", "messages"}
@@ -192,7 +194,12 @@ def test_a_prompt_that_azure_filters_is_a_refusal(serve: Callable[..., Wire]) ->
 
 @pytest.mark.parametrize(
     "wrapped",
-    ["```json\n{}\n```", "```\n{}```", "<think>level 4, or 5? {{</think>\n{}", "<think>x</think>\n\n```json\n{}\n```\n"],
+    [
+        "```json\n{}\n```",
+        "```\n{}```",
+        "<think>level 4, or 5? {{</think>\n{}",
+        "<think>x</think>\n\n```json\n{}\n```\n",
+    ],
 )
 @pytest.mark.parametrize("options", ["logprobs=false", "logprobs=true"])
 def test_an_answer_is_read_through_what_is_around_it(wrapped: str, options: str, serve: Callable[..., Wire]) -> None:
