@@ -108,8 +108,8 @@ def test_a_service_that_refuses_everything_is_asked_for_the_texts_alone(serve: C
 
 @pytest.mark.parametrize(
     "words",
-    ["top_logprobs must be <= 8", "Invalid 'top_logprobs': 10 is above the maximum of 8", "logprobs: at most 8 are told",
-     "top_logprobs must be between 0 and 8"],
+    ["top_logprobs must be <= 8", "Invalid 'top_logprobs': 10 is above the maximum of 8",
+     "logprobs: at most 8 are told", "top_logprobs must be between 0 and 8"],
 )  # fmt: skip
 def test_log_probabilities_are_as_many_as_the_service_tells(words: str, serve: Callable[..., Wire]) -> None:
     server = serve(lambda asked: error(words) if asked.body["top_logprobs"] > 8 else answer(asked))
@@ -234,7 +234,8 @@ def test_the_keys_header_and_further_ones_come_from_the_shell(
 @pytest.mark.parametrize(
     ("name", "words"),
     [("openai/m?temperature=warm", "a number or none"), ("openai/m?mode=lisstwise", "did you mean 'listwise'"),
-     ("openai/m?in_flight=0", "in_flight"), ("gemini/m?thinking=maximal", "minimal, low"), ("memos/m?timeout=nan", "timeout"),
+     ("openai/m?in_flight=0", "in_flight"), ("gemini/m?thinking=maximal", "minimal, low"),
+     ("memos/m?timeout=nan", "timeout"),
      ("rerank-api/m?style=cohere&instruction=x", "takes no instruction")],
 )  # fmt: skip
 def test_an_option_that_cannot_be_is_one_line(name: str, words: str) -> None:

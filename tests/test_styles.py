@@ -224,13 +224,14 @@ def test_documents_that_come_back_make_no_reply_too_large(
     serve: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("memeval.remote.caller.LARGEST", 1000)
-    server = serve(
-        lambda asked: Answer(
-            {"results": [{"index": 0, "relevance_score": 0.5, "document": {"text": asked.body["documents"][0] * more}}]}
-        )
-    )
     long = [Memory("a", "é" * 3000)]
-    for more, status in ((1, "ok"), (9, "unparsable")):
+
+    def echo(times: int) -> Callable[[Asked], Answer]:
+        document = {"text": long[0].text * times}
+        return lambda asked: Answer({"results": [{"index": 0, "relevance_score": 0.5, "document": document}]})
+
+    for times, status in ((1, "ok"), (9, "unparsable")):
+        server = serve(echo(times))
         assert one(f"rerank-api/m?url={server.url}/v1&key_from=none", long).status == status
 
 
@@ -253,5 +254,5 @@ def test_a_vendors_own_address_needs_no_word(monkeypatch: pytest.MonkeyPatch) ->
     assert (door.host, dict(door.headers), door.own) == ("api.pinecone.io", {"Api-Key": "planted-key-123"}, True)
     with pytest.raises(UsageError, match="say where it is"):
         load("rerank-api/m?style=tei", EMPTY)
-    with pytest.raises(UsageError, match="PINECONE_API_KEY would be sent to elsewhere.example"):
+    with pytest.raises(UsageError, match=r"PINECONE_API_KEY would be sent to elsewhere\.example"):
         load("rerank-api/m?style=pinecone&url=https://elsewhere.example&key_from=PINECONE_API_KEY", EMPTY)
