@@ -16,17 +16,14 @@ from memeval import datasets, download, machine, plugins, rerankers, suite
 from memeval.benchmark import Watcher
 from memeval.errors import PrerequisiteError, UsageError, did_you_mean
 from memeval.measures import MEASURES, parse
+from memeval.remote.styles import STYLES
 from memeval.types import Dataset
 
 KEYS = (
     "OPENAI_API_KEY",
     "GEMINI_API_KEY",
     "GOOGLE_API_KEY",
-    "MEMOS_API_KEY",
-    "RERANK_API_KEY",
-    "COHERE_API_KEY",
-    "JINA_API_KEY",
-    "VOYAGE_API_KEY",
+    *dict.fromkeys(style.key for style in STYLES.values()),
     "HF_TOKEN",
 )
 BASE_URLS = ("OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "MEMOS_BASE_URL")
