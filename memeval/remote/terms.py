@@ -44,8 +44,8 @@ class Access:
         key_from: the environment variable that holds the key, `none` to send no key.
         key_header: the header that the key goes in; without word the service's own way.
         headers_from: an environment variable with further headers, one `Name: value` a line.
-        price: what calls cost: 0, or INPUT,OUTPUT[,CACHED] in dollars for a million tokens, or N/1000-calls or
-            N/1000-searches in dollars for a thousand of them.
+        price: what calls cost: 0; INPUT,OUTPUT[,CACHED] in dollars for a million tokens (0.15,0.60); N/1000-calls or
+            N/1000-searches in dollars for a thousand of them (2/1000-searches).
     """
 
     url: str | None = None
