@@ -1,9 +1,9 @@
 """What there is: lists and cards of data sets, rerankers, measures and suites, and the state of this installation."""
 
 import contextlib
-import importlib.util
 import inspect
 import os
+import textwrap
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,25 +12,23 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from memeval import ceiling as ceilings
-from memeval import datasets, download, machine, rerankers, suite
+from memeval import datasets, download, machine, plugins, rerankers, suite
 from memeval.benchmark import Watcher
 from memeval.errors import PrerequisiteError, UsageError, did_you_mean
 from memeval.measures import MEASURES, parse
-from memeval.remote.prices import FORMS
+from memeval.remote.styles import STYLES
 from memeval.types import Dataset
 
 KEYS = (
     "OPENAI_API_KEY",
     "GEMINI_API_KEY",
     "GOOGLE_API_KEY",
-    "MEMOS_API_KEY",
-    "RERANK_API_KEY",
-    "COHERE_API_KEY",
-    "JINA_API_KEY",
-    "VOYAGE_API_KEY",
+    *dict.fromkeys(style.key for style in STYLES.values()),
     "HF_TOKEN",
 )
 BASE_URLS = ("OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "MEMOS_BASE_URL")
+WIDTH = 112
+"""Characters of a line about an option."""
 NAMED = 4
 """So many of the queries that are excluded for one reason are named."""
 EXTRAS = {
@@ -185,18 +183,17 @@ def _ceiling(name: str, found: Dataset, memories: int, asked: bool | None, watch
 
 def _reranker(name: str) -> str:
     full = rerankers.SHORT_NAMES.get(name, name)
-    kind = rerankers.kinds()[full.partition("/")[0]]
-    options = {
-        option: parameter
-        for option, parameter in inspect.signature(kind).parameters.items()
-        if option not in rerankers.INJECTED
-    }
-    lines = [f"{name}{f' = {full}' if full != name else ''}", inspect.getdoc(kind) or ""]
-    needs = sorted(set(getattr(kind, "needs", {}).values()))
+    kind = full.partition("/")[0].partition("?")[0]
+    options, made = rerankers.options(kind), rerankers.kinds()[kind]
+    lines = [f"{name}{f' = {full}' if full != name else ''}", (inspect.getdoc(made) or "").partition("\n\nArgs:\n")[0]]
+    needs = sorted(set(getattr(made, "needs", {}).values()))
     lines += [f'needs the extra {extra}: pip install "memeval[{extra}]"' for extra in needs]
     lines += ["options   none"] if not options else ["options"]
-    told = {"price": f"  {FORMS}"}
-    lines += [f"  {option}={parameter.default}{told.get(option, '')}" for option, parameter in options.items()]
+    width = max((len(f"{name}={option.default}") for name, option in options.items()), default=0)
+    for name, option in options.items():
+        told = textwrap.wrap(option.meaning, max(40, WIDTH - width)) or [""]
+        lines.append(f"  {f'{name}={option.default}':<{width}}  {told[0]}".rstrip())
+        lines += [f"{' ' * (width + 4)}{more}" for more in told[1:]]
     return "\n".join(lines)
 
 
@@ -208,7 +205,7 @@ def doctor() -> dict[str, Any]:
     return {
         "memeval": version("memeval"),
         "versions": machine.versions(),
-        "extras": {extra: all(map(_installed, modules)) for extra, modules in EXTRAS.items()},
+        "extras": {extra: all(map(plugins.installed, modules)) for extra, modules in EXTRAS.items()},
         "device": machine.device(),
         "keys set": [key for key in KEYS if os.environ.get(key)],
         "base URLs": {name: _host(os.environ[name]) for name in BASE_URLS if os.environ.get(name)},
@@ -235,12 +232,8 @@ def doctor_text(facts: dict[str, Any]) -> str:
 
 def _host(url: str) -> str:
     """The host that a base URL names; nothing else of it is shown."""
-    host = urlsplit(url).netloc
-    return "no URL" if not host else host.rpartition("@")[2] + (" (and a user or password)" if "@" in host else "")
-
-
-def _installed(module: str) -> bool:
     try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+        host = urlsplit(url).netloc
+    except ValueError:
+        return "no URL"
+    return "no URL" if not host else host.rpartition("@")[2] + (" (and a user or password)" if "@" in host else "")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from memeval import disk, latency, machine, results, shards
 from memeval.errors import DataError, IncompleteError
@@ -18,6 +18,7 @@ from memeval.ranking import fault, strict_order
 from memeval.scorer import BLANK, Scorer
 from memeval.types import Candidates, Dataset, Header, Query, Ranking, Request, Scored, canonical
 
+T = TypeVar("T")
 HOPELESS = 10
 """A system that fails on each of its first so many queries is stopped."""
 
@@ -100,7 +101,8 @@ def run(
                 clock.write(b"\n")  # a line was cut off: the next one stands by itself
             machine.reset_peaks()
             _append(clock, {"schema": "memeval/times", "version": latency.VERSION, **(manifest or {})})
-            for position, (ranking, batch) in enumerate(rank(scorer, order, len(kept), dataset, candidates), start=1):
+            ranked = _scored(rank(scorer, order, len(kept), dataset, candidates))
+            for position, (ranking, batch) in enumerate(ranked, start=1):
                 if ranking.seconds is not None or ranking.remembered is not None:
                     _append(clock, latency.row(ranking))
                 if batch is not None:
@@ -179,6 +181,14 @@ def rank(
             last = number == len(window) - 1
             yield ordered(query, candidates, replace(answers[number], seconds=None)), batch if last else None
         place += len(window)
+
+
+def _scored(rankings: Iterator[T]) -> Iterator[T]:
+    """The rankings; an OSError of whoever makes them is not one of the files that are written meanwhile."""
+    try:
+        yield from rankings
+    except OSError as error:
+        raise IncompleteError(f"the system failed: {type(error).__name__}: {error}") from error
 
 
 def ordered(query: Query, candidates: Candidates, scored: Scored) -> Ranking:

@@ -172,6 +172,8 @@ but the order."""
 
 ANSWERED = "answered by "
 """What a system took (`usage`) counts calls by the model that answered, too, under its name behind this."""
+CHANGED = "asked "
+"""Calls whose request was changed are counted under these words and the change: `asked without seed`."""
 
 Request: TypeAlias = tuple[Query, Sequence[Memory]]
 """A query with the memories to score for it."""

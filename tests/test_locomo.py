@@ -16,7 +16,7 @@ from figures import bm25
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memeval import datasets
+from memeval import datasets, plugins
 from memeval.datasets import locomo
 from memeval.errors import DataError, MemevalError, UsageError
 from memeval.types import Dataset
@@ -252,7 +252,7 @@ def test_an_argument_that_a_data_set_does_not_take_is_refused() -> None:
 
 def plug_in(monkeypatch: pytest.MonkeyPatch, load: Callable[[], object]) -> None:
     point = SimpleNamespace(name="choir", value="choir.data", load=load)
-    monkeypatch.setattr(datasets, "entry_points", lambda group: [point] if group == "memeval.datasets" else [])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == "memeval.datasets" else [])
 
 
 def test_another_package_offers_a_data_set_but_takes_none_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,17 +266,20 @@ def test_another_package_offers_a_data_set_but_takes_none_over(monkeypatch: pyte
     assert datasets.about("locomo").startswith("LoCoMo")
 
 
-def test_a_broken_plug_in_is_named_but_does_not_stand_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_plug_in_is_named_but_does_not_stand_in_the_way(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def missing() -> object:
         raise ImportError("no module 'choir'")
 
     plug_in(monkeypatch, missing)
-    assert datasets.about("locomo")
-    with pytest.raises(UsageError, match="entry point 'choir'"):
-        datasets.names()
+    assert datasets.about("locomo") and "choir" not in datasets.names()
+    assert "entry point 'choir' of memeval.datasets" in capsys.readouterr().err
+    with pytest.raises(UsageError, match=r"entry point 'choir'.*no module 'choir'"):
+        datasets.load("choir/alto")
     plug_in(monkeypatch, lambda: SimpleNamespace(NAMES=("choir",), ABOUT={}))
     with pytest.raises(UsageError, match="has no load"):
-        datasets.names()
+        datasets.load("choir")
 
 
 # ------------------------------------------------------------------------------------------------ the real file

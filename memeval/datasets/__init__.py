@@ -32,9 +32,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar, cast
 
+from memeval import plugins
 from memeval.errors import DataError, UsageError, did_you_mean
 from memeval.types import Dataset
 
@@ -135,14 +135,19 @@ def _checked(name: str) -> tuple[Loader, Name]:
 def _loader(plain: str) -> Loader:
     # What is shipped comes first, so that a broken plug-in does not stand in its way.
     shipped = _shipped()
-    offered = shipped if plain in shipped else _on_offer()
-    if plain not in offered:
-        raise UsageError(f"unknown data set {plain!r}{did_you_mean(plain, offered)}")
-    return offered[plain]
+    if plain in shipped:
+        return shipped[plain]
+    registered, broken = plugins.registered(GROUP, _fit)
+    if plain in registered:
+        return registered[plain]
+    if plain in broken:
+        raise UsageError(f"unknown data set {plain!r}: {broken[plain]}")
+    raise UsageError(f"unknown data set {plain!r}{did_you_mean(plain, [*shipped, *registered])}")
 
 
 def _on_offer() -> dict[str, Loader]:
-    return {**_registered(), **_shipped()}
+    """All loaders by name. A name that is shipped here cannot be taken over."""
+    return {**plugins.registered(GROUP, _fit)[0], **_shipped()}
 
 
 def _shipped() -> dict[str, Loader]:
@@ -151,21 +156,16 @@ def _shipped() -> dict[str, Loader]:
     return {name: module for module in modules for name in module.NAMES}
 
 
-def _registered() -> dict[str, Loader]:
-    """The loaders of other packages. A name that is shipped here cannot be taken over."""
-    loaders: dict[str, Loader] = {}
-    for point in entry_points(group=GROUP):
-        try:
-            loader = point.load()
-        except (ImportError, AttributeError) as error:
-            raise UsageError(
-                f"the entry point {point.name!r} of {GROUP} ({point.value}) does not load: {error}"
-            ) from error
-        for attribute in ("NAMES", "ABOUT", "load"):
-            if not hasattr(loader, attribute):
-                raise UsageError(f"the entry point {point.name!r} of {GROUP} ({point.value}) has no {attribute}")
-        loaders.update(dict.fromkeys(loader.NAMES, loader))
-    return loaders
+def _fit(_: str, loader: Any) -> dict[str, Loader]:
+    """The names of another package's loader. Raises UsageError where it lacks what a loader has."""
+    for attribute in ("NAMES", "ABOUT", "load"):
+        if not hasattr(loader, attribute):
+            raise UsageError(f"has no {attribute}")
+    names = [name for name in loader.NAMES if name not in _shipped()]
+    unsaid = [name for name in names if not isinstance(name, str) or not isinstance(loader.ABOUT.get(name), str)]
+    if unsaid:
+        raise UsageError(f"says nothing in ABOUT of {', '.join(map(repr, unsaid))}")
+    return dict.fromkeys(names, loader)
 
 
 # ------------------------------------------------------------------------------------------------ for loaders

@@ -7,6 +7,8 @@
     judges   pointwise, listwise, pairwise on top of a chat model        pairs    the pairwise schedule
     replies  chat services' replies taken apart                          ranked   rerank endpoints' replies
     quote    what a run would take and cost, by estimate                 http     a plain client
+    dialect  what a service refuses by name, left out from then on       styles   how rerank endpoints want to be asked
+    network  certificates and proxies of the shell
 
 Nothing here is on offer by itself; memeval/rerankers holds the kinds that use it.
 """

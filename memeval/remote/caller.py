@@ -30,8 +30,8 @@ Send: TypeAlias = Callable[[Body], Awaitable[str]]
 
 PATIENCE = 15.0
 """Seconds: a call that was told to wait for so long, while no other was answered, says that none will be."""
-LARGEST = 4_000_000
-"""Characters of the largest reply that is looked at."""
+LARGEST, ECHO = 4_000_000, 3
+"""Characters of the largest reply that is looked at, and so many more for each byte sent: it may come back."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds before the second attempt, and before any, where the service does not name more."""
 
@@ -42,8 +42,9 @@ class Reply:
 
     `finish` is "length" where the answer was cut at the cap. `usage` holds the counts as the service told them, any
     JSON at all, until the caller has counted them. `logprobs` holds (token, alternatives → log-probability) for each
-    token of the text. `taken` is what the asker made of the reply. `seconds` is the attempt that brought it, `waited`
-    what went before; `stored` says when it came, where it was remembered.
+    token of the text. `changes` says in what the request that was sent differed from the one that was made: see
+    memeval.remote.dialect. `taken` is what the asker made of the reply. `seconds` is the attempt that brought it,
+    `waited` what went before; `stored` says when it came, where it was remembered.
     """
 
     text: str
@@ -52,6 +53,7 @@ class Reply:
     usage: Mapping[str, Any] = field(default_factory=dict)
     logprobs: tuple[tuple[str, Mapping[str, float]], ...] | None = None
     value: Any = None
+    changes: tuple[str, ...] = ()
     taken: Any = None
     seconds: float = 0.0
     waited: float = 0.0
@@ -81,9 +83,13 @@ Take: TypeAlias = Callable[[Reply], Any]
 
 @dataclass
 class Breaker:
-    """Why a service takes no calls any more, once one of its replies says so: nothing more is sent to it then."""
+    """Why a service takes no calls any more, once one of them says so: nothing more is sent to it then.
+
+    `opened` says that it has answered something: its port being refused is a restart then.
+    """
 
     fault: CallError | None = None
+    opened: bool = False
 
 
 class Caller:
@@ -155,7 +161,7 @@ class Caller:
         limits = self.service.limits
         began = perf_counter()
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: isinstance(error, CallError) and error.again and not self._closed),
+            retry=retry_if_exception(self._worth_it),
             stop=stop_after_attempt(limits.attempts) | stop_before_delay(limits.wall),
             wait=_wait(FIRST_WAIT),
             reraise=True,
@@ -167,6 +173,8 @@ class Caller:
             if fault.status == "rate-limited" and alone and self.breaker.fault is None:
                 remedy = "wait for the limit to pass, or ask less at once (in_flight, requests_per_minute)"
                 self.breaker.fault = CallError(fault.status, fault.why, remedy=remedy)
+            if fault.remedy and self.breaker.fault is None:
+                self.breaker.fault = fault
             raise
         stored, reply = found
         if key is not None and self._known is not None and not isinstance(reply.taken, UnreadableError):
@@ -184,9 +192,7 @@ class Caller:
                 raise CallError("over-budget", str(error)) from None
             cost, answered = 0.0 if price else None, False
             try:
-                start = perf_counter()
-                raw = await self._sent(call.body)
-                seconds = perf_counter() - start
+                raw, seconds = await self._sent(call.body)
                 answered = True
                 # Until it is known what a reply cost, it has cost the most that we expect.
                 cost = price.of(counted({}, call.expected, price)) if price else None
@@ -200,8 +206,6 @@ class Caller:
                 self.pace.throttled() if fault.status == "rate-limited" else self.pace.clean()
                 if fault.billed and not answered:
                     cost = worst
-                if fault.remedy and self.breaker.fault is None:
-                    self.breaker.fault = fault
                 raise
             except asyncio.CancelledError:
                 cost = worst
@@ -239,20 +243,31 @@ class Caller:
             except UnreadableError as error:
                 return replace(reply, taken=error)
 
-    async def _sent(self, body: Body) -> str:
-        """The raw reply without the key in it, should the service have quoted it. Raises CallError."""
+    async def _sent(self, body: Body) -> tuple[str, float]:
+        """The raw reply without the key in it, should the service have quoted it, and its seconds. Raises CallError."""
         secrets = self.service.door.secrets
+        start = perf_counter()
         try:
             async with asyncio.timeout(self.service.limits.timeout):
                 raw = await self._send(body)
         except Exception as error:  # noqa: BLE001  (an SDK raises what it likes)
             fault = classify(error)
+            self.breaker.opened |= not (fault.shut or fault.status == "timed-out")
+            if fault.adapted:
+                return await self._sent(body)
             fault.why = scrubbed(fault.why, secrets)
             fault.args = (fault.why,)
             raise fault from None
-        if len(raw) > LARGEST:
+        self.breaker.opened = True
+        if len(raw) > LARGEST and len(raw) > LARGEST + ECHO * len(canonical(body)):
             raise CallError("unparsable", f"a reply of {len(raw):,} characters")
-        return scrubbed(raw, secrets)
+        return scrubbed(raw, secrets), perf_counter() - start
+
+    def _worth_it(self, error: BaseException) -> bool:
+        """Whether asking again may help: a refused port is a restart where the service has answered before."""
+        if not isinstance(error, CallError) or self._closed:
+            return False
+        return error.again and (self.breaker.opened or not error.shut)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,16 @@
 Retried: 408, 409, 425, 429 (unless a quota is used up), 5xx, timeouts, connections that broke, and a body that is half
 a JSON, which is a connection that broke, too; so is a 200 that says it is an error. Everything else is final. What
 says that the service takes no calls at all now (no such key, no credits, a day's limit reached, no such model) stops
-the run: see CallError.remedy. No error's text holds a key: see `scrubbed`.
+the run: see CallError.remedy. So does a door that is `shut` (a refused port, an unknown host, an untrusted
+certificate, a wrong key), but a port that has been open before is tried again. No error's text holds a key: see
+`scrubbed`.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+import socket
+import ssl
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
@@ -18,6 +22,7 @@ from memeval.types import Status
 RETRIED = frozenset({408, 409, 425, 429})
 REMEDIES = {
     401: "check the key",
+    407: "check the proxy",
     402: "add credits",
     403: "check what the key may do",
     404: "check the model's name and the base URL",
@@ -48,6 +53,8 @@ DAYS = 300.0
 """Seconds: a 429 that wants to be left alone for longer is no matter of pace."""
 WORDS = ("error", "errors", "detail", "message", "msg")
 """Where services put what they have to say."""
+FILTERED = ("content_filter", "ResponsibleAIPolicyViolation")
+"""Marks of a 400 that is a refusal: Azure looks at a prompt before the model does."""
 LONGEST = 300
 """Characters of a service's own words that are kept in an error."""
 
@@ -57,7 +64,8 @@ class CallError(Exception):
 
     `again` says that asking once more may help, `after` how many seconds the service wants to be left alone,
     `billed` that the service may have worked all the same. `remedy` is given where no other call would fare better: it
-    says what the user can do.
+    says what the user can do; `shut` that nobody gets in at all. `words` are what a service says of a request that it
+    refuses, and `adapted` that the next one will differ by that.
     """
 
     def __init__(
@@ -69,11 +77,13 @@ class CallError(Exception):
         after: float | None = None,
         billed: bool = False,
         remedy: str | None = None,
+        shut: bool = False,
     ) -> None:
         why = why.encode("utf-8", "replace").decode()  # a lone surrogate, which could not be written down
         super().__init__(why)
         self.status, self.why, self.again, self.after, self.billed = status, why, again, after, billed
         self.remedy = remedy
+        self.shut, self.adapted, self.words = shut, False, ""
 
 
 class UnreadableError(ValueError):
@@ -87,14 +97,60 @@ def classify(error: Exception) -> CallError:
     code = _code(error)
     if code is not None:
         return of_status(code, _headers(error), _words(error))
-    names = {kind.__name__ for kind in type(error).__mro__}
+    causes = list(_causes(error))
+    names = {kind.__name__ for cause in causes for kind in type(cause).__mro__}
+    shut = _shut(causes)
+    if shut is not None:
+        return CallError("failed", shut[0], again=True, remedy=shut[1], shut=True)
     if names & {"TimeoutError", "TimeoutException", "APITimeoutError"}:
         return CallError("timed-out", "no answer in time", again=True, billed=True)
     if names & {"TransportError", "APIConnectionError", "ConnectionError"}:
-        return CallError("failed", f"the connection broke ({type(error).__name__})", again=True, billed=True)
+        return CallError("failed", f"the connection broke ({_last(causes)})", again=True, billed=True)
     if isinstance(error, json.JSONDecodeError):
         return CallError("failed", "the reply is half a JSON", again=True, billed=True)
     return CallError("failed", f"{type(error).__name__}: {short(str(error))}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what caused it, outermost first."""
+    found: BaseException | None = error
+    seen: set[int] = set()
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        yield found
+        inner = found.exceptions if isinstance(found, BaseExceptionGroup) else ()
+        found = inner[0] if inner else found.__cause__ or found.__context__
+
+
+def _shut(causes: Sequence[BaseException]) -> tuple[str, str] | None:
+    """Why no connection came about, and what to do; None where one did, or may have."""
+    for cause in causes:
+        kind = type(cause).__name__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            told = cause.verify_message or "it cannot be verified"
+            return f"its certificate is not trusted: {told}", "name the authority's file in SSL_CERT_FILE"
+        if isinstance(cause, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(cause):
+            return "it does not speak TLS", "write the URL with http://"
+        if isinstance(cause, socket.gaierror):
+            return f"the host is not known: {cause.strerror}", "correct the URL, or see to the network"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the connection was refused", "start the server, or correct host and port"
+        if kind == "ProxyError":
+            return f"the proxy does not let calls through: {short(str(cause))}", "see HTTPS_PROXY and NO_PROXY"
+        if kind == "ConnectTimeout":
+            return "no connection came about in time", "see to the network, the host and the port"
+        if kind == "LocalProtocolError":
+            return "a header cannot be sent", "set the key again, without spaces and line breaks"
+    if any(type(cause).__name__ == "ConnectError" for cause in causes):
+        return f"no connection came about ({_last(causes)})", "see to the network, the host and the port"
+    return None
+
+
+def _last(causes: Sequence[BaseException]) -> str:
+    """The innermost cause, in its own words."""
+    last = causes[-1]
+    words = getattr(last, "strerror", None) or str(last)
+    return f"{type(last).__name__}: {short(words)}" if words else type(last).__name__
 
 
 def of_status(code: int, headers: Any, words: str) -> CallError:
@@ -102,6 +158,8 @@ def of_status(code: int, headers: Any, words: str) -> CallError:
     why, after = f"HTTP {code}: {short(words)}" if words else f"HTTP {code}", _after(headers, words)
     if code == 403 and FLAGGED.search(words):
         return CallError("refused", why)
+    if code == 400 and any(mark in words for mark in FILTERED):
+        return CallError("refused", f"the prompt was filtered ({why})")
     if code == 429:
         spent = "PerDay" in words or (SPENT.search(words) and not PASSING.search(words))
         if spent or (after or 0) > DAYS:
@@ -109,11 +167,13 @@ def of_status(code: int, headers: Any, words: str) -> CallError:
         return CallError("rate-limited", why, again=True, after=after)
     remedy = REMEDIES.get(405 if 300 <= code < 400 else code) or _marked(words)
     if remedy:
-        return CallError("failed", why, remedy=remedy)
+        return CallError("failed", why, remedy=remedy, shut=remedy == REMEDIES[401])
     if code in RETRIED or code >= 500:
         status: Status = "timed-out" if code in (408, 504) else "failed"
         return CallError(status, why, again=True, after=after, billed=code in (408, 504))
-    return CallError("failed", why)
+    fault = CallError("failed", why)
+    fault.words = words if code in (400, 422) else ""
+    return fault
 
 
 def inside(document: Any, otherwise: str) -> CallError:
@@ -174,6 +234,8 @@ def short(text: str) -> str:
 def _code(error: Exception) -> int | None:
     for name in ("status_code", "code"):
         code = getattr(error, name, None)
+        if isinstance(code, str) and len(code) == 3 and code.isascii() and code.isdigit():
+            code = int(code)
         if isinstance(code, int) and 100 <= code < 600:
             return code
     return None

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from memeval.errors import UsageError, did_you_mean
+from memeval.errors import UsageError
 from memeval.remote import estimate, prompts
 from memeval.remote.caller import Body, Reply
+from memeval.remote.dialect import NO_LOGPROBS
 from memeval.remote.estimate import Work
 from memeval.remote.faults import CallError, UnreadableError
 from memeval.remote.stream import Asker, Judge, together
@@ -42,6 +43,57 @@ class Chat:
     body: Callable[[str, Turns, Mapping[str, Any], int, bool], Body]
     cap: int
     logprobs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """How a chat model judges.
+
+    Args:
+        mode: pointwise (one memory a call), listwise (a window of them put in order) or pairwise (who beats whom).
+        window: listwise: how many memories a call holds.
+        step: listwise: how far the window moves.
+        direction: listwise: `up` begins with the last candidates, `down` with the first.
+        schedule: pairwise: `swiss` (neighbours by points meet) or `all` (everyone meets everyone).
+        rounds: pairwise: how many rounds swiss has.
+        seed: sent with the request, and of the order in which listwise shows memories; none sends none.
+    """
+
+    mode: Literal["pointwise", "listwise", "pairwise"] = "pointwise"
+    window: int = 20
+    step: int = 10
+    direction: Literal["up", "down"] = "up"
+    schedule: Literal["swiss", "all"] = "swiss"
+    rounds: int = 5
+    seed: int | Literal["none"] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a request holds beside its texts.
+
+    Args:
+        temperature: without word 0, and not sent to models that are known to take none; none sends none.
+        logprobs: whether pointwise scores are the expected level by log-probabilities; without word where the service
+            tells them, and never for models that are known not to; none is false.
+        top_logprobs: how many alternatives are asked for.
+        response_format: json_schema, json_object, or none.
+        system_role: the role that instructions have; none puts them before the user's text.
+        max_tokens: cap of thoughts and text, beside what an answer needs; none sends no cap.
+    """
+
+    temperature: float | Literal["none"] | None = None
+    logprobs: bool | Literal["none"] | None = None
+    top_logprobs: int = 10
+    response_format: Literal["json_schema", "json_object", "none"] = "json_schema"
+    system_role: Literal["system", "developer", "none"] = "system"
+    max_tokens: int | Literal["none"] | None = None
+
+    def told(self) -> dict[str, Any]:
+        """What a fingerprint says of it: what is not as usual, the cap and what depends on the model left out."""
+        usual = Asking()
+        names = ("top_logprobs", "response_format", "system_role")
+        return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +179,25 @@ class Order(BaseModel):
 def validated(kind: type[BaseModel], text: str) -> Any:
     """The answer as `kind`. Raises UnreadableError, one line without the answer's own words."""
     try:
-        return kind.model_validate_json(text)
+        return kind.model_validate_json(said(text)[0])
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise UnreadableError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+
+
+ANSWER = re.compile(r"(?:.*</think(?:ing)?>)?\s*(?:```(?:json)?\s*)?(?P<said>.*?)(?:\s*```)?\s*", re.DOTALL)
+"""A text with an answer in it: behind thoughts, inside a fence."""
+
+
+def said(text: str) -> tuple[str, int]:
+    """The answer in a model's text, and where it begins.
+
+    >>> said('<think>hm</think>```json\\n{"level": 1}\\n```')
+    ('{"level": 1}', 25)
+    """
+    found = ANSWER.fullmatch(text)
+    return (found["said"], found.start("said")) if found else (text, 0)
 
 
 def printed(reply: Reply) -> float:
@@ -144,12 +210,15 @@ def printed(reply: Reply) -> float:
 
 
 def expected(reply: Reply) -> float:
-    """The mean of the levels' middles, weighted by the model's probability of each level's digit.
+    """The mean of the levels' middles, weighted by the model's probability of each level's digit; the printed score
+    where the service has refused to tell them.
 
     Raises UnreadableError as `printed`, CallError where there are no log-probabilities to weigh by.
     """
-    printed(reply)
-    found = re.search(r'"level"\s*:\s*([1-5])', reply.text)
+    score = printed(reply)
+    if NO_LOGPROBS in reply.changes:
+        return score
+    found = re.compile(r'"level"\s*:\s*([1-5])').search(reply.text, said(reply.text)[1])
     at, passed = found.start(1) if found else -1, 0
     for token, alternatives in reply.logprobs or ():
         if passed <= at < passed + len(token):
@@ -198,7 +267,7 @@ def pointwise(chat: Chat) -> Mode:
     )
 
 
-def listwise(chat: Chat, *, window: int, step: int, direction: str, seed: int, order: int) -> Mode:
+def listwise(chat: Chat, *, window: int, step: int, direction: str, seed: int | str, order: int) -> Mode:
     """Windows of memories put in order, one after the other over the first stage's order; the score is minus the rank.
 
     `direction` "up" begins with the last candidates and carries the best ones forward (Sun et al. 2023, RankGPT),
@@ -278,16 +347,14 @@ def total(parts: Iterable[Work]) -> Work:
     return sum(parts, Work())
 
 
-def mode(
-    name: str, chat: Chat, *, window: int, step: int, direction: str, schedule: str, rounds: int, seed: int, order: int
-) -> Mode:
-    """The named mode with its options. Raises UsageError for an unknown one."""
-    if name == "pointwise":
+def mode(judging: Judging, chat: Chat, order: int) -> Mode:
+    """The mode with its options. Raises UsageError where they do not fit."""
+    if judging.mode == "pointwise":
         return pointwise(chat)
-    if name == "listwise":
-        return listwise(chat, window=window, step=step, direction=direction, seed=seed, order=order)
-    if name == "pairwise":
-        from memeval.remote.pairs import pairwise
+    if judging.mode == "listwise":
+        return listwise(
+            chat, window=judging.window, step=judging.step, direction=judging.direction, seed=judging.seed, order=order
+        )
+    from memeval.remote.pairs import pairwise
 
-        return pairwise(chat, schedule=schedule, rounds=rounds)
-    raise UsageError(f"unknown mode {name!r}{did_you_mean(name, ['pointwise', 'listwise', 'pairwise'])}")
+    return pairwise(chat, schedule=judging.schedule, rounds=judging.rounds)

@@ -9,14 +9,23 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from memeval.errors import UsageError
+
 DOWN = 0.7
+MOST = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a system keeps to: calls in flight at most, calls and tokens a minute, and how long it tries.
+    """What a system keeps to. Raises UsageError for what nobody can keep to.
 
-    `attempts` and `wall` (seconds, waits included) bound the retries of one call, `timeout` one attempt.
+    Args:
+        in_flight: calls at once, at most.
+        requests_per_minute: calls a minute.
+        tokens_per_minute: input tokens a minute, by estimate.
+        attempts: how often a call is tried.
+        wall: seconds in which a call is tried again, waits included.
+        timeout: seconds of one attempt.
     """
 
     in_flight: int = 32
@@ -25,6 +34,13 @@ class Limits:
     attempts: int = 6
     wall: float = 300.0
     timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("in_flight", "requests_per_minute", "tokens_per_minute", "attempts", "wall", "timeout"):
+            value = getattr(self, name)
+            least = 1 if name in ("in_flight", "attempts") else 0.001
+            if value is not None and not least <= value <= MOST:
+                raise UsageError(f"{name} is a number from {least} to {MOST:,}, not {value:.9g}")
 
 
 class Pace:

@@ -1,7 +1,8 @@
 """Rerank endpoints: documents out, one score for each back, whoever speaks.
 
-Replies are lists of items with `index` and `relevance_score` or `score`, by themselves (TEI) or under `results`
-(Cohere, Jina, Infinity, vLLM, OpenVINO) or `data` (Voyage, vLLM's /score), which may hold `results` in turn. Every
+Replies are lists of items with `index` and `relevance_score`, `score` or `logit`, by themselves (TEI) or under
+`results` (Cohere, Jina, Infinity, vLLM, OpenVINO), `data` (Voyage, Mixedbread, vLLM's /score), `rankings` (NIM) or
+`output` (DashScope), which may hold `results` in turn; or plain `scores` in the documents' order (DeepInfra). Every
 index must be there once, with a finite number, within the range that the style promises: what is missing or out of it
 is a failure, never a zero.
 """
@@ -18,26 +19,34 @@ from memeval.remote.replies import document, named, told
 from memeval.remote.stream import Asker, Judge, together
 from memeval.types import Memory, Query
 
-PROMISED = frozenset({"cohere", "jina", "voyage", "tei", "memos"})
-"""Styles whose scores are from 0 to 1."""
+LISTS = ("results", "data", "rankings", "output")
+NUMBERS = ("relevance_score", "score", "logit")
+"""Where replies hold results, and results their scores."""
 ROUNDING = 1e-6
 UNIT_DOCUMENTS, UNIT_TOKENS = 100, 500
 """A search unit is a query with so many documents; a longer document counts once for every so many tokens (Cohere)."""
 
 
-def reader(style: str) -> Callable[[str, Body], Reply]:
-    """What takes a reply of a style apart; `value` maps index → score."""
+def reader(style: str, promised: tuple[float, float] | None) -> Callable[[str, Body], Reply]:
+    """What takes a reply of a style apart; `value` maps index → score, which lies in the range that is promised."""
 
     def read(raw: str, body: Body) -> Reply:
         found = document(raw)
-        scores = _scores(found, len(next(body[name] for name in ("documents", "texts", "text_2") if name in body)))
+        scores = _scores(found, len(documents(body)))
+        low, high = promised or (-math.inf, math.inf)
         for index, score in scores.items():
-            if style in PROMISED and not -ROUNDING <= score <= 1 + ROUNDING:
-                why = f"the score of index {index} is {score:g}, and {style} promises 0 to 1 (raw scores: ?style=vllm)"
-                raise CallError("unparsable", why)
+            if not low - ROUNDING <= score <= high + ROUNDING:
+                why = f"the score of index {index} is {score:g}, and {style} promises {low:g} to {high:g}"
+                raise CallError("unparsable", f"{why} (raw scores: ?style=vllm)")
         return Reply("", model=named(told(found, "model")), usage=_usage(found), value=scores)
 
     return read
+
+
+def documents(body: Body) -> Sequence[Any]:
+    """The documents of a request, of whatever style."""
+    found: Any = next(body[name] for name in ("documents", "texts", "text_2", "passages", "input") if name in body)
+    return documents(found) if isinstance(found, Mapping) else found
 
 
 def _scores(found: Any, wanted: int) -> dict[int, float]:
@@ -45,16 +54,18 @@ def _scores(found: Any, wanted: int) -> dict[int, float]:
     items = found
     for _ in range(2):
         if isinstance(items, Mapping):
-            items = items.get("results", items.get("data"))
+            plain = items.get("scores")
+            numbered = [{"index": index, "score": score} for index, score in enumerate(plain or ())]
+            items = next((items[name] for name in LISTS if name in items), numbered if plain else None)
     if not isinstance(items, list):
         keys = ", ".join(sorted(found)[:8]) if isinstance(found, Mapping) else type(found).__name__
         raise faults.inside(found, f"the reply holds no list of results (it has: {faults.short(keys)})")
     scores: dict[int, float] = {}
     for item in items:
-        index, score = told(item, "index"), told(item, "relevance_score")
-        score = told(item, "score") if score is None else score
+        index = told(item, "index")
+        score = next((found for name in NUMBERS if (found := told(item, name)) is not None), None)
         if not isinstance(index, int) or not isinstance(score, (int, float)) or bool in (type(index), type(score)):
-            raise CallError("unparsable", "a result has no index, or no number under relevance_score or score")
+            raise CallError("unparsable", "a result has no index, or no number under relevance_score, score or logit")
         if index in scores:
             raise CallError("unparsable", f"index {index} stands twice")
         if not math.isfinite(score):
@@ -127,6 +138,8 @@ def _usage(found: Any) -> dict[str, Any]:
     places = (
         told(billed, "input_tokens"),
         told(billed, "total_tokens"),
+        told(found, "input_tokens"),
+        told(found, "total_tokens"),
         *(
             told(found, where, name)
             for where in ("usage", "tokens")
@@ -138,6 +151,7 @@ def _usage(found: Any) -> dict[str, Any]:
     )
     tokens = next((count for count in places if isinstance(count, (int, float)) and count > 0), None)
     units = told(billed, "search_units")
+    units = told(found, "usage", "rerank_units") if units is None else units
     return {"search_units": told(found, "usage", "search_units") if units is None else units, "input_tokens": tokens}
 
 

@@ -14,13 +14,14 @@ from itertools import chain, islice
 from queue import SimpleQueue
 from typing import Any
 
-from memeval.errors import PrerequisiteError, ServiceError
+from memeval.errors import MemevalError, PrerequisiteError, ServiceError
+from memeval.remote import network
 from memeval.remote.answers import Answers
 from memeval.remote.caller import Body, Breaker, Caller, Reply, Service, Take
 from memeval.remote.faults import CallError
 from memeval.remote.prices import needed
 from memeval.remote.terms import Terms
-from memeval.types import Memory, Query, Request, Scored
+from memeval.types import CHANGED, Memory, Query, Request, Scored
 
 GRACE = 20.0
 """Seconds that calls in flight have when the caller stops early."""
@@ -39,7 +40,7 @@ class Asker:
     async def __call__(self, body: Body, worst: Mapping[str, float], take: Take) -> Reply:
         """As Caller."""
         reply = await self._caller(body, worst, take)
-        self.usage.update(reply.usage)
+        self.usage.update({**reply.usage, **{f"{CHANGED}{change}": 1 for change in reply.changes}})
         self.waited = max(self.waited, reply.waited)
         if reply.stored is not None:
             self.made = min(reply.stored, self.made or reply.stored)
@@ -79,12 +80,15 @@ class Hosted:
         yield from _Stream(self, chain([first], waiting)).run()
 
     @property
-    def broken(self) -> ServiceError | None:
-        """Why the service is not asked any more, if that is so."""
+    def broken(self) -> MemevalError | None:
+        """Why the service is not asked any more, if that is so: it takes no more calls, or has never let one in."""
         fault = self.breaker.fault
         if fault is None:
             return None
-        where = f"{self.service.model!r} at {self.service.door.host}"
+        door, proxy = self.service.door, network.proxied(self.service.door.url)
+        where = f"{self.service.model!r} at {door.host}{f' (by the proxy in {proxy[0]})' if proxy else ''}"
+        if fault.shut and not self.breaker.opened:
+            return PrerequisiteError(f"{where} cannot be asked: {fault.why}: {fault.remedy}")
         return ServiceError(f"{where} takes no more calls ({fault.why}): {fault.remedy}; the same command goes on")
 
     async def answer(self, caller: Caller, query: Query, memories: Sequence[Memory]) -> Scored:

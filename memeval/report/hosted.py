@@ -5,6 +5,7 @@ from typing import Any
 
 from memeval.report import answering, cells
 from memeval.report.board import Leaderboard, Row
+from memeval.types import CHANGED
 
 
 def taken(board: Leaderboard) -> list[dict[str, str]]:
@@ -25,6 +26,7 @@ def taken(board: Leaderboard) -> list[dict[str, str]]:
                 for model, count in answering.answered(row).items()
             )
             or "not told",
+            "asked otherwise": _changes(usage),
             "calls": f"{usage.get('calls', 0):,.0f}",
             "broken": f"{bill.get('broken', 0):,}",
             "tokens in (cached)": f"{_told(usage, 'input_tokens', most)} ({usage.get('cached_tokens', 0):,.0f})",
@@ -66,6 +68,12 @@ def bounds(row: Row, measure: str) -> str:
 
 def _told(usage: Mapping[str, float], unit: str, most: str) -> str:
     return f"{most}{usage[unit]:,.0f}" if unit in usage else "not told"
+
+
+def _changes(usage: Mapping[str, float]) -> str:
+    """What was changed in requests because the service refused it, with the number of calls."""
+    found = {name.removeprefix(CHANGED): count for name, count in usage.items() if name.startswith(CHANGED)}
+    return "; ".join(f"{cells.plain(change)} ({count:,.0f})" for change, count in found.items()) or cells.NONE
 
 
 def _calls(row: Row) -> float:

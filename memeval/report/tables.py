@@ -262,7 +262,12 @@ def _hosted(board: Leaderboard) -> Table:
         " attempts that brought the answers; waited: for a slot or between attempts."
     )
     return Table(
-        "hosted", "Calls and costs", caption, frame(hosted.taken(board)), "system", ("prompt", "answered by", "prices")
+        "hosted",
+        "Calls and costs",
+        caption,
+        frame(hosted.taken(board)),
+        "system",
+        ("prompt", "answered by", "asked otherwise", "prices"),
     )
 
 

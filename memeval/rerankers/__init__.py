@@ -6,26 +6,27 @@ A module holds one class for each kind it serves, with:
 - `about`: one line for `memeval list rerankers`;
 - `needs` (optional): the extra to install, as {module: extra};
 - `__init__(self, model, …)`: cheap. Keyword parameters are the options that may follow `?` in the name, converted by
-  their annotation; `revision` takes what follows `@`. A parameter named `dataset` asks for the data set, labels
-  included (for controls), one named `load` for a function from a system's name to its reranker (for fusion), one
-  named `terms` for what the user allows calls to other machines;
+  their annotation; where a default is a frozen record, the record's fields are options, too. `Args:` in the class's
+  and the records' docstrings says what they mean. `revision` takes what follows `@`. A parameter named `dataset` asks
+  for the data set, labels included (for controls), one named `load` for a function from a system's name to its
+  reranker (for fusion), one named `terms` for what the user allows calls to other machines;
 - `score(query, memories)`: see memeval.types.Reranker, also for what else an adapter may offer.
 
 Other packages add kinds through the entry-point group `memeval.rerankers`, each pointing at such a class.
 """
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
-from importlib.metadata import entry_points
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 from urllib.parse import parse_qsl, urlencode
 
-from memeval import instructions
+from memeval import instructions, plugins
 from memeval.errors import PrerequisiteError, UsageError, did_you_mean
 from memeval.remote.terms import Terms
 from memeval.types import Dataset, Reranker
@@ -72,18 +73,68 @@ class Model:
         return path + revision + options
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option: its type, its default, what it means ("" if nobody says), and the parameter that it is a part of."""
+
+    annotation: Any
+    default: Any
+    meaning: str
+    parameter: str
+
+
+GROUP = "memeval.rerankers"
+
+
 @cache
 def kinds() -> Mapping[str, Any]:
     """kind → class, of this package and of registered others."""
+    return {**plugins.registered(GROUP, _fit)[0], **_shipped()}
+
+
+@cache
+def _shipped() -> Mapping[str, Any]:
     found: dict[str, Any] = {}
     for module_info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{module_info.name}")
         for value in vars(module).values():
             if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "kind"):
                 found[value.kind] = value
-    for entry in entry_points(group="memeval.rerankers"):
-        found.setdefault(entry.name, entry.load())
     return found
+
+
+def _fit(name: str, made: Any) -> dict[str, Any]:
+    """Another package's kind. Raises UsageError where it lacks what a kind has."""
+    if not callable(made) or not isinstance(getattr(made, "about", None), str):
+        raise UsageError("is no reranker: a class with one line `about` it and a method `score`")
+    inspect.signature(made)
+    return {name: made}
+
+
+@cache
+def options(kind: str) -> Mapping[str, Option]:
+    """The options of a kind by name, in the order of its signature; those of a record stand in the record's place."""
+    found: dict[str, Option] = {}
+    own = meanings(kinds()[kind])
+    for name, parameter in _parameters(kind).items():
+        record = parameter.default
+        if name in INJECTED or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if not is_dataclass(record) or isinstance(record, type):
+            found[name] = Option(parameter.annotation, record, own.get(name, ""), name)
+            continue
+        told = meanings(type(record)) | own
+        for field in fields(record):
+            default = getattr(record, field.name)
+            found[field.name] = Option(field.type, default, told.get(field.name, ""), name)
+    return found
+
+
+def meanings(made: Any) -> dict[str, str]:
+    """What the `Args:` of a docstring says of each name."""
+    _, _, told = (inspect.getdoc(made) or "").partition("\nArgs:\n")
+    entries = re.findall(r"^ +(\w+): (.+(?:\n {6,}\S.*)*)", told.partition("\n\n")[0], re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
 
 
 def parse(name: str) -> Model:
@@ -101,21 +152,24 @@ def parse(name: str) -> Model:
         path += at + wanted
         query = "&".join(part for part in (defaults, query) if part)
     try:
-        options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
+        given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
     except ValueError:
         raise UsageError(f"system {name!r}: what follows '?' must read option=value&option=value") from None
     kind, _, rest = path.partition("/")
     if kind not in kinds():
+        broken = plugins.registered(GROUP, _fit)[1]
+        if kind in broken:
+            raise UsageError(f"unknown system {name!r}: {broken[kind]}")
         raise UsageError(f"unknown system {name!r}{did_you_mean(kind, [*kinds(), *SHORT_NAMES])}")
     model, revision = rest, None
     if "revision" in _parameters(kind):
         model, _, revision = rest.partition("@")
-    parsed = Model(kind, model, revision or None, options)
+    parsed = Model(kind, model, revision or None, given)
     if bool(model) != ("model" in _parameters(kind)):
         wanted = f"{kind}/<model>" if "model" in _parameters(kind) else kind
         raise UsageError(f"system {name!r}: write it as {wanted!r}")
-    for option in options:
-        known = _options(kind)
+    for option in given:
+        known = options(kind)
         if option not in known:
             raise UsageError(f"system {name!r}: unknown option {option!r}{did_you_mean(option, known)}")
     return parsed
@@ -125,7 +179,7 @@ def missing(name: str) -> str | None:
     """What must be installed before the named system can run, as one line; None if nothing."""
     model = parse(name)
     for module, extra in getattr(kinds()[model.kind], "needs", {}).items():
-        if importlib.util.find_spec(module) is None:
+        if not plugins.installed(module):
             return f'{name!r} needs {module}: pip install "memeval[{extra}]"'
     return None
 
@@ -145,11 +199,7 @@ def load(
     if lacking:
         raise PrerequisiteError(lacking)
     parameters = _parameters(model.kind)
-    arguments: dict[str, Any] = {
-        option: _convert(name, option, value, parameters[option].annotation) for option, value in model.options.items()
-    }
-    if "instruction" in arguments:
-        arguments["instruction"] = instructions.resolved(arguments["instruction"])
+    arguments = _arguments(name, model)
     if "model" in parameters:
         arguments["model"] = model.model
     if model.revision is not None:
@@ -168,24 +218,42 @@ def _parameters(kind: str) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(kinds()[kind]).parameters
 
 
-def _options(kind: str) -> list[str]:
-    return [name for name in _parameters(kind) if name not in INJECTED]
+def _arguments(name: str, model: Model) -> dict[str, Any]:
+    """The options that a name gives, converted, those of a record put into it."""
+    known, arguments = options(model.kind), dict[str, Any]()
+    for option, value in model.options.items():
+        converted = _convert(name, option, value, known[option].annotation)
+        if option == "instruction":
+            converted = instructions.resolved(converted)
+        parameter = known[option].parameter
+        if parameter != option:
+            record = arguments.get(parameter, _parameters(model.kind)[parameter].default)
+            try:
+                converted = replace(record, **{option: converted})
+            except UsageError as error:
+                raise UsageError(f"system {name!r}: {error}") from None
+        arguments[parameter] = converted
+    return arguments
 
 
 def _convert(name: str, option: str, value: str, annotation: Any) -> Any:
-    """The text of an option as the type its parameter is annotated with."""
-    kind = str(annotation if isinstance(annotation, str) else getattr(annotation, "__name__", annotation)).split(" |")[
-        0
-    ]
-    try:
-        if kind == "int":
-            return int(value)
-        if kind == "float":
-            return float(value)
-    except ValueError:
-        raise UsageError(f"system {name!r}: option {option!r} takes a number, not {value!r}") from None
-    if kind == "bool":
+    """The text of an option as the type its parameter is annotated with; a Literal's values stand for themselves."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    words = [word for part in parts if get_origin(part) is Literal for word in get_args(part)]
+    types = {str(part).split(" |")[0] if isinstance(part, str) else getattr(part, "__name__", "") for part in parts}
+    about = f"system {name!r}: option {option!r} takes"
+    if value in words:
+        return value
+    for kind, convert in (("int", int), ("float", float)):
+        if kind in types:
+            try:
+                return convert(value)
+            except ValueError:
+                raise UsageError(f"{about} {' or '.join(['a number', *words])}, not {value!r}") from None
+    if "bool" in types:
         if value.lower() not in ("true", "false", "1", "0"):
-            raise UsageError(f"system {name!r}: option {option!r} takes true or false, not {value!r}")
+            raise UsageError(f"{about} {' or '.join(['true or false', *words])}, not {value!r}")
         return value.lower() in ("true", "1")
+    if words and "str" not in types:
+        raise UsageError(f"{about} {', '.join(words)}, not {value!r}{did_you_mean(value, words)}")
     return value

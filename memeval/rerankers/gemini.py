@@ -1,26 +1,27 @@
 """Gemini models as judges, through the google-genai SDK."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
-from memeval.errors import UsageError
-from memeval.remote import faults, http, judges, prices, replies
+from memeval.remote import dialect, faults, http, judges, network, prices, replies
 from memeval.remote.caller import Body, Send, Service
 from memeval.remote.pace import Limits
 from memeval.remote.stream import Hosted
-from memeval.remote.terms import Door, Terms, door
-from memeval.types import Memory, Query, Request, Scored
+from memeval.remote.terms import Access, Door, Terms, door
 
 URL = "https://generativelanguage.googleapis.com"
-THINKING = ("minimal", "low", "medium", "high", "xhigh")
 
 
 class Gemini:
     """A Gemini model as a judge: gemini/<model>. The key is GEMINI_API_KEY or GOOGLE_API_KEY.
 
-    `mode` and its options are those of openai/…; `thinking` is minimal, low, medium or high (without it, the model's
-    own default), and `max_tokens` holds thoughts and answer. `logprobs` needs a model that tells them.
+    `max_tokens` (1024 without word) holds thoughts and answer. `logprobs` needs a model that tells them and is asked
+    for. What a service refuses by name is left out once a run, and the table says so.
+
+    Args:
+        thinking: how much the model thinks; none leaves it to the model.
+        thinking_budget: tokens for thoughts, as models before Gemini 3 take it.
     """
 
     kind = "gemini"
@@ -32,70 +33,55 @@ class Gemini:
         self,
         model: str,
         terms: Terms,
-        mode: str = "pointwise",
-        logprobs: bool = False,
-        temperature: float = 0.0,
-        thinking: str | None = None,
-        max_tokens: int = 1024,
-        window: int = 20,
-        step: int = 10,
-        direction: str = "up",
-        schedule: str = "swiss",
-        rounds: int = 5,
-        seed: int = 0,
-        url: str | None = None,
-        key_from: str | None = None,
-        price: str | None = None,
-        in_flight: int = 32,
-        requests_per_minute: float | None = None,
-        tokens_per_minute: float | None = None,
-        attempts: int = 6,
-        timeout: float = 60.0,
+        judging: judges.Judging = judges.Judging(),  # noqa: B008  (frozen, as those that follow)
+        asking: judges.Asking = judges.Asking(),  # noqa: B008
+        thinking: Literal["minimal", "low", "medium", "high", "xhigh", "none"] = "none",
+        thinking_budget: int | Literal["none"] = "none",
+        access: Access = Access(),  # noqa: B008
+        limits: Limits = Limits(),  # noqa: B008
     ) -> None:
         name = f"gemini/{model}"
-        found = door(
-            name, url=url, shell_url="GOOGLE_GEMINI_BASE_URL", own_url=URL,
-            variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"), key_from=key_from, terms=terms,
-        )  # fmt: skip
-        if thinking not in (None, *THINKING):
-            raise UsageError(f"{name!r}: thinking is one of {', '.join(THINKING)}, not {thinking!r}")
-        settings: dict[str, Any] = {"temperature": temperature, "seed": seed}
-        if thinking is not None:
+        found = door(name, access, terms, variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+                     shell_url="GOOGLE_GEMINI_BASE_URL", own_urls=(URL,), key_header="x-goog-api-key")  # fmt: skip
+        temperature = 0.0 if asking.temperature is None else asking.temperature
+        settings: dict[str, Any] = {"temperature": temperature, "seed": judging.seed}
+        settings = {key: value for key, value in settings.items() if value != "none"}
+        if thinking != "none":
             settings["thinking_config"] = {"thinking_level": thinking.upper()}
-        chat = judges.Chat(_bodies(model, settings), max_tokens, logprobs and mode == "pointwise")
-        chosen = judges.mode(
-            mode, chat, window=window, step=step, direction=direction, schedule=schedule, rounds=rounds, seed=seed,
-            order=terms.order,
-        )  # fmt: skip
+        if thinking_budget != "none":
+            settings["thinking_config"] = {"thinking_budget": thinking_budget}
+        cap = asking.max_tokens if isinstance(asking.max_tokens, int) else 1024
+        weighed = asking.logprobs is True and judging.mode == "pointwise"
+        chat = judges.Chat(_bodies(model, settings, asking), cap, weighed)
+        chosen = judges.mode(judging, chat, terms.order)
         self.scope, self.calls, self.estimate = chosen.scope, chosen.calls, chosen.estimate
-        self.score_kind = "probability" if mode == "pointwise" else "rank"
+        self.score_kind = "probability" if judging.mode == "pointwise" else "rank"
         self.fingerprint = {
-            "service": "gemini", "model": model, **found.named, **settings, "cap": chat.cap, **chosen.fingerprint
+            "service": "gemini", "model": model, **found.named, **settings, **asking.told(), **access.told(),
+            "cap": chat.cap, **chosen.fingerprint,
         }  # fmt: skip
-        limits = Limits(in_flight, requests_per_minute, tokens_per_minute, attempts, timeout=timeout)
-        cost = prices.find(model, "google" if found.own else None, price)
-        self.hosted = Hosted(
-            Service("gemini", name, found, _connect, replies.gemini, cost, limits), terms, chosen.judge
-        )
-
-    def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:
-        """The judge's scores."""
-        return self.hosted.score(query, memories)
-
-    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """As they come, all queries in flight at once."""
-        return self.hosted.score_many(requests)
+        cost = prices.find(model, "google" if found.own else None, access.price)
+        spoken = dialect.generate()
+        connect, read = spoken.connected(_connect), spoken.reading(replies.gemini)
+        self.hosted = Hosted(Service("gemini", name, found, connect, read, cost, limits), terms, chosen.judge)
+        self.score, self.score_many = self.hosted.score, self.hosted.score_many
 
 
-def _bodies(model: str, settings: Mapping[str, Any]) -> Any:
+def _bodies(model: str, settings: Mapping[str, Any], asking: judges.Asking) -> Callable[..., Body]:
     roles = {"user": "user", "assistant": "model"}
 
     def body(system: str, turns: judges.Turns, schema: Mapping[str, Any], cap: int, logprobs: bool) -> Body:
         contents = [{"role": roles[who], "parts": [{"text": text}]} for who, text in turns]
-        shape = {"response_mime_type": "application/json", "response_json_schema": schema}
-        weighed = {"response_logprobs": True, "logprobs": 10} if logprobs else {}
-        config = {"system_instruction": system, "max_output_tokens": cap, **shape, **settings, **weighed}
-        return {"model": model, "contents": contents, "config": config}
+        config: dict[str, Any] = {"system_instruction": system}
+        if asking.max_tokens != "none":
+            config["max_output_tokens"] = cap
+        if asking.response_format != "none":
+            config["response_mime_type"] = "application/json"
+        if asking.response_format == "json_schema":
+            config["response_json_schema"] = schema
+        weighed = {"response_logprobs": True, "logprobs": asking.top_logprobs} if logprobs else {}
+        made = {"model": model, "contents": contents, "config": {**config, **settings, **weighed}}
+        return dialect.instructed(made) if asking.system_role == "none" else made
 
     return body
 
@@ -106,16 +92,20 @@ async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
     from google import genai
     from google.genai import types
 
-    async with http.client(limits) as opened:
+    async with http.client(found, limits) as opened:
         # One attempt, and memeval's own client: aiohttp, where it is installed, would follow redirects with the key.
         options = types.HttpOptions(
             base_url=found.url,
             timeout=int(limits.timeout * 1000),
             retry_options=types.HttpRetryOptions(attempts=1),
             httpx_async_client=opened,
-            httpx_client=httpx2.Client(verify=http.certificates()),  # never used; without one it reads certificates
+            httpx_client=httpx2.Client(verify=False, trust_env=False),  # never used; without one it reads certificates
+            headers={name: value for name, value in found.headers.items() if value != found.key},
         )
-        client = genai.Client(api_key=found.key or "none", vertexai=False, http_options=options)
+        try:
+            client = genai.Client(api_key=found.key or "none", vertexai=False, http_options=options)
+        except OSError as error:  # it reads certificates for what is not used here, also for http://
+            raise network.unreadable(error) from None
         silent: dict[str, Any] = {"automatic_function_calling": {"disable": True}, "should_return_http_response": True}
 
         async def send(body: Body) -> str:

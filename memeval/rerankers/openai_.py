@@ -1,26 +1,34 @@
 """Chat models behind OpenAI's API, or any server that speaks chat-completions, through the openai SDK."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
-from memeval.remote import faults, http, judges, prices, replies
+from memeval.remote import dialect, faults, http, judges, prices, replies
 from memeval.remote.caller import Body, Send, Service
 from memeval.remote.pace import Limits
 from memeval.remote.stream import Hosted
-from memeval.remote.terms import Door, Terms, door
-from memeval.types import Memory, Query, Request, Scored
+from memeval.remote.terms import Access, Door, Terms, door
 
 URL = "https://api.openai.com/v1"
+AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
+"""Ends of hosts that take the key in a header of its own."""
 REASONING = ("o1", "o3", "o4", "gpt-5", "gpt-6")
-"""Models that think first: they take no temperature and tell no log-probabilities."""
+"""Models that are known to think first: they take no temperature and tell no log-probabilities."""
 
 
 class OpenAI:
     """A chat model as a judge: openai/<model>, with `url` (or OPENAI_BASE_URL) any OpenAI-compatible server.
 
-    `mode` is pointwise (the expected level where `logprobs`, else the printed score), listwise (`window`, `step`,
-    `direction`, `seed`) or pairwise (`schedule`, `rounds`). The key is OPENAI_API_KEY.
+    A pointwise score is the level that the model expects, by its log-probabilities, or the one that it prints. What a
+    service refuses by name is left out once a run, and the table says so. The key is OPENAI_API_KEY. Azure is
+    url=https://<resource>.openai.azure.com/openai/v1 with the deployment as model.
+
+    Args:
+        max_tokens_as: the cap's name in requests.
+        reasoning_effort: sent as it is.
+        thinking: enabled or disabled, as DeepSeek, GLM and Claude behind gateways take it.
+        thinking_budget: tokens for thoughts, as Claude takes it.
     """
 
     kind = "openai"
@@ -32,66 +40,64 @@ class OpenAI:
         self,
         model: str,
         terms: Terms,
-        mode: str = "pointwise",
-        logprobs: bool | None = None,
-        temperature: float | None = None,
-        max_tokens: int | None = None,
-        window: int = 20,
-        step: int = 10,
-        direction: str = "up",
-        schedule: str = "swiss",
-        rounds: int = 5,
-        seed: int = 0,
-        url: str | None = None,
-        key_from: str | None = None,
-        price: str | None = None,
-        in_flight: int = 32,
-        requests_per_minute: float | None = None,
-        tokens_per_minute: float | None = None,
-        attempts: int = 6,
-        timeout: float = 60.0,
+        judging: judges.Judging = judges.Judging(),  # noqa: B008  (frozen, as those that follow)
+        asking: judges.Asking = judges.Asking(),  # noqa: B008
+        max_tokens_as: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens",
+        reasoning_effort: str = "none",
+        thinking: Literal["enabled", "disabled", "none"] = "none",
+        thinking_budget: int | Literal["none"] = "none",
+        access: Access = Access(),  # noqa: B008
+        limits: Limits = Limits(),  # noqa: B008
     ) -> None:
         name, thinks = f"openai/{model}", model.startswith(REASONING)
-        found = door(
-            name, url=url, shell_url="OPENAI_BASE_URL", own_url=URL, variables=("OPENAI_API_KEY",), key_from=key_from,
-            terms=terms,
-        )  # fmt: skip
-        settings = (
-            {"seed": seed} if thinks else {"temperature": 0.0 if temperature is None else temperature, "seed": seed}
+        found = door(name, access, terms, variables=("OPENAI_API_KEY",), shell_url="OPENAI_BASE_URL", own_urls=(URL,),
+                     key_header=_header)  # fmt: skip
+        temperature = ("none" if thinks else 0.0) if asking.temperature is None else asking.temperature
+        mind: dict[str, Any] = {} if thinking == "none" else {"type": thinking}
+        if thinking_budget != "none":
+            mind = {"type": "enabled", "budget_tokens": thinking_budget}
+        asked = {"temperature": temperature, "seed": judging.seed, "reasoning_effort": reasoning_effort,
+                 "thinking": mind or "none"}  # fmt: skip
+        settings = {key: value for key, value in asked.items() if value != "none"}
+        weighed = not thinks if asking.logprobs is None else asking.logprobs is True
+        cap = 2048 if asking.max_tokens == "none" or (asking.max_tokens is None and thinks) else asking.max_tokens or 32
+        chat = judges.Chat(
+            _bodies(model, settings, asking, max_tokens_as), int(cap), weighed and judging.mode == "pointwise"
         )
-        weighed = mode == "pointwise" and (not thinks if logprobs is None else logprobs)
-        chat = judges.Chat(_bodies(model, settings), max_tokens or (2048 if thinks else 32), weighed)
-        chosen = judges.mode(
-            mode, chat, window=window, step=step, direction=direction, schedule=schedule, rounds=rounds, seed=seed,
-            order=terms.order,
-        )  # fmt: skip
+        chosen = judges.mode(judging, chat, terms.order)
         self.scope, self.calls, self.estimate = chosen.scope, chosen.calls, chosen.estimate
-        self.score_kind = "probability" if mode == "pointwise" else "rank"
+        self.score_kind = "probability" if judging.mode == "pointwise" else "rank"
         self.fingerprint = {
-            "service": "openai", "model": model, **found.named, **settings, "cap": chat.cap, **chosen.fingerprint
+            "service": "openai", "model": model, **found.named, **settings, **asking.told(), **access.told(),
+            "cap": chat.cap, **chosen.fingerprint,
         }  # fmt: skip
-        limits = Limits(in_flight, requests_per_minute, tokens_per_minute, attempts, timeout=timeout)
-        cost = prices.find(model, "openai" if found.own else None, price)
-        self.hosted = Hosted(
-            Service("openai", name, found, _connect, replies.openai, cost, limits), terms, chosen.judge
-        )
-
-    def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:
-        """The judge's scores."""
-        return self.hosted.score(query, memories)
-
-    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """As they come, all queries in flight at once."""
-        return self.hosted.score_many(requests)
+        cost = prices.find(model, "openai" if found.own else None, access.price)
+        spoken = dialect.chat(cap=max_tokens_as, weighed=asking.logprobs is True)
+        connect, read = spoken.connected(_connect), spoken.reading(replies.openai)
+        self.hosted = Hosted(Service("openai", name, found, connect, read, cost, limits), terms, chosen.judge)
+        self.score, self.score_many = self.hosted.score, self.hosted.score_many
 
 
-def _bodies(model: str, settings: Mapping[str, Any]) -> Any:
+def _header(host: str) -> str:
+    return "api-key" if host.partition(":")[0].endswith(AZURE) else "Authorization"
+
+
+def _bodies(model: str, settings: Mapping[str, Any], asking: judges.Asking, cap_as: str) -> Callable[..., Body]:
     def body(system: str, turns: judges.Turns, schema: Mapping[str, Any], cap: int, logprobs: bool) -> Body:
-        messages = [{"role": "system", "content": system}, *({"role": who, "content": text} for who, text in turns)]
-        shape = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
-        weighed = {"logprobs": True, "top_logprobs": 10} if logprobs else {}
-        return {"model": model, "messages": messages, "response_format": shape, "max_completion_tokens": cap,
-                **settings, **weighed}  # fmt: skip
+        messages = [{"role": who, "content": text} for who, text in turns]
+        if asking.system_role == "none":
+            messages[0]["content"] = dialect.joined(system, messages[0]["content"])
+        else:
+            messages.insert(0, {"role": asking.system_role, "content": system})
+        made: dict[str, Any] = {"model": model, "messages": messages}
+        if asking.response_format == "json_schema":
+            shape = {"name": "answer", "strict": True, "schema": schema}
+            made["response_format"] = {"type": "json_schema", "json_schema": shape}
+        elif asking.response_format == "json_object":
+            made["response_format"] = {"type": "json_object"}
+        if asking.max_tokens != "none":
+            made[cap_as] = cap
+        return {**made, **settings, **({"logprobs": True, "top_logprobs": asking.top_logprobs} if logprobs else {})}
 
     return body
 
@@ -99,19 +105,22 @@ def _bodies(model: str, settings: Mapping[str, Any]) -> Any:
 @asynccontextmanager
 async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
     import httpx2
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, Omit
 
+    headers: dict[str, Any] = {"Authorization": Omit(), **found.headers}
     async with AsyncOpenAI(
         api_key=found.key or "none",
         base_url=found.url,
         max_retries=0,
-        timeout=limits.timeout,
-        http_client=http.client(limits),
+        timeout=http.timeout(limits),
+        http_client=http.client(found, limits),
     ) as client:
 
         async def send(body: Body) -> str:
             # The SDK's own way past its typed parameters: they cost a fifth of a call's CPU and change nothing here.
-            reply = await client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+            reply = await client.post(
+                "/chat/completions", cast_to=httpx2.Response, body=body, options={"headers": headers}
+            )
             return faults.parsed(reply.text, reply.headers.get("content-type", ""))
 
         yield send

@@ -1,52 +1,38 @@
-"""Any /rerank endpoint: Cohere, Jina, Voyage, TEI, Infinity, vLLM, and whatever speaks like one of them."""
+"""Any rerank endpoint, hosted or one's own, in the style that it speaks."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Literal
 from urllib.parse import urlsplit
 
 from memeval.errors import UsageError, did_you_mean
-from memeval.remote import http, prices, ranked
-from memeval.remote.caller import Body, Service
-from memeval.remote.estimate import Work
+from memeval.remote import ranked, styles
 from memeval.remote.pace import Limits
-from memeval.remote.stream import Hosted
-from memeval.remote.terms import Terms, door, plain
-from memeval.types import Memory, Query, Request, Scored
+from memeval.remote.terms import Access, Terms, checked, door, plain
 
-VENDORS = {
-    "api.cohere.com": ("cohere", "COHERE_API_KEY", "https://api.cohere.com/v2"),
-    "api.jina.ai": ("jina", "JINA_API_KEY", "https://api.jina.ai/v1"),
-    "api.voyageai.com": ("voyage", "VOYAGE_API_KEY", "https://api.voyageai.com/v1"),
-}
-"""Host → its style, the variable of its key, its base URL: keys that belong to a host go there without further word."""
-
-STYLES: dict[str, Any] = {
-    "cohere": lambda model, query, texts: {"model": model, "query": query, "documents": texts, "top_n": len(texts)},
-    "jina": lambda model, query, texts: {**STYLES["cohere"](model, query, texts), "return_documents": False},
-    "voyage": lambda model, query, texts: {
-        "model": model, "query": query, "documents": texts, "top_k": len(texts), "truncation": False
-    },
-    "tei": lambda model, query, texts: {"query": query, "texts": texts, "truncate": False},
-    "score": lambda model, query, texts: {"model": model, "text_1": query, "text_2": texts},
-}  # fmt: skip
-STYLES |= {"infinity": STYLES["jina"], "vllm": STYLES["cohere"]}
-"""Style → the request. `score` is vLLM's /score."""
 LISTWISE = ("jina-reranker-v3",)
-"""Names in models that read all documents of a call together (jina-reranker-v3 and v3.5 are such): their scores are
-similarities, which may be negative whatever the style promises."""
+"""Names in models that read all documents of a call together (jina-reranker-v3 and v3.5 are such)."""
+PACE = Limits(in_flight=16)
 
 
 class RerankAPI:
-    """A rerank endpoint: rerank-api/<model>?url=https://host/v1 (`/rerank` is added unless /rerank or /score ends it).
+    """A rerank endpoint: rerank-api/<model>?url=https://host/v1, or ?style=<vendor> for a vendor's own.
 
-    `style` is cohere, jina, infinity, vllm, voyage, tei or score, known by itself for the vendors' hosts. A call holds
-    at most `documents` documents and `tokens` tokens; more are split over calls where `scope` is "pair" (a score
-    depends on its own pair alone), and fail where it is "list". Without word it is pair, but list for the models that
-    are known to be LISTWISE. The key is RERANK_API_KEY, or the vendor's.
+    Styles: cohere, jina, voyage, dashscope, dashscope-native, mixedbread, pinecone, deepinfra, zeroentropy, contextual,
+    memos (hosted); vllm, score, infinity, tei, nim, lemonade (one's own). Vendors' hosts and whole addresses such as
+    …/reranks or …/score tell their style. The key is the vendor's variable, or RERANK_API_KEY. What a service refuses
+    by name is left out once a run, and the table says so.
+
+    Args:
+        style: how the endpoint speaks.
+        scope: pair (a score depends on its own pair alone: more than a call holds is split) or list (it fails); without
+            word pair, but list for models that are known to read a call's documents together.
+        documents: how many documents a call holds, where that is not the style's number.
+        tokens: how many tokens a call holds, the query counted for each document.
+        instruction: what counts as relevant, for styles that take it: a text or a name.
     """
 
     kind = "rerank-api"
-    about = "any rerank endpoint: rerank-api/<model>?url=https://…"
+    about = "any rerank endpoint: rerank-api/<model>?url=https://…, or ?style=cohere"
     needs = {"httpx2": "api", "tenacity": "api", "aiolimiter": "api"}
     streams = True
 
@@ -54,70 +40,49 @@ class RerankAPI:
         self,
         model: str,
         terms: Terms,
-        url: str = "",
         style: str = "",
-        scope: str | None = None,
-        documents: int = 1000,
+        scope: Literal["pair", "list"] | None = None,
+        documents: int | None = None,
         tokens: int | None = None,
-        key_from: str | None = None,
-        price: str | None = None,
-        in_flight: int = 16,
-        requests_per_minute: float | None = None,
-        tokens_per_minute: float | None = None,
-        attempts: int = 6,
-        timeout: float = 60.0,
+        instruction: str | None = None,
+        access: Access = Access(),  # noqa: B008  (frozen)
+        limits: Limits = PACE,
     ) -> None:
         name = f"rerank-api/{model}"
-        vendor = VENDORS.get(urlsplit(url).netloc)
-        variables = (vendor[1],) if vendor else ("RERANK_API_KEY",)
-        own = vendor[2] if vendor else None
+        if access.url:
+            checked(access.url, name)
+        stated = bool(style)
+        style = style or (styles.known(access.url) if access.url else None) or "cohere"
+        if style not in styles.STYLES:
+            raise UsageError(f"{name!r}: unknown style {style!r}{did_you_mean(style, styles.STYLES)}")
+        chosen = styles.STYLES[style]
+        if instruction is not None and not chosen.instruction:
+            raise UsageError(f"{name!r}: the style {style} takes no instruction")
+        own = bool(access.url) and urlsplit(access.url).netloc in {urlsplit(url).netloc for url in chosen.own}
+        vendor = own or not access.url
         found = door(
-            name, url=url or None, shell_url=None, own_url=own, variables=variables, key_from=key_from, terms=terms,
-            needs_key=vendor is not None,
+            name, access, terms, variables=(chosen.key if vendor else "RERANK_API_KEY",), own_urls=chosen.own,
+            key_header=chosen.header, needs_key=vendor,
         )  # fmt: skip
-        address = found.url if found.url.endswith(("/rerank", "/score")) else f"{found.url}/rerank"
-        style = style or (vendor[0] if vendor else "score" if address.endswith("/score") else "cohere")
-        if style not in STYLES:
-            raise UsageError(f"{name!r}: unknown style {style!r}{did_you_mean(style, STYLES)}")
+        path = chosen.path.format(model=model)
+        path = "" if styles.ends(found.url) or found.url.endswith(path) else path
         together = any(known in model for known in LISTWISE)
-        scope = scope or ("list" if together else "pair")
-        if scope not in ("pair", "list"):
-            raise UsageError(f"{name!r}: scope is pair or list, not {scope!r}")
-        self.scope, self._documents, self._tokens = scope, documents, tokens
-        place = address.removeprefix(f"{urlsplit(address).scheme}://")
+        self.scope = scope or ("list" if together else "pair")
+        fits = styles.narrowed(chosen.fits, documents, tokens)
+        # A server that is only taken for one of a style, for want of a word, promises nothing; nor do cosines.
+        promises = (stated or vendor) and not together
+        address = f"{found.url}{path}"
+        place = address.partition("://")[2]
+        told = {"instruction": instruction} if instruction is not None else {}
         self.fingerprint = {
-            "service": "rerank-api",
-            "model": model,
-            "address": place if found.own else plain(address),
-            "style": style,
-        }
-
-        def body(query: str, texts: list[str]) -> Body:
-            made: Body = STYLES[style](model, query, texts)
-            return made
-
-        headers = {"Authorization": f"Bearer {found.key}"} if found.key else {}
-        limits = Limits(in_flight, requests_per_minute, tokens_per_minute, attempts, timeout=timeout)
-        service = Service(
-            f"rerank-api {place}", name, found, lambda _, most: http.poster(address, headers, most),
-            ranked.reader("" if together else style),
-            prices.find(model, None, price), limits,
+            "service": "rerank-api", "model": model, "address": place if found.own else plain(address), "style": style,
+            **told, **access.told(),
+        }  # fmt: skip
+        served = styles.service(name, f"rerank-api {place}", chosen, found, path, access, limits, promises)
+        self.hosted = styles.hosted(
+            served, chosen, fits, terms, splits=self.scope == "pair", instruction=instruction
         )  # fmt: skip
-        judge = ranked.judge(body, documents=documents, tokens=tokens, splits=scope == "pair")
-        self.hosted = Hosted(service, terms, judge)
-
-    def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:
-        """The endpoint's scores."""
-        return self.hosted.score(query, memories)
-
-    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """As they come, all queries in flight at once."""
-        return self.hosted.score_many(requests)
-
-    def calls(self, query: Query, memories: Sequence[Memory]) -> int:
-        """How many calls a query would take."""
-        return ranked.calls(query, memories, self._documents, self._tokens)
-
-    def estimate(self, query: Query, memories: Sequence[Memory]) -> Work:
-        """What a query would take."""
-        return ranked.estimate(query, memories, self._documents, self._tokens)
+        self.score, self.score_many = self.hosted.score, self.hosted.score_many
+        self.calls, self.estimate = (
+            partial(count, documents=fits.documents, tokens=fits.tokens) for count in (ranked.calls, ranked.estimate)
+        )
