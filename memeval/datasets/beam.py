@@ -73,7 +73,7 @@ PROBLEMS = (
     "One message may repeat what another said; only those named as a question's source are labelled.",
 )
 
-MARK = re.compile(r"\s*->->\s*\d+,\s*\d+", re.ASCII)  # as an assistant copies it
+MARK = re.compile(r"\s*->->\s*\d+,\s*\d+\s*$|->->\s*\d+,\s*\d+", re.ASCII)  # as an assistant copies it
 NOTE = re.compile(r"\s*->->.*", re.DOTALL)
 MESSAGE_ID = re.compile(r"\s*(?:chat_id:)?\s*(\d{1,9})\s*", re.ASCII)
 DAY = re.compile(rf"({'|'.join(MONTHS)})-(\d\d?)-(\d{{4}})", re.ASCII)

@@ -19,7 +19,7 @@ NDCG@10 of BM25 and of all-MiniLM-L6-v2 with the texts alone, BM25's with the di
 what a random order can expect:
 
     ikat                  .599   .779   .720   .535
-    ikat?query=resolved   .674   .848          .535
+    ikat?query=resolved   .674   .848   .726   .535
     ikat-organisers       .574   .711   .596   .490
     ikat-authors          .498   .641   .545   .432
 
