@@ -23,6 +23,7 @@ from memeval.datasets import (
     lmeb,
     longmemeval,
     mteb_reranking,
+    precisionmembench,
     pubmedqa,
 )
 from memeval.errors import MemevalError
@@ -99,6 +100,11 @@ LOADERS = {
             _hub.rows(_hub.Repository("", folder), None), "mteb-reranking/x", str(folder)
         ),
         ("test.jsonl",),
+    ),
+    "precisionmembench": Loader(
+        "precisionmembench",
+        lambda folder: precisionmembench.read(folder / "beliefs.seed.json", folder / "retrieval.cases.json"),
+        ("beliefs.seed.json", "retrieval.cases.json"),
     ),
     "pubmedqa": Loader(
         "pubmedqa",

@@ -63,6 +63,7 @@ def test_a_large_data_set_tells_how_to_get_its_ceiling(monkeypatch: pytest.Monke
         "ikat-authors",
         "beam-100k",
         "beam-1m",
+        "precisionmembench",
     ],
 )
 def test_without_its_files_a_card_says_what_is_known(
