@@ -46,7 +46,11 @@ def test_what_a_search_should_bring_is_relevant_among_all_that_a_search_can_brin
     )
     assert dataset.qrels == {"rake": {"b-rake": 1}, "water": {"b-can": 1}}
     assert dataset.pools == dict.fromkeys(("rake", "water"), ("b-rake", "b-hose", "b-can"))
-    assert dataset.excluded == dict.fromkeys(("nothing", "empty"), "nothing is expected of the search")
+    assert dataset.excluded == {
+        "nothing": "nothing is expected of the search",
+        "empty": "nothing is expected of the search",
+        "stranger": "it is asked of another person's beliefs",
+    }
 
 
 BREAKAGES: dict[str, tuple[str, Callable[[Json], object]]] = {

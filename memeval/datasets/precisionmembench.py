@@ -79,13 +79,14 @@ def read(beliefs: Path, cases: Path, *, verified: bool = True) -> Dataset:
             raise DataError(f"{where}: 'caseId' stands twice")
         asked, category = value_of(case, "query", str, where), text(case, "category", where)
         relevant = _expected(value_of(case, "expect", dict, where), where)
-        for doc_id in relevant:
-            if doc_id not in searched:
-                raise DataError(f"{where}: expects {shown(doc_id)}, which is no belief of {USER} that is searched")
-        if not relevant:
+        if case.get("userId", USER) != USER:
+            excluded[query_id] = "it is asked of another person's beliefs"
+        elif not relevant:
             excluded[query_id] = "nothing is expected of the search"
         elif not asked.strip():
             raise DataError(f"{where}: 'query' is empty, but expects something")
+        elif absent := [doc_id for doc_id in relevant if doc_id not in searched]:
+            raise DataError(f"{where}: expects {shown(absent[0])}, which is no belief of {USER} that is searched")
         else:
             queries.append(Query(query_id, asked, USER, category))
             qrels[query_id] = dict.fromkeys(relevant, 1)
