@@ -12,7 +12,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memeval.datasets import _hub, beir, financebench, jsonl, liveqa, lmeb, longmemeval, mteb_reranking, pubmedqa
+from memeval.datasets import (
+    _hub,
+    beam,
+    beir,
+    financebench,
+    ikat,
+    jsonl,
+    liveqa,
+    lmeb,
+    longmemeval,
+    mteb_reranking,
+    precisionmembench,
+    pubmedqa,
+)
 from memeval.errors import MemevalError
 from memeval.types import Dataset
 
@@ -34,7 +47,17 @@ def liveqa_files(folder: Path) -> liveqa.Files:
     return liveqa.Files(folder / "questions.xml", folder / "answers.csv", folder / "qrels.txt")
 
 
+TOPICS = ("2023/data/2023_train_topics.json", "2023/data/2023_test_topics.json", "2024/data/2024_test_topics.json")
+NIST = (TOPICS[1], "2023/evaluation/ptkb_rel_nist")
+
 LOADERS = {
+    "beam": Loader(
+        "beam/chats/100K",
+        lambda folder: beam.read(beam.inside(folder)),
+        tuple(
+            f"{number}/{file}" for number in "12" for file in ("chat.json", "probing_questions/probing_questions.json")
+        ),
+    ),
     "beir": Loader(
         "beir/garden",
         beir.read,
@@ -46,6 +69,10 @@ LOADERS = {
         lambda folder: financebench.read(folder / "questions.jsonl", folder / "pages.jsonl"),
         ("questions.jsonl", "pages.jsonl"),
         ("questions.jsonl", "pages.jsonl"),
+    ),
+    "ikat": Loader("ikat", lambda folder: ikat.read([folder / file for file in NIST]), NIST, NIST[1:]),
+    "ikat-authors": Loader(
+        "ikat", lambda folder: ikat.read([folder / file for file in TOPICS], "ikat-authors"), TOPICS
     ),
     "jsonl": Loader("jsonl", lambda folder: jsonl.read(folder / "notes.jsonl"), ("notes.jsonl",)),
     "liveqa": Loader(
@@ -73,6 +100,11 @@ LOADERS = {
             _hub.rows(_hub.Repository("", folder), None), "mteb-reranking/x", str(folder)
         ),
         ("test.jsonl",),
+    ),
+    "precisionmembench": Loader(
+        "precisionmembench",
+        lambda folder: precisionmembench.read(folder / "beliefs.seed.json", folder / "retrieval.cases.json"),
+        ("beliefs.seed.json", "retrieval.cases.json"),
     ),
     "pubmedqa": Loader(
         "pubmedqa",

@@ -50,7 +50,22 @@ def test_a_large_data_set_tells_how_to_get_its_ceiling(monkeypatch: pytest.Monke
     assert "ceiling" not in catalogue.card("hard-cases", ceiling=False)
 
 
-@pytest.mark.parametrize("name", ["locomo", "longmemeval-s", "financebench", "liveqa-med", "pubmedqa", "finfact"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "locomo",
+        "longmemeval-s",
+        "financebench",
+        "liveqa-med",
+        "pubmedqa",
+        "finfact",
+        "ikat",
+        "ikat-authors",
+        "beam-100k",
+        "beam-1m",
+        "precisionmembench",
+    ],
+)
 def test_without_its_files_a_card_says_what_is_known(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

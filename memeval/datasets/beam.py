@@ -1,0 +1,276 @@
+"""BEAM: questions on ten abilities to long dialogues of a user with an assistant (Tavakoli et al., 2025).
+
+From GitHub mohammadtavakoli78/BEAM, which states no licence; a derived copy on the Hugging Face Hub says CC BY-SA 4.0.
+A store is one dialogue (`100K-7`), a memory one message, relevant are the messages that a question names as its source
+(`source_chat_ids`), whatever their part in it: both sides of a contradiction, the old value and the new.
+
+    beam-100k   20 dialogues of 188 to 392 messages
+    beam-500k   35 dialogues of 772 to 1,424 messages
+    beam-1m     35 dialogues, some 1,800 messages each. Its chats are not downloaded: put a clone of the repository at
+                MEMEVAL_DATA/beam
+
+Files are sought as in the repository, MEMEVAL_DATA/beam/chats/100K/7/chat.json and, in the same folder,
+probing_questions/probing_questions.json. With `?unverified=1` whatever dialogues are in that folder are read.
+
+Questions of the ability `abstention` ask for what the dialogue does not hold: they stay, without a relevant memory. Any
+other question without a source that exists is excluded. Sources come as numbers in lists, in lists of lists and in
+objects of lists: all count alike. In a user's message, `->->` and all behind it is a note of the program that wrote the
+dialogue (the place in its plan, sometimes with words from the plan), in an assistant's the mark alone is: neither is
+part of a memory. Each of these is counted. Only the messages that state a day (`time_anchor`) have a time.
+
+BM25's figures with the texts alone (`bare`), NDCG@10 and Recall@100: beam-100k .322 and .743 (with the speaker .320 and
+.740), beam-500k .271 and .605, nine dialogues of beam-1m .217 and .521. A random order of a whole store can expect an
+NDCG@10 of .023 in beam-100k.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from memeval import datasets
+from memeval.datasets import decoded, shown, typed
+from memeval.datasets import field as value_of
+from memeval.datasets._files import content, digest, elements, listed, located, no_argument, text
+from memeval.download import DataFile, data_folder, find
+from memeval.errors import DataError, PrerequisiteError
+from memeval.render import MONTHS
+from memeval.types import Dataset, Memory, Query
+
+COMMIT = "b2a3ee8ba12d68f83143dda191097dc3e028ddd3"
+HOME = "https://github.com/mohammadtavakoli78/BEAM"
+TIERS: Mapping[str, str] = {"beam-100k": "100K", "beam-500k": "500K", "beam-1m": "1M"}  # name → upstream's folder
+ABOUT: Mapping[str, str] = {
+    "beam-100k": "BEAM: 20 dialogues of about 290 messages, 355 questions with evidence, 40 of abstention",
+    "beam-500k": "BEAM: 35 dialogues of about 1,090 messages, 629 questions with evidence, 70 of abstention",
+    "beam-1m": "BEAM: 35 dialogues of about 1,800 messages",
+}
+NAMES = tuple(ABOUT)
+OPTIONS = ("unverified",)
+ABILITIES = frozenset(
+    {
+        "abstention",
+        "contradiction_resolution",
+        "event_ordering",
+        "information_extraction",
+        "instruction_following",
+        "knowledge_update",
+        "multi_session_reasoning",
+        "preference_following",
+        "summarization",
+        "temporal_reasoning",
+    }
+)
+PROBLEMS = (
+    "Dialogues, questions and evidence were written by language models; upstream checked the questions.",
+    "Upstream's own answers come from chat_trunecated.json, a dialogue's beginning, where there is one (10 of 20 in "
+    "100K, 16 of 35 in 1M); here the whole chat.json is the store, and all evidence of 100K lies before the cut.",
+    "One message may repeat what another said; only those named as a question's source are labelled.",
+)
+
+MARK = re.compile(r"\s*->->\s*\d+,\s*\d+\s*$|->->\s*\d+,\s*\d+", re.ASCII)  # as an assistant copies it
+NOTE = re.compile(r"\s*->->.*", re.DOTALL)
+MESSAGE_ID = re.compile(r"\s*(?:chat_id:)?\s*(\d{1,9})\s*", re.ASCII)
+DAY = re.compile(rf"({'|'.join(MONTHS)})-(\d\d?)-(\d{{4}})", re.ASCII)
+
+Chats = Mapping[str, tuple[Path, Path]]
+"""number of a dialogue → its messages and its questions."""
+
+
+def facts(name: str) -> dict[str, Any]:
+    """What is known of the data set without its files."""
+    return {
+        "licence": "none in the repository (a derived copy on the Hub says CC BY-SA 4.0)",
+        "url": HOME,
+        "restricted": True,
+        "known_problems": PROBLEMS,
+    }
+
+
+def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
+    """BEAM as pinned. Raises PrerequisiteError where a file is not here, UsageError for an argument."""
+    no_argument(name, argument)
+    own = data_folder()
+    if unverified and own is not None and (chats := inside(own / "beam" / "chats" / TIERS[name])):
+        return read(chats, name, verified=False)
+    return read({n: (_located(chat), _located(asked)) for n, (chat, asked) in _pinned(TIERS[name]).items()}, name)
+
+
+def inside(folder: Path) -> Chats:
+    """The dialogues in a folder of upstream's layout, in order of their numbers."""
+    numbers = sorted((path.parent.name for path in folder.glob("*/chat.json")), key=lambda each: (len(each), each))
+    return {
+        number: (folder / number / "chat.json", folder / number / "probing_questions" / "probing_questions.json")
+        for number in numbers
+    }
+
+
+@cache
+def _pinned(tier: str) -> Mapping[str, tuple[DataFile, DataFile]]:
+    """The files of each dialogue. Where only git's own SHA-1 is known of one (of 1M), it is not downloaded."""
+    raw = decoded((resources.files(datasets) / "data" / "beam.json").read_bytes(), "beam.json")
+
+    def file(path: str, sha: str, size: int) -> DataFile:
+        address = f"https://raw.githubusercontent.com/mohammadtavakoli78/BEAM/{COMMIT}/{path}"
+        return DataFile(f"beam/{path}", address if size else f"{path} of {HOME} at {COMMIT[:8]}", sha, size)
+
+    return {
+        number: (
+            file(f"chats/{tier}/{number}/chat.json", *chat),
+            file(f"chats/{tier}/{number}/probing_questions/probing_questions.json", *asked),
+        )
+        for number, (chat, asked) in raw[tier].items()
+    }
+
+
+def _located(file: DataFile) -> Path:
+    """The path of a pinned file on this machine."""
+    if len(file.sha256) == 64:
+        return located(file)[0]
+    path = find(file, unverified=True)
+    raw = content(path)
+    if hashlib.sha1(b"blob %d\0" % len(raw) + raw, usedforsecurity=False).hexdigest() != file.sha256:
+        raise PrerequisiteError(
+            f"{path} is not the expected file (git's {file.sha256[:12]}): replace it with {file.url}, "
+            "or take it as it is with ?unverified=1 behind the data set's name"
+        )
+    return path
+
+
+def read(chats: Chats, name: str = "beam-100k", *, verified: bool = True) -> Dataset:
+    """The data set in files of upstream's layout, a dialogue at a time.
+
+    Raises DataError naming the file, the batch, turn and message or the ability and question, and the field.
+    """
+    anomalies: Counter[str] = Counter()
+    queries: list[Query] = []
+    stores: dict[str, tuple[Memory, ...]] = {}
+    qrels: dict[str, dict[str, int]] = {}
+    excluded: dict[str, str] = {}
+    for number, (messages, asked) in chats.items():
+        store_id = f"{TIERS[name]}-{number}"
+        stores[store_id] = _memories(messages, anomalies)
+        known = {memory.doc_id for memory in stores[store_id]}
+        for query, source in _questions(asked, store_id, anomalies):
+            evidence = _evidence(source, known, anomalies)
+            if query.category == "abstention":
+                anomalies["abstention questions with evidence, which is not used"] += bool(evidence)
+            elif not evidence:
+                named = any(True for _ in _leaves(source))
+                excluded[query.query_id] = f"no evidence message {'exists' if named else 'is given'}"
+                continue
+            else:
+                qrels[query.query_id] = dict.fromkeys(evidence, 1)
+            queries.append(query)
+    if not qrels:
+        where = ", ".join(str(asked) for _, asked in chats.values())
+        raise DataError(f"{where or name}: holds no question with evidence")
+    return Dataset(
+        name=name,
+        version=COMMIT[:8] if verified else f"unverified-{digest(path for pair in chats.values() for path in pair)}",
+        queries=tuple(queries),
+        stores=stores,
+        qrels=qrels,
+        excluded=excluded,
+        anomalies={kind: count for kind, count in anomalies.items() if count},
+        about=ABOUT[name],
+        verified=verified,
+        **facts(name),
+    )
+
+
+def _memories(path: Path, anomalies: Counter[str]) -> tuple[Memory, ...]:
+    """The messages of a dialogue in the order of their numbers, which is that of the dialogue."""
+    found: dict[int, Memory] = {}
+    said: set[tuple[str, str]] = set()
+    for where, batch in elements(path):
+        session_id = f"batch-{value_of(batch, 'batch_number', int, where)}"
+        for place, turn in enumerate(listed(batch, "turns", list, where)):
+            for position, message in enumerate(turn):
+                here = f"{where}: turn {place}: message {position}"
+                number = value_of(message, "id", int, here)
+                if number in found:
+                    raise DataError(f"{here}: 'id' {number} stands twice in the dialogue")
+                speaker = text(message, "role", here)
+                if speaker not in {"user", "assistant"}:
+                    raise DataError(f"{here}: 'role' must be user or assistant, not {shown(speaker)}")
+                written = value_of(message, "content", str, here)
+                words = (NOTE if speaker == "user" else MARK).sub("", written)
+                anomalies[f"messages of the {speaker} with a mark that was cut"] += words != written
+                anomalies["empty messages"] += not words.strip()
+                anomalies["repeated messages (same speaker and words)"] += (speaker, words) in said
+                said.add((speaker, words))
+                stated = message.get("time_anchor")
+                time = None if stated is None else _day(stated, f"{here}: 'time_anchor'")
+                found[number] = Memory(str(number), words, time, speaker, session_id)
+    if not found:
+        raise DataError(f"{path}: holds no message")
+    return tuple(memory for _, memory in sorted(found.items()))
+
+
+def _questions(path: Path, store_id: str, anomalies: Counter[str]) -> Iterator[tuple[Query, Any]]:
+    """Each question of a dialogue with what it names as its source."""
+    seen: set[str] = set()
+    abilities = typed(decoded(content(path), str(path), unique=True), dict, str(path))
+    for ability in abilities:
+        if ability not in ABILITIES:
+            raise DataError(f"{path}: {shown(ability)} is none of the abilities {', '.join(sorted(ABILITIES))}")
+        for place, question in enumerate(listed(abilities, ability, dict, str(path))):
+            words = text(question, "question", f"{path}: {ability} {place}")
+            anomalies["repeated questions"] += words in seen
+            seen.add(words)
+            category = ability.replace("_", "-")
+            yield Query(f"{store_id}:{category}:{place}", words, store_id, category), question.get("source_chat_ids")
+    if not seen:
+        raise DataError(f"{path}: holds no question")
+
+
+def _evidence(source: Any, known: set[str], anomalies: Counter[str]) -> list[str]:
+    """The messages that a source names, each once, in their order; everything odd about them is counted."""
+    evidence: list[str] = []
+    anomalies["evidence in an object of lists"] += isinstance(source, dict)
+    anomalies["evidence in a list of lists"] += isinstance(source, list) and any(isinstance(e, list) for e in source)
+    for leaf in _leaves(source):
+        match = MESSAGE_ID.fullmatch(str(leaf)) if isinstance(leaf, int | str) and not isinstance(leaf, bool) else None
+        anomalies["evidence ids given as text"] += match is not None and isinstance(leaf, str)
+        doc_id = str(int(match[1])) if match else ""
+        if match is None:
+            anomalies["evidence dropped (no message id)"] += 1
+        elif doc_id not in known:
+            anomalies["evidence ids dropped (no such message)"] += 1
+        elif doc_id in evidence:
+            anomalies["duplicate evidence ids"] += 1
+        else:
+            evidence.append(doc_id)
+    return evidence
+
+
+def _leaves(source: Any) -> Iterator[Any]:
+    """What stands in lists and objects, however deep, in its order; nothing where there is no source."""
+    rest = [] if source is None else [source]
+    while rest:
+        first = rest.pop()
+        if isinstance(first, list | dict):
+            rest.extend(reversed(first if isinstance(first, list) else list(first.values())))
+        else:
+            yield first
+
+
+def _day(written: object, where: str) -> str:
+    """ISO 8601 of a day as upstream writes it.
+
+    >>> _day("March-15-2024", "")
+    '2024-03-15'
+    """
+    match = DAY.fullmatch(typed(written, str, where))
+    try:
+        if match is None:
+            raise ValueError
+        return datetime(int(match[3]), MONTHS.index(match[1]) + 1, int(match[2])).date().isoformat()
+    except ValueError:
+        raise DataError(f"{where}: must read like 'March-15-2024', not {shown(written)}") from None

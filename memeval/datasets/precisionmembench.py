@@ -1,0 +1,137 @@
+"""PrecisionMemBench: which of a person's beliefs come back for a question, and only those (Tenure, 2026; MIT).
+
+From GitHub tenurehq/precisionMemBench, `fixtures/`. The store is what is known of one person: 34 beliefs, with those
+that were superseded or are of another scope. A query is one of the 77 cases, relevant are the beliefs it expects of
+a search (`relevantBeliefs.shouldOnlyInclude`). A memory is a belief as upstream's own baseline embeds it: its name, its
+aliases, its content and why it matters.
+
+Pinned beliefs and open questions are shown by upstream whatever is asked: they are in the store, but are no candidates.
+A case that expects nothing of the search is excluded. What must not come back is not labelled here, but counts as any
+other belief that is not relevant; the cases of sessions, in which beliefs change, are not read.
+
+BM25's figures with the texts alone (`bare`): NDCG@10 .905; all-MiniLM-L6-v2's .927. It is nearly saturated.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from memeval.datasets import decoded, shown, typed
+from memeval.datasets import field as value_of
+from memeval.datasets._files import content, digest, iso, listed, located, no_argument, text
+from memeval.download import DataFile
+from memeval.errors import DataError
+from memeval.types import Dataset, Memory, Query
+
+COMMIT = "18c7955357b33098a64d601bc8e4624c41743972"
+HOME = "https://github.com/tenurehq/precisionMemBench"
+RAW = f"https://raw.githubusercontent.com/tenurehq/precisionMemBench/{COMMIT}/fixtures"
+BELIEFS = DataFile(
+    path="precisionmembench/beliefs.seed.json",
+    url=f"{RAW}/beliefs.seed.json",
+    sha256="35659b3b9a581b644fc6746e1b4e902c3e7b56c0973b546bf7b0816a69e3de98",
+    size=33_303,
+)
+CASES = DataFile(
+    path="precisionmembench/retrieval.cases.json",
+    url=f"{RAW}/retrieval.cases.json",
+    sha256="09e99f0852280538abe34b03570f65583fdb10df3c554b7150f0f665d5db709c",
+    size=35_940,
+)
+ABOUT: Mapping[str, str] = {
+    "precisionmembench": "PrecisionMemBench: 43 short questions to 34 beliefs about one person, relevant labels only"
+}
+NAMES = tuple(ABOUT)
+OPTIONS = ("unverified",)
+USER = "test-user"  # whose beliefs the cases ask for, where they name nobody else
+PROBLEMS = (
+    "All cases ask one store, so intervals and p-values are of its cases alone: they tell nothing of other people.",
+    "Cases were written around one system; many ask for an alias that stands in the belief's own text.",
+    "A case's scope (code, writing) is not told to systems, and upstream takes beliefs of another one for noise.",
+)
+
+
+def facts(name: str) -> dict[str, Any]:
+    """What is known of the data set without its files."""
+    return {"licence": "MIT", "url": HOME, "known_problems": PROBLEMS}
+
+
+def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
+    """PrecisionMemBench as pinned. Raises PrerequisiteError where a file is not here, UsageError for an argument."""
+    no_argument(name, argument)
+    beliefs, as_pinned = located(BELIEFS, unverified=unverified)
+    cases, cases_as_pinned = located(CASES, unverified=unverified)
+    return read(beliefs, cases, verified=as_pinned and cases_as_pinned)
+
+
+def read(beliefs: Path, cases: Path, *, verified: bool = True) -> Dataset:
+    """The data set in a file of beliefs and one of cases. Raises DataError naming file, record and field."""
+    anomalies: Counter[str] = Counter()
+    memories, searched = _beliefs(beliefs, anomalies)
+    queries: list[Query] = []
+    qrels: dict[str, dict[str, int]] = {}
+    excluded: dict[str, str] = {}
+    for number, case in enumerate(typed(decoded(content(cases), str(cases), unique=True), list, str(cases))):
+        query_id = text(case, "caseId", f"{cases}: case {number}")
+        where = f"{cases}: case {number} ({shown(query_id)})"
+        if query_id in qrels or query_id in excluded:
+            raise DataError(f"{where}: 'caseId' stands twice")
+        asked, category = value_of(case, "query", str, where), text(case, "category", where)
+        relevant = _expected(value_of(case, "expect", dict, where), where)
+        if case.get("userId", USER) != USER:
+            excluded[query_id] = "it is asked of another person's beliefs"
+        elif not relevant:
+            excluded[query_id] = "nothing is expected of the search"
+        elif not asked.strip():
+            raise DataError(f"{where}: 'query' is empty, but expects something")
+        elif absent := [doc_id for doc_id in relevant if doc_id not in searched]:
+            raise DataError(f"{where}: expects {shown(absent[0])}, which is no belief of {USER} that is searched")
+        else:
+            queries.append(Query(query_id, asked, USER, category))
+            qrels[query_id] = dict.fromkeys(relevant, 1)
+    if not queries:
+        raise DataError(f"{cases}: holds no case that expects a belief")
+    return Dataset(
+        name="precisionmembench",
+        version=COMMIT[:8] if verified else f"unverified-{digest([beliefs, cases])}",
+        queries=tuple(queries),
+        stores={USER: memories},
+        qrels=qrels,
+        excluded=excluded,
+        pools=dict.fromkeys(qrels, searched),
+        anomalies={kind: count for kind, count in anomalies.items() if count},
+        about=ABOUT["precisionmembench"],
+        verified=verified,
+        **facts("precisionmembench"),
+    )
+
+
+def _beliefs(path: Path, anomalies: Counter[str]) -> tuple[tuple[Memory, ...], tuple[str, ...]]:
+    """The beliefs about USER, and the ids of those that a search can bring."""
+    memories: dict[str, Memory] = {}
+    searched: list[str] = []
+    seen: set[str] = set()
+    for number, belief in enumerate(typed(decoded(content(path), str(path), unique=True), list, str(path))):
+        doc_id = text(belief, "_id", f"{path}: belief {number}")
+        where = f"{path}: belief {number} ({shown(doc_id)})"
+        if doc_id in seen:
+            raise DataError(f"{where}: '_id' stands twice")
+        seen.add(doc_id)
+        name, aliases = text(belief, "canonical_name", where), listed(belief, "aliases", str, where)
+        parts = [name, *aliases, text(belief, "content", where), value_of(belief, "why_it_matters", str, where)]
+        time = iso(text(belief, "created_at", where), f"{where}: 'created_at'")
+        pinned, kind = value_of(belief, "pinned", bool, where), text(belief, "type", where)
+        if text(belief, "user_id", where) != USER:
+            anomalies["beliefs about somebody else, left out"] += 1
+            continue
+        memories[doc_id] = Memory(doc_id, " ".join(part for part in parts if part), time)
+        if not pinned and kind != "open_question":
+            searched.append(doc_id)
+    return tuple(memories.values()), tuple(searched)
+
+
+def _expected(expect: dict[str, Any], where: str) -> list[str]:
+    """The beliefs that a search should bring, and no others."""
+    channel = typed(expect.get("relevantBeliefs", {}), dict, f"{where}: 'relevantBeliefs'")
+    return listed(channel, "shouldOnlyInclude", str, where) if "shouldOnlyInclude" in channel else []
