@@ -218,7 +218,7 @@ def _job(folder: Path, sources: Sequence[Source], load: Load | None) -> _Job:
     runs = {str(s.result.signature["system"]): disk.stored(s.file.with_suffix(".run.jsonl")) for s in sources}
     return _Job(
         disk.stored(folder / "candidates.jsonl"),
-        shards.taken(rows, limit),
+        shards.taken(rows, limit, store=itemgetter("store_id")),
         header.get("splits") or split_stores({row["store_id"] for row in rows}),
         {name: path for name, path in runs.items() if path is not None},
     )
