@@ -90,7 +90,8 @@ def estimates(matrix: ArrayLike, clusters: Sequence[str]) -> list[Estimate]:
     Wilson's score interval of a share, with as many queries as would give the variance that the mean really has (its
     effective sample size; Kish 1965): values between 0 and 1 vary at most as a share does. That variance and the
     degrees of freedom of Student's t are those that Bell and McCaffrey (2002) give for few clusters of unequal size;
-    with stores of one size they are the usual ones. Where all values are 0, or all 1, the queries count as independent.
+    with stores of one size they are the usual ones. Near 0 and 1, where a few queries make the variance, there are
+    fewer. Where all values are 0, or all 1, the queries count as independent.
 
     With a single cluster the query is the unit, and `clusters` of the Estimate is the number of queries; with a single
     query the interval is nan.
@@ -111,7 +112,7 @@ def estimates(matrix: ArrayLike, clusters: Sequence[str]) -> list[Estimate]:
 def lower_bound(differences: Sequence[float], clusters: Sequence[str]) -> float:
     """The lower end of the one-sided 95 % interval of the mean difference; nan with a single query."""
     values = np.asarray(differences, dtype=np.float64)[:, None]
-    low, _ = _interval(units(values, clusters), values.min(axis=0), values.max(axis=0), CONFIDENCE)
+    low, _ = _interval(units(values, clusters), *_within(values), CONFIDENCE)
     return low[0]
 
 
@@ -170,22 +171,36 @@ def _interval(
     n, columns = float(found.sizes.sum()), len(found.means)
     if len(found.sizes) == 1:
         return [math.nan] * columns, [math.nan] * columns
-    variances, square = _variance(found), _student(probability, _freedom(found.sizes)) ** 2
     lows, highs = [], []
-    for mean, variance, lower, upper in zip(found.means, variances, least.tolist(), most.tolist(), strict=True):
+    freedom = _freedom(found.sizes)
+    for mean, variance, lower, upper in zip(found.means, _variance(found), least.tolist(), most.tolist(), strict=True):
         width = upper - lower
         if width == 0 or (variance == 0 and lower < mean < upper):
             lows.append(mean)
             highs.append(mean)
             continue
         place = (mean - lower) / width
-        # t² / effective sample size; a mean at either end has no variance, and every query counts there
-        share = square / n if variance == 0 else square * variance / width**2 / max(place * (1 - place), 1e-12)
+        spread = place * (1 - place)
+        if variance == 0:  # a mean at either end: every query counts as independent
+            size, own = n, freedom
+        else:
+            size = max(spread, 1e-12) * width**2 / variance  # how many independent zeros and ones vary as much
+            excess = max(0.0, 1 - 6 * spread) / max(spread, 1e-12) / size  # their variance is less sure: its kurtosis
+            own = max(1.0, 2 / (2 / freedom + excess))
+        share = _student(probability, own) ** 2 / size
         middle = (place + share / 2) / (1 + share)
-        reach = math.sqrt(share * place * (1 - place) + share**2 / 4) / (1 + share)
+        reach = math.sqrt(share * spread + share**2 / 4) / (1 + share)
         lows.append(max(lower, min(mean, lower + width * (middle - reach))))
         highs.append(min(upper, max(mean, lower + width * (middle + reach))))
     return lows, highs
+
+
+def _within(differences: Floats) -> tuple[Floats, Floats]:
+    """Between what a mean difference may lie, by column: the differences seen, and on either side at least 3 / m of what
+    was seen on the other, where m queries differ: what never occurred in m may still be as frequent as that."""
+    least, most = differences.min(axis=0), differences.max(axis=0)
+    unseen = np.minimum(1.0, 3 / np.maximum(1, np.count_nonzero(differences, axis=0)))
+    return np.minimum(least, -most * unseen), np.maximum(most, -least * unseen)
 
 
 def _student(probability: float, freedom: float) -> float:
@@ -231,7 +246,7 @@ def compare(
 ) -> list[Paired]:
     """A paired comparison for each column: the mean difference, ours - theirs, with its interval.
 
-    The interval is that of `estimates`, within the range of the differences seen.
+    The interval is that of `estimates`, with the range of the differences seen in the place of 0…1.
 
     Args:
         ours: queries x columns, as `theirs`.
@@ -246,7 +261,7 @@ def compare(
         return []
     differences = own - other
     found = units(differences, clusters)
-    low, high = _interval(found, differences.min(axis=0), differences.max(axis=0))
+    low, high = _interval(found, *_within(differences))
     n, k = len(clusters), len(found.sizes)
     identical = (~np.any(differences, axis=0)).tolist()
     return [
@@ -366,7 +381,8 @@ def _shares(columns: Sequence[Floats], alternative: Alternative, seed: int, draw
 def _observed(matrix: Floats, alternative: Alternative) -> Floats:
     """The least sum that counts as extreme: all flips together are symmetric, so the upper end will do."""
     total: Floats = matrix.sum(axis=0)
-    return (np.abs(total) if alternative == "two-sided" else -total) - SLACK * np.abs(matrix).sum(axis=0)
+    wanted: Floats = (np.abs(total) if alternative == "two-sided" else -total) - SLACK * np.abs(matrix).sum(axis=0)
+    return wanted
 
 
 def _every(sums: Floats, alternative: Alternative) -> _Share:
