@@ -196,8 +196,10 @@ def _interval(
 
 
 def _within(differences: Floats) -> tuple[Floats, Floats]:
-    """Between what a mean difference may lie, by column: the differences seen, and on either side at least 3 / m of what
-    was seen on the other, where m queries differ: what never occurred in m may still be as frequent as that."""
+    """Between what a mean difference may lie, by column: the range seen, and 3 / m of either end mirrored.
+
+    m is how many queries differ: what never occurred among them may still be as frequent as that.
+    """
     least, most = differences.min(axis=0), differences.max(axis=0)
     unseen = np.minimum(1.0, 3 / np.maximum(1, np.count_nonzero(differences, axis=0)))
     return np.minimum(least, -most * unseen), np.maximum(most, -least * unseen)

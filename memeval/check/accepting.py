@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from memeval import results
 from memeval.check import baseline
 from memeval.check.evidence import Evidence, repeats
 from memeval.check.judging import demand_values, foreseen, targets
@@ -25,6 +26,8 @@ def accept(evidence: Evidence, path: Path, reason: str, date: str) -> Iterator[s
         if lacking := [measure for measure in measures if measure not in result.values]:
             raise UsageError(f"{system} on {dataset}: {lacking[0]} is gated and was not measured")
         demand_values(result, measures)
+        if evidence.edited:
+            results.read_result(evidence.edited[0])
         kept.append((result, measures))
     if not kept:
         raise UsageError("no gate matches any result: there is nothing to accept")

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from memeval import stats
+from memeval import results, stats
 from memeval.check import comparable, exact
 from memeval.check.baseline import DIGITS, Baseline, Entry, rounded
 from memeval.check.evidence import Evidence, repeats
@@ -66,6 +66,8 @@ def judge(baseline: Baseline, evidence: Evidence, source: str = "") -> Outcome:
         measures = list(dict.fromkeys(gate.measure for gate in gates if gate.measure))
         comparable.demand(entry, result, measures)
         demand_values(result, measures)
+        if evidence.edited:  # what is missing was told first: it says more
+            results.read_result(evidence.edited[0])
         checks += exact.checks(entry, result, gates)
         notes += _notes(entry, result, repeats(evidence)[system])
         if vanished := [query_id for query_id in entry.values if query_id not in set(result.query_ids)]:

@@ -26,7 +26,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from memeval import instructions
-from memeval.errors import PrerequisiteError, UsageError, did_you_mean
+from memeval.errors import PrerequisiteError, UsageError, did_you_mean, install
 from memeval.remote.terms import Terms
 from memeval.types import Dataset, Reranker
 
@@ -126,7 +126,7 @@ def missing(name: str) -> str | None:
     model = parse(name)
     for module, extra in getattr(kinds()[model.kind], "needs", {}).items():
         if importlib.util.find_spec(module) is None:
-            return f'{name!r} needs {module}: pip install "memeval[{extra}]"'
+            return f"{name!r} needs {module}: {install(extra)}"
     return None
 
 
