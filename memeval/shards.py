@@ -69,11 +69,11 @@ def phrase(part: Part) -> str:
     """A part for people.
 
     >>> phrase(1), phrase(2000), phrase("2/8")
-    ('limited to 1 query', 'limited to 2,000 queries, taken from each store in turn', 'shard 2 of 8')
+    ('limited to 1 query', 'limited to 2,000 queries, spread over stores', 'shard 2 of 8')
     """
     if isinstance(part, str):
         return "shard {} of {}".format(*_numbers(part))
-    return "limited to 1 query" if part == 1 else f"limited to {part:,} queries, taken from each store in turn"
+    return "limited to 1 query" if part == 1 else f"limited to {part:,} queries, spread over stores"
 
 
 def _numbers(shard: str) -> tuple[int, int]:

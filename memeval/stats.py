@@ -202,7 +202,11 @@ def _within(differences: Floats) -> tuple[Floats, Floats]:
     """
     least, most = differences.min(axis=0), differences.max(axis=0)
     unseen = np.minimum(1.0, 3 / np.maximum(1, np.count_nonzero(differences, axis=0)))
-    return np.minimum(least, -most * unseen), np.maximum(most, -least * unseen)
+    same = least == most  # then there is nothing to go by
+    return (
+        np.where(same, least, np.minimum(least, -most * unseen)),
+        np.where(same, most, np.maximum(most, -least * unseen)),
+    )
 
 
 def _student(probability: float, freedom: float) -> float:

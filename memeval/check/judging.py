@@ -216,7 +216,9 @@ def _judged(sample: Sample, test: stats.Test | None, family: int) -> Check:
     if mean <= -margin and test is not None and test.p <= stats.ALPHA and not test.undecided:
         return _explained(check.but("regressed", f"fell by {-mean:.3f}, margin {margin:g}"), sample)
     if low > -margin:
-        check = check.but("ok", f"{check.collapsed} queries collapsed" if check.collapsed else "")
+        told = ["better beyond chance: accept it with --update --reason"] * check.gained
+        told += [f"{check.collapsed} queries collapsed"] * (check.collapsed > 0)
+        check = check.but("ok", "; ".join(told))
         return _explained(check, sample) if check.collapsed else check
     doubt = _doubt(clusters, family, check.visible, margin)
     if mean <= -margin:

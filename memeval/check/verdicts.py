@@ -49,10 +49,10 @@ class Check:
     visible: float | None = None
     queries: int = 0
     clusters: int = 0
-    collapsed: int = 0
-    gained: bool = False
     flips: tuple[Flip, ...] = ()
     categories: Mapping[str, float] = field(default_factory=dict)
+    collapsed: int = 0
+    gained: bool = False
 
     @property
     def name(self) -> str:

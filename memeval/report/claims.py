@@ -124,11 +124,11 @@ def _beyond_reach(board: Leaderboard, family: int) -> str:
 
     The smallest p is 2 of the 2^k flips of k stores, times the tests of its family.
     """
-    if board.rows[0].result.alone:
-        return ": these queries are all of one store, so nothing is tested"
     with_these = f"with {count(board.clusters, board.unit)}"
     if board.clusters < stats.MIN_CLUSTERS:
         return f": {with_these} nothing is tested, {stats.MIN_CLUSTERS} are needed"
+    if board.rows[0].result.alone:
+        return ": these queries are all of one store, so nothing is tested"
     if family * 2.0 ** (1 - board.clusters) <= ALPHA:
         return ""
     return f": {with_these} and {count(family, 'tests')} no difference, however large, could be told from chance"
