@@ -7,14 +7,15 @@ import textwrap
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import entry_points, packages_distributions
 from typing import Any
 from urllib.parse import urlsplit
 
+import memeval
 from memeval import ceiling as ceilings
 from memeval import datasets, download, machine, plugins, rerankers, suite
 from memeval.benchmark import Watcher
-from memeval.errors import PrerequisiteError, UsageError, did_you_mean
+from memeval.errors import DISTRIBUTION, PrerequisiteError, UsageError, did_you_mean, install
 from memeval.measures import MEASURES, parse
 from memeval.remote.styles import STYLES
 from memeval.types import Dataset
@@ -187,7 +188,7 @@ def _reranker(name: str) -> str:
     options, made = rerankers.options(kind), rerankers.kinds()[kind]
     lines = [f"{name}{f' = {full}' if full != name else ''}", (inspect.getdoc(made) or "").partition("\n\nArgs:\n")[0]]
     needs = sorted(set(getattr(made, "needs", {}).values()))
-    lines += [f'needs the extra {extra}: pip install "memeval[{extra}]"' for extra in needs]
+    lines += [f"needs the extra {extra}: {install(extra)}" for extra in needs]
     lines += ["options   none"] if not options else ["options"]
     width = max((len(f"{name}={option.default}") for name, option in options.items()), default=0)
     for name, option in options.items():
@@ -203,7 +204,8 @@ def doctor() -> dict[str, Any]:
     scores = cache / "scores.sqlite"
     data = os.environ.get("MEMEVAL_DATA")
     return {
-        "memeval": version("memeval"),
+        "memeval": memeval.__version__,
+        "others": _others(),
         "versions": machine.versions(),
         "extras": {extra: all(map(plugins.installed, modules)) for extra, modules in EXTRAS.items()},
         "device": machine.device(),
@@ -219,15 +221,27 @@ def doctor_text(facts: dict[str, Any]) -> str:
     """The same for people."""
     extras = []
     for name, there in facts["extras"].items():
-        remedy = f'no: pip install "memeval[{name}]"'
-        extras.append(f"  {name:<8} {'yes' if there else remedy}")
-    lines = [f"memeval   {facts['memeval']}", "versions"]
+        extras.append(f"  {name:<8} {'yes' if there else f'no: {install(name)}'}")
+    lines = [f"memeval   {facts['memeval']}", *facts["others"], "versions"]
     lines += [f"  {name} {number}" for name, number in facts["versions"].items()]
     lines += ["extras", *extras, f"device    {facts['device']}"]
     lines += [f"keys set  {', '.join(facts['keys set']) or 'none'}"]
     lines += [f"base URL  {name} names {host}" for name, host in facts["base URLs"].items()]
     lines += [f"{name:<13} {facts[name]}" for name in ("data folder", "cache folder", "score cache")]
     return "\n".join(lines)
+
+
+def _others() -> list[str]:
+    """Other distributions here with a module or a command of this name: which of them runs is chance."""
+    modules = packages_distributions().get("memeval", ())
+    commands = (one.dist.name for one in entry_points(group="console_scripts", name="memeval") if one.dist is not None)
+    found = {"module": {*modules} - {DISTRIBUTION}, "command": {*commands} - {DISTRIBUTION}}
+    return [
+        f"warning   the distribution {name} provides a {what} memeval, too: pip uninstall {name}, then install"
+        f" {DISTRIBUTION} again"
+        for what, names in found.items()
+        for name in sorted(names)
+    ]
 
 
 def _host(url: str) -> str:

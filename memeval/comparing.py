@@ -4,10 +4,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from memeval import results, stats
 from memeval.errors import DataError, UsageError, did_you_mean
 from memeval.measures import parse
-from memeval.types import Comparison, Result
+from memeval.stats import Difference
+from memeval.types import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Pair:
     """What `compare` found; p-values are those of single tests, not adjusted for the number of measures."""
 
     dataset: str
-    comparisons: tuple[Comparison, ...]
+    differences: tuple[Difference, ...]
     measure: str
     flips: tuple[Flip, ...]
 
@@ -52,24 +55,33 @@ def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> 
     chosen = parse(measure).name
     if chosen not in shared:
         raise UsageError(f"{chosen} was not measured on both{did_you_mean(chosen, shared)}")
-    comparisons = tuple(
-        stats.compare(first.values[name], second.values[name], first.store_ids, measure=name, names=names)
-        for name in shared
-    )
+    ours_of, theirs_of = (np.array([result.values[name] for name in shared]).T for result in (first, second))
+    paired = stats.compare(ours_of, theirs_of, first.store_ids, [(name, *names) for name in shared])
+    compared = dict(zip(shared, paired, strict=True))
+    differences = stats.differences(compared, [] if first.alone else [[name] for name in shared])
     rows = zip(first.query_ids, first.categories, first.values[chosen], second.values[chosen], strict=True)
     moved = sorted((Flip(*row) for row in rows), key=lambda flip: (-abs(flip.ours - flip.theirs), flip.query_id))
     moved = [flip for flip in moved if flip.ours != flip.theirs]
-    return Pair(first.signature["dataset"], comparisons, chosen, tuple(moved[:flips]))
+    return Pair(first.signature["dataset"], tuple(differences.values()), chosen, tuple(moved[:flips]))
 
 
 def find(name: str, root: Path) -> Result:
-    """The result of a file, or the only one of that system below a folder."""
+    """The result of a file, or the only one of that system below a folder: by its name, model or file's name.
+
+    A control may be named as tables name it, with what it is in brackets.
+    """
     if Path(name).is_file():
         return results.read_result(Path(name))
     files = results.find(root)
-    found = [file for file in files if file.stem == name]
+    wanted = name.partition(" (")[0]
+    found = [file for file in files if file.stem == wanted]
     if not found:
-        raise UsageError(f"no result of {name!r} below {root}{did_you_mean(name, [file.stem for file in files])}")
+        named = {file: results.read_result(file).signature for file in files}
+        found = [file for file, facts in named.items() if wanted == facts["system"]]
+        found = found or [file for file, facts in named.items() if wanted == facts["model"]]
+    if not found:
+        known = [str(facts["system"]) for facts in named.values()]
+        raise UsageError(f"no result of {name!r} below {root}{did_you_mean(wanted, known)}")
     if len(found) > 1:
         raise UsageError(f"{name!r} has several results below {root}: name one: {', '.join(map(str, found))}")
     return results.read_result(found[0])
@@ -77,17 +89,23 @@ def find(name: str, root: Path) -> Result:
 
 def document(pair: Pair) -> dict[str, Any]:
     """The comparison as JSON values."""
-    return asdict(pair)
+    rows = [{**asdict(one.comparison), "flips": one.flips, "undecided": one.undecided} for one in pair.differences]
+    return {
+        "dataset": pair.dataset,
+        "comparisons": rows,
+        "measure": pair.measure,
+        "flips": [asdict(flip) for flip in pair.flips],
+    }
 
 
 def text(pair: Pair) -> str:
     """The comparison as a table for people."""
-    first = pair.comparisons[0]
+    first = pair.differences[0].comparison
     lines = [
         f"{pair.dataset}: {first.ours} − {first.theirs}, {first.n:,} paired queries in {first.clusters:,} clusters"
     ]
     lines.append(f"{'measure':<12} {'difference':>10}  {'95 % interval':<18} p (sign-flip over clusters)")
-    lines += [_line(comparison) for comparison in pair.comparisons]
+    lines += [_line(difference) for difference in pair.differences]
     if pair.flips:
         lines.append(f"largest differences in {pair.measure}:")
         lines += [
@@ -97,9 +115,14 @@ def text(pair: Pair) -> str:
     return "\n".join([*lines, ""])
 
 
-def _line(comparison: Comparison) -> str:
+def _line(difference: Difference) -> str:
+    comparison = difference.comparison
     if comparison.identical:
         return f"{comparison.measure:<12} {0:>+10.3f}  identical on every query"
     interval = f"[{comparison.low:+.3f}, {comparison.high:+.3f}]"
-    p = f"none: under {stats.MIN_CLUSTERS} clusters" if comparison.p is None else f"{comparison.p:.4f}"
+    p = f"none: under {stats.MIN_CLUSTERS} clusters"
+    if comparison.p is not None:
+        exact = comparison.clusters <= stats.EXACT_CLUSTERS
+        p = f"{comparison.p:.4f}, {'all' if exact else 'of'} {difference.flips:,} {'' if exact else 'random '}flips"
+        p += ": undecided" if difference.undecided else ""
     return f"{comparison.measure:<12} {comparison.difference:>+10.3f}  {interval:<18} {p}"

@@ -50,6 +50,19 @@ class ServiceError(IncompleteError):
     """A service said that it takes no calls any more; nothing further was sent to it."""
 
 
+DISTRIBUTION = "memeval-bench"
+"""What installs this package; the name `memeval` belongs to somebody else there."""
+
+
+def install(extra: str) -> str:
+    """The command that installs an extra.
+
+    >>> install("hub")
+    'pip install "memeval-bench[hub]"'
+    """
+    return f'pip install "{DISTRIBUTION}[{extra}]"'
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the closest known name, else ` (known: …)` for a few of them.
 

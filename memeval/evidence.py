@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memeval import disk, latency, results, score, shards
-from memeval.errors import MemevalError
+from memeval.errors import DataError, MemevalError
 from memeval.latency import Times
 from memeval.processes import each
 from memeval.types import Dataset, Query, Result, canonical, split_stores
@@ -124,13 +124,20 @@ class Collection:
 
 
 def collect(paths: Sequence[Path]) -> Collection:
-    """The results in files or below folders, with their latencies."""
+    """The results in files or below folders, with their latencies.
+
+    Raises DataError for a result that was edited, or is not of the run beside it.
+    """
     sources: list[Source] = []
     missing: dict[str, str] = {}
     for path in paths:
         for file in results.find(path):
             times = latency.read(file.with_suffix(".times.jsonl"))
-            sources.append(Source(score.with_latency(results.read_result(file), times), file, times))
+            result = results.read_result(file)
+            run = disk.stored(file.with_suffix(".run.jsonl"))
+            if run is not None and score.digest(run) != result.signature["run_digest"]:
+                raise DataError(f"{file}: is not of the run beside it: measure {run.name} again with `memeval run`")
+            sources.append(Source(score.with_latency(result, times), file, times))
         for file in results.find(path, name=results.UNAVAILABLE):
             missing |= results.read_unavailable(file)
     return Collection(tuple(sources), missing)
@@ -218,7 +225,7 @@ def _job(folder: Path, sources: Sequence[Source], load: Load | None) -> _Job:
     runs = {str(s.result.signature["system"]): disk.stored(s.file.with_suffix(".run.jsonl")) for s in sources}
     return _Job(
         disk.stored(folder / "candidates.jsonl"),
-        shards.taken(rows, limit),
+        shards.taken(rows, limit, store=itemgetter("store_id")),
         header.get("splits") or split_stores({row["store_id"] for row in rows}),
         {name: path for name, path in runs.items() if path is not None},
     )

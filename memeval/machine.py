@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import memeval
+
 PACKAGES = (
-    "memeval",
     "numpy",
     "scipy",
     "ranx",
@@ -65,7 +66,7 @@ def peaks() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Installed packages that can move a number."""
-    found = {}
+    found = {"memeval": memeval.__version__}
     for package in PACKAGES:
         try:
             found[package] = version(package)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from memeval import stats
-from memeval.errors import DataError
+from memeval.errors import DataError, UsageError, did_you_mean
 from memeval.types import Dataset, Estimate, Result
 
 RUN = 8
@@ -129,14 +129,26 @@ def strings(path: Path) -> Iterator[str]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+def measured(results: Sequence[Result], dataset: str, measure: str) -> list[Result]:
+    """The results of a data set that have the measure. Raises UsageError where there are none."""
+    found = [result for result in results if result.signature["dataset"] == dataset]
+    if not found:
+        known = {str(result.signature["dataset"]) for result in results}
+        raise UsageError(f"no result here is of {dataset}{did_you_mean(dataset, known)}")
+    having = [result for result in found if measure in result.values]
+    if not having:
+        known = {name for result in found for name in result.values}
+        raise UsageError(f"{measure} was not measured on {dataset}{did_you_mean(measure, known)}")
+    return having
+
+
 def without(result: Result, left_out: frozenset[str], measure: str) -> Estimate | None:
     """A result's measure over the queries that are not left out; None if there is none."""
     kept = [place for place, query_id in enumerate(result.query_ids) if query_id not in left_out]
     if not kept:
         return None
     values = result.values[measure]
-    seed = int(result.signature["seed"])
-    return stats.estimate([values[place] for place in kept], [result.store_ids[place] for place in kept], seed=seed)
+    return stats.estimate([values[place] for place in kept], [result.store_ids[place] for place in kept])
 
 
 def document(found: Overlap, results: Sequence[Result], measure: str) -> dict[str, Any]:

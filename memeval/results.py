@@ -14,6 +14,7 @@ bytes are the same everywhere.
 """
 
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -175,12 +176,18 @@ def result_text(result: Result) -> str:
         category: {measure: list(dataclasses.astuple(estimate)) for measure, estimate in measures.items()}
         for category, measures in result.measures.items()
     }
-    parts = [f"{json.dumps(key)}: {_nested(_without_nan(value))}" for key, value in content.items()]
-    return "{\n" + ",\n".join([f'"schema": "memeval/result",\n"version": {VERSION}', *parts]) + "\n}\n"
+    content = {key: _without_nan(value) for key, value in content.items()}
+    head = {"schema": "memeval/result", "version": VERSION, "digest": _digest(content)}
+    parts = [f"{json.dumps(key)}: {_nested(value)}" for key, value in (head | content).items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def read_result(path: Path) -> Result:
-    """A derived result. Raises DataError for a foreign, newer or broken file."""
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical(content)).hexdigest()
+
+
+def read_result(path: Path, *, edited: bool = False) -> Result:
+    """A derived result. Raises DataError for a foreign, newer or broken file, and where not allowed, an edited one."""
     try:
         content = disk.parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -188,6 +195,9 @@ def read_result(path: Path) -> Result:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: is no JSON ({error})") from None
     content = _checked_header(path, content, "memeval/result")
+    digest = content.pop("digest", None)
+    if not edited and digest not in (None, _digest(content)):
+        raise DataError(f"{path}: does not match its digest, it was edited: make it again with `memeval run`")
     try:
         measures = {
             category: {name: _estimate(*row) for name, row in rows.items()}

@@ -17,7 +17,7 @@ from memeval.ranking import bounds, tie_rate
 from memeval.types import Dataset, Estimate, Header, Qrels, Query, Ranking, Result
 
 SCHEMA = 1
-INTERVAL = f"95 %, expanded-percentile bootstrap over clusters, {stats.DRAWS} draws"
+INTERVAL = "95 %, score interval with the effective sample size over clusters (Bell-McCaffrey variance)"
 TIES_WORTH_A_LOOK = 0.01
 """Above this tie rate a result carries the measures with relevant memories last and first among equals, too."""
 
@@ -65,7 +65,7 @@ def averaged(results: Sequence[Result]) -> Result:
         name: tuple(math.fsum(column) / len(results) for column in zip(*(r.values[name] for r in results), strict=True))
         for name in first.values
     }
-    measures = _estimates(values, first.store_ids, first.categories, first.signature["seed"])
+    measures = _estimates(values, first.store_ids, first.categories)
     return replace(first, values=values, measures=measures)
 
 
@@ -123,9 +123,7 @@ def score(
         store_ids=stores,
         categories=categories,
         values={name: values[name] for name in names} if judged else {},
-        measures=_estimates({name: values[name] for name in names}, stores, categories, signature["seed"])
-        if judged
-        else {},
+        measures=_estimates({name: values[name] for name in names}, stores, categories) if judged else {},
         ties=_ties(found, grades, ranked),
         slices={
             name: tuple(place for place, query_id in enumerate(ids) if query_id in members)
@@ -181,7 +179,7 @@ def digest(path: Path) -> str:
 
 
 def _estimates(
-    values: Mapping[str, Sequence[float]], stores: Sequence[str], categories: Sequence[str | None], seed: int
+    values: Mapping[str, Sequence[float]], stores: Sequence[str], categories: Sequence[str | None]
 ) -> dict[str, dict[str, Estimate]]:
     groups: dict[str, list[int]] = {"all": list(range(len(stores)))}
     for position, category in enumerate(categories):
@@ -190,7 +188,7 @@ def _estimates(
     found: dict[str, dict[str, Estimate]] = {}
     for group, members in groups.items():
         matrix = [[column[position] for column in values.values()] for position in members]
-        estimates = stats.estimates(matrix, [stores[position] for position in members], seed=seed)
+        estimates = stats.estimates(matrix, [stores[position] for position in members])
         found[group] = dict(zip(values, estimates, strict=True))
     return found
 

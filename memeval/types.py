@@ -383,6 +383,11 @@ class Result:
     repeats: Mapping[str, Any] | None = None
     remembered: Remembered | None = None
 
+    @property
+    def alone(self) -> bool:
+        """Whether all queries are of one store among several: it speaks for itself alone, so nothing is tested."""
+        return bool(self.signature["unit"] == "query" and self.card.get("stores", 1) > 1)
+
 
 def split_stores(store_ids: Iterable[str]) -> dict[str, Split]:
     """store_id → "dev" or "test": the one rule for every data set that has no splits of its own.

@@ -61,7 +61,7 @@ def verify(root: Path) -> Verification:
         for variant, name, whole in benchmark.parts(suite, manifest.parent.parent):
             own = [
                 whole,
-                *(place for kind in ("first", "shard") for place in whole.parent.glob(f"{whole.name}.{kind}-*")),
+                *(place for kind in ("limit", "shard") for place in whole.parent.glob(f"{whole.name}.{kind}-*")),
             ]
             loaded: Dataset | None = None
             for folder in (folder for folder in own if folder.is_dir()):

@@ -1,60 +1,65 @@
-"""Rank groups written plainly, from queries and pair by pair: what memeval/paired.py is held against."""
+"""Tests by flipping signs written plainly, flip by flip and pair by pair: what memeval/stats.py is held against."""
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from memeval import stats
-
-
-def rank_groups(
-    values: Mapping[str, Sequence[float]],
-    clusters: Sequence[str],
-    *,
-    alpha: float = 0.05,
-    seed: int = 0,
-    draws: int = stats.DRAWS,
-) -> dict[str, int]:
-    """As `paired.rank_groups`."""
-    ranks = dict.fromkeys(values, 1)
-    pairs = list(itertools.combinations(values, 2))
-    if not pairs:
-        return ranks
-    differences = [np.subtract(values[one], values[other], dtype=np.float64) for one, other in pairs]
-    grouped = stats.units(np.transpose(differences), clusters)
-    if len(grouped.sizes) >= stats.MIN_CLUSTERS:
-        p_values = joint_p(grouped.sums.T, seed=seed, draws=draws)
-        for (one, other), difference, p in zip(pairs, grouped.columns, p_values, strict=True):
-            if p <= alpha:
-                ranks[other if math.fsum(difference) > 0 else one] += 1
-    return ranks
+from memeval.stats import MIN_CLUSTERS
 
 
-def joint_p(cluster_sums: ArrayLike, *, seed: int = 0, draws: int = stats.DRAWS) -> list[float]:
-    """As `paired.joint_p`, from any comparisons x clusters.
+def cluster_sums(differences: Sequence[float], clusters: Sequence[str]) -> list[float]:
+    """One sum a cluster; of a single cluster, the differences themselves."""
+    ids = sorted(set(clusters))
+    if len(ids) == 1:
+        return list(differences)
+    return [sum(d for d, of in zip(differences, clusters, strict=True) if of == one) for one in ids]
+
+
+def flips(k: int) -> np.ndarray:
+    """All 2^k vectors of signs."""
+    return np.array(list(itertools.product((1.0, -1.0), repeat=k)))
+
+
+def sign_flip_p(sums: Sequence[float], alternative: str = "two-sided") -> float:
+    """The share of all flips that are at least as extreme."""
+    found, observed = flips(len(sums)) @ np.array(sums), sum(sums)
+    if alternative == "less":
+        return float(np.mean(found <= observed + 1e-9))
+    return float(np.mean(np.abs(found) >= abs(observed) - 1e-9))
+
+
+def joint_p(comparisons: Sequence[Sequence[float]]) -> list[float]:
+    """Step-down max-T of Westfall & Young over all flips, from comparisons x clusters.
 
     >>> joint_p([[1.0, 1.0, 1.0, 1.0, 1.0, 1.0], [1.0, -1.0, 1.0, -1.0, 1.0, -1.0]])
     [0.0625, 1.0]
     """
-    sums = np.asarray(cluster_sums, dtype=np.float64)
-    count, clusters = sums.shape
-    scale = np.sqrt((sums**2).sum(axis=1, keepdims=True))
-    scaled = np.divide(sums, scale, out=np.zeros_like(sums), where=scale > 0)
-    if exact := clusters <= stats.EXACT_CLUSTERS:
-        flipped = np.zeros((1, count))
-        for column in scaled.T:
-            flipped = np.concatenate([flipped + column, flipped - column])
-    else:
-        flipped = stats.signs(clusters, seed, draws).T.astype(np.float64) @ scaled.T
-    order = np.argsort(-np.abs(scaled.sum(axis=1)), kind="stable")
-    largest_left = np.ascontiguousarray(flipped.T[order[::-1]])  # comparisons x flips: rows are read in one go
-    np.abs(largest_left, out=largest_left)
-    largest_left = np.maximum.accumulate(largest_left, axis=0, out=largest_left)[::-1].T
-    reached = np.count_nonzero(largest_left >= np.abs(scaled.sum(axis=1))[order] - 1e-9, axis=0)
-    p_values = reached / len(flipped) if exact else (reached + 1) / (draws + 1)
-    adjusted = np.empty(count)
-    adjusted[order] = np.maximum.accumulate(p_values)
-    return [float(p) for p in adjusted]
+    scaled = []
+    for sums in comparisons:
+        size = sum(value**2 for value in sums) ** 0.5
+        scaled.append(np.array(sums) / size if size else np.zeros(len(sums)))
+    signs = flips(len(comparisons[0]))
+    left = sorted(range(len(scaled)), key=lambda place: -abs(scaled[place].sum()))
+    found, highest = [0.0] * len(scaled), 0.0
+    while left:
+        largest = np.max([np.abs(signs @ scaled[place]) for place in left], axis=0)
+        highest = max(highest, float(np.mean(largest >= abs(scaled[left[0]].sum()) - 1e-9)))
+        found[left.pop(0)] = highest
+    return found
+
+
+def rank_groups(
+    values: Mapping[str, Sequence[float]], clusters: Sequence[str], *, alpha: float = 0.05
+) -> dict[str, int]:
+    """1 + the number of systems that are better beyond chance, all pairs tested jointly."""
+    ranks = dict.fromkeys(values, 1)
+    pairs = list(itertools.combinations(values, 2))
+    apart = [[a - b for a, b in zip(values[one], values[other], strict=True)] for one, other in pairs]
+    sums = [cluster_sums(differences, clusters) for differences in apart]
+    if not pairs or len(sums[0]) < MIN_CLUSTERS:
+        return ranks
+    for (one, other), differences, p in zip(pairs, apart, joint_p(sums), strict=True):
+        if p <= alpha:
+            ranks[other if sum(differences) > 0 else one] += 1
+    return ranks

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_report import MIDDLE, make, toy
 
@@ -58,7 +59,9 @@ def test_differences_between_renderings_are_those_of_single_comparisons(folder: 
     for system in ("first-stage", "bm25", "tuned?k1=10", "tuned?k1=0.5"):
         ours, theirs = result(folder, CONTEXT, system), result(folder, PLAIN, system)
         values = ours.values["NDCG@10"], theirs.values["NDCG@10"]
-        wanted = stats.compare(*values, ours.store_ids, measure="NDCG@10", names=("ours", "theirs"))
+        columns = [np.array(column)[:, None] for column in values]
+        [paired] = stats.compare(*columns, ours.store_ids, [("NDCG@10", "ours", "theirs")])
+        wanted = stats.differences({0: paired}, [[0]])[0].comparison
         assert_same(lines[system].differences[CONTEXT].comparison, wanted)
         tested.append((wanted.p, lines[system].differences[CONTEXT].p))
         assert lines[system].rows[CONTEXT].estimates == ours.measures["all"]
@@ -73,8 +76,8 @@ def test_differences_between_options_are_those_of_memeval_compare(folder: Path, 
         assert line.name == "tuned"
         place = folder / "sweep" / f"hard-cases.{axis.board.signature['rendering']}"
         pair = comparing.compare("tuned-k1-10", "tuned-k1-0.5", place, measure="NDCG@10", flips=0)
-        assert_same(line.differences["10"].comparison, pair.comparisons[0])
-        assert line.differences["10"].p == pair.comparisons[0].p  # a family of one
+        assert_same(line.differences["10"].comparison, pair.differences[0].comparison)
+        assert line.differences["10"].p == pair.differences[0].comparison.p  # a family of one
 
 
 def test_a_system_that_lacks_a_rendering_has_a_dash(found: list[Axis]) -> None:

@@ -1,12 +1,15 @@
 """The gate's rule, on values that can be checked by hand."""
 
+import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from memeval.check import Check, Outcome, judge
-from memeval.errors import DataError
+from memeval.check import Check, Outcome, github, judge, markdown, text
+from memeval.check.accepting import accept
+from memeval.errors import DataError, IncompleteError
 from tests.gate_material import baseline, evidence, result
 
 GOOD = {"NDCG@10": [1.0] * 20}
@@ -35,6 +38,82 @@ def test_a_drop_beyond_margin_and_chance_is_regressed_and_names_queries_and_cate
     assert check.categories == {"hard": pytest.approx(-0.55)}
     assert [flip.query_id for flip in check.flips[:2]] == ["q19", "q10"]
     assert not outcome.passes()
+
+
+def drawn(values: list[float], now: list[float], *, margin: float = 0.02) -> Outcome:
+    """Twenty stores of equal size."""
+    stores = [f"s{place % 20}" for place in range(len(now))]
+    before, after = (result({"NDCG@10": column}, stores=stores) for column in (values, now))
+    gates = [{"measure": "NDCG@10", "margin": margin}]
+    return replace(judge(baseline(before), evidence(after, gates=gates)), command="memeval check … --update")
+
+
+def test_a_drop_beyond_the_margin_that_chance_could_make_is_no_plain_pass() -> None:
+    now = [1.0] * 57 + [0.4] * 3  # three queries of three stores: -0.03, p = .125
+    outcome = drawn([1.0] * 60, now)
+    assert quality(outcome).verdict == "inconclusive"
+    assert outcome.passes()
+    assert markdown.render(outcome).splitlines()[1].startswith("### ⚠️ memeval · suite: passed")
+    assert "fell by 0.030, margin 0.02, and that is open" in text.summary(outcome)
+
+
+def test_queries_that_collapse_are_told_though_the_mean_holds() -> None:
+    now = [0.0] * 3 + [0.81] * 57  # from 0.8: three lose all, all others gain a little
+    outcome = drawn([0.8] * 60, now, margin=0.1)
+    check = quality(outcome)
+    assert (check.verdict, check.collapsed) == ("ok", 3)
+    assert "3 queries collapsed" in check.message
+    comment = markdown.render(outcome)
+    assert comment.splitlines()[1].startswith("### ⚠️") and "| q0 |  | 0.800 | 0.000 |" in comment.replace("plain", "")
+    assert any("3 queries collapsed" in command for command in github.annotations(outcome))
+    assert "3 queries collapsed" in text.text(outcome)
+    # Half of what they had is no collapse, and what had little cannot collapse.
+    assert quality(drawn([0.8] * 60, [0.4] * 3 + [0.81] * 57, margin=0.1)).collapsed == 0
+    assert quality(drawn([0.3] * 60, [0.0] * 3 + [0.31] * 57, margin=0.1)).collapsed == 0
+
+
+def test_a_gain_beyond_chance_is_offered_for_acceptance_with_the_command() -> None:
+    gained = drawn([0.5] * 60, [0.5 + 0.001 * place for place in range(60)])
+    for told in (text.text(gained), markdown.render(gained)):
+        assert "better beyond chance: mine · NDCG@10 +0.0" in told and gained.command in told
+    assert markdown.render(gained).splitlines()[1].startswith("### ✅")
+    assert "better" not in text.text(drawn([0.5] * 60, [0.5 + 0.01 * (-1) ** place for place in range(60)]))
+    stores = [f"s{place % 20}" for place in range(60)]
+    before = result({"NDCG@10": [0.5] * 60, "MRR": [0.5] * 60}, stores=stores)
+    now = result({"NDCG@10": [0.9] * 60, "MRR": [0.1] * 60}, stores=stores)
+    gates = [{"measure": "NDCG@10"}, {"measure": "MRR"}]
+    mixed = judge(baseline(before, measures=("NDCG@10", "MRR")), evidence(now, gates=gates))
+    assert not text.offer(mixed)  # accepting it would accept the drop, too
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("lost", [1, 20])
+def test_missing_values_are_incomplete_and_named(value: float, lost: int) -> None:
+    now = result({"NDCG@10": [value] * lost + [1.0] * (20 - lost)})
+    message = f"mine on garden: {lost} of 20 values of NDCG@10 are missing, the first is q0's: run it again"
+    with pytest.raises(IncompleteError, match=message):
+        judge(baseline(result(GOOD)), evidence(now))
+    with pytest.raises(IncompleteError, match=message):
+        list(accept(evidence(now), Path("unwritten.json"), "why", "2026-01-01"))
+    floor = [{"measure": "NDCG@10", "floor": 0.5}]
+    with pytest.raises(IncompleteError, match=message):
+        judge(baseline(result(GOOD)), evidence(now, gates=floor))
+
+
+def test_a_margin_that_the_suite_cannot_see_is_told_when_numbers_are_accepted(tmp_path: Path) -> None:
+    def warnings(queries: int, stores: int, **gate: Any) -> list[str]:
+        names = [f"s{place % stores:03}" for place in range(queries)]
+        made = result({"NDCG@10": [0.5] * queries}, stores=names)
+        told = accept(evidence(made, gates=[gate]), tmp_path / "b.json", "why", "2026-01-01")
+        return [line for line in told if line.startswith("warning")]
+
+    [small] = warnings(60, 20, margin=0.02)
+    assert "a drop by the margin 0.02 will rarely be seen: with 60 queries in 20 stores" in small
+    assert "is about 0.08" in small
+    assert warnings(60, 20, margin=0.1) == []
+    [few] = warnings(60, 5, margin=0.5)
+    assert "5 stores are too few for a p-value" in few
+    assert warnings(60, 5, floor=0.1) == []  # a floor is not tested
 
 
 def test_a_drop_within_the_margin_is_never_a_regression() -> None:

@@ -1,6 +1,8 @@
 """What the gate prints: terminal, JSON, JUnit XML, GitHub's annotations and summary, Markdown."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,11 @@ def test_the_terminal_names_category_and_worst_queries() -> None:
     assert "\x1b" not in shown
     row = next(line for line in shown.splitlines() if line.startswith("mine0"))
     assert row.split("  ")[-1] == "REGRESSED"
+
+
+def test_an_interval_of_one_side_reads_as_one() -> None:
+    assert text.cells(outcome().checks[0])[3] == "-0.100 (≥ -0.150)"
+    assert text.cells(replace(outcome().checks[0], low=math.nan))[3] == "-0.100"
 
 
 def test_doubt_fails_where_it_is_strict() -> None:

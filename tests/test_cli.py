@@ -230,13 +230,44 @@ def test_a_run_written_as_trec_and_read_back_has_the_same_measures(memeval: Run,
 
 
 def test_two_systems_are_compared_with_their_flips(memeval: Run) -> None:
-    memeval("run", *LEXICAL)
+    memeval("run", *LEXICAL, "--system", "random?seed=3")
     done = memeval("compare", "bm25", "random", "--results", "results")
     assert done.returncode == 0, done.stderr
     assert "180 paired queries in 20 clusters" in done.stdout
     assert "largest differences in NDCG@10" in done.stdout
+    assert ", all 1,048,576 flips" in done.stdout
+    for name in ("random?seed=3", "random (chance)", "first-stage (bm25)"):
+        one = memeval("compare", "bm25", name, "--results", "results")
+        assert one.returncode == 0, one.stderr
+    unknown = memeval("compare", "bm25", "rndom", "--results", "results")
+    assert (unknown.returncode, "did you mean 'random'?" in unknown.stderr) == (2, True)
     same = memeval("compare", "bm25", "first-stage", "--json")
     assert all(found["identical"] for found in json.loads(same.stdout)["comparisons"] if found["measure"] != "F1")
+
+
+def test_edited_results_are_named_by_what_reads_them(memeval: Run, tmp_path: Path) -> None:
+    memeval("run", *LEXICAL)
+    [file] = (tmp_path / "results").rglob("bm25.json")
+    run, whole = file.with_suffix(".run.jsonl"), file.read_text()
+    file.write_text(whole.replace('"failed": 0', '"failed": 1'))
+    for command in (("report",), ("compare", "bm25", "random")):
+        done = memeval(*command)
+        assert done.returncode == 2
+        assert "bm25.json: does not match its digest, it was edited: make it again with `memeval run`" in done.stderr
+    file.write_text(whole)
+    run.write_bytes(run.read_bytes() + b"\n")
+    done = memeval("report")
+    assert done.returncode == 2
+    assert "bm25.json: is not of the run beside it: measure bm25.run.jsonl again" in done.stderr
+
+
+def test_a_limited_run_has_queries_of_as_many_stores_as_it_can(memeval: Run) -> None:
+    done = memeval("run", *LEXICAL, "--limit", "9")
+    assert "n = 9 queries with a relevant memory, in 9 stores" in done.stdout
+    assert "n = 9 · 9 stores" in done.stdout
+    assert "PARTIAL: limited to 9 queries, spread over stores" in " ".join(done.stdout.split())
+    few = memeval("run", *LEXICAL, "--limit", "5").stdout
+    assert "in 5 stores" in few and "p=" not in few
 
 
 def test_plan_says_what_is_there_and_runs_nothing(memeval: Run, tmp_path: Path) -> None:

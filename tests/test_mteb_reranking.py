@@ -93,7 +93,7 @@ def test_without_the_library_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     import sys
 
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(PrerequisiteError, match=re.escape('pip install "memeval[hub]"')):
+    with pytest.raises(PrerequisiteError, match=re.escape('pip install "memeval-bench[hub]"')):
         datasets.load("cmedqa-v2")
 
 

@@ -5,11 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import Result as Done
+from typer.testing import CliRunner
 
 import memeval
-from memeval import datasets
-from memeval.errors import DataError
-from memeval.overlap import document, overlap, text, without
+from memeval import datasets, results
+from memeval.cli import app
+from memeval.errors import DataError, UsageError
+from memeval.overlap import document, measured, overlap, text, without
 from memeval.types import Dataset
 
 
@@ -57,6 +60,26 @@ def test_results_are_told_with_and_without_the_shared_queries(garden: Dataset, t
     assert without(result, frozenset(result.query_ids), "MRR") is None
     assert "queries   1 of 3 (1 exact, 0 near)" in text(found, [result], "MRR")
     assert json.loads(json.dumps(document(found, [result], "MRR")))["by_category"] == {"when": [1, 1], "what": [0, 2]}
+
+
+def test_a_measure_is_known_in_any_spelling_and_an_absent_one_is_an_error(tmp_path: Path) -> None:
+    result = memeval.run("first-stage", "hard-cases", measures=["MRR", "NDCG@10"])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "first-stage.json").write_text(results.result_text(result))
+    train = corpus(tmp_path, "nothing of it")
+
+    def asked(*more: str) -> Done:
+        return CliRunner().invoke(app, ["overlap", "hard-cases", str(train), "--results", str(tmp_path / "out"), *more])
+
+    assert "first-stage: NDCG@10 0." in asked("--measure", "ndcg@10").stdout
+    for name, said in (
+        ("recall@7", "Recall@7 was not measured on hard-cases (known: MRR, NDCG@10)"),
+        ("ndgc@10", "unknown measure 'ndgc@10'"),
+    ):
+        done = asked("--measure", name, "--json")
+        assert (done.exit_code, said in done.stderr) == (2, True)
+    with pytest.raises(UsageError, match="no result here is of other"):
+        measured([result], "other", "MRR")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from pages import HOSTILE, MODELS, found, measure, shop, without_runs
 from test_report import LATENCY, MIDDLE, WOBBLE, make
 
-from memeval import paired, reporting, stats
+from memeval import reporting, stats
 from memeval.calibration import GRID, Bin, brier, ece
 from memeval.report import data, models, trust, write
 from memeval.types import Dataset
@@ -89,13 +89,15 @@ def test_the_shown_leaderboard_is_that_of_the_numbers_inside(page: str) -> None:
     shown = {row[1][0]: row for row in rows_of(page, "b1-leaderboard")[1:]}
     own = {system["name"]: values(content, system, content["headline"]) for system in content["systems"]}
     ranked = {system["name"]: own[system["name"]] for system in content["systems"] if system["control"] is None}
-    ranks = paired.rank_groups(ranked, content["store_ids"])
+    ranks = stats.rank_groups(ranked, content["store_ids"])
     stage = own["first-stage"]
     for name, found_values in own.items():
         assert shown[name][2][0] == f"{np.mean(found_values):.3f}"
         if name in ranks:
             assert shown[name][0] == [str(ranks[name])]
-            one = stats.compare(found_values, stage, content["store_ids"], measure="x", names=("a", "b"))
+            columns = [np.array(column)[:, None] for column in (found_values, stage)]
+            [paired] = stats.compare(*columns, content["store_ids"], [("x", "a", "b")])
+            one = stats.differences({0: paired}, [[0]])[0].comparison
             if not one.identical:
                 assert float(shown[name][3][0].replace("−", "-")) == pytest.approx(one.difference, abs=5.1e-4)
     for system in content["systems"]:

@@ -3,12 +3,16 @@
 import re
 import shlex
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from memeval import catalogue
 from memeval.cli import app
+from memeval.errors import DISTRIBUTION, install
+from memeval.report import methods
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -85,6 +89,46 @@ def test_a_command_of_the_readme_does_what_it_can_here(
     assert "Traceback" not in done.stderr
     if done.exit_code == 3:
         assert "missing" in done.stdout or done.stderr.strip().splitlines()[-1].startswith("memeval: ")
+
+
+def test_the_tables_of_the_readme_are_those_of_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    shown = CliRunner().invoke(app, ["report", "results/hard-cases", "results/locomo"]).stdout.splitlines()
+    tables = re.findall(r"^(?:hard-cases|locomo) \S+ · n = .*?^n = .*?$", README, re.M | re.S)
+    assert len(tables) == 2
+    wrong = [line for table in tables for line in table.splitlines() if line not in shown]
+    assert not wrong, "take them from `memeval report results/hard-cases results/locomo`"
+
+
+def test_the_readme_cites_as_pages_do() -> None:
+    [entry] = re.findall(r"```bibtex\n(.*?)```", README, re.S)
+    assert entry.strip() == methods.citations([]).strip()
+    assert "author  = {{The memeval contributors}}" in entry
+
+
+def test_every_install_hint_names_the_distribution_and_an_extra_of_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == DISTRIBUTION
+    extras = project["optional-dependencies"]
+    hints = re.findall(r"pip install \"?([\w.-]+)\[([\w,]+)\]", README)
+    hints += [re.search(r"([\w-]+)\[(\w+)\]", install(extra)).groups() for extra in catalogue.EXTRAS]  # type: ignore[union-attr]
+    hints += [
+        found for needs in extras.values() for found in re.findall(r"(memeval[\w-]*)\[([\w,]+)\]", " ".join(needs))
+    ]
+    assert len(hints) >= 8
+    for name, asked in hints:
+        assert name in (".", DISTRIBUTION)
+        assert set(asked.split(",")) <= extras.keys()
+    for path in (ROOT / "memeval").rglob("*.py"):
+        assert "memeval[" not in path.read_text(encoding="utf-8"), path
+
+
+def test_doctor_tells_other_distributions_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "packages_distributions", lambda: {"memeval": ["memeval-bench", "stranger"]})
+    said = catalogue.doctor_text(catalogue.doctor())
+    assert "warning   the distribution stranger provides a module memeval, too: pip uninstall stranger" in said
+    monkeypatch.setattr(catalogue, "packages_distributions", lambda: {"memeval": ["memeval-bench"]})
+    assert "provides a module memeval" not in catalogue.doctor_text(catalogue.doctor())
 
 
 def test_the_library_example_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:

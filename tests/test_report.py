@@ -101,7 +101,7 @@ def make(
     units = store_ids if signature["unit"] == "store" else query_ids
 
     def estimates(kept: Sequence[int]) -> dict[str, Any]:
-        found = stats.estimate([values[place] for place in kept], [units[place] for place in kept], draws=500)
+        found = stats.estimate([values[place] for place in kept], [units[place] for place in kept])
         return dict.fromkeys(DEFINITIONS, found)
 
     return Result(

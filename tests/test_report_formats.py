@@ -12,10 +12,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from test_report import FORMATS, HOSTILE, MIDDLE, make, printed, toy
+from test_report import FORMATS, HOSTILE, MIDDLE, WOBBLE, make, printed, toy
 
 from memeval.errors import DataError, PrerequisiteError, UsageError
-from memeval.report import leaderboard, write
+from memeval.report import cells, leaderboard, write
 from memeval.types import Result
 
 
@@ -64,9 +64,81 @@ def test_latex_makes_the_best_bold_and_marks_differences(tmp_path: Path) -> None
     write(toy(), tmp_path / "r.tex")
     text = (tmp_path / "r.tex").read_text()
     assert r"\toprule" in text
-    assert r"good & \textbf{0.700$^{\dagger}$} &" in text
+    assert r"good & \textbf{0.700$^{\blacktriangle}$} &" in text
+    assert r"bad & 0.200$^{\blacktriangledown}$ &" in text
     assert r"oracle (ceiling) & 1.000 &" in text
     assert "n = 20 queries with a relevant memory, in 10 stores" in text
+
+
+def bold(results: list[Result], tmp_path: Path) -> set[str]:
+    write(results, tmp_path / "r.tex")
+    lines = (tmp_path / "r.tex").read_text().split(r"\midrule")[1].split(r"\bottomrule")[0].splitlines()
+    return {line.split(" & ")[0] for line in lines if r"\textbf" in line}
+
+
+def test_latex_makes_bold_what_nothing_beats_the_first_stage_included(tmp_path: Path) -> None:
+    stage = make("first-stage", MIDDLE, model="first-stage")
+    worse = make("worse", [value - 0.25 for value in MIDDLE])
+    oracle = make("oracle", [1.0] * 20, model="oracle")
+    assert bold([stage, worse, oracle], tmp_path) == {"first-stage (bm25)"}
+    assert bold([stage, worse, make("like it", WOBBLE)], tmp_path) == {"first-stage (bm25)", "like it"}
+    chance = make("random", [value + 0.25 for value in MIDDLE], model="random?seed=3")
+    assert bold([stage, worse, chance], tmp_path) == {"random (chance)"}
+    few = [f"s{place % 5}" for place in range(20)]  # nothing is tested, so nothing is best
+    assert bold([make("a", MIDDLE, stores=few), make("b", [1.0] * 20, stores=few)], tmp_path) == set()
+
+
+def test_what_is_not_above_chance_is_told_in_the_terminal_in_markdown_and_on_the_page(tmp_path: Path) -> None:
+    chance = make("random", MIDDLE, model="random?seed=3")
+    results = [chance, make("worse", [value - 0.25 for value in MIDDLE]), make("like it", WOBBLE)]
+    results += [make("better", [value + 0.25 for value in MIDDLE]), make("dice", MIDDLE, model="random/dice")]
+    board = leaderboard(results)
+    said = "worse is below chance: a random order is no worse on NDCG@10 (−0.250 [−0.250, −0.250], p = .008)."
+    assert said in board.remarks
+    assert "dice is a random order: it has the values of random on every query." in board.remarks
+    [even] = [remark for remark in board.remarks if remark.startswith("like it cannot be told from a random order")]
+    assert not any(remark.startswith("better") for remark in board.remarks)
+    for path in (tmp_path / "r.md", tmp_path / "r.html"):
+        write(results, path)
+        assert "worse is below chance" in path.read_text() and "like it cannot be told" in path.read_text()
+    shown = " ".join(printed(board).split())
+    assert said in shown and even in shown
+
+
+def test_a_footer_counts_the_stores_that_were_run() -> None:
+    some = make("a", MIDDLE[:6], partial=6), make("b", [1.0] * 6, partial=6)
+    assert "n = 6 · 3 stores · " in printed(leaderboard(some))
+
+
+def test_one_store_of_several_is_not_tested() -> None:
+    part = {"stores": ["s0"] * 20, "unit": "query", "partial": "1/10"}
+    results = [make("first-stage", MIDDLE, model="first-stage", **part), make("better", [1.0] * 20, **part)]
+    board = leaderboard(results)
+    better = next(row for row in board.rows if row.system == "better")
+    assert better.differences is not None and better.rank == 1
+    assert {found.p for found in better.differences.values()} == {None}
+    assert any("these queries are all of one store, so nothing is tested" in claim for claim in board.claims)
+
+
+def test_captions_say_how_many_flips_a_p_value_comes_from(tmp_path: Path) -> None:
+    write(toy(), tmp_path / "r.md")
+    assert "sign-flip permutation test over stores (all 2^10 flips)" in (tmp_path / "r.md").read_text()
+    many = [f"s{place}" for place in range(30)]
+    values = [*MIDDLE, *MIDDLE[:10]]
+    stage = make("first-stage", values, model="first-stage", stores=many)
+    write([stage, make("a", [value + 0.1 for value in values], stores=many)], tmp_path / "r.md")
+    assert "(10,000 random flips)" in (tmp_path / "r.md").read_text()
+
+
+def test_an_undecided_difference_is_marked_and_claims_nothing() -> None:
+    board = leaderboard(toy())
+    [found] = [row.differences["NDCG@10"] for row in board.rows if row.system == "good" and row.differences]
+    open_ = replace(found, p=0.0497, flips=2_560_000, undecided=True)
+    assert cells.difference(open_).endswith("p=.050?")
+    assert open_.direction == 0
+    assert cells.flips([replace(open_, comparison=replace(found.comparison, clusters=30))]) == (
+        "2,560,000 random flips; ?: they leave open on which side of 0.05 p is"
+    )
 
 
 def test_ties_are_bounded_where_they_matter(tmp_path: Path) -> None:

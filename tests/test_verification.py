@@ -70,7 +70,7 @@ def test_an_edited_number_is_found(copy: Path) -> None:
 def test_an_edited_run_is_found(copy: Path) -> None:
     edited(copy / "bm25.run.jsonl", '"doc_ids":["m06","m24"', '"doc_ids":["m24","m06"')
     [problem] = problems(copy)
-    assert problem.startswith("is not what the run gives: signature")
+    assert problem.startswith("is not what the run gives: digest, signature")
 
 
 def test_a_changed_score_is_found_where_no_order_changes(copy: Path) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from memeval import results
 from memeval.check import baseline
 from memeval.check.evidence import Evidence, repeats
-from memeval.check.judging import targets
+from memeval.check.judging import demand_values, foreseen, targets
 from memeval.errors import UsageError
 
 
@@ -24,6 +25,9 @@ def accept(evidence: Evidence, path: Path, reason: str, date: str) -> Iterator[s
         measures = list(dict.fromkeys(gate.measure for gate in gates if gate.measure))
         if lacking := [measure for measure in measures if measure not in result.values]:
             raise UsageError(f"{system} on {dataset}: {lacking[0]} is gated and was not measured")
+        demand_values(result, measures)
+        if evidence.edited:
+            results.read_result(evidence.edited[0])
         kept.append((result, measures))
     if not kept:
         raise UsageError("no gate matches any result: there is nothing to accept")
@@ -33,3 +37,10 @@ def accept(evidence: Evidence, path: Path, reason: str, date: str) -> Iterator[s
         means = ", ".join(f"{measure} {mean:.3f}" for measure, mean in entry.means.items())
         yield f"accepted  {entry.system} on {entry.dataset}: {means or 'no quality gate'}"
     yield f"baseline  {path}"
+    tested = [
+        (gate, result)
+        for result, _ in kept
+        for gate in evidence.gates
+        if gate.quality and gate.covers(result.signature["dataset"], result.signature["system"])
+    ]
+    yield from (f"warning   {reason}" for reason in foreseen(tested))

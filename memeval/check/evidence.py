@@ -16,6 +16,7 @@ class Evidence:
     """Results by (data set, system), the folder of each, and the suite's values.
 
     Systems that are `optional` may be in `unavailable` (→ reason). `gates` are the default ones if none is `declared`.
+    `edited` are files that do not match their digest.
     """
 
     values: dict[str, Any]
@@ -23,6 +24,7 @@ class Evidence:
     results: Mapping[tuple[str, str], Result]
     folders: Mapping[tuple[str, str], Path]
     unavailable: Mapping[str, str]
+    edited: tuple[Path, ...] = ()
 
     @property
     def suite(self) -> str:
@@ -62,9 +64,15 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
     found: dict[tuple[str, str], Result] = {}
     where: dict[tuple[str, str], Path] = {}
     unavailable: dict[str, str] = {}
+    edited: list[Path] = []
     for folder in _folders(paths, values["name"]):
         for file in results.find(folder):
-            result = score.with_latency(results.read_result(file), latency.read(file.with_suffix(".times.jsonl")))
+            try:
+                read = results.read_result(file)
+            except DataError:
+                read = results.read_result(file, edited=True)
+                edited.append(file)
+            result = score.with_latency(read, latency.read(file.with_suffix(".times.jsonl")))
             key = result.signature["dataset"], result.signature["system"]
             if key in found and (result.signature["partial"] is None) != (found[key].signature["partial"] is None):
                 if result.signature["partial"] is not None:
@@ -75,7 +83,8 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
         for file in results.find(folder, name=results.UNAVAILABLE):
             unavailable |= results.read_unavailable(file)
     gates = tuple(Gate.model_validate(gate) for gate in values.get("gates", ())) or DEFAULT
-    return Evidence(values, gates, found, {key: file.parent for key, file in where.items()}, unavailable)
+    folders = {key: file.parent for key, file in where.items()}
+    return Evidence(values, gates, found, folders, unavailable, tuple(edited))
 
 
 def repeats(evidence: Evidence) -> dict[str, int]:

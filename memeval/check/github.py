@@ -18,7 +18,8 @@ def annotations(outcome: Outcome, *, strict: bool = False) -> list[str]:
     """Workflow commands: an error for each failed check, a warning for each doubtful one, worst first."""
     doubtful = "error" if strict else "warning"
     failed = _commands("error", outcome.failed) if not strict else []
-    return failed + _commands(doubtful, (*outcome.failed, *outcome.doubtful) if strict else outcome.doubtful)
+    told = failed + _commands(doubtful, (*outcome.failed, *outcome.doubtful) if strict else outcome.doubtful)
+    return told + _commands("warning", [check for check in outcome.checks if check.verdict == "ok" and check.collapsed])
 
 
 def summarise(outcome: Outcome, path: Path, *, strict: bool = False) -> None:

@@ -10,15 +10,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from memeval import stats
+import numpy as np
+
+from memeval import results, stats
 from memeval.check import comparable, exact
 from memeval.check.baseline import DIGITS, Baseline, Entry, rounded
 from memeval.check.evidence import Evidence, repeats
 from memeval.check.verdicts import Check, Flip, Outcome
+from memeval.errors import IncompleteError
 from memeval.gates import Gate
 from memeval.types import Result
 
-ALPHA = 0.05
+COLLAPSED = 0.1
+"""A query that had half of a measure or more and keeps less than this share of it has collapsed."""
+WITHIN, BETWEEN = 0.25, 0.02
+"""Standard deviations of a query's difference within a store, and of a store's own shift, where one model takes the
+place of another: what was measured on LoCoMo (see simulation.py)."""
 FLIPS = 10
 """How many of the worst queries a failed check names."""
 SLOWER = 1.25
@@ -59,6 +66,9 @@ def judge(baseline: Baseline, evidence: Evidence, source: str = "") -> Outcome:
             continue
         measures = list(dict.fromkeys(gate.measure for gate in gates if gate.measure))
         comparable.demand(entry, result, measures)
+        demand_values(result, measures)
+        if evidence.edited:  # what is missing was told first: it says more
+            results.read_result(evidence.edited[0])
         checks += exact.checks(entry, result, gates)
         notes += _notes(entry, result, repeats(evidence)[system])
         if vanished := [query_id for query_id in entry.values if query_id not in set(result.query_ids)]:
@@ -96,18 +106,53 @@ def targets(evidence: Evidence, baseline: Baseline | None = None) -> list[tuple[
 
 def quality(samples: Sequence[Sample]) -> list[Check]:
     """The verdicts of a family of quality gates."""
-    p_values: list[float | None] = []
-    for sample in samples:
-        sums = stats.cluster_sums(sample.differences, sample.stores)
-        same = not any(sample.differences)
-        p_values.append(None if same or len(sums) < stats.MIN_CLUSTERS else stats.sign_flip_p(sums, "less"))
-    # A gate that passes without a test still counts: what is in the family must not depend on the outcome.
-    size = len(samples)
-    ranked = stats.holm([1.0 if p is None else p for p in p_values])
-    return [
-        _judged(sample, p if tested is not None else None, size)
-        for sample, p, tested in zip(samples, ranked, p_values, strict=True)
-    ]
+    sums = [stats.units(np.array(sample.differences)[:, None], sample.stores).sums[:, 0] for sample in samples]
+    # A gate that is identical still counts: what is in the family must not depend on the outcome.
+    [tests] = stats.holm_families([sums], "less")
+    size = sum(test is not None for test in tests)
+    return [_judged(sample, test, size) for sample, test in zip(samples, tests, strict=True)]
+
+
+def demand_values(result: Result, measures: Sequence[str]) -> None:
+    """Raises IncompleteError where a value that a gate looks at is missing: it was not measured, which is no pass."""
+    about = f"{result.signature['system']} on {result.signature['dataset']}"
+    for measure in measures:
+        column = result.values.get(measure, ())
+        lost = [query_id for query_id, value in zip(result.query_ids, column, strict=False) if not math.isfinite(value)]
+        if measure in result.values and len(column) != len(result.query_ids):
+            raise IncompleteError(f"{about}: {measure} has {len(column)} values for {len(result.query_ids)} queries")
+        if lost:
+            raise IncompleteError(
+                f"{about}: {len(lost)} of {len(column)} values of {measure} are missing, the first is {lost[0]}'s:"
+                " run it again"
+            )
+
+
+def foreseen(gates: Sequence[tuple[Gate, Result]]) -> Iterator[str]:
+    """What a suite's quality gates cannot see, a line for each whose margin is too small for it."""
+    asked = [(gate, result, of) for gate, result in gates for of in _categories(gate, result)]
+    for gate, result, category in asked:
+        stores = [s for s, of in zip(result.store_ids, result.categories, strict=True) if category in (None, of)]
+        if not stores:
+            continue
+        clusters = len(set(stores)) if len(set(stores)) > 1 else len(stores)
+        what = gate.measure if category is None else f"{gate.measure} · {category}"
+        about = f"{result.signature['system']} on {result.signature['dataset']}: {what}"
+        visible = stats.foreseeable(stores, WITHIN, BETWEEN, alpha=stats.ALPHA / len(asked))
+        if reason := _beyond_reach(clusters, len(asked)):
+            yield f"{about}: {reason}"
+        elif visible > gate.least:
+            yield (
+                f"{about}: a drop by the margin {gate.least:g} will rarely be seen: with {len(stores):,} queries in"
+                f" {clusters:,} stores the smallest one seen in four of five runs is about {visible:.2g}, if queries"
+                f" move as much as between two models (standard deviation {WITHIN:g})"
+            )
+
+
+def _categories(gate: Gate, result: Result) -> Sequence[str | None]:
+    """The categories that are a gate of their own; None for all queries together."""
+    known = sorted({category for category in result.categories if category is not None})
+    return known if gate.category == "*" else [gate.category]
 
 
 def _absent(dataset: str, system: str, entry: Entry | None, evidence: Evidence, gates: Sequence[Gate]) -> Check:
@@ -135,10 +180,8 @@ def _samples(gate: Gate, entry: Entry, result: Result) -> Iterator[Sample | Chec
     if measure not in entry.measures:
         yield missing.but("missing", f"{measure} is not in the baseline: {comparable.ACCEPT}")
         return
-    known = sorted({category for category in result.categories if category is not None})
-    chosen: Sequence[str | None] = known if gate.category == "*" else [gate.category]
     before, now = entry.column(measure), rounded(result, measure)
-    for category in chosen:
+    for category in _categories(gate, result):
         what = measure if category is None else f"{measure} · {category}"
         rows = [
             (query_id, store, of, before[query_id], now[query_id])
@@ -153,7 +196,7 @@ def _samples(gate: Gate, entry: Entry, result: Result) -> Iterator[Sample | Chec
         yield Sample(check, query_ids, stores, categories, old, new)
 
 
-def _judged(sample: Sample, p: float | None, family: int) -> Check:
+def _judged(sample: Sample, test: stats.Test | None, family: int) -> Check:
     differences, n = sample.differences, len(sample.now)
     margin = float(sample.check.margin or 0.0)
     clusters = len(set(sample.stores)) if len(set(sample.stores)) > 1 else n
@@ -163,32 +206,47 @@ def _judged(sample: Sample, p: float | None, family: int) -> Check:
         now=math.fsum(sample.now) / n,
         difference=math.fsum(differences) / n,
         clusters=clusters,
+        collapsed=sum(old >= 0.5 and new < COLLAPSED * old for old, new in zip(sample.before, sample.now, strict=True)),
     )
     if not any(differences):
         return check.but("ok", "identical on every query")
     low = stats.lower_bound(differences, sample.stores)
-    visible = max(margin, stats.detectable(differences, sample.stores, alpha=ALPHA / family))
-    check = replace(check, low=low, p=p, visible=None if math.isnan(visible) else visible)
+    visible = max(margin, stats.detectable(differences, sample.stores, alpha=stats.ALPHA / max(1, family)))
+    check = replace(check, low=low, p=test and test.p, visible=None if math.isnan(visible) else visible, gained=low > 0)
     mean = float(check.difference or 0.0)
-    if mean <= -margin and p is not None and p <= ALPHA:
+    if mean <= -margin and test is not None and test.p <= stats.ALPHA and not test.undecided:
         return _explained(check.but("regressed", f"fell by {-mean:.3f}, margin {margin:g}"), sample)
     if low > -margin:
-        better = mean >= margin and low > 0
-        return check.but("ok", "better: accept it with --update --reason" if better else "")
-    return _explained(check.but("inconclusive", _doubt(clusters, family, check.visible, margin)), sample)
+        told = ["better beyond chance: accept it with --update --reason"] * check.gained
+        told += [f"{check.collapsed} queries collapsed"] * (check.collapsed > 0)
+        check = check.but("ok", "; ".join(told))
+        return _explained(check, sample) if check.collapsed else check
+    doubt = _doubt(clusters, family, check.visible, margin)
+    if mean <= -margin:
+        doubt = f"fell by {-mean:.3f}, margin {margin:g}, which may be chance; {doubt}"
+    if test is not None and test.undecided:
+        doubt += f"; {test.flips:,} random flips leave open on which side of {stats.ALPHA:g} p is"
+    return _explained(check.but("inconclusive", doubt), sample)
 
 
 def _doubt(clusters: int, family: int, visible: float | None, margin: float) -> str:
     """Why nothing can be said, and what it would take."""
-    if clusters < stats.MIN_CLUSTERS:
-        return f"{clusters} stores are too few for a p-value: it takes {stats.MIN_CLUSTERS} at least"
-    if clusters <= stats.EXACT_CLUSTERS and family / 2**clusters > ALPHA:
-        return f"no drop could be significant: {clusters} stores are too few for {family} quality gates"
+    if reason := _beyond_reach(clusters, family):
+        return reason
     if visible is None:
         return "a single query says nothing"
     needed = math.ceil(clusters * (visible / margin) ** 2)
     more = f"; for the margin it takes about {needed} stores like these" if needed > clusters else ""
     return f"the smallest drop this gate could have seen is {visible:.3f}{more}"
+
+
+def _beyond_reach(clusters: int, family: int) -> str:
+    """Why no drop, however large, could be significant; nothing where one could."""
+    if clusters < stats.MIN_CLUSTERS:
+        return f"{clusters} stores are too few for a p-value: it takes {stats.MIN_CLUSTERS} at least"
+    if family / 2.0**clusters > stats.ALPHA:
+        return f"no drop could be significant: {clusters} stores are too few for {family} quality gates"
+    return ""
 
 
 def _explained(check: Check, sample: Sample) -> Check:

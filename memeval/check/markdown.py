@@ -1,23 +1,25 @@
 """The gate's outcome in Markdown: for a comment on a pull request, and for the summary of a job."""
 
-from memeval.check.text import HEADINGS, cells, number, summary
+from memeval.check.text import HEADINGS, cells, number, offer, summary
 from memeval.check.verdicts import FAILING, Check, Outcome
 
 LIMIT = 65_536
 """GitHub refuses a longer comment."""
 MARKER = "<!-- memeval-check -->"
 """First line: a workflow finds its earlier comment by it."""
-_SIGNS = {"ok": "✅", "regressed": "❌", "missing": "❌"}
+_SIGNS = {"regressed": "❌", "missing": "❌"}
 
 
 def render(outcome: Outcome, *, strict: bool = False, limit: int = LIMIT) -> str:
     """What failed, with the queries that fell most; then all checks, folded. Never more bytes than the limit."""
     from memeval.report.markdown import escape
 
-    sign = "✅" if outcome.passes(strict=strict) else "❌"
+    sign = "❌" if not outcome.passes(strict=strict) else "⚠️" if outcome.alarms else "✅"
     parts = [f"{MARKER}\n### {sign} memeval · {escape(summary(outcome, strict=strict))}\n"]
     parts.append(f"Baseline accepted {escape(outcome.accepted)}: {escape(outcome.reason)}\n")
-    parts += [_section(check) for check in outcome.checks if check.verdict != "ok"]
+    parts += [_section(check) for check in outcome.checks if check.verdict != "ok" or check.collapsed]
+    if found := offer(outcome):
+        parts.append(f"{escape(found[0])}\n\n```\n{found[1].strip()}\n```\n")
     parts += [f"- {escape(note)}\n" for note in outcome.notes]
     parts.append("<details><summary>All checks</summary>\n\n" + _table(outcome.checks) + "\n</details>\n")
     return _within(parts, limit)

@@ -1,5 +1,6 @@
 """The gate's outcome for people at a terminal, and as JSON values."""
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -14,9 +15,10 @@ def text(outcome: Outcome, *, strict: bool = False) -> str:
     head = f"baseline {outcome.suite}, accepted {outcome.accepted}: {outcome.reason}"
     lines = [plain(head), *_table(outcome.checks)]
     for check in outcome.checks:
-        if check.verdict != "ok":
+        if check.verdict != "ok" or check.collapsed:
             lines += ["", *(plain(line) for line in explained(check, SHOUTED))]
     lines += ["", *(plain(f"note: {note}") for note in outcome.notes)] if outcome.notes else []
+    lines += ["", *map(plain, offer(outcome))] if offer(outcome) else []
     return "\n".join([*lines, "", plain(summary(outcome, strict=strict)), ""])
 
 
@@ -28,12 +30,29 @@ def summary(outcome: Outcome, *, strict: bool = False) -> str:
         if any(check.verdict == verdict for check in outcome.checks)
     ]
     said = "passed" if outcome.passes(strict=strict) else "FAILED"
-    return f"{outcome.suite}: {said}, {len(outcome.checks)} checks: {', '.join(counts) or 'none'}"
+    lines = f"{outcome.suite}: {said}, {len(outcome.checks)} checks: {', '.join(counts) or 'none'}"
+    return "; but ".join([lines, *outcome.alarms[:1]]) + (
+        f" and {len(outcome.alarms) - 1} more" if outcome.alarms[1:] else ""
+    )
+
+
+def offer(outcome: Outcome) -> list[str]:
+    """What was gained beyond chance, and how to accept it; nothing where a check failed: it would be accepted, too."""
+    gained = [f"{check.name} {number(check.difference, signed=True)}" for check in outcome.checks if check.gained]
+    if not gained or outcome.failed:
+        return []
+    return [f"better beyond chance: {', '.join(gained)}; if that is to hold from now on:", f"  {outcome.command}"]
 
 
 def document(outcome: Outcome, *, strict: bool = False) -> dict[str, Any]:
     """The outcome as JSON values."""
-    return {"schema": "memeval/check", "version": 1, "passed": outcome.passes(strict=strict), **asdict(outcome)}
+    return {
+        "schema": "memeval/check",
+        "version": 1,
+        "passed": outcome.passes(strict=strict),
+        "alarms": outcome.alarms,
+        **asdict(outcome),
+    }
 
 
 def explained(check: Check, flips: int) -> list[str]:
@@ -57,7 +76,8 @@ def cells(check: Check) -> tuple[str, ...]:
     difference = ""
     if check.difference is not None:
         difference = number(check.difference, signed=True)
-        difference += f" [{number(check.low, signed=True)}, )" if check.low is not None else ""
+        bounded = check.low is not None and not math.isnan(check.low)
+        difference += f" (≥ {number(check.low, signed=True)})" if bounded else ""
     said = check.verdict.upper() if check.verdict in FAILING else check.verdict
     return (
         check.name,
@@ -70,7 +90,7 @@ def cells(check: Check) -> tuple[str, ...]:
     )
 
 
-HEADINGS = ("check", "before", "now", "difference [95 %", "p (Holm)", "margin", "verdict")
+HEADINGS = ("check", "before", "now", "difference (95 % sure)", "p (Holm)", "margin", "verdict")
 
 
 def number(value: float | None, *, signed: bool = False) -> str:

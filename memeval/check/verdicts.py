@@ -30,7 +30,8 @@ class Check:
 
     `difference` is now - before; `low` the lower end of its one-sided 95 % interval; `p` is one-sided and adjusted for
     all quality gates; `visible` is the smallest drop that this gate would have seen in four of five runs. `categories`
-    maps a category to its difference, worst first, where the gate failed.
+    maps a category to its difference, worst first, where the gate failed. `collapsed` counts queries that lost nearly
+    all they had, `gained` is whether the mean rose beyond chance.
     """
 
     dataset: str
@@ -50,6 +51,8 @@ class Check:
     clusters: int = 0
     flips: tuple[Flip, ...] = ()
     categories: Mapping[str, float] = field(default_factory=dict)
+    collapsed: int = 0
+    gained: bool = False
 
     @property
     def name(self) -> str:
@@ -63,7 +66,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All checks of one run of the gate; `notes` are things to know that decide nothing."""
+    """All checks of one run of the gate; `notes` are things to know that decide nothing.
+
+    `command` is what accepts these results.
+    """
 
     baseline: str
     suite: str
@@ -71,6 +77,7 @@ class Outcome:
     accepted: str
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = ()
+    command: str = ""
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -81,6 +88,21 @@ class Outcome:
     def doubtful(self) -> tuple[Check, ...]:
         """Checks that are neither passed nor failed; they fail the gate where it is strict."""
         return tuple(check for check in self.checks if check.verdict in WARNING)
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What a reader must see though it fails nothing, each in a phrase."""
+        fell = [
+            check
+            for check in self.doubtful
+            if check.difference is not None and check.margin is not None and check.difference <= -check.margin
+        ]
+        told = [
+            f"{check.name} fell by {-(check.difference or 0.0):.3f}, margin {check.margin:g}, and that is open"
+            for check in fell
+        ]
+        told += [f"{check.name}: {check.collapsed} queries collapsed" for check in self.checks if check.collapsed]
+        return tuple(told)
 
     def passes(self, *, strict: bool = False) -> bool:
         """Whether nothing failed, and where it is strict, nothing is in doubt either."""

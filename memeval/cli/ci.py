@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -63,6 +64,8 @@ def check(
             f"{baseline} is a baseline of the suite {accepted.suite!r}, the results are of {evidence.suite!r}"
         )
     outcome = gate.judge(accepted, evidence, str(baseline))
+    again = ["memeval", "check", *map(str, places), *(["--suite", suite] if suite else []), "--baseline", str(baseline)]
+    outcome = replace(outcome, command=shlex.join([*again, "--update", "--reason", "why it is better"]))
     terms = Terms(purse=Purse(max_cost), trusted=frozenset(trust or ()))
     outcome = confirming.confirm(outcome, accepted, evidence, confirm, terms)
     outcome = replace(outcome, checks=(*outcome.checks, *timing.checks(evidence, against)))

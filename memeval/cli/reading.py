@@ -93,14 +93,13 @@ def overlap(
     """Say which queries and memories of a data set stand in a training corpus, by category."""
     from memeval import datasets, evidence
     from memeval import overlap as overlapping
+    from memeval.measures import parse
 
+    chosen = parse(measure).name
     loaded = datasets.load(dataset)
+    measured = overlapping.measured(evidence.collect([results]).results, loaded.name, chosen) if results else []
     found = overlapping.overlap(loaded, corpus)
-    measured = evidence.collect([results]).results if results else []
-    measured = [
-        result for result in measured if result.signature["dataset"] == loaded.name and measure in result.values
-    ]
     if as_json:
-        typer.echo(json.dumps(overlapping.document(found, measured, measure), indent=1))
+        typer.echo(json.dumps(overlapping.document(found, measured, chosen), indent=1))
     else:
-        typer.echo(overlapping.text(found, measured, measure), nl=False)
+        typer.echo(overlapping.text(found, measured, chosen), nl=False)

@@ -15,7 +15,7 @@ from typing import Any
 
 from memeval.datasets._files import records
 from memeval.download import cache_folder, data_folder
-from memeval.errors import DataError, PrerequisiteError, UsageError, did_you_mean
+from memeval.errors import DataError, PrerequisiteError, UsageError, did_you_mean, install
 
 OTHER_NAME = {"dev": "validation", "validation": "dev"}  # the library calls a file dev.* so
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
@@ -122,9 +122,7 @@ def _library(repo: Repository) -> Iterator[Any]:
         import datasets
         import pyarrow
     except ImportError as error:
-        raise PrerequisiteError(
-            f"{repo.where}: reading it needs the library 'datasets': pip install \"memeval[hub]\""
-        ) from error
+        raise PrerequisiteError(f"{repo.where}: reading it needs the library 'datasets': {install('hub')}") from error
     datasets.disable_progress_bars()
     logging.getLogger("datasets").setLevel(logging.CRITICAL)  # what it logs is raised, too
     try:

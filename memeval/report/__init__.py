@@ -10,10 +10,11 @@ from pathlib import Path
 from memeval.disk import write_whole
 from memeval.errors import UsageError, did_you_mean
 from memeval.evidence import Evidence
-from memeval.report.board import Difference, Leaderboard, Row
+from memeval.report.board import Leaderboard, Row
 from memeval.report.leaderboard import groups, leaderboard, leaderboards
 from memeval.report.terminal import print_leaderboard
 from memeval.report.terms import Detail
+from memeval.stats import Difference
 from memeval.types import Result
 
 __all__ = ["Difference", "Leaderboard", "Row", "groups", "leaderboard", "leaderboards", "print_leaderboard", "write"]

@@ -12,12 +12,13 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from memeval import instructions, paired, render, stats
+from memeval import instructions, render, stats
 from memeval.report import cells
-from memeval.report.board import ALPHA, Difference, Leaderboard, Row
+from memeval.report.board import Leaderboard, Row
 from memeval.report.leaderboard import clusters
 from memeval.report.robustness import REPEATED
 from memeval.report.tables import Table, frame, interval_sentence
+from memeval.stats import ALPHA, Difference
 from memeval.types import canonical
 
 RENDERING = "rendering"
@@ -181,17 +182,15 @@ def _compared(axis: Axis) -> Axis:
         (measure, f"{name}, {setting}", f"{name}, {axis.first}") for name, (_, setting) in zip(named, keys, strict=True)
     ]
     against = [(place, axis.first) for place, _ in keys]
-    found = paired.compare_many(values(keys), values(against), clusters(axis.board.rows[0].result), names)
-    compared = dict(zip(keys, found, strict=True))
-    family = [key for key in keys if tested(axis.lines[key[0]])]
-    adjusted = dict(zip(family, stats.holm([compared[key].p for key in family]), strict=True))
+    result = axis.board.rows[0].result
+    compared = dict(zip(keys, stats.compare(values(keys), values(against), clusters(result), names), strict=True))
+    family = [key for key in keys if tested(axis.lines[key[0]]) and not result.alone]
+    differences = stats.differences(compared, [family])
     lines = [
         replace(
             line,
             differences={
-                setting: Difference(compared[place, setting], adjusted.get((place, setting)))
-                for setting in axis.settings
-                if (place, setting) in compared
+                setting: differences[place, setting] for setting in axis.settings if (place, setting) in differences
             },
         )
         for place, line in enumerate(axis.lines)
@@ -230,6 +229,7 @@ def caption(axis: Axis) -> str:
     """What the numbers are, what they stand on and how they were tested."""
     board = axis.board
     family = sum(len(line.differences) for line in axis.lines if tested(line))
+    flips = cells.flips(difference for line in axis.lines for difference in line.differences.values())
     candidates = (
         "Candidates are retrieved anew under each rendering, so the first stage's row says how much of a difference is"
         " there before any reranking."
@@ -239,7 +239,7 @@ def caption(axis: Axis) -> str:
     return (
         f"{board.headline} under each setting of “{cells.plain(axis.name)}”; {cells.basis(board)}."
         f" {interval_sentence(board)} Differences are from “{cells.plain(axis.first)}”, paired by query."
-        f" ▲ ▼: p ≤ {ALPHA:g} by a paired sign-flip permutation test over {board.unit}, two-sided, Holm-adjusted over"
-        f" {cells.count(family, 'comparisons')}; controls but the first stage are not tested. {candidates}"
-        " A dash: not measured."
+        f" ▲ ▼: p ≤ {ALPHA:g} by a paired sign-flip permutation test over {board.unit}, two-sided ({flips}),"
+        f" Holm-adjusted over {cells.count(family, 'comparisons')}; controls but the first stage are not tested."
+        f" {candidates} A dash: not measured."
     )

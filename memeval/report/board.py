@@ -4,31 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from memeval.types import Comparison, Estimate, Result
+from memeval.stats import Difference
+from memeval.types import Estimate, Result
 
 CONTROLS = {"oracle": "ceiling", "first-stage": "first stage", "random": "chance", "constant": "all tied"}
 """Systems that bound the others: they are placed by their value, but not ranked and in no family of tests."""
 
-ALPHA = 0.05
-"""Adjusted p-values up to this one count as a difference."""
-
 TIE_RATE_SHOWN = 0.01
 """Above this tie rate a table gives the pessimistic and the optimistic value, too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A system minus the first stage. `p` is adjusted for its family; None where nothing is tested."""
-
-    comparison: Comparison
-    p: float | None
-
-    @property
-    def direction(self) -> int:
-        """1 or -1 where the system is above or below the first stage beyond chance, else 0."""
-        if self.p is None or not self.p <= ALPHA:
-            return 0
-        return 1 if self.comparison.difference > 0 else -1
 
 
 @dataclass(frozen=True)
@@ -96,6 +79,7 @@ class Leaderboard:
 
     `signature` holds the facts that all rows share; `label` is the data set's name, with something to tell it apart
     where one report has several leaderboards of it. `missing` maps systems that could not be measured to the reason.
+    `claims` are sentences; those among them that no reader may miss are `remarks`.
     """
 
     label: str
@@ -106,6 +90,7 @@ class Leaderboard:
     categories: tuple[str, ...]
     rows: tuple[Row, ...]
     missing: Mapping[str, str]
+    remarks: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
 
     def control(self, kind: str) -> Row | None:

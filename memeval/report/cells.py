@@ -2,12 +2,15 @@
 
 import math
 import unicodedata
+from collections.abc import Iterable
 
 from memeval.report import answering, models
-from memeval.report.board import CONTROLS, Difference, Leaderboard, Row
+from memeval.report.board import CONTROLS, Leaderboard, Row
+from memeval.stats import EXACT_CLUSTERS, Difference
 from memeval.types import Estimate
 
 NONE = "–"
+UNDECIDED = "?"
 MARKERS = {1: "▲", -1: "▼", 0: ""}
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -79,8 +82,20 @@ def difference(found: Difference | None, *, short: bool = False) -> str:
         parts[0] += interval(found.comparison.low, found.comparison.high, sign=True)
     parts.append(MARKERS[found.direction])
     if found.p is not None:
-        parts.append(f"p{probability(found.p)}".replace(" ", ""))
+        parts.append(f"p{probability(found.p)}".replace(" ", "") + UNDECIDED * found.undecided)
     return " ".join(part for part in parts if part)
+
+
+def flips(found: Iterable[Difference | None]) -> str:
+    """What p-values come from: every sign flip, or how many random ones; nothing where nothing is tested."""
+    tested = [one for one in found if one is not None and one.p is not None]
+    if not tested:
+        return "nothing is tested"
+    told = [f"all 2^{k} flips" for k in sorted({one.comparison.clusters for one in tested}) if k <= EXACT_CLUSTERS]
+    drawn = sorted({one.flips for one in tested if one.comparison.clusters > EXACT_CLUSTERS})
+    told += [f"{' to '.join(dict.fromkeys(f'{end:,}' for end in (drawn[0], drawn[-1])))} random flips"] if drawn else []
+    open_ = sum(one.undecided for one in tested)
+    return " or ".join(told) + (f"; {UNDECIDED}: they leave open on which side of 0.05 p is" if open_ else "")
 
 
 def versus(board: Leaderboard, row: Row, measure: str, *, short: bool = False) -> str:

@@ -3,10 +3,13 @@
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from memeval import shards, stats
 from memeval.report import answering
-from memeval.report.board import ALPHA, Difference, Leaderboard, Row
+from memeval.report.board import Leaderboard, Row
 from memeval.report.cells import count, interval, number, plain, probability, signed
+from memeval.stats import ALPHA, Difference
 
 POOLS = {
     "injected": "Relevant memories that the first stage missed were added to the candidates: this is not what a user"
@@ -14,9 +17,51 @@ POOLS = {
 }
 
 
+def remarks(board: Leaderboard) -> tuple[str, ...]:
+    """A sentence for each system, and the first stage, that is not above a random order of the candidates."""
+    chance = board.control("random")
+    rows = [row for row in board.rows if row.control in (None, "first-stage") and board.headline in row.result.values]
+    if chance is None or not rows or board.headline not in chance.result.values:
+        return ()
+    ours, theirs = ([row.result.values[board.headline] for row in side] for side in (rows, [chance] * len(rows)))
+    names = [(board.headline, row.system, chance.system) for row in rows]
+    result = chance.result
+    units = result.store_ids if board.unit == "stores" else result.query_ids
+    compared = stats.compare(np.array(ours).T, np.array(theirs).T, units, names)
+    keys = range(len(rows))
+    tested = stats.differences(dict(zip(keys, compared, strict=True)), [[] if result.alone else keys])
+    return tuple(
+        _chance(board, row, tested[key]) for key, row in zip(keys, rows, strict=True) if _not_above(tested[key])
+    )
+
+
+def _not_above(found: Difference) -> bool:
+    """Whether a system is not shown to be above chance; where nothing is tested, whether its value is not."""
+    return found.direction <= 0 if found.p is not None else found.comparison.difference <= 0
+
+
+def _chance(board: Leaderboard, row: Row, found: Difference) -> str:
+    measured, system = found.comparison, plain(row.system)
+    amount = signed(measured.difference) + interval(measured.low, measured.high, sign=True)
+    tested = "" if found.p is None else f", p {probability(found.p)}"
+    told = f"on {board.headline} ({amount}{tested})"
+    if measured.identical:
+        return f"{system} is a random order: it has the values of random on every query."
+    if found.direction < 0 or found.p is None:
+        return f"{system} is below chance: a random order is no worse {told}."
+    return f"{system} cannot be told from a random order {told}."
+
+
 def sentences(board: Leaderboard) -> tuple[str, ...]:
     """One sentence per claim: limits of the whole first, then each system, then what cannot be told apart."""
-    return (*_limits(board), *_against_first_stage(board), *_inseparable(board), *_failures(board), *_answered(board))
+    return (
+        *_limits(board),
+        *board.remarks,
+        *_against_first_stage(board),
+        *_inseparable(board),
+        *_failures(board),
+        *_answered(board),
+    )
 
 
 def _limits(board: Leaderboard) -> Iterator[str]:
@@ -53,6 +98,9 @@ def _versus(board: Leaderboard, row: Row, stage: Row, found: Difference) -> str:
         return f"{system} is {side} the first stage on {board.headline} by {amount}, p {probability(found.p or 0.0)}."
     if found.p is None:
         return f"{system} differs from the first stage on {board.headline} by {amount}{_beyond_reach(board, 1)}."
+    if found.undecided:
+        drawn = f"{found.flips:,} random flips leave open whether that is beyond chance"
+        return f"{system} differs from the first stage on {board.headline} by {amount}: {drawn}."
     family = len(board.ranked)
     visible = _beyond_reach(board, family) or _visible(board, [_values(board, row, stage)])
     p = f"p {probability(found.p)}"
@@ -74,14 +122,14 @@ def _inseparable(board: Leaderboard) -> Iterator[str]:
 def _beyond_reach(board: Leaderboard, family: int) -> str:
     """Why no difference could have been found, however large; nothing where one could.
 
-    The smallest p is 2 of the 2^k flips of k stores, or that of the random flips, times the tests of its family.
+    The smallest p is 2 of the 2^k flips of k stores, times the tests of its family.
     """
     with_these = f"with {count(board.clusters, board.unit)}"
     if board.clusters < stats.MIN_CLUSTERS:
         return f": {with_these} nothing is tested, {stats.MIN_CLUSTERS} are needed"
-    exact = board.clusters <= stats.EXACT_CLUSTERS
-    smallest = family * (2.0 ** (1 - board.clusters) if exact else 1 / (stats.DRAWS + 1))
-    if smallest <= ALPHA:
+    if board.rows[0].result.alone:
+        return ": these queries are all of one store, so nothing is tested"
+    if family * 2.0 ** (1 - board.clusters) <= ALPHA:
         return ""
     return f": {with_these} and {count(family, 'tests')} no difference, however large, could be told from chance"
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from memeval.report import axes, sliced
 from memeval.report.axes import Axis
-from memeval.report.board import Difference, Leaderboard, Row
+from memeval.report.board import Leaderboard, Row
+from memeval.stats import Difference
 
 SCHEMA = 1
 
@@ -102,7 +103,13 @@ def _differences(found: Mapping[str, Difference] | None) -> dict[str, Any] | Non
     if found is None:
         return None
     return {
-        name: {**asdict(difference.comparison), "p_adjusted": difference.p, "direction": difference.direction}
+        name: {
+            **asdict(difference.comparison),
+            "p_adjusted": difference.p,
+            "direction": difference.direction,
+            "flips": difference.flips,
+            "undecided": difference.undecided,
+        }
         for name, difference in found.items()
     }
 

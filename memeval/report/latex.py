@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from memeval.report import axes, cells, sliced
-from memeval.report.board import ALPHA, Leaderboard, Row
+from memeval.report.board import Leaderboard, Row
+from memeval.report.leaderboard import clusters
 from memeval.report.tables import Table, family_of_systems, interval_sentence
+from memeval.stats import ALPHA, MIN_CLUSTERS, rank_groups
 
 _SPECIAL = str.maketrans(
     {
@@ -26,13 +28,13 @@ _SPECIAL = str.maketrans(
         **{char: "\\" + char for char in "&%$#_{}"},
     }
 )
-_DAGGER = r"$^{\dagger}$"
+_MARKERS = {1: r"$^{\blacktriangle}$", -1: r"$^{\blacktriangledown}$", 0: ""}
 _BOLD = "textbf:--rwrap;"
 
 
 def render(boards: Sequence[Leaderboard]) -> str:
     """One table for each leaderboard and each sweep; the first line names what the preamble needs."""
-    preamble = "% \\usepackage[T1]{fontenc} \\usepackage{booktabs,textcomp}\n"
+    preamble = "% \\usepackage[T1]{fontenc} \\usepackage{amssymb,booktabs,textcomp}\n"
     found = [_table(board, place) + _slices(board, place) for place, board in enumerate(boards, 1)]
     return preamble + "".join([*found, *map(_sweep, axes.tables(boards))])
 
@@ -62,9 +64,34 @@ def _table(board: Leaderboard, place: int) -> str:
         ],
         dtype="object",
     )
-    best = [place for place, row in enumerate(board.rows) if row.rank == 1]
+    best = _unbeaten(board)
     style = frame.style.hide(axis="index").map(lambda _: _BOLD, subset=(best, escape(board.headline)))
     return _set(style, _caption(board), str(place))
+
+
+def _unbeaten(board: Leaderboard) -> list[int]:
+    """The places of rows than which no other row is better beyond chance, the ceiling aside; none without any test."""
+    rows = {
+        str(place): row.result.values[board.headline]
+        for place, row in enumerate(board.rows)
+        if row.control != "oracle" and board.headline in row.result.values
+    }
+    result = board.rows[0].result
+    if result.alone or board.clusters < MIN_CLUSTERS:
+        return []
+    unbeaten = [int(place) for place, rank in rank_groups(rows, clusters(result)).items() if rank == 1]
+    # What the tests of the table itself find counts, too: of fewer pairs, they see more.
+    return [
+        place
+        for place in unbeaten
+        if board.rows[place].rank in (None, 1) and _direction(board.rows[place], board.headline) >= 0
+    ]
+
+
+def _direction(row: Row, measure: str) -> int:
+    """Whether a row is above (1) or below (-1) the first stage beyond chance."""
+    found = (row.differences or {}).get(measure)
+    return 0 if found is None else found.direction
 
 
 def _slices(board: Leaderboard, place: int) -> str:
@@ -119,9 +146,8 @@ def _set(style: Any, caption: str, label: str) -> str:
 
 
 def _cell(row: Row, measure: str) -> str:
-    found, against = row.estimates.get(measure), (row.differences or {}).get(measure)
-    text = escape(cells.number(None if found is None else found.value))
-    return text + _DAGGER if against is not None and against.direction else text
+    found = row.estimates.get(measure)
+    return escape(cells.number(None if found is None else found.value)) + _MARKERS[_direction(row, measure)]
 
 
 def _interval(row: Row, measure: str) -> str:
@@ -138,15 +164,21 @@ def _caption(board: Leaderboard) -> str:
         f"{_title(board)}, sorted by {board.headline}; {cells.basis(board)}.",
         interval_sentence(board).replace("In brackets: ", "Interval: "),
     ]
-    if any(row.rank == 1 for row in board.rows):
-        parts.append("Bold: no other system is better beyond chance (all pairs tested jointly, Westfall-Young).")
+    if _unbeaten(board):
+        parts.append(
+            "Bold: no other row but the ceiling is better beyond chance, the first stage and other controls included"
+            " (all pairs tested jointly, Westfall-Young)."
+        )
     parts += [
         f"{cells.plain(row.system)} failed on {row.failed:,} of {row.queries:,}." for row in board.rows if row.failed
     ]
     parts += [cells.from_memory(board).strip()]
     parts += [f"Missing: {cells.plain(name)} ({cells.plain(reason)})." for name, reason in board.missing.items()]
-    tested = f" {_DAGGER}: differs from the first stage, " + escape(
-        f"p ≤ {ALPHA:g} by a paired sign-flip permutation test over {board.unit}, two-sided,"
+    above, below = _MARKERS[1], _MARKERS[-1]
+    families = [row.differences for row in board.rows]
+    flips = cells.flips(difference for found in families if found for difference in found.values())
+    tested = f" {above} {below}: above or below the first stage, " + escape(
+        f"p ≤ {ALPHA:g} by a paired sign-flip permutation test over {board.unit} ({flips}), two-sided,"
         f" Holm-adjusted over {family_of_systems(board)}."
     )
     return escape(" ".join(filter(None, parts))) + (tested if board.control("first-stage") is not None else "")

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from memeval import paired, stats
+from memeval import stats
 from memeval.errors import DataError, UsageError
 from memeval.evidence import comparable
 from memeval.processes import each
-from memeval.report.board import CONTROLS, Difference, Leaderboard, Row
-from memeval.report.claims import sentences
-from memeval.types import Comparison, Result
+from memeval.report.board import CONTROLS, Leaderboard, Row
+from memeval.report.claims import remarks, sentences
+from memeval.stats import Difference, Paired
+from memeval.types import Result
 
 MANY = 60_000
 """Above so many values of a measure, leaderboards and their parts of a page are made by two processes."""
@@ -121,6 +122,7 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
         rows=_rows(results, measures, headline),
         missing={system: reason for system, reason in sorted(missing.items()) if system not in present},
     )
+    board = replace(board, remarks=remarks(board))
     return replace(board, claims=sentences(board))
 
 
@@ -143,6 +145,11 @@ def _control(result: Result) -> str | None:
     return kind if kind in CONTROLS else None
 
 
+def _ranked(result: Result) -> bool:
+    """Whether a system is ranked and tested: controls are not."""
+    return _control(result) is None
+
+
 def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> tuple[Row, ...]:
     def standing(result: Result) -> tuple[float, int, str]:
         value = result.measures["all"][headline].value
@@ -155,7 +162,7 @@ def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> 
 
     ordered = sorted(results, key=standing)
     stage = next((result for result in ordered if _control(result) == "first-stage"), None)
-    ranked = [result for result in ordered if _control(result) is None and result.query_ids]
+    ranked = [result for result in ordered if _ranked(result) and result.query_ids]
     ranks = _ranks(ranked, measures)
     overall = _differences(ordered, stage, measures)
     by_category = _category_differences(ordered, stage, headline)
@@ -186,7 +193,9 @@ def _ranks(ranked: Sequence[Result], measures: Sequence[str]) -> dict[str, dict[
         for measure in measures
     }
     known = [measure for measure in measures if values[measure]]
-    found = paired.rank_groups_many([values[measure] for measure in known], clusters(ranked[0])) if known else []
+    if known and ranked[0].alone:
+        return {measure: dict.fromkeys(values[measure], 1) for measure in known}
+    found = stats.rank_groups_many([values[measure] for measure in known], clusters(ranked[0])) if known else []
     return dict(zip(known, found, strict=True))
 
 
@@ -204,12 +213,9 @@ def _differences(
         if result is not stage and measure in result.values and measure in stage.values
     ]
     compared = dict(zip(keys, _compare(results, stage, keys, range(len(stage.query_ids))), strict=True))
-    for measure in measures:
-        family = [key for key in keys if key[1] == measure and _control(results[key[0]]) is None]
-        adjusted = dict(zip(family, stats.holm([compared[key].p for key in family]), strict=True))
-        for key in keys:
-            if key[1] == measure:
-                found[key[0]][measure] = Difference(compared[key], adjusted.get(key))
+    families = [[key for key in keys if key[1] == measure and _ranked(results[key[0]])] for measure in measures]
+    for (place, measure), difference in stats.differences(compared, families).items():
+        found[place][measure] = difference
     return found
 
 
@@ -228,34 +234,32 @@ def _category_differences(results: Sequence[Result], stage: Result | None, measu
         for category, kept in sorted(places.items())
         for key, comparison in zip(keys, _compare(results, stage, keys, kept), strict=True)
     }
-    family = sorted(key for key in compared if _control(results[key[0]]) is None)
-    adjusted = dict(zip(family, stats.holm([compared[key].p for key in family]), strict=True))
-    for (place, category), comparison in compared.items():
-        found[place][category] = Difference(comparison, adjusted.get((place, category)))
+    family = sorted(key for key in compared if _ranked(results[key[0]]))
+    for (place, category), difference in stats.differences(compared, [family]).items():
+        found[place][category] = difference
     return found
 
 
 def _compare(
     results: Sequence[Result], stage: Result, keys: Sequence[tuple[int, str]], kept: Sequence[int]
-) -> list[Comparison]:
+) -> list[Paired]:
     """Some results' measures on some of the queries, against the first stage.
 
     Not tested where the queries are all of one store among several: it speaks for itself alone.
     """
     named = [clusters(stage)[place] for place in kept]
     rows = np.array(kept, dtype=np.int64)
-    found = (
-        paired.compare_many(
-            np.array([results[place].values[measure] for place, measure in keys], dtype=np.float64).T[rows],
-            np.array([stage.values[measure] for _, measure in keys], dtype=np.float64).T[rows],
-            named,
-            [
-                (measure, str(results[place].signature["system"]), str(stage.signature["system"]))
-                for place, measure in keys
-            ],
-        )
-        if keys
-        else []
-    )
-    alone = len(set(named)) == 1 < len(set(clusters(stage)))
-    return [replace(comparison, p=None) for comparison in found] if alone else found
+    ours = [results[place].values[measure] for place, measure in keys]
+    theirs = [stage.values[measure] for _, measure in keys]
+    names = [
+        (measure, str(results[place].signature["system"]), str(stage.signature["system"])) for place, measure in keys
+    ]
+    if not keys:
+        return []
+    found = stats.compare(_columns(ours)[rows], _columns(theirs)[rows], named, names)
+    alone = stage.alone or len(set(named)) == 1 < len(set(clusters(stage)))
+    return [paired._replace(sums=paired.sums[:0]) for paired in found] if alone else found
+
+
+def _columns(values: Sequence[Sequence[float]]) -> stats.Floats:
+    return np.array(values, dtype=np.float64).T

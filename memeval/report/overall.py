@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from memeval import paired
+from memeval import stats
 from memeval.report import cells
-from memeval.report.board import ALPHA, Leaderboard
+from memeval.report.board import Leaderboard
 from memeval.report.leaderboard import clusters
 from memeval.report.tables import Table, frame
+from memeval.stats import ALPHA
 
 
 def complete(boards: Sequence[Leaderboard]) -> dict[str, list[float]]:
@@ -24,6 +25,8 @@ def complete(boards: Sequence[Leaderboard]) -> dict[str, list[float]]:
 
 def ranks(boards: Sequence[Leaderboard], names: Sequence[str]) -> dict[str, int]:
     """Rank groups by the mean over data sets, each weighing the same; stores are resampled within their data set."""
+    if any(board.rows[0].result.alone for board in boards):
+        return dict.fromkeys(names, 1)
     if not names:
         return {}
     values: dict[str, list[float]] = {name: [] for name in names}
@@ -33,7 +36,7 @@ def ranks(boards: Sequence[Leaderboard], names: Sequence[str]) -> dict[str, int]
         for name in names:
             values[name] += (np.array(rows[name].result.values[board.headline]) / board.n).tolist()
         units += [f"{place}\n{unit}" for unit in clusters(board.rows[0].result)]
-    return paired.rank_groups(values, units)
+    return stats.rank_groups(values, units)
 
 
 def table(boards: Sequence[Leaderboard]) -> Table | None:

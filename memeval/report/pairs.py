@@ -2,16 +2,17 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from memeval import paired, stats
+from memeval import stats
 from memeval.report import cells, figures
-from memeval.report.board import ALPHA, Difference, Leaderboard, Row
+from memeval.report.board import Leaderboard, Row
 from memeval.report.leaderboard import clusters
 from memeval.report.plots import Plot
 from memeval.report.tables import Table, frame
+from memeval.stats import ALPHA, Difference
 from memeval.types import Comparison
 
 FEW = 8
@@ -20,20 +21,24 @@ FEW = 8
 
 @dataclass(frozen=True)
 class Pair:
-    """Two systems on the headline measure. `p` is adjusted for its family; wins, ties and losses count queries."""
+    """Two systems on the headline measure; wins, ties and losses count queries."""
 
     label: str
-    comparison: Comparison
-    p: float | None
+    difference: Difference
     win: int
     tie: int
     loss: int
     visible: float
 
     @property
+    def comparison(self) -> Comparison:
+        """The difference with its interval."""
+        return self.difference.comparison
+
+    @property
     def direction(self) -> int:
         """1 or -1 where the difference is beyond chance."""
-        return Difference(self.comparison, self.p).direction
+        return self.difference.direction
 
 
 def against_stage(board: Leaderboard) -> list[Pair]:
@@ -43,7 +48,7 @@ def against_stage(board: Leaderboard) -> list[Pair]:
         return []
     found = [(row, (row.differences or {}).get(board.headline)) for row in board.rows if row is not stage]
     return [
-        _pair(board, row, stage, difference.comparison, difference.p, cells.plain(row.system))
+        _pair(board, row, stage, difference, cells.plain(row.system))
         for row, difference in found
         if difference is not None
     ]
@@ -57,27 +62,28 @@ def among(board: Leaderboard) -> list[Pair]:
         return []
     named = clusters(rows[0].result)
     values = np.array([row.result.values[board.headline] for row in rows], dtype=np.float64).T
-    sums, sizes = paired.grouped(values, named)
-    p_of = paired.joint_p(sums) if len(sizes) >= stats.MIN_CLUSTERS else {}
+    [tests] = [{}] if rows[0].result.alone else stats.joint([stats.units(values, named).sums])
     kept = every if len(rows) <= FEW else [pair for pair in every if pair[0] == 0]
     names = [(board.headline, rows[one].system, rows[other].system) for one, other in kept]
     ours, theirs = np.array(kept).T
-    compared = paired.compare_many(values[:, ours], values[:, theirs], named, names, tested=False)
-    return [
-        _pair(board, rows[one], rows[other], comparison, p_of.get((one, other)), _versus(rows[one], rows[other]))
-        for (one, other), comparison in zip(kept, compared, strict=True)
-    ]
+    found = []
+    for (one, other), paired in zip(kept, stats.compare(values[:, ours], values[:, theirs], named, names), strict=True):
+        test = tests.get((one, other))
+        told = () if test is None else (test.p, test.flips, test.undecided)
+        difference = Difference(paired.comparison, *(told or (None,)))
+        found.append(_pair(board, rows[one], rows[other], difference, _versus(rows[one], rows[other])))
+    return found
 
 
 def _versus(one: Row, other: Row) -> str:
     return f"{cells.plain(one.system)} − {cells.plain(other.system)}"
 
 
-def _pair(board: Leaderboard, one: Row, other: Row, found: Comparison, p: float | None, label: str) -> Pair:
+def _pair(board: Leaderboard, one: Row, other: Row, found: Difference, label: str) -> Pair:
     mine, theirs = (np.array(row.result.values[board.headline]) for row in (one, other))
-    visible = paired.detectable(mine - theirs, clusters(one.result))
+    visible = stats.detectable((mine - theirs).tolist(), clusters(one.result))
     return Pair(
-        label, found, p, int((mine > theirs).sum()), int((mine == theirs).sum()), int((mine < theirs).sum()), visible
+        label, found, int((mine > theirs).sum()), int((mine == theirs).sum()), int((mine < theirs).sum()), visible
     )
 
 
@@ -113,7 +119,8 @@ def tables(board: Leaderboard, stage: Sequence[Pair], pairs: Sequence[Pair]) -> 
         Table(
             f"pairwise-{slug}",
             heading,
-            f"{board.headline}; {basis}. {family} {how} ▲ ▼: p ≤ {ALPHA:g}. {counted}",
+            f"{board.headline}; {basis}. {family} {cells.flips(row.difference for row in rows)}, {how}"
+            f" ▲ ▼: p ≤ {ALPHA:g}. {counted}",
             frame([_line(row) for row in rows]),
             "pair",
         )
@@ -125,9 +132,11 @@ def tables(board: Leaderboard, stage: Sequence[Pair], pairs: Sequence[Pair]) -> 
 def _line(row: Pair) -> dict[str, str]:
     return {
         "pair": row.label,
-        "difference": cells.difference(Difference(row.comparison, None))
+        "difference": cells.difference(replace(row.difference, p=None))
         + (f" {cells.MARKERS[row.direction]}" if row.direction else ""),
-        "p": cells.NONE if row.p is None else cells.probability(row.p).removeprefix("= "),
+        "p": cells.NONE
+        if row.difference.p is None
+        else cells.probability(row.difference.p).removeprefix("= ") + cells.UNDECIDED * row.difference.undecided,
         "win": f"{row.win:,}",
         "tie": f"{row.tie:,}",
         "loss": f"{row.loss:,}",

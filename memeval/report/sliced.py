@@ -5,7 +5,7 @@ A query may be in several slices or none; see memeval/slices.py for what they ar
 
 import numpy as np
 
-from memeval import paired, slices
+from memeval import slices, stats
 from memeval.report import cells
 from memeval.report.board import Leaderboard
 from memeval.report.leaderboard import clusters
@@ -24,15 +24,12 @@ def estimates(board: Leaderboard) -> dict[str, dict[str, Estimate]]:
         return {}
     values = np.array([row.result.values[board.headline] for row in rows], dtype=np.float64).T
     named = np.array(clusters(rows[0].result))
-    names = [(board.headline, row.system, "") for row in rows]
     found: dict[str, dict[str, Estimate]] = {row.system: {} for row in rows}
     for slice_, places in sorted(rows[0].result.slices.items()):
         if places:
-            own = values[list(places)]
-            # A mean and its interval are those of the difference from nothing.
-            means = paired.compare_many(own, np.zeros_like(own), named[list(places)].tolist(), names, tested=False)
-            for row, mean in zip(rows, means, strict=True):
-                found[row.system][slice_] = Estimate(mean.difference, mean.low, mean.high, mean.n, mean.clusters)
+            own = list(places)
+            for row, mean in zip(rows, stats.estimates(values[own], named[own].tolist()), strict=True):
+                found[row.system][slice_] = mean
     return found
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from memeval.report import answering, cells, hosted, sliced
-from memeval.report.board import ALPHA, TIE_RATE_SHOWN, Leaderboard, Row
+from memeval.report.board import TIE_RATE_SHOWN, Leaderboard, Row
+from memeval.stats import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,13 +58,15 @@ def facts(board: Leaderboard) -> list[Table]:
     return [table for table in found if len(table.frame)]
 
 
-def tested(board: Leaderboard, family: str) -> str:
-    """What a marker means, and the family its p-value is adjusted for."""
+def tested(board: Leaderboard, family: str, *, by_category: bool = False) -> str:
+    """What a marker means, what its p-value comes from, and the family it is adjusted for."""
+    families = [row.category_differences if by_category else row.differences for row in board.rows]
+    flips = cells.flips(difference for found in families if found for difference in found.values())
     if board.control("first-stage") is None:
         return "There is no first stage among these results, so nothing is tested."
     return (
         f"▲ ▼: above or below the first stage, p ≤ {ALPHA:g} by a paired sign-flip permutation test over"
-        f" {board.unit}, two-sided, Holm-adjusted over {family}."
+        f" {board.unit} ({flips}), two-sided, Holm-adjusted over {family}."
     )
 
 
@@ -168,7 +171,7 @@ def _categories(board: Leaderboard, measure: str) -> Table:
     caption = f"{measure} by category of query; {cells.basis(board)}. {interval_sentence(board)}"
     if measure == board.headline:
         sizes = f"{cells.count(len(board.ranked), 'systems')} × {_plural(len(board.categories))}"
-        caption += f" {tested(board, sizes)}"
+        caption += f" {tested(board, sizes, by_category=True)}"
     else:
         caption += " Not tested."
     caption += sliced.note([count for name, count in Counter(board.rows[0].result.categories).items() if name])

@@ -46,6 +46,8 @@ def print_leaderboard(board: Leaderboard, console: "Console") -> None:
     console.print(text(_summary(board)))
     if told := cells.from_memory(board):
         console.print(text(told.strip()))
+    for remark in board.remarks:
+        console.print(text(remark))
     for name, reason in board.missing.items():
         console.print(text(f"missing: {cells.plain(name)}: {cells.plain(reason)}"))
 
@@ -100,7 +102,7 @@ def _summary(board: Leaderboard) -> str:
     ceiling = "not measured" if oracle is None else cells.number(oracle.estimates[board.headline].value)
     facts = [
         f"n = {board.n:,}",
-        f"{cells.count(board.card['stores'], 'stores')}",
+        cells.count(len(set(board.rows[0].result.store_ids)), "stores"),
         f"ceiling of the pool {ceiling}",
         f"excluded {excluded(board)}",
     ]

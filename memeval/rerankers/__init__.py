@@ -27,7 +27,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from urllib.parse import parse_qsl, urlencode
 
 from memeval import instructions, plugins
-from memeval.errors import PrerequisiteError, UsageError, did_you_mean
+from memeval.errors import PrerequisiteError, UsageError, did_you_mean, install
 from memeval.remote.terms import Terms
 from memeval.types import Dataset, Reranker
 
@@ -180,7 +180,7 @@ def missing(name: str) -> str | None:
     model = parse(name)
     for module, extra in getattr(kinds()[model.kind], "needs", {}).items():
         if not plugins.installed(module):
-            return f'{name!r} needs {module}: pip install "memeval[{extra}]"'
+            return f"{name!r} needs {module}: {install(extra)}"
     return None
 
 
