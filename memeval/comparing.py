@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from memeval import results, stats
+from memeval import disk, results, stats
 from memeval.errors import DataError, UsageError, did_you_mean
 from memeval.measures import parse
 from memeval.types import Comparison, Result
@@ -64,7 +64,7 @@ def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> 
 
 def find(name: str, root: Path) -> Result:
     """The result of a file, or the only one of that system below a folder."""
-    if Path(name).is_file():
+    if disk.is_file(Path(name)):
         return results.read_result(Path(name))
     files = results.find(root)
     found = [file for file in files if file.stem == name]

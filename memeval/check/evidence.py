@@ -65,7 +65,7 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
     for folder in _folders(paths, values["name"]):
         for file in results.find(folder):
             result = score.with_latency(results.read_result(file), latency.read(file.with_suffix(".times.jsonl")))
-            key = result.signature["dataset"], result.signature["system"]
+            key = results.address(result), result.signature["system"]
             if key in found and (result.signature["partial"] is None) != (found[key].signature["partial"] is None):
                 if result.signature["partial"] is not None:
                     continue  # a limited run beside the whole one

@@ -100,9 +100,11 @@ def _summary(board: Leaderboard) -> str:
     ceiling = "not measured" if oracle is None else cells.number(oracle.estimates[board.headline].value)
     facts = [
         f"n = {board.n:,}",
-        f"{cells.count(board.card['stores'], 'stores')}",
+        cells.count(board.card["stores"], "stores"),
+        *([cells.count(board.clusters, "clusters")] if board.unit == "clusters" else []),
         f"ceiling of the pool {ceiling}",
         f"excluded {excluded(board)}",
     ]
     partial = board.signature.get("partial")
-    return " · ".join(facts if partial is None else [*facts, f"PARTIAL: {shards.phrase(partial)}"])
+    line = " · ".join(facts if partial is None else [*facts, f"PARTIAL: {shards.phrase(partial)}"])
+    return "\n".join([line, *map(cells.plain, board.card.get("rules", ()))])
