@@ -9,7 +9,7 @@ Four pools, named in every run and never compared with each other:
   when nothing is missed; it does not show what a user would see.
 
 Equal scores are ordered by a hash of the ids: neither the order of the file nor the spelling of an id (some data sets
-name their relevant memories so) can decide.
+name their relevant memories so) can decide. What a data set withholds from a query is in none of its pools.
 """
 
 import hashlib
@@ -64,12 +64,15 @@ def retrieve(
         pool=pool,
         rendering=rendering,
         doc_ids={query.query_id: found[query.query_id] for query in dataset.queries},
+        address=dataset.address,
     )
 
 
 def _pooled(
     dataset: Dataset, query: Query, scores: Mapping[str, float], floor: float | None, depth: int, pool: Pool
 ) -> tuple[str, ...]:
+    withheld = dataset.withheld.get(query.query_id)
+    scores = {doc_id: score for doc_id, score in scores.items() if doc_id != withheld}
     in_order = sorted(scores, key=lambda doc_id: (-scores[doc_id], _tie_break(query.query_id, doc_id)))
     if pool == "given":
         given = set(dataset.pools[query.query_id]) if dataset.pools is not None else set()
@@ -78,7 +81,8 @@ def _pooled(
         return tuple(in_order)
     retrieved = [doc_id for doc_id in in_order if floor is None or scores[doc_id] > floor][:depth]
     if pool == "injected":
-        return _injected(retrieved, dataset.qrels.get(query.query_id, {}), query.query_id, depth)
+        there = {doc_id: g for doc_id, g in dataset.qrels.get(query.query_id, {}).items() if doc_id in scores}
+        return _injected(retrieved, there, query.query_id, depth)
     return tuple(retrieved)
 
 

@@ -4,7 +4,6 @@ import contextlib
 import inspect
 import os
 import textwrap
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points, packages_distributions
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 
 import memeval
 from memeval import ceiling as ceilings
-from memeval import datasets, download, machine, plugins, rerankers, suite
+from memeval import datasets, disk, download, machine, plugins, rerankers, suite
 from memeval.benchmark import Watcher
 from memeval.errors import DISTRIBUTION, PrerequisiteError, UsageError, did_you_mean, install
 from memeval.measures import MEASURES, parse
@@ -55,7 +54,7 @@ def listed(what: str) -> dict[str, str]:
             for name, family in MEASURES.items()
         }
     if what == "suites":
-        return {name: tomllib.loads(path.read_text()).get("about", "") for name, path in suite.shipped().items()}
+        return {name: disk.toml(path).get("about", "") for name, path in suite.shipped().items()}
     raise UsageError(f"cannot list {what!r}{did_you_mean(what, ['datasets', 'measures', 'rerankers', 'suites'])}")
 
 
@@ -72,7 +71,7 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
     if name.partition("?")[0] in rerankers.SHORT_NAMES or plain.partition("?")[0] in rerankers.kinds():
         return _reranker(name.partition("?")[0])
     if name.removesuffix(".toml") in suite.shipped():
-        return suite.find(name.removesuffix(".toml")).read_text(encoding="utf-8").rstrip()
+        return disk.text(suite.find(name.removesuffix(".toml"))).rstrip()
     with contextlib.suppress(UsageError):
         return f"{parse(name).name}: {parse(name).definition}"
     known = [
@@ -105,6 +104,8 @@ def _dataset(name: str, asked: bool | None, watcher: Watcher) -> str:
         f"size      {len(found.queries):,} queries, {len(found.stores):,} stores, {memories:,} memories",
         f"splits    {dev:,} stores for development, {len(found.stores) - dev:,} for testing",
         *([f"says      {found.instruction}"] if found.instruction else []),
+        *_clusters(found),
+        *(f"protocol  {rule}" for rule in found.rules),
         f"labels    {sum(relevant):,} relevant pairs; {relevant.count(0):,} queries without any",
         *_ceiling(name, found, memories, asked, watcher),
         "categories",
@@ -116,6 +117,15 @@ def _dataset(name: str, asked: bool | None, watcher: Watcher) -> str:
         *_doubts(found.known_problems, found.trained_on),
     ]
     return "\n".join(lines)
+
+
+def _clusters(found: Dataset) -> list[str]:
+    """What chance is shared with, where that is not the store."""
+    units = {query.unit for query in found.queries}
+    own = all(query.unit == query.store_id for query in found.queries)
+    return (
+        [] if own else [f"clusters  {len(units):,}: intervals and tests take queries of one together, not of one store"]
+    )
 
 
 def _absent(name: str, error: PrerequisiteError) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from memeval import results, stats
+from memeval import disk, results, stats
 from memeval.errors import DataError, UsageError, did_you_mean
 from memeval.measures import parse
 from memeval.stats import Difference
@@ -70,7 +70,7 @@ def find(name: str, root: Path) -> Result:
 
     A control may be named as tables name it, with what it is in brackets.
     """
-    if Path(name).is_file():
+    if disk.is_file(Path(name)):
         return results.read_result(Path(name))
     files = results.find(root)
     wanted = name.partition(" (")[0]

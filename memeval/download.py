@@ -6,16 +6,22 @@ because a number measured on other data is another number. HF_HUB_OFFLINE=1 mean
 """
 
 import hashlib
+import json
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
-from memeval.errors import PrerequisiteError
+from memeval import disk
+from memeval.errors import DataError, MemevalError, PrerequisiteError
 
 log = logging.getLogger(__name__)
+PLACES = "places.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,77 @@ def data_folder() -> Path | None:
     if not folder.is_dir():
         raise PrerequisiteError(f"MEMEVAL_DATA names {named!r}, which is not a folder: correct it or unset it")
     return folder
+
+
+def local(named: str) -> Path | None:
+    """The user's own file or folder of that name, None where there is none.
+
+    An absolute name is taken as it is. Another is sought where this process was told that it is, beside what is being
+    looked at (see `beside`) and in the folders above, here, in MEMEVAL_DATA, and where it was when it was last used.
+    """
+    path = Path(os.path.expanduser(named))  # noqa: PTH111  (Path raises for a user it does not know)
+    above = [folder for near in _near.get() for folder in (near, *near.absolute().parents)]
+    own = data_folder()
+    for base in (*above, Path(), *([own] if own else [])):
+        found = _told.get(named, base / path)
+        if disk.is_file(found) or disk.is_folder(found):
+            _remember(named, found)
+            return found
+    last = Path(_places().get(named, ""))
+    return last if last.name and (disk.is_file(last) or disk.is_folder(last)) else None
+
+
+@contextmanager
+def beside(*paths: Path) -> Iterator[None]:
+    """Has relative names sought beside these files or folders first: what is looked at may have moved with its data."""
+    before = _near.set(paths)
+    try:
+        yield
+    finally:
+        _near.reset(before)
+
+
+def shared_name(named: str) -> str:
+    """The name of a user's file or folder as it may leave this machine: never absolute.
+
+    It is relative to MEMEVAL_DATA or to where we are, where the file is below; elsewhere it is as much of the path's
+    end as no other file here is called. `local` finds it again on this machine.
+    """
+    path = Path(os.path.expanduser(named))  # noqa: PTH111
+    if not path.is_absolute():
+        return named
+    own = data_folder()
+    for base in (*([own.absolute()] if own else []), Path.cwd()):
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    parts = path.parts[1:]
+    for count in range(1, len(parts) + 1):
+        short = "/".join(parts[-count:])
+        if local(short) in (None, path):
+            break
+    _told[short] = path
+    _remember(short, path)
+    return short
+
+
+_near: ContextVar[tuple[Path, ...]] = ContextVar("near", default=())
+_told: dict[str, Path] = {}
+
+
+def _places() -> dict[str, str]:
+    """Where users' files were last, by the name that they were asked for with: in the cache, which nobody is given."""
+    try:
+        found: dict[str, str] = disk.value(cache_folder() / PLACES, dict[str, str])
+    except DataError:
+        return {}
+    return found
+
+
+def _remember(named: str, path: Path) -> None:
+    known, whole = _places(), str(path.absolute())
+    if known.get(named) != whole and not Path(named).is_absolute():
+        with suppress(MemevalError):  # where the cache cannot be written, nothing is remembered
+            disk.write_whole(cache_folder() / PLACES, json.dumps({**known, named: whole}, indent=1) + "\n")
 
 
 def find(file: DataFile, *, unverified: bool = False) -> Path:

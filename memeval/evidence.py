@@ -46,7 +46,7 @@ class Corpus:
 
 
 Load: TypeAlias = Callable[[str, str], Corpus | None]
-"""(data set, rendering) → its texts, or None where it is not here."""
+"""(address of a data set, rendering) → its texts, or None where it is not here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,8 @@ class Pool:
     """The queries of one data set with their candidates and labels.
 
     `grades` are those of the candidates in the first stage's order, -1 behind the last; `relevant` counts all relevant
-    memories of a query, those that the first stage missed included; `labels` are the grades above 0, best first.
+    memories of a query, those that the first stage missed included; `labels` are the grades above 0, best first, and
+    `qrels` all grades as they were given.
     """
 
     query_ids: tuple[str, ...]
@@ -64,6 +65,7 @@ class Pool:
     grades: Grades
     relevant: NDArray[np.int64]
     labels: tuple[Mapping[str, int], ...]
+    qrels: tuple[Mapping[str, int], ...]
     dev: NDArray[np.bool_]
 
     @property
@@ -192,7 +194,7 @@ def _texts(result: Result, load: Load | None, texts: Texts) -> Evidence:
         return Evidence(why_no_texts="its licence restricts sharing the texts (--texts all shows them)")
     if load is None:
         return Evidence(why_no_texts="no data set was loaded for this page")
-    found = load(str(result.signature["dataset"]), str(result.signature["rendering"]))
+    found = load(results.address(result), str(result.signature["rendering"]))
     if found is None:
         return Evidence(why_no_texts="the data set is not on the machine that made this page")
     if found.dataset.digest != result.signature["dataset_digest"]:
@@ -203,7 +205,7 @@ def _texts(result: Result, load: Load | None, texts: Texts) -> Evidence:
 @dataclass(frozen=True)
 class _Job:
     candidates: Path | None
-    rows: tuple[dict[str, Any], ...]
+    rows: tuple[results.Labelled, ...]
     splits: Mapping[str, str]
     runs: Mapping[str, Path]
 
@@ -231,17 +233,16 @@ def _job(folder: Path, sources: Sequence[Source], load: Load | None) -> _Job:
     )
 
 
-def _labels(folder: Path, result: Result, load: Load | None) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _labels(folder: Path, result: Result, load: Load | None) -> tuple[dict[str, Any], list[results.Labelled]]:
     path = disk.stored(folder / results.LABELS)
     if path is not None:
         header, rows = results.read_labels(path)
         if header.get("dataset_digest") == result.signature["dataset_digest"]:
             return header, rows
-    found = load and load(str(result.signature["dataset"]), str(result.signature["rendering"]))
+    found = load and load(results.address(result), str(result.signature["rendering"]))
     if not found or found.dataset.digest != result.signature["dataset_digest"]:
         return {}, []
-    header, *rows = results.labels_rows(found.dataset)
-    return header, rows
+    return results.labels(found.dataset)
 
 
 def _read_all(jobs: Sequence[_Job], meanwhile: Callable[[], None]) -> list[tuple[Pool | None, dict[str, Ranked]]]:
@@ -302,6 +303,7 @@ def _pool(job: _Job, doc_ids: Sequence[tuple[str, ...]], places: Sequence[Mappin
         grades=grades,
         relevant=np.array([len(row) for row in labels], dtype=np.int64),
         labels=labels,
+        qrels=tuple(row["grades"] for row in job.rows),
         dev=np.array([job.splits.get(row["store_id"]) == "dev" for row in job.rows], dtype=np.bool_),
     )
 
@@ -312,7 +314,7 @@ def _ranked(path: Path, pool: Pool, places: Sequence[Mapping[str, bytes]], numbe
     # A query that the run lacks keeps the first stage's order.
     order = np.where(pool.grades >= 0, np.arange(shape[1], dtype=np.int32), np.int32(-1))
     status = ["missing"] * shape[0]
-    rows = disk.lines(path)
+    rows = disk.lines(path, results.Ranked, first=Any)
     results.make_header(path, next(rows, None))
     found, ordered, scored = [], [], []
     for row in rows:

@@ -38,12 +38,12 @@ class Gate(BaseModel):
     measure: str | None = None
     category: str | None = None
     margin: Annotated[float, Field(gt=0, le=1)] | None = None
-    floor: Annotated[float, Field(ge=0)] | None = None
+    floor: Annotated[float, Field(ge=0, le=1e9)] | None = None
     must_pass: tuple[str, ...] = ()
     usage: tuple[str, ...] = ()
     coverage: Annotated[float, Field(ge=0, le=1)] | None = None
     frozen: bool = False
-    latency: Annotated[float, Field(gt=1)] | None = None
+    latency: Annotated[float, Field(gt=1, le=1e9)] | None = None
 
     @field_validator("measure")
     @classmethod

@@ -1,7 +1,5 @@
 """What must not be in a file that is given away: keys, and texts that must not be redistributed."""
 
-import bz2
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -9,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from memeval import disk
+from memeval.errors import DataError
 from memeval.types import Dataset
 
 WORDS = 8
@@ -66,12 +66,12 @@ def _strings(file: Path) -> Iterator[str]:
     """Every string of a JSON file, or of one value a line; of any other file its text as a whole."""
     text = _text(file)
     try:
-        yield from _inside([json.loads(text)])
-    except ValueError:
+        yield from _inside([disk.shaped(text, Any, "")])
+    except DataError:
         for line in text.splitlines():
             try:
-                yield from _inside([json.loads(line)])
-            except ValueError:
+                yield from _inside([disk.shaped(line, Any, "")])
+            except DataError:
                 yield text
                 return
 
@@ -88,8 +88,7 @@ def _inside(values: Iterable[Any]) -> Iterator[str]:
 
 
 def _text(file: Path) -> str:
-    data = file.read_bytes()
     try:
-        return (bz2.decompress(data) if file.suffix == ".bz2" else data).decode("utf-8", "replace")
-    except OSError:
+        return disk.content(file).decode("utf-8", "replace")
+    except DataError:  # whoever reads it says so
         return ""

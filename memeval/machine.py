@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import re
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ def manifest() -> dict[str, Any]:
     """Versions, platform, processor, device, command and time (UTC)."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *map(_shared, sys.argv[1:])]),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": processor(),
@@ -39,6 +40,16 @@ def manifest() -> dict[str, Any]:
         "device": device(),
         "versions": versions(),
     }
+
+
+def _shared(word: str) -> str:
+    """A word of the command without an absolute path, which says more of this machine than it should."""
+    found = re.fullmatch(r"(?s)(--[\w-]+=)?([\w-]+/)?(/.+)", word)
+    if found is None:
+        return word
+    path = Path(found[3])
+    short = path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.name
+    return f"{found[1] or ''}{found[2] or ''}{short}"
 
 
 def reset_peaks() -> None:

@@ -1,8 +1,9 @@
 """Measures of a ranking, by the names that users write: "NDCG@10", "MAP", "Recall@20", "F1".
 
-A memory is relevant if its grade is above 0. Means are over queries, and denominators count relevant memories that the
-first stage missed. Standard measures come from ranx, on strict orders (see ranking.py). "F1" without a cutoff is the
-F1 of the set above one score threshold, chosen on other stores than those it is measured on: `cross_fitted_f1`.
+A memory is relevant if its grade is above 0, or at least N for a measure written like "MAP(rel=N)" or "P(rel=N)@5";
+a grade below 0 is no judgement, as in trec_eval. Means are over queries, and denominators count relevant memories that
+the first stage missed. Standard measures come from ranx, on strict orders (see ranking.py). "F1" without a cutoff is
+the F1 of the set above one score threshold, chosen on other stores than those it is measured on: `cross_fitted_f1`.
 """
 
 import functools
@@ -55,11 +56,16 @@ def recall_all(grades: Mapping[str, int], doc_ids: Sequence[str], cutoff: int | 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Measures but for their cutoff: `how` is ranx's name or a function of one query, `forms` are the suffixes."""
+    """Measures but for their cutoff: `how` is ranx's name or a function of one query, `forms` are the suffixes.
+
+    `graded` ones weigh grades and take no level of relevance. `alias` is ir_measures' name where it is another.
+    """
 
     how: str | QueryMeasure
     definition: str
     forms: tuple[str, ...] = ("", "@10")
+    graded: bool = False
+    alias: str = ""
 
 
 _THRESHOLD_F1 = (
@@ -69,23 +75,31 @@ _LINEAR = "gain = grade (linear), discount 1/log2(rank+1)"
 _EXPONENTIAL = "gain = 2^grade - 1 (exponential), discount 1/log2(rank+1)"
 
 MEASURES: Mapping[str, Family] = {
-    "MAP": Family("map", "mean of precision at the rank of each hit within {scope}, / all relevant memories"),
-    "MRR": Family("mrr", "1 / rank of the first relevant memory within {scope}, 0 if there is none"),
-    "NDCG": Family("ndcg", f"DCG of {{scope}} / the same of the ideal order of all judged memories; {_LINEAR}"),
-    "Recall": Family("recall", "hits within {scope} / all relevant memories"),
-    "Precision": Family("precision", "hits within {scope} / {length}"),
+    "MAP": Family(
+        "map", "mean of precision at the rank of each hit within {scope}, / all relevant memories", alias="AP"
+    ),
+    "MRR": Family("mrr", "1 / rank of the first relevant memory within {scope}, 0 if there is none", alias="RR"),
+    "NDCG": Family(
+        "ndcg", f"DCG of {{scope}} / the same of the ideal order of all judged memories; {_LINEAR}", graded=True
+    ),
+    "Recall": Family("recall", "hits within {scope} / all relevant memories", alias="R"),
+    "Precision": Family("precision", "hits within {scope} / {length}", alias="P"),
     "F1": Family("f1", "per query, harmonic mean of Precision and Recall of {scope}"),
     "RecallAny": Family("hit_rate", "1 if a relevant memory is within {scope}, else 0; the same as HitRate"),
-    "HitRate": Family("hit_rate", "1 if a relevant memory is within {scope}, else 0"),
+    "HitRate": Family("hit_rate", "1 if a relevant memory is within {scope}, else 0", alias="Success"),
     "RCap": Family(capped_recall, "hits within {scope} / min({length}, all relevant memories)", ("@10",)),
     "RecallAll": Family(recall_all, "1 if every relevant memory is within {scope}, else 0"),
     "Hits": Family("hits", "number of relevant memories within {scope}"),
-    "DCG": Family("dcg", f"DCG of {{scope}}; {_LINEAR}"),
-    "DCG_Burges": Family("dcg_burges", f"DCG of {{scope}}; {_EXPONENTIAL}"),
-    "NDCG_Burges": Family("ndcg_burges", f"DCG of {{scope}} / the same of the ideal order; {_EXPONENTIAL}"),
-    "R-Precision": Family("r-precision", "hits within the first R / R; R = all relevant memories", ("",)),
+    "DCG": Family("dcg", f"DCG of {{scope}}; {_LINEAR}", graded=True),
+    "DCG_Burges": Family("dcg_burges", f"DCG of {{scope}}; {_EXPONENTIAL}", graded=True),
+    "NDCG_Burges": Family(
+        "ndcg_burges", f"DCG of {{scope}} / the same of the ideal order; {_EXPONENTIAL}", graded=True
+    ),
+    "R-Precision": Family(
+        "r-precision", "hits within the first R / R; R = all relevant memories", ("",), alias="Rprec"
+    ),
     "BPref": Family("bpref", "bpref of Buckley & Voorhees 2004; memories without a judgement do not count", ("",)),
-    "RBP": Family("rbp", "(1 - {p}) * sum of grade * {p}^(rank-1) over the whole list", (".8",)),
+    "RBP": Family("rbp", "(1 - {p}) * sum of grade * {p}^(rank-1) over the whole list", (".8",), graded=True),
 }
 """Every measure by name, before "@cutoff"; RBP is written with its persistence, as in RBP.8."""
 
@@ -95,38 +109,55 @@ class Measure:
     """A measure with its cutoff (None: the whole list). `definition` is one line for a result's signature.
 
     `how` computes it: ranx's name, a function of one query, or None for F1 without a cutoff, which needs scores.
+    `level` is the lowest grade that is relevant.
     """
 
     name: str
     cutoff: int | None
     definition: str
     how: str | QueryMeasure | None
+    level: int = 1
 
 
 def parse(name: str) -> Measure:
-    """The measure that a name stands for; case does not matter, and ranx's own names are understood.
+    """The measure that a name stands for; case does not matter, and the names of ranx and ir_measures are understood.
 
-    Raises UsageError if there is none, or its cutoff is missing, out of place or not a whole number above 0.
+    Raises UsageError if there is none, or its cutoff or level is missing, out of place or not a whole number above 0.
 
     >>> parse("ndcg@10").name, parse("hit_rate@5").name, parse("F1").how, parse("F1@3").how
     ('NDCG@10', 'HitRate@5', None, 'f1@3')
+    >>> parse("P(rel=2)@5").name, parse("AP(rel=1)").name
+    ('Precision(rel=2)@5', 'MAP')
     """
-    parts = re.fullmatch(r"([A-Za-z][\w-]*)(?:@([1-9]\d*)|(\.\d+))?", name, re.ASCII)
-    stem = parts[1] if parts else re.split("[@.]", name)[0]
-    suffix = name[len(stem) :]
+    parts = re.fullmatch(
+        r"(?P<stem>[A-Za-z][\w-]*)(\(rel=(?P<level>[1-9]\d{0,3})\))?(?P<suffix>@(?P<cutoff>[1-9]\d{0,8})|\.\d{1,9})?",
+        name.replace(" ", ""),
+        re.ASCII,
+    )
+    stem = parts["stem"] if parts else re.split(r"[@.(]", name)[0]
+    suffix = parts["suffix"] or "" if parts else name[len(stem) :]
     spellings = {family.how: key for key, family in MEASURES.items() if isinstance(family.how, str)}
+    spellings |= {family.alias.lower(): key for key, family in MEASURES.items() if family.alias}
     key = (spellings | {key.lower(): key for key in MEASURES}).get(stem.lower())
     if key is None:
         raise UsageError(f"unknown measure {name!r}{did_you_mean(stem, MEASURES)}")
     family = MEASURES[key]
     if not parts or suffix[:1] not in [form[:1] for form in family.forms]:
-        raise UsageError(f"measure {name!r} must be {' or '.join(key + form for form in family.forms)}")
-    cutoff = int(parts[2]) if parts[2] else None
+        levels = "" if family.graded else f"; the lowest relevant grade is written {key}(rel=2){family.forms[-1]}"
+        raise UsageError(f"measure {name!r} must be {' or '.join(key + form for form in family.forms)}{levels}")
+    cutoff, level = int(parts["cutoff"]) if parts["cutoff"] else None, int(parts["level"] or 1)
+    if level > 1 and (family.graded or (key == "F1" and cutoff is None)):
+        reason = "weighs grades" if family.graded else "without a cutoff has its own threshold"
+        raise UsageError(f"measure {name!r}: {key} {reason} and takes no level of relevance")
     scope, length = (f"the first {cutoff}", str(cutoff)) if cutoff else ("the whole list", "length of the list")
     if key == "F1" and cutoff is None:
         return Measure(key, None, _THRESHOLD_F1, None)
     definition = family.definition.format(scope=scope, length=length, p=f"0{suffix}")
-    return Measure(key + suffix, cutoff, definition, family.how + suffix if isinstance(family.how, str) else family.how)
+    how = family.how + suffix if isinstance(family.how, str) else family.how
+    if level == 1:
+        return Measure(key + suffix, cutoff, definition, how)
+    definition += f"; relevant: grade {level} or above, and a query without any counts 0"
+    return Measure(f"{key}(rel={level}){suffix}", cutoff, definition, how, level)
 
 
 def evaluate(qrels: Qrels, rankings: Mapping[str, Sequence[str]], measures: Sequence[str]) -> dict[str, Floats]:
@@ -155,14 +186,32 @@ def evaluate(qrels: Qrels, rankings: Mapping[str, Sequence[str]], measures: Sequ
             raise ValueError(f"query {query_id!r} has no relevant memory")
         if len(set(doc_ids)) != len(doc_ids):
             raise ValueError(f"query {query_id!r} ranks a memory twice")
-    standard = _ranx_values(qrels, ranked, {measure.how for measure in parsed.values() if isinstance(measure.how, str)})
+    values: dict[str, Floats] = {}
+    for level in sorted({measure.level for measure in parsed.values()}):
+        asked = {name: measure for name, measure in parsed.items() if measure.level == level}
+        values |= _at_level(qrels, ranked, asked, level)
+    return {name: values[name] for name in parsed}
+
+
+def _at_level(
+    qrels: Qrels, ranked: Sequence[Sequence[str]], asked: Mapping[str, Measure], level: int
+) -> dict[str, Floats]:
+    """The values of measures that share a level; at 1 the grades are taken as they are, else as judged or relevant."""
+    places, rows = list(range(len(ranked))), [*qrels.values()]
+    if level > 1:
+        rows = [{doc_id: min(value, 0) or int(value >= level) for doc_id, value in row.items()} for row in rows]
+        places = [place for place, row in enumerate(rows) if _relevant(row)]
+    kept = {str(place): rows[place] for place in places}
+    orders = [ranked[place] for place in places]
+    standard = _ranx_values(kept, orders, {measure.how for measure in asked.values() if isinstance(measure.how, str)})
     values = {}
-    for name, measure in parsed.items():
+    for name, measure in asked.items():
+        values[name] = np.zeros(len(ranked))
         if callable(how := measure.how):
-            pairs = zip(qrels.values(), ranked, strict=True)
-            values[name] = np.array([how(grades, doc_ids, measure.cutoff) for grades, doc_ids in pairs], dtype=float)
+            pairs = zip(kept.values(), orders, strict=True)
+            values[name][places] = [how(grades, doc_ids, measure.cutoff) for grades, doc_ids in pairs]
         else:
-            values[name] = standard[how]
+            values[name][places] = standard[how]
     return values
 
 

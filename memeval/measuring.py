@@ -9,7 +9,7 @@ from typing import Any
 from memeval import disk, repeats, results, score, shards
 from memeval.errors import MemevalError
 from memeval.suite import Suite, System
-from memeval.types import Candidates, Dataset, Header, Result, ScoreKind
+from memeval.types import MOVE_NOTHING, Candidates, Dataset, Header, Result, ScoreKind
 
 
 def header(
@@ -36,6 +36,7 @@ def header(
         fingerprint=plain(fingerprint),
         partial=limit,
         score_kind=score_kind,
+        address=dataset.address,
     )
 
 
@@ -81,9 +82,10 @@ def current(
     except MemevalError:
         return None
     wanted = score.signature(about, suite.measures, suite.seed, *_digests(run, further))
-    # Two facts that move no number: the unit follows from the data, and what is said of the scores from the adapter.
-    told = {key: known.signature[key] for key in ("unit", "score_kind") if key in known.signature}
-    wanted.pop("score_kind", None)
+    # Facts that move no number: the unit follows from the data, what is said of the scores from the adapter, and the
+    # data set's address from what it was asked for as.
+    told = {key: known.signature[key] for key in ("unit", *MOVE_NOTHING) if key in known.signature}
+    wanted = {key: value for key, value in wanted.items() if key not in MOVE_NOTHING}
     same = plain({**wanted, **told}) == plain(known.signature)
     return known if same and not _unfinished(known) else None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from memeval import benchmark, datasets, disk, latency, measuring, repeats, results, slices
 from memeval import suite as suites
+from memeval.download import beside
 from memeval.errors import DataError, IncompleteError, UsageError
 from memeval.ranking import fault
 from memeval.suite import Suite, slug
@@ -19,6 +20,11 @@ def merge(parts: Sequence[Path], output: Path) -> Iterator[str]:
     Raises DataError where parts are of different suites, data, candidates or systems, or disagree about a query, and
     IncompleteError where queries are in no part.
     """
+    with beside(*parts, output):
+        yield from _merged(parts, output)
+
+
+def _merged(parts: Sequence[Path], output: Path) -> Iterator[str]:
     found: dict[str, Suite] = {}
     folders: dict[str, list[Path]] = {}
     for file in (file for part in parts for file in results.find(part, name=results.SUITE)):

@@ -7,7 +7,6 @@ inside a long training prompt is found, and words scattered over the corpus are 
 be exact. Memory is that of the data set; the corpus is read line by line.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from memeval import stats
+from memeval import disk, stats
 from memeval.errors import DataError, UsageError, did_you_mean
 from memeval.types import Dataset, Estimate, Result
+from memeval.values import plain
 
 RUN = 8
 """Words in a run."""
@@ -108,25 +108,18 @@ def search(
 
 def strings(path: Path) -> Iterator[str]:
     """Every string in a file of JSON lines, or every line of a text file. Raises DataError, naming the line."""
-    is_json = path.suffix in (".jsonl", ".json", ".ndjson")
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                if not is_json:
-                    yield line
-                    continue
-                try:
-                    yield from _strings_in(json.loads(line))
-                except (ValueError, RecursionError):
-                    raise DataError(
-                        f"{path}: line {number}: is no JSON (a corpus is JSON lines or plain text)"
-                    ) from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start})") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    is_json = path.name.removesuffix(path.suffix if path.suffix in disk.PACKED else "").endswith(
+        (".jsonl", ".json", ".ndjson")
+    )
+    for number, line in disk.numbered(path):
+        where = f"{path}: line {number}"
+        if not is_json:
+            yield plain(line, where)
+            continue
+        try:
+            yield from _strings_in(disk.shaped(line, Any, where))
+        except disk.NoJsonError as error:
+            raise DataError(f"{error} (a corpus is JSON lines or plain text)") from None
 
 
 def measured(results: Sequence[Result], dataset: str, measure: str) -> list[Result]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from memeval import evidence, report, texts
 from memeval.disk import write_whole
+from memeval.download import beside
 from memeval.errors import UsageError, did_you_mean
 from memeval.evidence import Collection, Evidence
 from memeval.report.board import Leaderboard
@@ -58,7 +59,8 @@ def of(results: Sequence[Result], folders: Sequence[Path], missing: Mapping[str,
 
 
 def _found(collection: Collection, whose: evidence.Texts, detail: Detail) -> Found:
-    return Found(collection, evidence.gather(collection, texts.load, texts=whose, meanwhile=_ahead), detail)
+    with beside(*{source.file.parent for source in collection.sources}):
+        return Found(collection, evidence.gather(collection, texts.load, texts=whose, meanwhile=_ahead), detail)
 
 
 def _ahead() -> None:

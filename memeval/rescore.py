@@ -1,16 +1,18 @@
 """Measures a run file again: a TREC run against TREC qrels or a data set, or a run of memeval's own."""
 
-from collections.abc import Sequence
-from hashlib import sha256
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import memeval
-from memeval import datasets, render, results, score, shards, trec
+from memeval import datasets, disk, render, results, score, shards, trec
+from memeval.download import beside
 from memeval.errors import DataError, UsageError
 from memeval.measures import parse
 from memeval.suite import MEASURES
-from memeval.types import Dataset, Memory, Qrels, Query, Ranking, Result
+from memeval.types import Dataset, Memory, Query, Ranking, Result
 
 
 def rescore(
@@ -40,7 +42,7 @@ def rescore(
     if dataset is not None:
         labelled = datasets.load(dataset)
     elif qrels is not None:
-        labelled = _labelled(qrels, trec.read_qrels(qrels))
+        labelled = _labelled(qrels)
     else:
         raise UsageError(f"{run}: a TREC run has no labels: give --qrels FILE or --dataset NAME")
     return _scored(run, rankings, labelled, names, seed, {"system": run.stem, "model": f"file/{run.name}"})
@@ -50,12 +52,13 @@ def _own(run: Path, qrels: Path | None, dataset: str | None, names: Sequence[str
     found = results.read_run(run)
     header = found.header
     if qrels is not None:
-        labelled = _labelled(qrels, trec.read_qrels(qrels))
+        labelled = _labelled(qrels)
     else:
-        labelled = render.rendered(datasets.load(dataset or header.dataset), header.rendering)
+        with beside(run.parent):
+            labelled = render.rendered(datasets.load(dataset or header.address or header.dataset), header.rendering)
         if labelled.digest != header.dataset_digest:
             raise DataError(f"{run}: is a run of another {header.dataset} than the one here (the digests differ)")
-    facts = {name: getattr(header, name) for name in header.__dataclass_fields__ if not name.startswith("dataset")}
+    facts = {name: fact for name, fact in header.facts.items() if not name.startswith("dataset")}
     return _scored(run, found.rankings, labelled, names, seed, facts)
 
 
@@ -84,20 +87,33 @@ def _scored(
         "seed": seed,
         "run_digest": score.digest(run),
     }
+    rankings = [_without(ranking, dataset.withheld) for ranking in rankings]
     depths = {ranking.query_id: ranking.doc_ids for ranking in rankings}
     queries = shards.taken(dataset.queries, facts.get("partial"))
     return score.score(queries, dataset.qrels, rankings, signature=signature, card=score.card(dataset, depths))
 
 
-def _labelled(path: Path, qrels: Qrels) -> Dataset:
+def _without(ranking: Ranking, withheld: Mapping[str, str]) -> Ranking:
+    """A ranking without what the data set withholds from its query."""
+    if withheld.get(ranking.query_id) not in ranking.doc_ids:
+        return ranking
+    place = ranking.doc_ids.index(withheld[ranking.query_id])
+    scores = ranking.scores and (*ranking.scores[:place], *ranking.scores[place + 1 :])
+    return replace(ranking, doc_ids=(*ranking.doc_ids[:place], *ranking.doc_ids[place + 1 :]), scores=scores)
+
+
+def _labelled(path: Path) -> Dataset:
     """Labels alone as a data set: one store, whose memories have no text."""
+    anomalies: Counter[str] = Counter()
+    qrels = trec.read_qrels(path, anomalies)
     doc_ids = sorted({doc_id for grades in qrels.values() for doc_id in grades})
     return Dataset(
         name=path.stem,
-        version=sha256(path.read_bytes()).hexdigest()[:8],
+        version=disk.digest(path)[:8],
         licence="not stated",
         url="",
         queries=tuple(Query(query_id, "", "all") for query_id in qrels),
         stores={"all": tuple(Memory(doc_id, "") for doc_id in doc_ids)},
         qrels=qrels,
+        anomalies={kind: count for kind, count in anomalies.items() if count},
     )

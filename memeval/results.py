@@ -19,11 +19,27 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired, TypeVar
+
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
 
 from memeval import disk
 from memeval.errors import DataError
-from memeval.types import Candidates, Dataset, Estimate, Header, Ranking, Result, Run, canonical, split_stores
+from memeval.types import (
+    Candidates,
+    Dataset,
+    Estimate,
+    Header,
+    Query,
+    Ranking,
+    Result,
+    Run,
+    Status,
+    canonical,
+    split_stores,
+)
+from memeval.values import HIGHEST, LARGEST
 
 VERSION = 1
 UNAVAILABLE = "unavailable.json"
@@ -31,6 +47,161 @@ SUITE = "suite.json"
 LABELS = "labels.jsonl"
 TOLD_BY_TIMES = ("latency", "remembered")
 """What a result has from the times file: it differs between two runs of the same bytes."""
+
+R = TypeVar("R")
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+
+
+class Listed(TypedDict):
+    """A line of a file of candidates."""
+
+    query_id: str
+    doc_ids: list[str]
+
+
+class Labelled(TypedDict):
+    """A line of a file of labels. `cluster` stands there where it is not the store."""
+
+    query_id: str
+    store_id: str
+    category: str | None
+    grades: dict[str, Annotated[int, Field(ge=-HIGHEST, le=HIGHEST)]]
+    cluster: NotRequired[str]
+
+
+class Ranked(TypedDict):
+    """A line of a run."""
+
+    query_id: str
+    doc_ids: list[str]
+    scores: list[Finite] | None
+    cut: NotRequired[list[str]]
+    usage: NotRequired[dict[str, Finite] | None]
+    status: NotRequired[Status]
+    error: NotRequired[str | None]
+
+
+class _Unavailable(TypedDict):
+    systems: dict[str, str]
+
+
+class _Open(TypedDict):
+    """A table that may hold more than what others rely on."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+
+class _Entry(_Open):
+    name: str
+    model: str
+
+
+class _Values(_Open):
+    name: str
+    datasets: list[str]
+    systems: list[_Entry]
+    gates: list[dict[str, Any]]
+
+
+class _Suite(TypedDict):
+    suite: _Values
+
+
+class _Splits(TypedDict):
+    dataset_digest: str
+    splits: dict[str, Literal["dev", "test"]]
+
+
+class _Signature(_Open):
+    dataset: str
+    dataset_digest: str
+    candidates_digest: str | None
+    first_stage: str | None
+    depth: int | None
+    pool: str | None
+    rendering: str | None
+    partial: int | str | None
+    system: str
+    model: str
+    fingerprint: dict[str, Any] | None
+    measures: dict[str, str]
+    memeval: str
+    seed: Count
+    run_digest: str
+    unit: Literal["store", "cluster", "query"]
+    score_kind: NotRequired[str]
+    address: NotRequired[str]
+    further_runs: NotRequired[dict[str, list[str]]]
+
+
+class _Card(_Open):
+    name: str
+    version: str
+    licence: str
+    url: str
+    about: str
+    restricted: bool
+    queries: Count
+    judged: Count
+    unanswerable: Count
+    excluded: dict[str, Count]
+    anomalies: dict[str, Count]
+    stores: Count
+    memories: Count
+    relevant_pairs: Count
+    candidates_per_query: Finite
+    rules: NotRequired[list[str]]
+
+
+class _Ties(_Open):
+    rate: Finite
+    bounds: dict[str, tuple[Finite | None, Finite | None]] | None
+
+
+class _Failures(_Open):
+    failed: Count
+    queries: Count
+    errors: dict[str, Count]
+    statuses: NotRequired[dict[str, Count]]
+    bounds: NotRequired[dict[str, tuple[Finite | None, Finite | None]]]
+
+
+class _Abstention(_Open):
+    auroc: Finite | None
+    answerable: Count
+    unanswerable: Count
+
+
+class _Threshold(_Open):
+    thresholds: dict[str, Finite | None]
+    unit: str
+
+
+class _Repeats(_Open):
+    failed: Count
+
+
+class Measured(TypedDict):
+    """A file of a result."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+
+    signature: _Signature
+    card: _Card
+    query_ids: list[str]
+    store_ids: list[str]
+    categories: list[str | None]
+    values: dict[str, list[Finite | None]]
+    measures: dict[str, dict[str, tuple[Finite | None, Finite | None, Finite | None, Count, Count]]]
+    ties: _Ties
+    slices: dict[str, list[Count]]
+    truncation: dict[str, Finite]
+    usage: dict[str, Finite] | None
+    failures: _Failures
+    abstention: _Abstention | None
+    threshold: _Threshold | None
+    repeats: NotRequired[dict[str, _Repeats] | None]
 
 
 def times(run: Path) -> Path:
@@ -40,7 +211,8 @@ def times(run: Path) -> Path:
 
 def candidates_lines(candidates: Candidates) -> Iterator[bytes]:
     """A header with the digest, then one line per query."""
-    header = {f.name: getattr(candidates, f.name) for f in dataclasses.fields(candidates) if f.name != "doc_ids"}
+    names = [field.name for field in dataclasses.fields(candidates) if field.name != "doc_ids"]
+    header = {name: getattr(candidates, name) for name in names if name != "address" or candidates.address}
     yield canonical({"schema": "memeval/candidates", "version": VERSION, **header, "digest": candidates.digest})
     for query_id, doc_ids in candidates.doc_ids.items():
         yield canonical({"query_id": query_id, "doc_ids": doc_ids})
@@ -48,16 +220,11 @@ def candidates_lines(candidates: Candidates) -> Iterator[bytes]:
 
 def read_candidates(path: Path) -> Candidates:
     """The frozen first stage. Raises DataError for a foreign, newer, cut-off or edited file."""
-    rows = disk.lines(path)
+    rows = disk.lines(path, Listed, first=Any)
     header = _checked_header(path, next(rows, None), "memeval/candidates")
     digest = header.pop("digest", None)
-    try:
-        doc_ids = {row["query_id"]: tuple(row["doc_ids"]) for row in rows}
-        candidates = Candidates(**header, doc_ids=doc_ids)
-    except (KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: has not the keys of a candidates file ({error}): remove it to make it again"
-        ) from None
+    made = _record(path, {**header, "doc_ids": {}}, Candidates, "remove it to make it again")
+    candidates = dataclasses.replace(made, doc_ids={row["query_id"]: tuple(row["doc_ids"]) for row in rows})
     if candidates.digest != digest:
         raise DataError(
             f"{path}: its content does not match its digest (cut off or edited): remove it to make it again"
@@ -78,29 +245,38 @@ def place_labels(path: Path, dataset: Dataset, *, compress: bool) -> None:
     disk.place(path, map(canonical, labels_rows(dataset)), compress=compress)
 
 
-def labels_rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
-    """A header, then each query with its store, category and grades; the split of its store is for tuning."""
+def labels_rows(dataset: Dataset) -> Iterator[Mapping[str, Any]]:
+    """The lines of a file of labels."""
+    header, rows = labels(dataset)
+    yield header
+    yield from rows
+
+
+def labels(dataset: Dataset) -> tuple[dict[str, Any], list[Labelled]]:
+    """A header, and each query with its store, category and grades; the split of its store is for tuning.
+
+    What it is clustered by stands there where that is not the store.
+    """
     splits = getattr(dataset, "splits", None) or split_stores(dataset.stores)
     facts = {"dataset": dataset.name, "dataset_digest": dataset.digest, "splits": dict(splits)}
-    yield {"schema": "memeval/labels", "version": VERSION, **facts}
-    for query in dataset.queries:
-        yield {
-            "query_id": query.query_id,
-            "store_id": query.store_id,
-            "category": query.category,
-            "grades": dict(dataset.qrels.get(query.query_id, {})),
-        }
+    facts |= {"address": dataset.address} if dataset.address else {}
+    header = {"schema": "memeval/labels", "version": VERSION, **facts}
+    return header, [_labelled(query, dataset.qrels.get(query.query_id, {})) for query in dataset.queries]
 
 
-def read_labels(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _labelled(query: Query, grades: Mapping[str, int]) -> Labelled:
+    row = Labelled(query_id=query.query_id, store_id=query.store_id, category=query.category, grades=dict(grades))
+    if query.unit != query.store_id:
+        row["cluster"] = query.unit
+    return row
+
+
+def read_labels(path: Path) -> tuple[dict[str, Any], list[Labelled]]:
     """The header of a labels file and its rows. Raises DataError for a foreign or broken one."""
-    rows = disk.lines(path)
+    rows = disk.lines(path, Labelled, first=Any)
     header = _checked_header(path, next(rows, None), "memeval/labels")
-    found = list(rows)
-    for row in found:
-        if not isinstance(row, dict) or not {"query_id", "store_id", "category", "grades"} <= row.keys():
-            raise DataError(f"{path}: a line has not the keys of a labelled query: remove it to make it again")
-    return header, found
+    disk.shaped(json.dumps(header), _Splits, f"{path}: line 1")
+    return header, list(rows)
 
 
 # --- runs
@@ -108,10 +284,7 @@ def read_labels(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 def header_line(header: Header) -> bytes:
     """The first line of a run."""
-    facts = dataclasses.asdict(header)
-    if header.score_kind is None:
-        del facts["score_kind"]
-    return canonical({"schema": "memeval/run", "version": VERSION, **facts})
+    return canonical({"schema": "memeval/run", "version": VERSION, **header.facts})
 
 
 def ranking_line(ranking: Ranking) -> bytes:
@@ -148,7 +321,7 @@ def read_ranking(path: Path, row: Any) -> Ranking:
 
 def read_run(path: Path) -> Run:
     """A raw run. Raises DataError for a foreign, newer, cut-off or broken file."""
-    rows = disk.lines(path)
+    rows = disk.lines(path, Ranked, first=Any)
     header = make_header(path, next(rows, None))
     rankings = tuple(read_ranking(path, row) for row in rows)
     if len({ranking.query_id for ranking in rankings}) != len(rankings):
@@ -158,10 +331,7 @@ def read_run(path: Path) -> Run:
 
 def make_header(path: Path, row: Any) -> Header:
     """The header of a run from its first line."""
-    try:
-        return Header(**_checked_header(path, row, "memeval/run"))
-    except TypeError as error:
-        raise DataError(f"{path}: its header has not the keys of a run ({error})") from None
+    return _record(path, _checked_header(path, row, "memeval/run"), Header, "remove it to run the system again")
 
 
 # --- results
@@ -188,28 +358,28 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 def read_result(path: Path, *, edited: bool = False) -> Result:
     """A derived result. Raises DataError for a foreign, newer or broken file, and where not allowed, an edited one."""
-    try:
-        content = disk.parsed(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: is no JSON ({error})") from None
-    content = _checked_header(path, content, "memeval/result")
+    remedy = "make it again with `memeval run`"
+    content = _checked_header(path, disk.value(path), "memeval/result")
     digest = content.pop("digest", None)
     if not edited and digest not in (None, _digest(content)):
-        raise DataError(f"{path}: does not match its digest, it was edited: make it again with `memeval run`")
+        raise DataError(f"{path}: does not match its digest, it was edited: {remedy}")
     try:
-        measures = {
-            category: {name: _estimate(*row) for name, row in rows.items()}
-            for category, rows in content.pop("measures").items()
-        }
-        for key in ("query_ids", "store_ids", "categories"):
-            content[key] = tuple(content[key])
-        values = {name: tuple(map(_nan, row) if None in row else row) for name, row in content.pop("values").items()}
-        content["slices"] = {name: tuple(places) for name, places in content["slices"].items()}
-        return Result(**content, measures=measures, values=values)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: has not the keys of a result ({error!r}): make it again with `memeval run`") from None
+        disk.shaped(json.dumps(content), Measured, str(path))
+    except DataError as error:
+        raise DataError(f"{error}: {remedy}") from None
+    rows = [content["store_ids"], content["categories"], *content["values"].values()]
+    places = [place for slice_ in content["slices"].values() for place in slice_]
+    count = len(content["query_ids"])
+    if any(len(row) != count for row in rows) or max(places, default=-1) >= count:
+        raise DataError(f"{path}: its lists are not of the same queries: {remedy}")
+    content["measures"] = {
+        category: {name: _estimate(*row) for name, row in measures.items()}
+        for category, measures in content["measures"].items()
+    }
+    content |= {key: tuple(content[key]) for key in ("query_ids", "store_ids", "categories")}
+    content["values"] = {name: tuple(map(_nan, row)) if None in row else row for name, row in content["values"].items()}
+    content["slices"] = {name: tuple(places) for name, places in content["slices"].items()}
+    return Result(**content)
 
 
 def _estimate(value: float | None, low: float | None, high: float | None, n: int, clusters: int) -> Estimate:
@@ -222,6 +392,20 @@ def _checked_header(path: Path, row: Any, schema: str) -> dict[str, Any]:
     if row.get("version") != VERSION:
         raise DataError(f"{path}: {schema} of version {row.get('version')!r}, this memeval reads {VERSION}: update it")
     return {key: value for key, value in row.items() if key not in ("schema", "version")}
+
+
+def _record(path: Path, row: Mapping[str, Any], kind: type[R], remedy: str) -> R:
+    """A record from the values of a header. Raises DataError naming a key that is not as it must be."""
+    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if unknown := row.keys() - known:
+        raise DataError(f"{path}: line 1: {sorted(unknown)[0]!r} is no key of such a file: {remedy}")
+    try:
+        made: R = disk.shaped(json.dumps(row, allow_nan=False), kind, f"{path}: line 1")
+    except DataError as error:
+        raise DataError(f"{error}: {remedy}") from None
+    except ValueError:
+        raise DataError(f"{path}: line 1: holds a number that is not finite: {remedy}") from None
+    return made
 
 
 def _nested(value: Any) -> str:
@@ -249,14 +433,19 @@ def _nan(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
+def address(result: Result) -> str:
+    """What the data set of a result was loaded as; two of one name may have two addresses."""
+    return str(result.signature.get("address") or result.signature["dataset"])
+
+
 # --- folders
 
 
 def find(path: Path, *, name: str | None = None) -> list[Path]:
     """Result files (or files of another name) at or below a path, sorted. Raises DataError where nothing is there."""
-    if path.is_file():
+    if disk.is_file(path):
         return [path] if name is None else []
-    if not path.is_dir():
+    if not disk.is_folder(path):
         raise DataError(f"{path}: no such file or folder")
     if name is not None:
         return sorted(path.rglob(name))
@@ -286,12 +475,10 @@ def write_unavailable(folder: Path, reasons: Mapping[str, str]) -> None:
 
 
 def read_unavailable(path: Path) -> dict[str, str]:
-    """System → reason."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return dict(_checked_header(path, content, "memeval/unavailable")["systems"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
+    """System → reason. Raises DataError for a foreign, newer or broken file."""
+    content = _checked_header(path, disk.value(path), "memeval/unavailable")
+    disk.shaped(json.dumps(content), _Unavailable, str(path))
+    return dict(content["systems"])
 
 
 def write_suite(folder: Path, values: Mapping[str, Any]) -> None:
@@ -302,8 +489,6 @@ def write_suite(folder: Path, values: Mapping[str, Any]) -> None:
 
 def read_suite(path: Path) -> dict[str, Any]:
     """A suite's values. Raises DataError for a foreign, newer or broken file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return dict(_checked_header(path, content, "memeval/suite")["suite"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
+    content = _checked_header(path, disk.value(path), "memeval/suite")
+    disk.shaped(json.dumps(content), _Suite, str(path))
+    return dict(content["suite"])

@@ -1,6 +1,5 @@
 """From raw rankings and labels to a Result. Everything here can be made again from the files at any time."""
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import memeval
-from memeval import stats
+from memeval import disk, stats
 from memeval.latency import Times
 from memeval.measures import cross_fitted_f1, deal_folds, evaluate, parse
 from memeval.ranking import bounds, tie_rate
@@ -30,9 +29,7 @@ def signature(
     further: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """How a result was made: equal signatures mean equal numbers. `further` are the digests of more runs, by kind."""
-    facts = {name: getattr(header, name) for name in Header.__dataclass_fields__}
-    if header.score_kind is None:
-        del facts["score_kind"]
+    facts = header.facts
     return {
         "schema": SCHEMA,
         "memeval": memeval.__version__,
@@ -87,7 +84,7 @@ def score(
     by_query = {ranking.query_id: ranking for ranking in rankings}
     judged = [query for query in queries if any(grade > 0 for grade in qrels.get(query.query_id, {}).values())]
     ids = tuple(query.query_id for query in judged)
-    stores = tuple(query.store_id for query in judged)
+    stores = tuple(query.unit for query in judged)
     grades = {query_id: qrels[query_id] for query_id in ids}
     found = [by_query.get(query_id, Ranking(query_id, (), None, "failed", "is not in the run")) for query_id in ids]
     names = list(signature["measures"])
@@ -117,7 +114,7 @@ def score(
             "bounds": _bounds(found, grades, ranked),
         }
     return Result(
-        signature={**signature, "unit": "store" if len(set(stores)) > 1 else "query"},
+        signature={**signature, "unit": _unit(judged)},
         card=card,
         query_ids=ids,
         store_ids=stores,
@@ -142,6 +139,13 @@ def score(
     )
 
 
+def _unit(queries: Sequence[Query]) -> str:
+    """What is resampled and tested: the query where all are of one store or cluster."""
+    if len({query.unit for query in queries}) < 2:
+        return "query"
+    return "store" if all(query.unit == query.store_id for query in queries) else "cluster"
+
+
 def card(dataset: Dataset, candidates: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """What a reader must know of the data set and the candidates (query_id → doc_ids), counted."""
     relevant = [sum(grade > 0 for grade in dataset.qrels.get(q.query_id, {}).values()) for q in dataset.queries]
@@ -154,6 +158,7 @@ def card(dataset: Dataset, candidates: Mapping[str, Sequence[str]]) -> dict[str,
         "restricted": dataset.restricted,
         # Only where there is something to say, so that the cards of results made before stay as they are.
         **({} if dataset.verified else {"verified": False}),
+        **({"rules": list(dataset.rules)} if dataset.rules else {}),
         "queries": len(dataset.queries),
         "judged": sum(count > 0 for count in relevant),
         "unanswerable": sum(count == 0 for count in relevant),
@@ -175,7 +180,7 @@ def with_latency(result: Result, times: Times | None) -> Result:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return disk.digest(path)
 
 
 def _estimates(

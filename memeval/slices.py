@@ -152,7 +152,7 @@ def members(dataset: Dataset, candidates: Candidates) -> dict[str, frozenset[str
     for query in dataset.queries:
         by_id = dataset.memories(query.store_id)
         grades = dataset.qrels.get(query.query_id, {})
-        relevant = [by_id[doc_id] for doc_id, grade in grades.items() if grade > 0]
+        relevant = [by_id[doc_id] for doc_id, grade in grades.items() if grade > 0 and doc_id in by_id]
         if not relevant:
             continue
         doc_ids = candidates.doc_ids.get(query.query_id, ())

@@ -14,22 +14,25 @@ model = "sentence-transformers/sentence-transformers/all-MiniLM-L6-v2"
 system = "minilm"
 """
 
+import hashlib
 import itertools
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from memeval import datasets, render, rerankers
-from memeval.errors import SuiteError, UsageError, did_you_mean
+from memeval import datasets, disk, render, rerankers
+from memeval.errors import DataError, SuiteError, UsageError, did_you_mean
 from memeval.gates import Gate
 from memeval.measures import parse as parse_measure
+from memeval.values import shown
 
 SCHEMA = 1
 MEASURES = ("MAP", "MRR", "NDCG@1", "NDCG@3", "NDCG@10", "NDCG", "Recall@3", "Recall@5", "Recall@20", "F1")
+LONGEST = 150
+"""Letters of a file's name, to which endings are added; most disks take 255 bytes."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -82,15 +85,15 @@ class Suite(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_: Literal[1] = Field(alias="schema")
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     about: str = ""
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
     first_stage: str = "bm25"
-    depth: Annotated[int, Field(ge=1)] = 100
+    depth: Annotated[int, Field(ge=1, le=10**9)] = 100
     pool: Literal["retrieved", "given", "store", "injected"] | None = None
     rendering: str | Annotated[tuple[str, ...], Field(min_length=1)] = render.DEFAULT
     measures: Annotated[tuple[str, ...], Field(min_length=1)] = MEASURES
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     failures: Share = 0.0
     compress: bool = False
     hardware: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -100,7 +103,7 @@ class Suite(BaseModel):
     @field_validator("datasets")
     @classmethod
     def _datasets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_checked(datasets.check, name) for name in names)
+        return tuple(datasets.address(_checked(datasets.check, name)) for name in names)
 
     @field_validator("first_stage")
     @classmethod
@@ -120,6 +123,12 @@ class Suite(BaseModel):
     @classmethod
     def _measures(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(_checked(parse_measure, name) for name in names)
+
+    @field_validator("gates")
+    @classmethod
+    def _addressed(cls, gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+        named = [gate.dataset and _valued(datasets.address, gate.dataset) for gate in gates]
+        return tuple(gate.model_copy(update={"dataset": name}) for gate, name in zip(gates, named, strict=True))
 
     @field_validator("systems")
     @classmethod
@@ -179,13 +188,9 @@ def load(suite: str) -> Suite:
     """The suite of a path, or the shipped one of that name. Raises SuiteError: file, key, remedy."""
     path = find(suite)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SuiteError(f"{path}: is no TOML: {error}") from None
-    except RecursionError:
-        raise SuiteError(f"{path}: is TOML that is nested too deep to be read") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SuiteError(f"{path}: cannot be read ({error})") from None
+        content = disk.toml(path)
+    except DataError as error:
+        raise SuiteError(str(error)) from None
     return make(content, str(path))
 
 
@@ -225,7 +230,7 @@ def settings(dataset: str) -> dict[str, Any]:
 
 def find(suite: str) -> Path:
     """The file of a suite."""
-    if Path(suite).is_file():
+    if disk.is_file(Path(suite)):
         return Path(suite)
     if suite in shipped():
         return shipped()[suite]
@@ -237,10 +242,13 @@ def find(suite: str) -> Path:
 def slug(name: str) -> str:
     """A name as a file's name: letters, digits and `._-+` stay, any run of others becomes one `-`.
 
+    What no disk would take for a name is cut, and a digest tells it from others that begin alike.
+
     >>> slug("sentence-transformers/a b?x=1")
     'sentence-transformers-a-b-x-1'
     """
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-.") or "unnamed"
+    found = re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-.") or "unnamed"
+    return found if len(found) <= LONGEST else f"{found[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _checked(check: Any, name: str) -> str:
@@ -264,9 +272,11 @@ def _explained(error: Any) -> str:
         known = tables.get(place.partition("[")[0], {**Suite.model_fields, "schema": None})
         message = f"unknown key{did_you_mean(str(error['loc'][-1]), [key for key in known if key != 'schema_'])}"
     elif error["type"] == "literal_error" and place == "schema":
-        message = f"schema {error['input']!r} is not one this version reads (wanted {SCHEMA}): update memeval"
+        message = f"schema {shown(error['input'])} is not one this version reads (wanted {SCHEMA}): update memeval"
     elif error["type"] == "missing":
         message = "missing"
     else:
-        message = f"{message} (is {error['input']!r})" if "msg" in error and error["type"] != "value_error" else message
+        message = (
+            f"{message} (is {shown(error['input'])})" if "msg" in error and error["type"] != "value_error" else message
+        )
     return f"{place}: {message}" if place else message

@@ -9,7 +9,7 @@ from memeval.evidence import Corpus
 
 @cache
 def load(name: str, rendering: str) -> Corpus | None:
-    """The texts of a data set in a rendering; None where it cannot be had here."""
+    """The texts of a data set in a rendering, by its address; None where it cannot be had here."""
     try:
         found = datasets.load(name)
         seen = render.rendered(found, rendering)

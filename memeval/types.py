@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 from memeval.errors import DataError
 
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
-"""query_id → doc_id → grade; 0 is judged not relevant, above 0 is relevant."""
+"""query_id → doc_id → grade; 0 is judged not relevant, above 0 is relevant, below 0 is not judged."""
 
 Pool: TypeAlias = Literal["retrieved", "store", "given", "injected"]
 """Where a query's candidates come from (see candidates.py); results of two pools are never compared."""
@@ -37,7 +37,11 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One question to a store. `context` holds earlier dialogue turns that disambiguate it, oldest first."""
+    """One question to a store. `context` holds earlier dialogue turns that disambiguate it, oldest first.
+
+    `cluster` is what its chance is shared with, where that is not the store: one conversation that many stores were
+    made of, say.
+    """
 
     query_id: str
     text: str
@@ -45,6 +49,12 @@ class Query:
     category: str | None = None
     asked_at: str | None = None
     context: tuple[str, ...] = ()
+    cluster: str | None = None
+
+    @property
+    def unit(self) -> str:
+        """What is resampled and flipped in statistics: the cluster, by default the store."""
+        return self.cluster or self.store_id
 
     @property
     def blank(self) -> bool:
@@ -61,7 +71,12 @@ class Dataset:
     redistributed. `verified` is False where a file was taken that is not the pinned one. `instruction` is what the data
     set tells a system that takes an instruction. `splits` says which stores may be tuned on ("dev") and which are for
     measuring ("test"); without it, `split_stores` says so. `known_problems` are sentences; `trained_on` names systems
-    known to have been trained on this data. None of these is part of the digest.
+    known to have been trained on this data. `address` is what it was loaded as, where that is not its name: the way
+    back to its texts. None of these is part of the digest.
+
+    `withheld` names a memory of its store that a query's candidates never hold: the query itself, where queries are
+    memories. `absent` names the labelled memories of a query that are in no store and so are always missed. `rules` are
+    sentences that say which protocol held where there are several.
 
     Raises DataError where ids are not unique or do not resolve.
     """
@@ -83,10 +98,16 @@ class Dataset:
     splits: Mapping[str, Split] = field(default_factory=dict)
     known_problems: tuple[str, ...] = ()
     trained_on: tuple[str, ...] = ()
+    address: str | None = None
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    rules: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.splits:
-            object.__setattr__(self, "splits", split_stores(self.stores))
+            units = dict.fromkeys(self.stores, "") | {query.store_id: query.unit for query in self.queries}
+            sides = split_stores(units[store_id] or store_id for store_id in self.stores)
+            object.__setattr__(self, "splits", {each: sides[unit or each] for each, unit in units.items()})
         doc_ids = {store_id: {memory.doc_id for memory in memories} for store_id, memories in self.stores.items()}
         for store_id, memories in self.stores.items():
             if len(doc_ids[store_id]) != len(memories):
@@ -106,7 +127,7 @@ class Dataset:
             known = doc_ids[query.store_id]
             pool = self.pools[query.query_id] if self.pools is not None else ()
             for doc_id in (*self.qrels.get(query.query_id, ()), *pool):
-                if doc_id not in known:
+                if doc_id not in known and doc_id not in self.absent.get(query.query_id, ()):
                     raise DataError(f"{where} names the memory {doc_id!r}, which its store {query.store_id!r} lacks")
 
     @cached_property
@@ -119,6 +140,8 @@ class Dataset:
             )
             content.update(canonical(self.qrels.get(query.query_id, {})))
             content.update(canonical(self.pools[query.query_id] if self.pools is not None else None))
+            if query.query_id in self.withheld:
+                content.update(canonical({"withheld": self.withheld[query.query_id]}))
         for store_id in sorted(self.stores):
             for m in sorted(self.stores[store_id], key=lambda memory: memory.doc_id):
                 content.update(canonical([store_id, m.doc_id, m.text, m.time, m.speaker, m.session_id, m.caption]))
@@ -137,8 +160,8 @@ class Dataset:
 class Candidates:
     """What the first stage hands on, best first: the same for every system, frozen on disk.
 
-    `depth` is how many a query keeps at most. `first_stage` is the name of the system that ordered them and
-    `fingerprint` what its scores depend on.
+    `address` is that of the data set, where it is not its name. `depth` is how many a query keeps at most.
+    `first_stage` is the name of the system that ordered them and `fingerprint` what its scores depend on.
     """
 
     dataset: str
@@ -149,6 +172,7 @@ class Candidates:
     pool: Pool
     rendering: str
     doc_ids: Mapping[str, tuple[str, ...]]
+    address: str | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -296,7 +320,8 @@ class Header:
     """What a run is a run of: equal headers mean the same run, and only then is one resumed or reused.
 
     `partial` says which part of the queries it is of (see shards.py), None for all of them. `score_kind` is what the
-    adapter says of its scores: it moves no score, so it does not make two runs differ.
+    adapter says of its scores, `address` what the data set was loaded as where that is not its name: they move no
+    score, so they do not make two runs differ.
     """
 
     dataset: str
@@ -311,6 +336,17 @@ class Header:
     fingerprint: Mapping[str, Any] | None
     partial: int | str | None = None
     score_kind: ScoreKind | None = field(default=None, compare=False)
+    address: str | None = field(default=None, compare=False)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The header as it is written: what moves nothing stands there only where it says something."""
+        facts = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: fact for name, fact in facts.items() if fact is not None or name not in MOVE_NOTHING}
+
+
+MOVE_NOTHING = ("score_kind", "address")
+"""Facts of a header by which no score is another."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from memeval import benchmark, datasets, disk, leaks, measuring, repeats, results, shards, slices
 from memeval import suite as suites
+from memeval.download import beside
 from memeval.errors import DataError, MemevalError, PrerequisiteError, UsageError
 from memeval.ranking import fault
 from memeval.suite import Suite, System, slug
@@ -65,7 +66,8 @@ def verify(root: Path) -> Verification:
             ]
             loaded: Dataset | None = None
             for folder in (folder for folder in own if folder.is_dir()):
-                loaded = loaded or datasets.load(name)
+                with beside(root):
+                    loaded = loaded or datasets.load(name)
                 here = [file for file in files if folder in file.parents]
                 judged |= {*here, manifest}
                 systems += sum(".run.jsonl" in file.name and file.suffix != disk.DAMAGED for file in here)
@@ -165,7 +167,7 @@ def _system(
     wanted = measuring.measure(plain, dataset, candidates, suite, sliced, system)
     if not target.is_file():
         yield str(target), "is missing: the run was never measured"
-    elif target.read_text(encoding="utf-8") != (text := results.result_text(wanted)):
+    elif disk.content(target) != (text := results.result_text(wanted)).encode():
         yield str(target), _difference(target, text)
 
 
@@ -198,10 +200,10 @@ def _run(run: Run, dataset: Dataset, candidates: Candidates, system: str) -> Ite
 def _difference(target: Path, text: str) -> str:
     """Which part of a result is not what the run gives."""
     try:
-        ours, theirs = json.loads(text), json.loads(target.read_text(encoding="utf-8"))
+        ours, theirs = json.loads(text), disk.value(target)
         keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
         measured = [each["signature"].get(what) for each in (ours, theirs) for what in ("run_digest", "further_runs")]
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+    except (DataError, AttributeError, KeyError, TypeError):
         return "is no result (cut off?)"
     another = "; it was measured from another run (was one edited?)" if measured[:2] != measured[2:] else ""
     return f"is not what the run gives: {', '.join(keys) or 'its layout'} differ{another}"

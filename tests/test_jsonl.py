@@ -58,9 +58,15 @@ BAD = {
     "line 1: 'candidates' must be a list, not 'x'": line(candidates="x"),
     "line 1: unknown key 'positives' (": line(positives=[]),
     "line 1: candidate 0: unknown key 'lable' (did you mean 'label'?)": line(candidates=[{"text": "x", "lable": 1}]),
-    "line 1: candidate 0: 'label' must be an integer, not 0.5": line(candidates=[{"text": "x", "label": 0.5}]),
-    "line 1: candidate 0: 'label' must be an integer, not true": line(candidates=[{"text": "x", "label": True}]),
-    "line 1: candidate 0: 'label' must be 0 or more, not -1": line(candidates=[{"text": "x", "label": -1}]),
+    "line 1: candidate 0: 'label' must be a whole number from -1,000 to 1,000, not 0.5": line(
+        candidates=[{"text": "x", "label": 0.5}]
+    ),
+    "line 1: candidate 0: 'label' must be a whole number from -1,000 to 1,000, not true": line(
+        candidates=[{"text": "x", "label": True}]
+    ),
+    "line 1: candidate 0: 'label' must be a whole number from -1,000 to 1,000, not 1e+20": line(
+        candidates=[{"text": "x", "label": 1e20}]
+    ),
     "line 1: candidate 1: 'text' is missing": line(candidates=[{"text": "x"}, {}]),
     "line 1: candidate 0: 'doc_id' is missing, and the line shares": line(store_id="s"),
     "line 1: candidate 1: 'doc_id' 'a' stands twice": line(

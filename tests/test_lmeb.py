@@ -91,7 +91,7 @@ def test_other_numbers_than_the_pinned_ones_are_refused_unless_asked_for(teatime
         ("plain/queries.jsonl", '{"id": "q", "text": " "}', "queries.jsonl:3: 'text' is empty"),
         ("plain/queries.jsonl", '{"id": "s_1_q1", "text": "x"}', "queries.jsonl:3: id 's_1_q1' stands twice"),
         ("plain/qrels.tsv", "s_1_q9\ts_1_t1\t1", "qrels.tsv:3: the query 's_1_q9' does not exist"),
-        ("plain/qrels.tsv", "s_1_q1 s_1_t1 1", "qrels.tsv:3: wants query-id, corpus-id and a whole number"),
+        ("plain/qrels.tsv", "s_1_q1 s_1_t1 1", "qrels.tsv:3: wants query-id, corpus-id and a grade"),
     ],
 )
 def test_a_broken_line_is_named_with_its_number(teatime: Path, file: str, line: str, message: str) -> None:

@@ -7,6 +7,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -258,10 +259,11 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, load: Callable[[], object]) -> None
 def test_another_package_offers_a_data_set_but_takes_none_over(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = locomo.parse(RAW, "tiny.json")
     choir = SimpleNamespace(
-        NAMES=("choir", "locomo"), ABOUT={"choir": "songs"}, load=lambda name, argument: (tiny, argument)
+        NAMES=("choir", "locomo"), ABOUT={"choir": "songs"}, load=lambda name, argument: replace(tiny, version=argument)
     )
     plug_in(monkeypatch, lambda: choir)
-    assert datasets.load("choir/alto/2") == (tiny, "alto/2")
+    loaded = datasets.load("choir/alto/2")
+    assert (loaded.queries, loaded.version, loaded.address) == (tiny.queries, "alto/2", "choir/alto/2")
     assert datasets.about("choir") == "songs"
     assert datasets.about("locomo").startswith("LoCoMo")
 

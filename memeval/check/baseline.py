@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import memeval
-from memeval.disk import write_whole
+from memeval import disk
 from memeval.errors import DataError
+from memeval.results import address
 from memeval.types import Result, canonical
 
 SCHEMA = "memeval/baseline"
@@ -83,7 +84,7 @@ def accept(
         latency = {"p50": round(told["p50"], 4), "device": told["device"]} if "p50" in told else None
         entries.append(
             Entry(
-                dataset=signature["dataset"],
+                dataset=address(result),
                 system=signature["system"],
                 model=signature["model"],
                 fingerprint=signature["fingerprint"],
@@ -112,7 +113,7 @@ def write(baseline: Baseline, path: Path) -> None:
     head = {"schema": SCHEMA, "version": VERSION, "digest": _digest(content)}
     lines = [f"{json.dumps(key)}: {_line(value)}," for key, value in (head | content).items() if key != "entries"]
     blocks = ",\n".join(_block(entry) for entry in content["entries"])
-    write_whole(path, "{\n" + "\n".join(lines) + f'\n"entries": [\n{blocks}\n]' + "\n}\n")
+    disk.write_whole(path, "{\n" + "\n".join(lines) + f'\n"entries": [\n{blocks}\n]' + "\n}\n")
 
 
 def read(path: Path) -> Baseline:
@@ -121,27 +122,31 @@ def read(path: Path) -> Baseline:
     Raises DataError, each time with its own words, where the file is missing, cut off, something else, of a newer
     schema, or was edited by hand.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not disk.is_file(path):
         remedy = 'make it with `memeval check RESULTS --baseline FILE --update --reason "…"`'
-        raise DataError(f"{path}: there is no such baseline: {remedy}") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: is no JSON, it may be cut off ({error}): take it from git again") from None
+        raise DataError(f"{path}: there is no such baseline: {remedy}")
+    try:
+        content = disk.value(path)
+    except DataError as error:
+        raise DataError(f"{error}: take it from git again") from None
     if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA:
         raise DataError(f"{path}: is no baseline of memeval")
     if (version := content.pop("version", None)) != VERSION:
         raise DataError(f"{path}: is a baseline of version {version!r}, this memeval reads {VERSION}: update memeval")
     digest = content.pop("digest", None)
-    if digest != _digest(content):
+    try:
+        fits = digest == _digest(content)
+    except ValueError:  # a number that is not finite
+        fits = False
+    if not fits:
         raise DataError(
             f"{path}: does not match its digest, it was edited or merged by hand: take it from git again, or accept"
             " new numbers with --update --reason"
         )
     try:
-        entries = tuple(Entry(**entry) for entry in content.pop("entries"))
-        return Baseline(**content, entries=entries)
-    except (KeyError, TypeError) as error:
+        disk.shaped(json.dumps(content), Baseline, str(path))
+        return Baseline(**{**content, "entries": tuple(Entry(**entry) for entry in content["entries"])})
+    except (TypeError, DataError) as error:
         raise DataError(f"{path}: has not the keys of a baseline ({error})") from None
 
 

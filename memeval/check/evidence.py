@@ -73,7 +73,7 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
                 read = results.read_result(file, edited=True)
                 edited.append(file)
             result = score.with_latency(read, latency.read(file.with_suffix(".times.jsonl")))
-            key = result.signature["dataset"], result.signature["system"]
+            key = results.address(result), result.signature["system"]
             if key in found and (result.signature["partial"] is None) != (found[key].signature["partial"] is None):
                 if result.signature["partial"] is not None:
                     continue  # a limited run beside the whole one

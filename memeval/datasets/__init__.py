@@ -8,7 +8,8 @@ Such a module has
 
 and, where it takes options,
 
-    OPTIONS: tuple[str, ...]                              their names; `load` gets those that are given as keywords
+    OPTIONS: Mapping[str, str] or tuple[str, ...]         their names, each with a line about it, or alone; `load` gets
+                                                          those that are given as keywords
 
 and, where something is known without the files,
 
@@ -20,25 +21,27 @@ file whatever its content, and the data set says so (`verified`). It reaches `lo
 A package elsewhere offers data sets with an entry point of the group `memeval.datasets` that names a module, or any
 object, with the same attributes.
 
-The last part of this file is for loaders: reading JSON from outside so that each thing wrong is one line. What reads
-whole files is in `_files.py`, what reads the Hugging Face Hub in `_hub.py`.
+What loaders read single values with is in `memeval/values.py`, what reads whole files in `_files.py`, what reads the
+Hugging Face Hub in `_hub.py`.
 """
 
 import importlib
 import inspect
-import json
 import pkgutil
-from collections import Counter
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
 from memeval import plugins
-from memeval.errors import DataError, UsageError, did_you_mean
+from memeval.download import shared_name
+from memeval.errors import UsageError, did_you_mean
 from memeval.types import Dataset
+from memeval.values import shown
 
 GROUP = "memeval.datasets"
+SAID = {"unverified": "1 takes local files whatever their content, and every table says so"}
+"""A line about options that mean the same everywhere."""
 
 
 class Loader(Protocol):
@@ -73,8 +76,13 @@ def about(name: str) -> str:
 
 
 def manual(name: str) -> str:
-    """What the loader of a data set says of it: format, source, anomalies. Raises UsageError for an unknown name."""
-    return inspect.cleandoc(getattr(_loader(name), "__doc__", None) or about(name))
+    """What the loader of a data set says of it: format, source, options. Raises UsageError for an unknown name."""
+    loader = _loader(name)
+    options: Any = getattr(loader, "OPTIONS", ())
+    told = options if isinstance(options, Mapping) else {option: SAID.get(option, "") for option in options}
+    lines = [f"    ?{option}=    {line}".rstrip() for option, line in told.items()]
+    text = inspect.cleandoc(getattr(loader, "__doc__", None) or about(name))
+    return "\n".join([text, *(["", "Options, the first behind a ?, others behind &:", "", *lines] if lines else [])])
 
 
 def facts(name: str) -> Mapping[str, Any]:
@@ -99,7 +107,21 @@ def load(name: str) -> Dataset:
     options: dict[str, Any] = dict(asked.options)
     if "unverified" in options:
         options["unverified"] = options["unverified"] == "1"
-    return loader.load(asked.plain, asked.argument, **options)
+    found = copy(loader.load(asked.plain, asked.argument, **options))
+    if (whence := address(name)) != found.name:
+        object.__setattr__(found, "address", whence)  # `replace` would check every id again
+    return found
+
+
+def address(name: str) -> str:
+    """A data set's name as it may stand in files and pages: without an absolute path (see `download.shared_name`).
+
+    >>> address("hard-cases"), address("beir/mteb/fiqa?split=dev")
+    ('hard-cases', 'beir/mteb/fiqa?split=dev')
+    """
+    path, mark, rest = name.partition("?")
+    plain, slash, argument = path.partition("/")
+    return f"{plain}{slash}{shared_name(argument) if argument else ''}{mark}{rest}"
 
 
 def parsed(name: str) -> Name:
@@ -166,81 +188,3 @@ def _fit(_: str, loader: Any) -> dict[str, Loader]:
     if unsaid:
         raise UsageError(f"says nothing in ABOUT of {', '.join(map(repr, unsaid))}")
     return dict.fromkeys(names, loader)
-
-
-# ------------------------------------------------------------------------------------------------ for loaders
-
-T = TypeVar("T")
-KINDS: Mapping[type, str] = {
-    dict: "an object",
-    list: "a list",
-    str: "a string",
-    int: "an integer",
-    bool: "true or false",
-}
-
-
-def decoded(raw: bytes, where: str, *, unique: bool = False) -> Any:
-    """The value of a JSON text. Raises DataError with `where` and the reason; no other error escapes.
-
-    With `unique`, a key that stands twice in an object is an error; without, the last one counts, as JSON has it.
-    """
-    try:
-        text = raw.decode("utf-8-sig")
-        value = json.loads(text, object_pairs_hook=partial(_table, where) if unique else None)
-        check_pairs(text, value)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: is not UTF-8 ({_place(raw, error.start)})") from error
-    except UnicodeEncodeError as error:
-        raise DataError(f"{where}: holds half of a surrogate pair (\\ud…), which is no character") from error
-    except json.JSONDecodeError as error:
-        place = _place(text.encode(), len(text[: error.pos].encode()))
-        raise DataError(f"{where}: is not JSON or is cut off: {error.msg} ({place})") from error
-    except (RecursionError, ValueError) as error:  # nested too deep; a number of thousands of digits
-        raise DataError(f"{where}: is JSON that cannot be read ({type(error).__name__})") from error
-    return value
-
-
-def _table(where: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise DataError(f"{where}: the key {shown(twice)} stands twice in an object")
-    return table
-
-
-def check_pairs(text: str, value: object) -> None:
-    """Raises UnicodeEncodeError for half of a surrogate pair: it is JSON, but no text that could be written again."""
-    if "\\ud" in text.lower():
-        json.dumps(value, ensure_ascii=False).encode()
-
-
-def _place(raw: bytes, position: int) -> str:
-    """Where in a file something is; a line of a JSON Lines file already has its number in `where`."""
-    line = raw.count(b"\n", 0, position) + 1
-    return f"line {line}" if b"\n" in raw else f"byte {position}"
-
-
-def field(record: object, key: str, kind: type[T], where: str) -> T:
-    """The value of a key in a JSON object. Raises DataError where it is missing or of another type."""
-    table = typed(record, dict, where)
-    if key not in table:
-        raise DataError(f"{where}: {key!r} is missing")
-    return typed(table[key], kind, f"{where}: {key!r}")
-
-
-def typed(value: object, kind: type[T], where: str) -> T:
-    """The value itself, of the type it must have. Raises DataError where it is of another."""
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise DataError(f"{where} must be {KINDS[kind]}, not {shown(value)}")
-    return value
-
-
-def shown(value: object) -> str:
-    """A value as it may stand in an error: short, on one line.
-
-    >>> shown("x" * 100)
-    "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"
-    """
-    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
-    return text if len(text) <= 40 else text[:39] + "…"

@@ -1,19 +1,17 @@
 """Reading whole files from outside, so that each thing wrong is one line that names file, record and field."""
 
-import codecs
 import hashlib
 import io
 import json
-import lzma
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import Any, TextIO
 
-from memeval.datasets import check_pairs, decoded, field, shown, typed
+from memeval import disk
 from memeval.download import DataFile, find, matches
 from memeval.errors import DataError, UsageError
+from memeval.values import check_pairs, decoded, field, shown, typed
 
 CHUNK = 1 << 20  # characters read at once from a long JSON list
 LONGEST = 1 << 26  # characters that one element of such a list may have; LongMemEval's have 0.6 million
@@ -31,48 +29,29 @@ def no_argument(name: str, argument: str | None) -> None:
         raise UsageError(f"{name}/{argument}: the data set {name!r} takes no argument, ask for {name!r}")
 
 
-def content(path: Path) -> bytes:
-    """All bytes of a file. Raises DataError where it cannot be read."""
-    with _opened(path) as stream:
-        return stream.read()
-
-
 def digest(paths: Iterable[Path]) -> str:
     """Eight hex digits that depend on the content of the files, in their order."""
     whole = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as stream:
-            whole.update(hashlib.file_digest(stream, "sha256").digest())
+        whole.update(bytes.fromhex(disk.digest(path)))
     return whole.hexdigest()[:8]
 
 
 def lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Place and content of each line that is not blank, without byte order mark and line end; `.xz` is unpacked."""
-    with _opened(path) as stream:
-        for number, line in enumerate(stream, 1):
-            text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-            if text.strip():
-                yield f"{path}:{number}", text.rstrip(b"\r\n")
+    """Place and content of each line that is not blank, without byte order mark and line end."""
+    for number, line in disk.numbered(path):
+        yield f"{path}:{number}", line
+
+
+def packed(path: Path) -> Path:
+    """The file as it is, or packed, whichever is there."""
+    return next((each for each in (path.with_name(path.name + s) for s in ("", *disk.PACKED)) if each.is_file()), path)
 
 
 def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Place and content of each line of a JSON Lines file."""
     for where, line in lines(path):
         yield where, typed(decoded(line, where), dict, where)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """A file for reading; what goes wrong then and later is one line."""
-    try:
-        with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as stream:
-            yield stream
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: is missing") from error
-    except (lzma.LZMAError, EOFError) as error:
-        raise DataError(f"{path}: is not an xz file or is cut off ({error})") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def elements(path: Path) -> Iterator[tuple[str, Any]]:
@@ -82,7 +61,7 @@ def elements(path: Path) -> Iterator[tuple[str, Any]]:
     to fill the memory with a file of brackets. Raises DataError with the file and the position in the list.
     """
     number = 0
-    with _opened(path) as raw:
+    with disk.opened(path) as raw:
         text = _Text(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""))
         try:
             if text.take() != "[":

@@ -5,16 +5,16 @@ JSON lines in a local folder are read here and not through the library, so that 
 """
 
 import logging
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from memeval import disk, download
 from memeval.datasets._files import records
-from memeval.download import cache_folder, data_folder
+from memeval.download import cache_folder
 from memeval.errors import DataError, PrerequisiteError, UsageError, did_you_mean, install
 
 OTHER_NAME = {"dev": "validation", "validation": "dev"}  # the library calls a file dev.* so
@@ -36,11 +36,9 @@ class Repository:
 
 
 def local(named: str) -> Path | None:
-    """The folder of that name, here or in MEMEVAL_DATA; None where there is none."""
-    path = Path(os.path.expanduser(named))  # noqa: PTH111  (Path raises for a user it does not know)
-    if not path.is_dir() and (own := data_folder()) is not None:
-        path = own / named
-    return path if path.is_dir() else None
+    """The user's folder of that name; None where there is none."""
+    path = download.local(named)
+    return path if path is not None and disk.is_folder(path) else None
 
 
 def repository(named: str, revision: str | None = None) -> Repository:
@@ -63,21 +61,32 @@ def configurations(repo: Repository) -> list[str]:
         return list(library.get_dataset_config_names(**_origin(repo)))
 
 
-def rows(repo: Repository, configuration: str | None, split: str | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Place and content of each row. Without a split it is `test`, or the only one there is.
+def part(known: Collection[str], subset: str | None, *names: str) -> str | None:
+    """The configuration of one of these names: that of a subset (`<subset>-<name>`) before that which all share."""
+    marks = () if subset is None else dict.fromkeys((subset, subset.replace("/", "__")))
+    wanted = [*(f"{mark}-{each}" for mark in marks for each in names), *names]
+    return next((each for each in wanted if each in known), None)
+
+
+def rows(
+    repo: Repository, configuration: str | None, split: str | None = None, *, shared: bool = False
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Place and content of each row. Without a split it is `test`, or the only one there is; of what splits may share
+    (a corpus), the only one is taken whatever its name.
 
     Raises DataError for a configuration or split that is not there and for damaged files, PrerequisiteError where the
     Hub cannot be reached or the library is not installed.
     """
     part = f"{repo.where}: {configuration}" if configuration else repo.where
-    lines = _lines(repo, configuration, split)
+    lines = _lines(repo, configuration, split, shared=shared)
     if lines is not None:
         yield from records(lines)
         return
     with _library(repo) as library:
         how = _origin(repo) | _part(repo, configuration)
         splits = library.get_dataset_split_names(**{"config_name" if key == "name" else key: how[key] for key in how})
-        wanted = split or (splits[0] if len(splits) == 1 else "test")
+        alone = len(splits) == 1 and (split is None or shared)
+        wanted = splits[0] if alone else split or "test"
         chosen = next((each for each in (wanted, OTHER_NAME.get(wanted)) if each in splits), None)
         if chosen is None:
             raise DataError(f"{part}: has no split {wanted!r}{did_you_mean(wanted, splits)}")
@@ -104,13 +113,13 @@ def _part(repo: Repository, configuration: str | None) -> dict[str, Any]:
     return {"data_dir": configuration} if repo.folder and not _card(repo) else {"name": configuration}
 
 
-def _lines(repo: Repository, configuration: str | None, split: str | None) -> Path | None:
+def _lines(repo: Repository, configuration: str | None, split: str | None, *, shared: bool) -> Path | None:
     """A file of JSON lines that holds a split of a local folder without a card."""
     if repo.folder is None or _card(repo):
         return None
     folder = repo.folder / (configuration or ".")
     files = sorted(folder.glob("*.jsonl"))
-    if split is None and len(files) == 1:
+    if (split is None or shared) and len(files) == 1:
         return files[0]
     return next((path for path in files if path.stem == (split or "test")), None)
 
@@ -120,7 +129,6 @@ def _library(repo: Repository) -> Iterator[Any]:
     """The library; everything that it raises is one line."""
     try:
         import datasets
-        import pyarrow
     except ImportError as error:
         raise PrerequisiteError(f"{repo.where}: reading it needs the library 'datasets': {install('hub')}") from error
     datasets.disable_progress_bars()
@@ -140,7 +148,9 @@ def _library(repo: Repository) -> Iterator[Any]:
                 f"{repo.where}: is not on the Hub, or needs an account that may read it ({_line(error)})"
             ) from error
         raise DataError(f"{repo.where}: holds no data files ({_line(error)})") from error
-    except (OSError, ValueError, pyarrow.ArrowException, datasets.exceptions.DatasetsError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a file made it stumble over
         raise DataError(f"{repo.where}: cannot be read: {type(error).__name__}: {_line(error)}") from error
 
 

@@ -21,12 +21,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from memeval.datasets import field as value_of
-from memeval.datasets import shown, typed
 from memeval.datasets._files import digest, located, no_argument, records, text
 from memeval.download import DataFile
 from memeval.errors import DataError
 from memeval.types import Dataset, Memory, Query
+from memeval.values import field, shown, typed
 
 COMMIT = "cc39aeb4"
 HOME = "https://github.com/patronus-ai/financebench"
@@ -84,7 +83,7 @@ def read(questions: Path, pages: Path, name: str = "financebench", *, verified: 
             raise DataError(f"{where}: 'financebench_id' {shown(query_id)} stands twice")
         seen.add(query_id)
         question, category = text(record, "question", where), text(record, "question_type", where)
-        evidence = value_of(record, "evidence", list, where)
+        evidence = field(record, "evidence", list, where)
         cited = [_page(entry, filing, f"{where}: evidence {number}") for number, entry in enumerate(evidence)]
         if not cited:
             raise DataError(f"{where}: 'evidence' is empty")
@@ -123,7 +122,7 @@ def _filings(path: Path, anomalies: Counter[str]) -> dict[str, dict[str, Memory]
     for where, record in records(path):
         filing = text(record, "doc_name", where)
         doc_id = f"{filing}:{_number(record, 'page', where)}"
-        words = value_of(record, "text", str, where)
+        words = field(record, "text", str, where)
         if doc_id in filings.setdefault(filing, {}):
             raise DataError(f"{where}: 'page' {record['page']} of {shown(filing)} stands twice")
         anomalies["pages of fewer than 20 characters"] += len(words.strip()) < 20
@@ -143,7 +142,7 @@ def _page(entry: Any, filing: str, where: str) -> str:
 
 
 def _number(record: Any, key: str, where: str) -> int:
-    number = value_of(record, key, int, where)
+    number = field(record, key, int, where)
     if number < 0:
         raise DataError(f"{where}: {key!r} must be 0 or more, not {number}")
     return number

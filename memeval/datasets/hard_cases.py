@@ -22,12 +22,12 @@ dialogue turns; `confused_with` names the other entities of an entity confusion.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from memeval import disk
 from memeval.errors import DataError
 from memeval.types import Dataset, Memory, Query
 
@@ -90,10 +90,7 @@ def read(folder: Path) -> Dataset:
 
 def parsed(path: Path) -> dict[str, Any]:
     """A store's file as values. Raises DataError where a key is missing or the TOML is broken."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is no TOML ({error})") from None
+    content = disk.toml(path)
     for key in ("topic", "about", "sessions", "queries"):
         if key not in content:
             raise DataError(f"{path}: {key!r} is missing")

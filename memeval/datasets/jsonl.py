@@ -9,7 +9,7 @@ Asked for as `jsonl/<file>`; a relative file is sought where you are, then in ME
 (on one line). These keys are known, and no others:
 
     of a line        query; candidates; optional: query_id (else "q" and the number of the line), category, asked_at,
-                     context (a list of earlier turns), store_id
+                     context (a list of earlier turns), store_id, cluster
     of a candidate   text; optional: label (a whole number; above 0 is relevant, absent is 0), doc_id (else "d" and its
                      position), time, speaker, session_id, caption
 
@@ -17,28 +17,30 @@ Asked for as `jsonl/<file>`; a relative file is sought where you are, then in ME
 they share a store, which must have one text for each doc_id, and needs doc_ids. Each query is ranked within its own
 candidates. One without a relevant candidate serves abstention.
 
+Intervals and tests take the queries of a store together. Where several stores were made of one thing, such as a
+conversation, lines name it as their `cluster`, and those of one cluster are taken together.
+
 Everything wrong with the file is told at once, up to ten lines of it.
 """
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from memeval.datasets import decoded, shown, typed
-from memeval.datasets import field as value_of
+from memeval import disk
 from memeval.datasets._files import iso, lines, listed, text
-from memeval.download import data_folder
+from memeval.download import local
 from memeval.errors import DataError, UsageError, did_you_mean
 from memeval.types import Dataset, Memory, Query
+from memeval.values import decoded, field, grade, label, name, shown, typed
 
 ABOUT: Mapping[str, str] = {"jsonl": "jsonl/<file>: your own data, one query a line with its candidates and labels"}
 NAMES = tuple(ABOUT)
 SHOWN = 10  # bad lines named in one error
 
-OF_LINE = ("query", "candidates", "query_id", "category", "asked_at", "context", "store_id")
+OF_LINE = ("query", "candidates", "query_id", "category", "asked_at", "context", "store_id", "cluster")
 OF_CANDIDATE = ("text", "label", "doc_id", "time", "speaker", "session_id", "caption")
 
 
@@ -46,10 +48,8 @@ def load(name: str, argument: str | None = None) -> Dataset:
     """The data set in a file. Raises UsageError where there is no such file, DataError naming its bad lines."""
     if not argument:
         raise UsageError(f"{name!r} wants a file: ask for {name}/<file>")
-    path = Path(os.path.expanduser(argument))  # noqa: PTH111  (Path raises for a user it does not know)
-    if not path.is_file() and (own := data_folder()) is not None:
-        path = own / argument
-    if not path.is_file():
+    path = local(argument)
+    if path is None or not disk.is_file(path):
         raise DataError(f"{name}/{argument}: there is no such file, here or in MEMEVAL_DATA")
     return read(path)
 
@@ -72,7 +72,7 @@ def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
         content.update(line + b"\n")
         place = f"line {where.rpartition(':')[2]}"
         try:
-            query, memories, grades = _line(decoded(line, place), place)
+            query, memories, grades = _line(decoded(line, place), place, anomalies)
             if query.query_id in places:
                 raise DataError(f"{place}: query_id {shown(query.query_id)} stands in {places[query.query_id]} already")
             store = stores.get(query.store_id, {})
@@ -95,7 +95,7 @@ def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
     if not queries:
         raise DataError(f"{path}: holds no query")
     return Dataset(
-        name=f"jsonl/{path.stem}",
+        name=f"jsonl/{disk.stem(path)}",
         version=content.hexdigest()[:8],
         licence="not stated",
         url="",
@@ -109,45 +109,42 @@ def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
     )
 
 
-def _line(record: Any, where: str) -> tuple[Query, list[Memory], dict[str, int]]:
+def _line(record: Any, where: str, anomalies: Counter[str]) -> tuple[Query, list[Memory], dict[str, int]]:
     """The query of a line, its candidates, and their grades."""
     _known(typed(record, dict, where), OF_LINE, where)
-    query_id = _name(record, "query_id", where) or f"q{where.removeprefix('line ')}"
-    store_id = _name(record, "store_id", where)
+    query_id = name(record, "query_id", where) or f"q{where.removeprefix('line ')}"
+    store_id = name(record, "store_id", where)
     query = Query(
         query_id=query_id,
         text=text(record, "query", where),
         store_id=store_id or query_id,
-        category=_name(record, "category", where),
+        category=name(record, "category", where),
         asked_at=_time(record, "asked_at", where),
         context=tuple(listed(record, "context", str, where)) if record.get("context") is not None else (),
+        cluster=name(record, "cluster", where),
     )
-    memories: list[Memory] = []
+    memories: dict[str, Memory] = {}
     grades: dict[str, int] = {}
-    for position, candidate in enumerate(value_of(record, "candidates", list, where)):
+    for position, candidate in enumerate(field(record, "candidates", list, where)):
         here = f"{where}: candidate {position}"
         _known(typed(candidate, dict, here), OF_CANDIDATE, here)
-        doc_id = _name(candidate, "doc_id", here)
+        doc_id = name(candidate, "doc_id", here)
         if doc_id is None and store_id is not None:
             raise DataError(f"{here}: 'doc_id' is missing, and the line shares a store")
         memory = Memory(
             doc_id=doc_id or f"d{position}",
             text=text(candidate, "text", here),
             time=_time(candidate, "time", here),
-            speaker=_name(candidate, "speaker", here),
-            session_id=_name(candidate, "session_id", here),
-            caption=_name(candidate, "caption", here),
+            speaker=name(candidate, "speaker", here),
+            session_id=name(candidate, "session_id", here),
+            caption=name(candidate, "caption", here),
         )
-        grade = typed(candidate.get("label", 0), int, f"{here}: 'label'")
-        if grade < 0:
-            raise DataError(f"{here}: 'label' must be 0 or more, not {grade}")
-        if memory.doc_id in grades:
-            raise DataError(f"{here}: 'doc_id' {shown(memory.doc_id)} stands twice")
-        memories.append(memory)
-        grades[memory.doc_id] = grade
+        label(grades, memory.doc_id, grade(candidate.get("label", 0), f"{here}: 'label'"), here, anomalies)
+        if memories.setdefault(memory.doc_id, memory) != memory:
+            raise DataError(f"{here}: 'doc_id' {shown(memory.doc_id)} stands twice, with another memory")
     if not memories:
         raise DataError(f"{where}: 'candidates' is empty")
-    return query, memories, grades
+    return query, [*memories.values()], grades
 
 
 def _known(record: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
@@ -156,14 +153,6 @@ def _known(record: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None
             raise DataError(f"{where}: unknown key {shown(key)}{did_you_mean(key, keys)}")
 
 
-def _name(record: Mapping[str, Any], key: str, where: str) -> str | None:
-    """An optional string; null and "" are none, a whole number becomes text."""
-    value = record.get(key)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return None if value is None else typed(value, str, f"{where}: {key!r}") or None
-
-
 def _time(record: Mapping[str, Any], key: str, where: str) -> str | None:
-    value = _name(record, key, where)
+    value = name(record, key, where)
     return None if value is None else iso(value, f"{where}: {key!r}")

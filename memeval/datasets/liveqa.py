@@ -26,11 +26,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from memeval.datasets import shown
-from memeval.datasets._files import content, digest, lines, located, no_argument, shuffled
+from memeval import disk
+from memeval.datasets._files import digest, lines, located, no_argument, shuffled
 from memeval.download import DataFile
 from memeval.errors import DataError
 from memeval.types import Dataset, Memory, Query
+from memeval.values import shown
 
 SEED = "liveqa-med 1"
 MEDQUAD = "577bd37b"
@@ -163,13 +164,10 @@ def _answers(path: Path, anomalies: Counter[str]) -> dict[str, Memory]:
 
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     try:
-        text = content(path).decode("utf-8-sig")
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        reader = csv.reader(io.StringIO(disk.text(path), newline=""), strict=True)
         for row in reader:
             if row:
                 yield f"{path}:{reader.line_num}", row
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 (byte {error.start})") from error
     except csv.Error as error:
         raise DataError(f"{path}:{reader.line_num}: is not CSV or is cut off ({error})") from error
 
@@ -200,7 +198,7 @@ def _questions(path: Path) -> dict[str, str]:
     """query_id → what is asked, in the order of the file."""
     questions: dict[str, str] = {}
     try:
-        root = ElementTree.fromstring(content(path))
+        root = ElementTree.fromstring(disk.content(path))
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise DataError(f"{path}: is not XML or is cut off ({error})") from error
     for number, question in enumerate(root.iter("NLM-QUESTION")):

@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from memeval import datasets
-from memeval.datasets import _hub, decoded, shown
-from memeval.datasets import field as value_of
+from memeval.datasets import _hub
 from memeval.datasets._files import lines, listed, records, text
 from memeval.download import data_folder
 from memeval.errors import DataError, PrerequisiteError, UsageError, did_you_mean
 from memeval.types import Dataset, Memory, Query
+from memeval.values import decoded, field, grade, ident, label, plain, shown
 
 ABOUT: Mapping[str, str] = {"lmeb": "lmeb/<task>/<subset>: one of LMEB's 193 subsets of 22 memory retrieval tasks"}
 NAMES = tuple(ABOUT)
@@ -107,7 +107,7 @@ def build(parts: Parts, title: str, task: Task, subset: str, *, unverified: bool
         doc_id = _id(row, where)
         if doc_id in corpus:
             raise DataError(f"{where}: id {shown(doc_id)} stands twice")
-        heading, words = row.get("title") or "", value_of(row, "text", str, where)
+        heading, words = row.get("title") or "", field(row, "text", str, where)
         corpus[doc_id] = Memory(doc_id, f"{heading} {words}" if heading else words)
         anomalies["empty documents"] += not words.strip()
     asked: dict[str, str] = {}
@@ -117,11 +117,10 @@ def build(parts: Parts, title: str, task: Task, subset: str, *, unverified: bool
             raise DataError(f"{where}: id {shown(query_id)} stands twice")
         asked[query_id] = text(row, "text", where)
     labels: dict[str, dict[str, int]] = {}
-    for where, query_id, doc_id, grade in parts.labels:
+    for where, query_id, doc_id, value in parts.labels:
         if query_id not in asked:
             raise DataError(f"{where}: the query {shown(query_id)} does not exist")
-        anomalies["labels that stand twice"] += doc_id in labels.setdefault(query_id, {})
-        labels[query_id][doc_id] = max(grade, 0)
+        label(labels.setdefault(query_id, {}), doc_id, value, f"{where}: query {shown(query_id)}", anomalies)
     found = (len(labels), len(corpus), sum(map(len, labels.values())))
     verified = found == tuple(task.subsets[subset])
     if not verified and not unverified:
@@ -150,9 +149,9 @@ def _dataset(
     members: dict[str, dict[str, Memory]] = {}
     origin: dict[str, tuple[str, ...] | None] = {}
     for query_id, words in asked.items():
-        kept = {doc_id: grade for doc_id, grade in labels.get(query_id, {}).items() if doc_id in corpus}
+        kept = {doc_id: value for doc_id, value in labels.get(query_id, {}).items() if doc_id in corpus}
         anomalies["labels of documents that do not exist"] += len(labels.get(query_id, {})) - len(kept)
-        if not any(kept.values()):
+        if not any(value > 0 for value in kept.values()):
             excluded[query_id] = "it has no label" if query_id not in labels else "none of its documents exists"
             continue
         scene = task.scene_of(query_id)
@@ -168,7 +167,8 @@ def _dataset(
             members[store_id] = {doc_id: corpus[doc_id] for doc_id in within}
         anomalies["relevant documents put among the candidates"] += len(kept.keys() - members[store_id].keys())
         members[store_id].update((doc_id, corpus[doc_id]) for doc_id in kept)
-        queries.append(Query(query_id, words, store_id))
+        # Stores that were made of one scene share their chance.
+        queries.append(Query(query_id, words, store_id, cluster=scene if store_id == query_id else None))
         qrels[query_id] = kept
     if not queries:
         raise DataError(f"{parts.source}: holds no query with a relevant document")
@@ -231,25 +231,21 @@ def _shared(below: Path, above: Path, name: str) -> Path:
 
 def _tsv(path: Path) -> Iterable[tuple[str, str, str, int]]:
     for where, line in lines(path):
-        columns = line.decode("utf-8", "replace").split("\t")
-        if len(columns) != 3 or not columns[2].strip().lstrip("-").isdecimal():
-            raise DataError(f"{where}: wants query-id, corpus-id and a whole number between tabs, not {shown(line)}")
-        yield where, columns[0], columns[1], int(columns[2])
+        columns = plain(line, where).split("\t")
+        if len(columns) != 3:
+            raise DataError(f"{where}: wants query-id, corpus-id and a grade between tabs, not {shown(line)}")
+        yield where, columns[0], columns[1], grade(columns[2], f"{where}: the grade")
 
 
 def _mteb(repo: _hub.Repository, subset: str) -> Parts:
     known = _hub.configurations(repo)
 
-    def part(*names: str) -> str | None:
-        wanted = [f"{prefix}-{each}" for prefix in (subset, subset.replace("/", "__")) for each in names] + [*names]
-        return next((each for each in wanted if each in known), None)
-
-    corpus, queries, labels = part("corpus"), part("queries"), part("qrels", "default")
+    corpus, queries = _hub.part(known, subset, "corpus"), _hub.part(known, subset, "queries")
+    labels, ranked = _hub.part(known, subset, "qrels", "default"), _hub.part(known, subset, "top_ranked")
     if corpus is None or queries is None or labels is None:
         raise DataError(f"{repo.where}: lacks the configuration {subset}-corpus, -queries or -qrels")
-    ranked = part("top_ranked")
     candidates = {
-        str(row.get("query-id")): tuple(listed(row, "corpus-ids", str, where))
+        ident(row, "query-id", where): tuple(listed(row, "corpus-ids", str, where))
         for where, row in (_hub.rows(repo, ranked) if ranked else ())
     }
     return Parts(
@@ -257,19 +253,18 @@ def _mteb(repo: _hub.Repository, subset: str) -> Parts:
         corpus=_hub.rows(repo, corpus),
         queries=_hub.rows(repo, queries),
         labels=(
-            (where, str(row.get("query-id")), str(row.get("corpus-id")), _grade(row, where))
+            (
+                where,
+                ident(row, "query-id", where),
+                ident(row, "corpus-id", where),
+                grade(row.get("score"), f"{where}: 'score'"),
+            )
             for where, row in _hub.rows(repo, labels)
         ),
         candidates=candidates,
     )
 
 
-def _grade(row: Mapping[str, Any], where: str) -> int:
-    """The score; some copies write whole numbers as fractions."""
-    score = row.get("score")
-    return int(score) if isinstance(score, float) and score.is_integer() else value_of(row, "score", int, where)
-
-
 def _id(row: Mapping[str, Any], where: str) -> str:
     """The `id`, `_id` in older copies."""
-    return text(row, "_id" if "_id" in row and "id" not in row else "id", where)
+    return ident(row, "_id" if "_id" in row and "id" not in row else "id", where)

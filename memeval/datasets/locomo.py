@@ -20,14 +20,15 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
-from memeval import datasets
-from memeval.datasets import decoded, shown, typed
-from memeval.datasets._files import content, digest, located, no_argument
+from memeval import datasets, disk
+from memeval.datasets._files import digest, located, no_argument
 from memeval.datasets._files import text as _text
 from memeval.download import DataFile
 from memeval.errors import DataError
 from memeval.render import MONTHS
 from memeval.types import Dataset, Memory, Query
+from memeval.values import decoded, shown, typed
+from memeval.values import field as value_of
 
 COMMIT = "3eb6f2c585f5e1699204e3c3bdf7adc5c28cb376"
 FILE = DataFile(
@@ -80,7 +81,7 @@ def load(name: str, argument: str | None = None, *, unverified: bool = False) ->
     """LoCoMo as pinned. Raises PrerequisiteError where the file is not here, UsageError for an argument."""
     no_argument(name, argument)
     path, verified = located(FILE, unverified=unverified)
-    dataset = parse(content(path), path.name, name, shipped_audit() if name == "locomo-audited" else None)
+    dataset = parse(disk.content(path), path.name, name, shipped_audit() if name == "locomo-audited" else None)
     return dataset if verified else replace(dataset, version=f"unverified-{digest([path])}", verified=False)
 
 
@@ -114,16 +115,16 @@ def parse(raw: bytes, source: str, name: str = "locomo", audit: Audit | None = N
         where = f"{source}: conversation {shown(store_id)}"
         if store_id in stores:
             raise DataError(f"{where}: 'sample_id' stands twice")
-        stores[store_id] = tuple(_turns(datasets.field(sample, "conversation", dict, where), where, anomalies))
+        stores[store_id] = tuple(_turns(value_of(sample, "conversation", dict, where), where, anomalies))
         doc_ids = {memory.doc_id for memory in stores[store_id]}
         asked: set[str] = set()
-        for index, question in enumerate(datasets.field(sample, "qa", list, where)):
+        for index, question in enumerate(value_of(sample, "qa", list, where)):
             here = f"{where}: question {index}"
             text = _text(question, "question", here)
-            category = datasets.field(question, "category", int, here)
+            category = value_of(question, "category", int, here)
             if category not in CATEGORIES:
                 raise DataError(f"{here}: 'category' must be 1 to 5, not {category}")
-            cited = datasets.field(question, "evidence", list, here)
+            cited = value_of(question, "evidence", list, here)
             cited = [typed(entry, str, f"{here}: 'evidence' {number}") for number, entry in enumerate(cited)]
             correction = corrections.pop((position, index), None)
             if category not in categories:
@@ -175,16 +176,16 @@ def _turns(conversation: dict[str, Any], where: str, anomalies: Counter[str]) ->
     said: set[tuple[str, str]] = set()
     for _, session_id in sessions:
         time = _time(_text(conversation, f"{session_id}_date_time", where), f"{where}: '{session_id}_date_time'")
-        for index, turn in enumerate(datasets.field(conversation, session_id, list, where)):
+        for index, turn in enumerate(value_of(conversation, session_id, list, where)):
             here = f"{where}: {session_id}: turn {index}"
             doc_id = _text(turn, "dia_id", here)
             if doc_id in seen:
                 raise DataError(f"{here}: 'dia_id' {shown(doc_id)} stands twice in the conversation")
             seen.add(doc_id)
-            speaker, text = _text(turn, "speaker", here), datasets.field(turn, "text", str, here)
+            speaker, text = _text(turn, "speaker", here), value_of(turn, "text", str, here)
             anomalies["repeated turns (same speaker and words)"] += (speaker, text) in said
             said.add((speaker, text))
-            caption = datasets.field(turn, "blip_caption", str, here) if "blip_caption" in turn else None
+            caption = value_of(turn, "blip_caption", str, here) if "blip_caption" in turn else None
             yield Memory(doc_id, text, time, speaker, session_id, caption)
 
 

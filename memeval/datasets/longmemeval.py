@@ -27,12 +27,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from memeval import datasets
-from memeval.datasets import shown, typed
 from memeval.datasets._files import digest, elements, listed, located, no_argument, text
 from memeval.download import DataFile
 from memeval.errors import DataError
 from memeval.types import Dataset, Memory, Query
+from memeval.values import field as value_of
+from memeval.values import shown, typed
 
 COMMIT = "98d7416c24c778c2fee6e6f3006e7a073259d48f"
 HUB = f"https://huggingface.co/datasets/xiaowu0162/longmemeval-cleaned/resolve/{COMMIT}"
@@ -200,7 +200,7 @@ def _turn(turn: Any, where: str, session: int, number: int, time: str, found: _C
     speaker = text(turn, "role", where)
     if speaker not in {"user", "assistant"}:
         raise DataError(f"{where}: 'role' must be user or assistant, not {shown(speaker)}")
-    said = datasets.field(turn, "content", str, where)
+    said = value_of(turn, "content", str, where)
     found.anomalies["empty turns"] += not said.strip()
     said = found.texts.setdefault(said, said)
     marked = typed(turn.get("has_answer", False), bool, f"{where}: 'has_answer'")

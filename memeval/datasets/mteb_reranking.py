@@ -1,7 +1,7 @@
-"""Reranking sets in MTEB's format: rows of a `query`, `positive` texts and `negative` texts.
+"""Reranking sets in MTEB's two formats: rows of a `query`, `positive` texts and `negative` texts; or configurations.
 
-Asked for as `mteb-reranking/<folder or Hub id>`, with `?split=` (test, or the only one) and `?revision=`, or by one of
-the short names, which are pinned to the revisions that MTEB and FinMTEB name:
+Asked for as `mteb-reranking/<folder or Hub id>`, or by one of the short names, which are pinned to the revisions that
+MTEB and FinMTEB name:
 
     finfact          FinanceMTEB/FinFact-reranking: claims about finance and the evidence for them (n = 1,000)
     fiqa-reranking   FinanceMTEB/FiQA-reranking: answers to questions on finance
@@ -14,6 +14,10 @@ Licences are the repositories' own.
 Every row is a query with a store of its own: its texts, each once, in an order that a hash decides, because upstream
 has the positive ones first. As in MTEB, a row without a positive or without a negative text is left out. A text that is
 both counts as positive. All this is counted.
+
+The present format has configurations `corpus`, `queries`, `default` (the labels) and `top_ranked`: a query's candidates
+are those that the last names for it, in one store. `?config=` chooses among several sets in one repository; the two
+options of protocol are for this format, and read as for `beir`.
 """
 
 from collections import Counter
@@ -21,10 +25,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from memeval.datasets import _hub, field
+from memeval.datasets import _hub, beir
 from memeval.datasets._files import listed, shuffled
 from memeval.errors import DataError, UsageError
 from memeval.types import Dataset, Memory, Query
+from memeval.values import field
 
 PINNED: Mapping[str, tuple[str, str]] = {
     "finfact": ("FinanceMTEB/FinFact-reranking", "70435b4984c687051ecf38b9d2686f33345dcced"),
@@ -42,7 +47,7 @@ ABOUT: Mapping[str, str] = {
     "cmedqa-v2": "cMedQA 2 for reranking: answers to health questions, in Chinese (C-MTEB)",
 }
 NAMES = tuple(ABOUT)
-OPTIONS = ("split", "revision")
+OPTIONS = beir.OPTIONS
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -51,7 +56,15 @@ def facts(name: str) -> dict[str, Any]:
     return {"licence": "not stated", "restricted": True, **url}
 
 
-def load(name: str, argument: str | None = None, *, split: str | None = None, revision: str | None = None) -> Dataset:
+def load(
+    name: str,
+    argument: str | None = None,
+    *,
+    split: str | None = None,
+    revision: str | None = None,
+    config: str | None = None,
+    **protocol: str,
+) -> Dataset:
     """The data set of a folder or repository.
 
     Raises UsageError for a wrong name, DataError with the place for broken rows, PrerequisiteError where the Hub cannot
@@ -65,8 +78,18 @@ def load(name: str, argument: str | None = None, *, split: str | None = None, re
         argument, revision = PINNED[name]
     if not argument:
         raise UsageError(f"{name!r} wants a folder or an id of the Hub: ask for {name}/<folder or id>")
+    beir.chosen(f"{name}/{argument}", protocol)
     repo = _hub.repository(argument, revision)
     title = name if name in PINNED else f"{name}/{argument if repo.folder is None else repo.folder.resolve().name}"
+    about = ABOUT[name] if name in PINNED else f"MTEB reranking set {title.partition('/')[2]}, split {split or 'test'}"
+    if name not in PINNED and _hub.part(_hub.configurations(repo), config, "queries"):
+        dataset = beir.read_hub(repo, split or "test", config, protocol)
+        return replace(dataset, name=f"{name}{dataset.name.removeprefix('beir')}", about=about)
+    if config or protocol:
+        option = next(iter(protocol), "config")
+        raise UsageError(
+            f"{name}/{argument}: ?{option}= is for sets with a corpus, queries and labels; this one has rows"
+        )
     dataset = parse(_hub.rows(repo, None, split), title, repo.where)
     if split not in {None, "test"}:
         dataset = replace(dataset, name=f"{title}-{split}")
@@ -76,7 +99,7 @@ def load(name: str, argument: str | None = None, *, split: str | None = None, re
         dataset,
         version=f"{origin}-{dataset.digest[:8]}",
         url="" if repo.folder else f"https://huggingface.co/datasets/{argument}",
-        about=ABOUT[name] if name in PINNED else f"MTEB reranking set {argument}, split {split or 'test'}",
+        about=about,
         verified=repo.folder is None or name not in PINNED,
     )
 

@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from memeval.datasets import decoded, shown, typed
-from memeval.datasets._files import content, digest, listed, located, no_argument, text
+from memeval import disk
+from memeval.datasets._files import digest, listed, located, no_argument, text
 from memeval.download import DataFile
 from memeval.errors import DataError
 from memeval.types import Dataset, Memory, Query
+from memeval.values import decoded, shown, typed
 
 COMMIT = "1cbae8e9"
 FILE = DataFile(
@@ -43,7 +44,7 @@ def load(name: str, argument: str | None = None, *, unverified: bool = False) ->
     no_argument(name, argument)
     path, verified = located(FILE, unverified=unverified)
     return parse(
-        content(path), path.name, version=COMMIT if verified else f"unverified-{digest([path])}", verified=verified
+        disk.content(path), path.name, version=COMMIT if verified else f"unverified-{digest([path])}", verified=verified
     )
 
 

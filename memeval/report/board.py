@@ -114,8 +114,8 @@ class Leaderboard:
 
     @property
     def unit(self) -> str:
-        """What is resampled and tested: "stores" or "queries"."""
-        return {"store": "stores", "query": "queries"}[self.signature["unit"]]
+        """What is resampled and tested: "stores", "clusters" (of stores) or "queries"."""
+        return {"store": "stores", "cluster": "clusters", "query": "queries"}[self.signature["unit"]]
 
     @property
     def definitions(self) -> Mapping[str, str]:

@@ -168,4 +168,4 @@ def basis(board: Leaderboard) -> str:
     judged = f"; prompts: {plain(', '.join(sorted(map(str, prompts))))}" if prompts else ""
     if board.unit == "queries":
         return f"n = {count(board.n, 'queries')} with a relevant memory{judged}"
-    return f"n = {count(board.n, 'queries')} with a relevant memory, in {count(board.clusters, 'stores')}{judged}"
+    return f"n = {count(board.n, 'queries')} with a relevant memory, in {count(board.clusters, board.unit)}{judged}"

@@ -136,7 +136,7 @@ def _beyond_reach(board: Leaderboard, family: int) -> str:
 
 def _visible(board: Leaderboard, differences: Sequence[Sequence[float]]) -> str:
     result = board.rows[0].result
-    clusters = result.store_ids if board.unit == "stores" else result.query_ids
+    clusters = result.query_ids if board.unit == "queries" else result.store_ids
     smallest = max(stats.detectable(values, clusters) for values in differences)
     if not math.isfinite(smallest) or smallest <= 0:
         return ""

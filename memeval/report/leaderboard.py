@@ -127,8 +127,8 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
 
 
 def clusters(result: Result) -> tuple[str, ...]:
-    """What is resampled and tested as a whole, for each query: its store, or itself."""
-    return result.store_ids if result.signature["unit"] == "store" else result.query_ids
+    """What is resampled and tested as a whole, for each query: its store or cluster, or itself."""
+    return result.query_ids if result.signature["unit"] == "query" else result.store_ids
 
 
 def _runs(one: Result, other: Result) -> str:

@@ -1,11 +1,11 @@
 """How to make a table again: commands, versions, machines, digests, prices, and whom to cite."""
 
 import shlex
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import memeval
+from memeval import disk
 from memeval.evidence import Evidence
 from memeval.report import cells, models
 from memeval.report.board import Leaderboard, Row
@@ -19,7 +19,7 @@ def command(row: Row) -> str:
     Controls come with every command, so theirs names no system of its own.
     """
     facts = row.result.signature
-    words = ["memeval", "run", "--dataset", str(facts["dataset"])]
+    words = ["memeval", "run", "--dataset", str(facts.get("address") or facts["dataset"])]
     if row.control not in ("first-stage", "random", "oracle"):
         words += ["--system", row.model]
     options = {
@@ -27,7 +27,7 @@ def command(row: Row) -> str:
         "--depth": facts.get("depth"),
         "--pool": facts.get("pool"),
         "--rendering": facts.get("rendering"),
-        "--limit": facts.get("partial"),
+        "--shard" if isinstance(facts.get("partial"), str) else "--limit": facts.get("partial"),
     }
     for option, value in options.items():
         if value is not None:
@@ -103,7 +103,7 @@ def citations(boards: Sequence[Leaderboard]) -> str:
     path = folder() / "citations.toml"
     if not path.is_file():
         return ""
-    known = tomllib.loads(path.read_text(encoding="utf-8"))
+    known = disk.toml(path)
     names = ["memeval", *(str(board.card["name"]).partition("?")[0].partition("/")[0] for board in boards)]
     if any(beside(board) for board in boards):
         names.append("memreranker")

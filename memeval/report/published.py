@@ -1,11 +1,11 @@
 """Published tables beside the measured one: marked, with every known difference of protocol, never ranked together."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from memeval import disk
 from memeval.report import cells
 from memeval.report.board import Leaderboard
 from memeval.report.tables import Table, frame
@@ -18,7 +18,7 @@ def published() -> tuple[Mapping[str, Any], ...]:
     """All transcribed tables, as they stand in benchmarks/published/*.toml."""
     found: list[Mapping[str, Any]] = []
     for path in sorted(folder().glob("*.toml")):
-        found += tomllib.loads(path.read_text(encoding="utf-8")).get("tables", [])
+        found += disk.toml(path).get("tables", [])
     return tuple(found)
 
 

@@ -151,10 +151,10 @@ def _categories(board: Leaderboard, measure: str) -> Table:
         result = board.rows[0].result
         pairs = zip(result.store_ids, result.categories, strict=True)
         number = len({store_id for store_id, of in pairs if of == category})
-        if board.unit != "stores" or not number:
+        if board.unit == "queries" or not number:
             return ""
         alone = ", interval over its queries" if number == 1 < clusters else ""
-        return f", {cells.count(number, 'stores')}{alone}"
+        return f", {cells.count(number, board.unit)}{alone}"
 
     def cell(row: Row, category: str) -> str:
         text = cells.estimate(row.result.measures.get(category, {}).get(measure))
@@ -183,7 +183,7 @@ def _slices(board: Leaderboard) -> Table:
     found, stores = sliced.estimates(board), sliced.stores(board)
 
     def column(name: str, n: int) -> str:
-        inside = f", {cells.count(stores[name], 'stores')}" if board.unit == "stores" else ""
+        inside = f", {cells.count(stores[name], board.unit)}" if board.unit != "queries" else ""
         return f"{cells.plain(name)}{sliced.small(n)} (n = {n:,}{inside})"
 
     rows = [
@@ -300,6 +300,7 @@ def _card(board: Leaderboard) -> Table:
         "relevant memories": f"{card['relevant_pairs']:,} (pairs of a query and a memory)",
         "excluded queries": excluded(board),
         "anomalies": _counts(card["anomalies"]),
+        **({"protocol": cells.plain(" ".join(card["rules"]))} if card.get("rules") else {}),
         "candidates": f"{cells.plain(facts.get('first_stage', cells.NONE))}, depth {facts.get('depth', cells.NONE)},"
         f" pool “{cells.plain(facts.get('pool', cells.NONE))}”, {card['candidates_per_query']:.1f} for each query",
         "ceiling": _ceiling(board),

@@ -103,8 +103,10 @@ def _summary(board: Leaderboard) -> str:
     facts = [
         f"n = {board.n:,}",
         cells.count(len(set(board.rows[0].result.store_ids)), "stores"),
+        *([cells.count(board.clusters, "clusters")] if board.unit == "clusters" else []),
         f"ceiling of the pool {ceiling}",
         f"excluded {excluded(board)}",
     ]
     partial = board.signature.get("partial")
-    return " · ".join(facts if partial is None else [*facts, f"PARTIAL: {shards.phrase(partial)}"])
+    line = " · ".join(facts if partial is None else [*facts, f"PARTIAL: {shards.phrase(partial)}"])
+    return "\n".join([line, *map(cells.plain, board.card.get("rules", ()))])

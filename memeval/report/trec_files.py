@@ -18,7 +18,7 @@ def files(board: Leaderboard, evidence: Evidence) -> Iterator[tuple[str | None, 
     pool = evidence.pool
     if pool is None or not evidence.ranked:
         raise DataError(f"{board.label}: the runs or the labels are not beside the results: `memeval run` makes them")
-    yield None, list(trec.write_qrels(dict(zip(pool.query_ids, pool.labels, strict=True))))
+    yield None, list(trec.write_qrels(dict(zip(pool.query_ids, pool.qrels, strict=True))))
     for row in board.rows:
         ranked = evidence.ranked.get(row.system)
         if ranked is None:
