@@ -16,6 +16,7 @@ from memeval import datasets, download, machine, rerankers, suite
 from memeval.benchmark import Watcher
 from memeval.errors import PrerequisiteError, UsageError, did_you_mean
 from memeval.measures import MEASURES, parse
+from memeval.outside import visible
 from memeval.remote.prices import FORMS
 from memeval.types import Dataset
 
@@ -116,7 +117,7 @@ def _dataset(name: str, asked: bool | None, watcher: Watcher) -> str:
         *(f"  {count:>6,}  {what}" for what, count in found.anomalies.items()),
         *_doubts(found.known_problems, found.trained_on),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _absent(name: str, error: PrerequisiteError) -> str:
@@ -230,12 +231,15 @@ def doctor_text(facts: dict[str, Any]) -> str:
     lines += [f"keys set  {', '.join(facts['keys set']) or 'none'}"]
     lines += [f"base URL  {name} names {host}" for name, host in facts["base URLs"].items()]
     lines += [f"{name:<13} {facts[name]}" for name in ("data folder", "cache folder", "score cache")]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _host(url: str) -> str:
     """The host that a base URL names; nothing else of it is shown."""
-    host = urlsplit(url).netloc
+    try:
+        host = urlsplit(url).netloc
+    except ValueError:
+        host = ""
     return "no URL" if not host else host.rpartition("@")[2] + (" (and a user or password)" if "@" in host else "")
 
 

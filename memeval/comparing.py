@@ -7,6 +7,7 @@ from typing import Any
 from memeval import results, stats
 from memeval.errors import DataError, UsageError, did_you_mean
 from memeval.measures import parse
+from memeval.outside import visible
 from memeval.types import Comparison, Result
 
 
@@ -94,7 +95,7 @@ def text(pair: Pair) -> str:
             f"  {flip.ours:.3f} v {flip.theirs:.3f}  {flip.query_id}  {flip.category or ''}".rstrip()
             for flip in pair.flips
         ]
-    return "\n".join([*lines, ""])
+    return "\n".join(map(visible, [*lines, ""]))
 
 
 def _line(comparison: Comparison) -> str:

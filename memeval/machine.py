@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from memeval.outside import struck
+
 PACKAGES = (
     "memeval",
     "numpy",
@@ -30,7 +32,7 @@ def manifest() -> dict[str, Any]:
     """Versions, platform, processor, device, command and time (UTC)."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": struck(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": processor(),

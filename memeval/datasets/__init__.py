@@ -36,6 +36,7 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol, TypeVar, cast
 
 from memeval.errors import DataError, UsageError, did_you_mean
+from memeval.outside import contained
 from memeval.types import Dataset
 
 GROUP = "memeval.datasets"
@@ -99,7 +100,8 @@ def load(name: str) -> Dataset:
     options: dict[str, Any] = dict(asked.options)
     if "unverified" in options:
         options["unverified"] = options["unverified"] == "1"
-    return loader.load(asked.plain, asked.argument, **options)
+    with contained(f"{name}: its loader fails", own=asked.plain in _shipped()):
+        return loader.load(asked.plain, asked.argument, **options)
 
 
 def parsed(name: str) -> Name:
