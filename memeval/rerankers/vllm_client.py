@@ -16,7 +16,7 @@ class Client:
     def __init__(self, name: str, url: str, timeout: float) -> None:
         self.name, self.timeout = name, timeout
         self.url = url.rstrip("/").removesuffix("/v1")
-        checked(url, name)
+        checked(url, name.strip("'"))
 
     def call(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """The reply. Raises PrerequisiteError where the server is at fault, ValueError where the request is."""
