@@ -63,9 +63,9 @@ def factory(): end()
 """
 PLACES = {
     **dict.fromkeys(
-        ("Scores", "Numbers", "Indexes", "Warms", "Windows"), "is incomplete: failed on each of its first 10 queries: "
+        ("Scores", "Numbers", "Indexes", "Warms", "Windows", "Streams"),
+        "is incomplete: failed on each of its first 10 queries: ",
     ),
-    "Streams": "was not run: Python (",
     "Attributes": "was not run: 'python/plug:Attributes': Attributes() fails (",
     "factory": "was not run: 'python/plug:factory': factory() fails (",
 }
@@ -122,7 +122,7 @@ def test_a_stream_that_stops_early_leaves_failures_and_no_gap(here: Path) -> Non
         "            yield place, __import__('memeval.types').types.Scored([1.0] * len(memories))\n"
     )
     code, _, told = run("python/plug:Short")
-    assert code == 4 and "10 of 30 queries failed: returned no answer" in told
+    assert code == 4 and "10 of 30 queries failed: gave no answer" in told
 
 
 def test_the_library_raises_a_plug_ins_end_as_its_error(here: Path) -> None:
@@ -130,7 +130,7 @@ def test_the_library_raises_a_plug_ins_end_as_its_error(here: Path) -> None:
     sys.path.insert(0, str(here))
     import plug  # type: ignore[import-not-found]
 
-    for made in (plug.Attributes, plug.Streams):
+    for made in (plug.Attributes,):
         with pytest.raises(MemevalError, match="SystemExit: 0"):
             memeval.run(made(), "hard-cases", limit=30)
     for made in (plug.Windows, plug.Warms, plug.Indexes):
