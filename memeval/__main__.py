@@ -1,5 +1,18 @@
-"""`python -m memeval`."""
+"""`python -m memeval`, and the command: whatever fails, even while this is imported, ends with a code that says so."""
 
-from memeval.cli import main
+import sys
+import traceback
 
-main()
+
+def main() -> None:
+    """The command line."""
+    try:
+        from memeval import cli
+    except Exception:  # noqa: BLE001  (told, with a code of its own)
+        traceback.print_exc()
+        sys.exit(70)  # errors.UNEXPECTED, which could not be imported
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -24,6 +24,7 @@ from memeval import (
 from memeval.cache import ScoreCache
 from memeval.candidates import retrieve
 from memeval.errors import DataError, MemevalError
+from memeval.outside import contained
 from memeval.remote import prices
 from memeval.remote.terms import Terms
 from memeval.scorer import Scorer
@@ -73,7 +74,8 @@ def run(
     reports = []
     for variant, name, into in parts(suite, root):
         try:
-            reports.append(_run(variant, name, into, cache, terms, limit, watcher))
+            with contained(name, own=True):
+                reports.append(_run(variant, name, into, cache, terms, limit, watcher))
         except MemevalError as error:
             watcher.end()
             reports.append(Report(into, error=error))
@@ -144,7 +146,8 @@ def _systems(work: Work) -> Report:
     report = Report(work.folder)
     for system in work.suite.systems:
         try:
-            result, reused = run_system(work, system)
+            with contained(system.name, own=True):
+                result, reused = run_system(work, system)
         except MemevalError as error:
             report.unavailable[system.name] = error
             work.watcher.end()

@@ -16,6 +16,7 @@ from memeval import datasets, disk, download, machine, plugins, rerankers, suite
 from memeval.benchmark import Watcher
 from memeval.errors import DISTRIBUTION, PrerequisiteError, UsageError, did_you_mean, install
 from memeval.measures import MEASURES, parse
+from memeval.outside import visible
 from memeval.remote.styles import STYLES
 from memeval.types import Dataset
 
@@ -116,7 +117,7 @@ def _dataset(name: str, asked: bool | None, watcher: Watcher) -> str:
         *(f"  {count:>6,}  {what}" for what, count in found.anomalies.items()),
         *_doubts(found.known_problems, found.trained_on),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _clusters(found: Dataset) -> list[str]:
@@ -238,7 +239,7 @@ def doctor_text(facts: dict[str, Any]) -> str:
     lines += [f"keys set  {', '.join(facts['keys set']) or 'none'}"]
     lines += [f"base URL  {name} names {host}" for name, host in facts["base URLs"].items()]
     lines += [f"{name:<13} {facts[name]}" for name in ("data folder", "cache folder", "score cache")]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _others() -> list[str]:

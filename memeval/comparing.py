@@ -9,6 +9,7 @@ import numpy as np
 from memeval import disk, results, stats
 from memeval.errors import DataError, UsageError, did_you_mean
 from memeval.measures import parse
+from memeval.outside import visible
 from memeval.stats import Difference
 from memeval.types import Result
 
@@ -112,7 +113,7 @@ def text(pair: Pair) -> str:
             f"  {flip.ours:.3f} v {flip.theirs:.3f}  {flip.query_id}  {flip.category or ''}".rstrip()
             for flip in pair.flips
         ]
-    return "\n".join([*lines, ""])
+    return "\n".join(map(visible, [*lines, ""]))
 
 
 def _line(difference: Difference) -> str:

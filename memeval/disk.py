@@ -17,7 +17,7 @@ import sys
 import tomllib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -51,20 +51,26 @@ def write_whole(path: Path, content: str | bytes) -> None:
     data = content.encode() if isinstance(content, str) else content
     if path.suffix == ".bz2":
         data = bz2.compress(data)
+    if not path.name:
+        raise PrerequisiteError(f"{path}: is a folder, not a file that could be written")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        with suppress(OSError):  # where nothing can be written, nothing can be removed
+            temporary.unlink()
         raise unwritable(path, error) from None
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Adds a line to a file."""
-    with path.open("ab") as file:
-        file.write(canonical(row))
+    """Adds a line to a file. Raises PrerequisiteError where it cannot be written."""
+    try:
+        with path.open("ab") as file:
+            file.write(canonical(row))
+    except OSError as error:
+        raise unwritable(path, error) from None
 
 
 def unwritable(path: Path, error: OSError) -> PrerequisiteError:

@@ -1,12 +1,14 @@
 """The tree of errors.
 
 What the user can mend is a MemevalError: one line that names the thing, the place and the remedy. `exit_code` is what
-the command line returns for it. Anything else that escapes is a bug and keeps its traceback.
+the command line returns for it. Anything else that escapes is a bug: it keeps its traceback and ends with 70, which no
+CI takes for a regression (1). The other codes: 0 done, 130 interrupted, 141 nobody reads what is printed.
 
 MemevalError
 ├── UsageError (2)            a name, option or file the user wrote is wrong
 │   ├── SuiteError            a benchmark file
-│   └── DataError             a data set, run, qrels or results file
+│   ├── DataError             a data set, run, qrels or results file
+│   └── PluginError           code of somebody else fails, or wants to end the process
 ├── PrerequisiteError (3)     something is missing here: an extra, data, a model, a device, a writable folder
 └── IncompleteError (4)       the work stopped before it was done; the same command resumes it
     └── ServiceError          a service takes no more calls: no key, no credits, a day's limit, no such model
@@ -14,6 +16,11 @@ MemevalError
 
 import difflib
 from collections.abc import Iterable
+
+UNEXPECTED = 70
+"""Exit code of an error that nobody foresaw (EX_SOFTWARE)."""
+UNREAD = 141
+"""Exit code where the reader of stdout has gone, as a shell tells of it: not 0, since a verdict may have been lost."""
 
 
 class MemevalError(Exception):
@@ -32,6 +39,10 @@ class SuiteError(UsageError):
 
 class DataError(UsageError):
     """A data file is wrong; the message starts with file and, where there is one, line."""
+
+
+class PluginError(UsageError):
+    """Code of somebody else, run by memeval, raised something; the message starts with whose it is."""
 
 
 class PrerequisiteError(MemevalError):

@@ -1,6 +1,6 @@
 """What must not be in a file that is given away: keys, and texts that must not be redistributed."""
 
-import os
+import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -9,25 +9,22 @@ from typing import Any
 
 from memeval import disk
 from memeval.errors import DataError
+from memeval.outside import SHAPES, USER, set_keys
 from memeval.types import Dataset
 
 WORDS = 8
 """So many words of a restricted text in a row are a leak; a shorter text is one as a whole, from five words on."""
 
-_KEYS = re.compile(
-    r"\bsk-[A-Za-z0-9_-]{20,}|\bAIza[\w-]{30,}|\bhf_[A-Za-z0-9]{24,}|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}"
-    r"|\bAKIA[0-9A-Z]{16}\b|\bxox[abprs]-[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY|(?i:\bbearer\s+[\w.~+/-]{20,})"
-)
-_NAMES = re.compile(r"(_|^)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
-
 
 def secrets(file: Path) -> Iterator[tuple[str, str]]:
-    """(file, problem) where a file holds something of the shape of a key, or the value of a key set here."""
+    """(file, problem) where a file holds what has the shape of a key, a URL's user, or the value of a key set here."""
     text = _text(file)
-    if _KEYS.search(text):
+    if SHAPES.search(text):
         yield str(file), "holds something of the shape of a key or token"
-    for name, value in os.environ.items():
-        if _NAMES.search(name) and len(value) >= 12 and value in text:
+    if USER.search(text):
+        yield str(file), "holds a URL with a user or password"
+    for name, value in set_keys().items():
+        if value in text or json.dumps(value)[1:-1] in text:
             yield str(file), f"holds the value of the variable {name}"
 
 

@@ -10,6 +10,7 @@ from memeval.cache import ScoreCache
 from memeval.candidates import retrieve
 from memeval.download import cache_folder
 from memeval.errors import UsageError
+from memeval.outside import contained
 from memeval.remote.terms import Terms
 from memeval.scorer import Scorer
 from memeval.types import Dataset, Pool, Reranker, Result
@@ -41,8 +42,9 @@ def run(
     Scores are remembered only where the reranker has a `fingerprint`. Raises what the command line prints: UsageError,
     DataError, PrerequisiteError. Failed queries are counted in `result.failures`, not raised.
     """
-    if not isinstance(reranker, str) and not callable(getattr(reranker, "score", None)):
-        raise UsageError(f"{type(reranker).__name__} has no score(query, memories)")
+    with contained(type(reranker).__name__):
+        if not isinstance(reranker, str) and not callable(getattr(reranker, "score", None)):
+            raise UsageError(f"{type(reranker).__name__} has no score(query, memories)")
     title = name or (reranker if isinstance(reranker, str) else type(reranker).__name__)
     entry = reranker if isinstance(reranker, str) else "constant"  # a suite names its systems; this one is at hand
     asked = dataset if isinstance(dataset, str) else "hard-cases"

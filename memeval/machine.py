@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import memeval
+from memeval.outside import struck
 
 PACKAGES = (
     "numpy",
@@ -32,7 +33,7 @@ def manifest() -> dict[str, Any]:
     """Versions, platform, processor, device, command and time (UTC)."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join([Path(sys.argv[0]).name, *map(_shared, sys.argv[1:])]),
+        "command": struck(shlex.join([Path(sys.argv[0]).name, *map(_shared, sys.argv[1:])])),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": processor(),

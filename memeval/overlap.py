@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from memeval import disk, stats
 from memeval.errors import DataError, UsageError, did_you_mean
+from memeval.outside import visible
 from memeval.types import Dataset, Estimate, Result
 from memeval.values import plain
 
@@ -182,7 +183,7 @@ def text(found: Overlap, results: Sequence[Result], measure: str) -> str:
             "no query is left" if rest is None else f"{rest.value:.3f} [{rest.low:.3f}, {rest.high:.3f}] n={rest.n:,}"
         )
         lines.append(f"{result.signature['system']}: {measure} {whole.value:.3f}, without these queries {shown}")
-    return "\n".join([*lines, ""])
+    return "\n".join(map(visible, [*lines, ""]))
 
 
 def _by_category(found: Overlap) -> dict[str | None, tuple[int, int]]:

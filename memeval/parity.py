@@ -16,6 +16,7 @@ from memeval.benchmark import Watcher
 from memeval.candidates import retrieve
 from memeval.errors import IncompleteError, UsageError
 from memeval.measures import evaluate
+from memeval.outside import visible
 from memeval.types import Candidates, Dataset, Query, Ranking
 
 MEASURES = ("MRR", "NDCG@10", "Recall@5")
@@ -177,7 +178,7 @@ def text(found: Parity) -> str:
         for name, (ours, theirs) in found.measures.items():
             lines.append(f"  {name:<18}{ours:>8.3f}{theirs:>8.3f}  {ours - theirs:+.4f}")
     verdict = "within" if found.within else "ABOVE"
-    return "\n".join([*lines, f"{verdict} the tolerance of {found.tolerance:g}", ""])
+    return "\n".join(map(visible, [*lines, f"{verdict} the tolerance of {found.tolerance:g}", ""]))
 
 
 def _ranked(

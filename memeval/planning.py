@@ -11,6 +11,7 @@ from memeval import benchmark, cache, disk, measuring, repeats, rerankers, shard
 from memeval.candidates import retrieve
 from memeval.download import cache_folder
 from memeval.errors import MemevalError
+from memeval.outside import contained, struck, visible
 from memeval.remote.quote import SAMPLE, Quote, quote
 from memeval.remote.terms import Terms
 from memeval.scorer import Scorer
@@ -82,7 +83,7 @@ def text(plans: Sequence[Plan]) -> str:
             share = f"{row.cached / row.pairs:.0%}" if row.pairs else "–"
             note = f"  missing: {row.missing}" if row.missing else "  done already" if row.done else ""
             lines.append(f"{row.system:<{width}}  {row.queries:>8,}  {row.pairs:>10,}  {share:>7}{note}")
-    return "\n".join([*lines, *_costs(plans), "nothing was run", ""])
+    return "\n".join(map(visible, [*lines, *_costs(plans), "nothing was run", ""]))
 
 
 def _costs(plans: Sequence[Plan]) -> list[str]:
@@ -163,25 +164,26 @@ def _row(
     pairs = sum(len(candidates.doc_ids[query.query_id]) for query in queries)
     missing, cached, done, quoted = None, 0, False, None
     try:
-        scorer = benchmark.load_scorer(system.model, dataset, remembered, terms)
-        model = str(rerankers.parse(system.model))
-        about = measuring.header(suite, system.name, model, dataset, candidates, scorer.fingerprint, limit)
-        target, run = (folder / f"{slug(system.name)}{suffix}" for suffix in (".json", ".run.jsonl"))
-        further = repeats.files(run, system.repeat, system.orders)
-        done = measuring.current(target, run, about, suite, further) is not None
-        left = _unknown(scorer, queries, dataset, candidates)
-        cached = pairs - sum(found for found, _ in left)
-        missing = next((hosted.service.door.lacks for hosted in scorer.hosted if hosted.service.door.lacks), None)
-        variants = chain(*repeats.variants(terms, system.repeat, system.orders).values())
-        again = (benchmark.load_scorer(system.model, dataset, remembered, variant[1]) for variant in variants)
-        for one in (scorer, *again):
-            for part in [one] if hasattr(one.reranker, "hosted") else getattr(one.reranker, "parts", ()):
-                if getattr(part, "hosted", ()):
-                    asked = left if part is scorer else _unknown(part, queries, dataset, candidates)
-                    found = quote(part.reranker, [request for _, request in asked])
-                    quoted = found if quoted is None else quoted + found
+        with contained(system.name, own=True):
+            scorer = benchmark.load_scorer(system.model, dataset, remembered, terms)
+            model = str(rerankers.parse(system.model))
+            about = measuring.header(suite, system.name, model, dataset, candidates, scorer.fingerprint, limit)
+            target, run = (folder / f"{slug(system.name)}{suffix}" for suffix in (".json", ".run.jsonl"))
+            further = repeats.files(run, system.repeat, system.orders)
+            done = measuring.current(target, run, about, suite, further) is not None
+            left = _unknown(scorer, queries, dataset, candidates)
+            cached = pairs - sum(found for found, _ in left)
+            missing = next((hosted.service.door.lacks for hosted in scorer.hosted if hosted.service.door.lacks), None)
+            variants = chain(*repeats.variants(terms, system.repeat, system.orders).values())
+            again = (benchmark.load_scorer(system.model, dataset, remembered, variant[1]) for variant in variants)
+            for one in (scorer, *again):
+                for part in [one] if hasattr(one.reranker, "hosted") else getattr(one.reranker, "parts", ()):
+                    if getattr(part, "hosted", ()):
+                        asked = left if part is scorer else _unknown(part, queries, dataset, candidates)
+                        found = quote(part.reranker, [request for _, request in asked])
+                        quoted = found if quoted is None else quoted + found
     except MemevalError as error:
-        missing = str(error)
+        missing = struck(str(error))
     return Row(system.name, len(queries), pairs, cached, done, missing, system.optional, quoted)
 
 

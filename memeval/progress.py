@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from memeval.benchmark import Watcher
+from memeval.outside import plain, struck
+from memeval.terminal import console, say
 from memeval.types import Ranking
 
 if TYPE_CHECKING:
@@ -27,8 +29,7 @@ class Progress:
         self.watcher = Watcher() if quiet else Watcher(self._step, self._begin, self._advance, self._end)
 
     def __enter__(self) -> "Progress":
-        if sys.stderr.isatty():
-            from rich.console import Console
+        if sys.stderr is not None and sys.stderr.isatty():
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = (
@@ -38,7 +39,7 @@ class Progress:
                 TimeRemainingColumn(elapsed_when_finished=True),
                 TextColumn("{task.fields[rate]}", markup=False),
             )
-            self._bars = Progress(*columns, console=Console(stderr=True))
+            self._bars = Progress(*columns, console=console(sys.stderr))
             self._bars.start()
         return self
 
@@ -50,18 +51,18 @@ class Progress:
 
     def _step(self, message: str) -> None:
         if self._bars is not None:
-            self._bars.console.print(message, style="dim", markup=False, highlight=False)
+            self._bars.console.print(plain(struck(message)), style="dim", markup=False, highlight=False)
         else:
-            sys.stderr.write(f"{message}\n")
+            say(message)
 
     def _begin(self, task: str, total: int, done: int) -> None:
-        self._task, self._total, self._pairs, self._failed = task, total, 0, 0
+        self._task, self._total, self._pairs, self._failed = plain(struck(task)), total, 0, 0
         self._done = self._start = done
         self._since = self._shown = time.monotonic()
         if self._bars is not None:
-            self._bar = self._bars.add_task(task, total=total, completed=done, rate="")
+            self._bar = self._bars.add_task(self._task, total=total, completed=done, rate="")
         else:
-            sys.stderr.write(f"{task}: {total - done} of {total} queries to do\n")
+            say(f"{task}: {total - done} of {total} queries to do")
 
     def _advance(self, ranking: Ranking | None) -> None:
         self._done += 1
@@ -74,7 +75,7 @@ class Progress:
         elif now - self._shown >= PLAIN_SECONDS:
             self._shown = now
             told = ", ".join(filter(None, (self._rate(now), f"{self._left(now)} left")))
-            sys.stderr.write(f"{self._task}: {self._done}/{self._total} queries, {told}\n")
+            say(f"{self._task}: {self._done}/{self._total} queries, {told}")
 
     def _rate(self, now: float) -> str:
         seconds = max(now - self._since, 1e-9)
@@ -88,5 +89,5 @@ class Progress:
 
     def _end(self) -> None:
         if self._bars is None and self._task:
-            sys.stderr.write(f"{self._task}: done in {time.monotonic() - self._since:.1f} s\n")
+            say(f"{self._task}: done in {time.monotonic() - self._since:.1f} s")
         self._task = ""

@@ -26,6 +26,7 @@ from typing_extensions import TypedDict
 
 from memeval import disk
 from memeval.errors import DataError
+from memeval.outside import struck
 from memeval.types import (
     Candidates,
     Dataset,
@@ -466,7 +467,7 @@ def is_result(file: Path) -> bool:
 def write_unavailable(folder: Path, reasons: Mapping[str, str]) -> None:
     """Notes the systems that could not run, or removes the note."""
     path = folder / UNAVAILABLE
-    if reasons:
+    if reasons := {struck(name): struck(reason) for name, reason in reasons.items()}:
         disk.write_whole(
             path, json.dumps({"schema": "memeval/unavailable", "version": VERSION, "systems": reasons}, indent=1) + "\n"
         )

@@ -8,12 +8,14 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from memeval import cache
 from memeval.errors import IncompleteError, MemevalError, PrerequisiteError, ServiceError, UsageError
+from memeval.outside import by_user, contained, told
 from memeval.types import Memory, Query, Remembered, Request, Reranker, Scored, ScoreKind, canonical
 
 BLANK = Scored(None, status="blank", error="the query has no text")
@@ -42,6 +44,17 @@ class Scorer:
 
     def __init__(self, reranker: Reranker, known: cache.ScoreCache | None, repeat: int = 1) -> None:
         self.reranker = reranker
+        with self._contained():
+            self._look_at(reranker, known, repeat)
+        self.seconds: float | None = None
+        self.usage: Mapping[str, float] | None = None
+        self.remembered: Remembered | None = None
+        self.batch: tuple[float, int] = (0.0, 0)
+        self._store: Sequence[Memory] | None = None
+        self._warm = False
+
+    def _look_at(self, reranker: Reranker, known: cache.ScoreCache | None, repeat: int) -> None:
+        """Notes what an adapter says of itself."""
         self.made_by, further = _maker(type(reranker))
         self.fingerprint: Mapping[str, Any] | None = _plain_values(getattr(reranker, "fingerprint", None))
         if repeat > 1:
@@ -54,14 +67,14 @@ class Scorer:
         self.window: int = 1 if hasattr(reranker, "index") else getattr(reranker, "window", 1)
         self.streams: bool = getattr(reranker, "streams", False)
         self.score_kind: ScoreKind | None = getattr(reranker, "score_kind", None)
-        self.seconds: float | None = None
-        self.usage: Mapping[str, float] | None = None
-        self.remembered: Remembered | None = None
-        self.batch: tuple[float, int] = (0.0, 0)
         remembers = getattr(reranker, "cached", True) and self.fingerprint is not None
         self._cache = known if remembers else None
-        self._store: Sequence[Memory] | None = None
-        self._warm = False
+
+    def _contained(self) -> AbstractContextManager[None]:
+        """A guard around what is not asked query by query."""
+        made = type(self.reranker)
+        own = made.__module__.startswith("memeval.") and getattr(made, "kind", None) != "python"
+        return contained(made.__name__, own=own)
 
     @property
     def hosted(self) -> list[Any]:
@@ -95,7 +108,7 @@ class Scorer:
                 scored = self._call(asked.request)
                 # Numbers of a device are there when they are Python floats: waiting for them belongs to the time.
                 elapsed = time.perf_counter() - start if scored.seconds is None else scored.seconds
-            except Exception as error:
+            except BaseException as error:
                 if self._unfit(error):
                     raise
                 return _failed(error)
@@ -135,29 +148,40 @@ class Scorer:
             yield from self._window(list(missing()), asked)
             yield from known
             return
-        self._prepare()
         pulled = missing()
-        why: Exception = IncompleteError("gave no answer")
-        try:
-            for number, scored in self.reranker.score_many(pulled):  # type: ignore[attr-defined]
-                yield from known
-                known.clear()
-                if number not in asked:
-                    continue
-                mine = asked.pop(number)
-                try:
-                    answer = _checked(scored, mine.request)
-                except ValueError as error:
-                    answer = _failed(error)
-                if answer.scores is not None:
-                    self._remember(mine, answer, answer.seconds or 0.0)
-                    told = (None, None) if mine.reduced else (answer.seconds, answer.waited)
-                    answer = replace(mine.answer(answer.made), seconds=told[0], waited=told[1])
-                yield mine.place, answer
-        except MemevalError:
-            raise
-        except Exception as error:  # noqa: BLE001  (of the stream as a whole: what it has not answered has failed)
-            why = error
+        why: BaseException = IncompleteError("gave no answer")
+        with self._contained():
+            self._prepare()
+            answers = iter(self.reranker.score_many(pulled))  # type: ignore[attr-defined]
+        while True:
+            try:
+                found = next(answers, None)
+                if found is None:
+                    break
+                number, scored = found
+            except MemevalError:
+                raise
+            except BaseException as error:
+                if by_user(error):
+                    raise
+                why = error  # of the stream as a whole: what it has not answered has failed
+                break
+            yield from known
+            known.clear()
+            if number not in asked:
+                continue
+            mine = asked.pop(number)
+            try:
+                answer = _checked(scored, mine.request)
+            except BaseException as error:
+                if by_user(error):
+                    raise
+                answer = _failed(error)
+            if answer.scores is not None:
+                self._remember(mine, answer, answer.seconds or 0.0)
+                times = (None, None) if mine.reduced else (answer.seconds, answer.waited)
+                answer = replace(mine.answer(answer.made), seconds=times[0], waited=times[1])
+            yield mine.place, answer
         for _ in pulled:
             pass
         yield from known
@@ -174,7 +198,7 @@ class Scorer:
             answers = dict(self.reranker.score_many(requests))  # type: ignore[attr-defined]
             elapsed = time.perf_counter() - start
             scored = [_checked(answers[number], request) for number, request in enumerate(requests)]
-        except Exception as error:
+        except BaseException as error:
             if self._unfit(error):
                 raise
             yield from ((asked[number].place, self.one(asked[number].whole)) for number in range(len(requests)))
@@ -241,11 +265,10 @@ class Scorer:
             self.reranker.index(self._store)
         self._store = None
 
-    def _unfit(self, error: Exception) -> bool:
-        """Whether the system cannot run at all."""
-        return isinstance(error, (PrerequisiteError, ServiceError)) or (
-            isinstance(error, MemevalError) and not self._warm
-        )
+    def _unfit(self, error: BaseException) -> bool:
+        """Whether the system cannot run at all, or the user wants no more."""
+        hopeless = isinstance(error, (PrerequisiteError, ServiceError))
+        return hopeless or (isinstance(error, MemevalError) and not self._warm) or by_user(error)
 
     def _call(self, request: Request) -> Scored:
         if hasattr(self.reranker, "score_many"):
@@ -334,12 +357,10 @@ def _plain_values(fingerprint: Mapping[str, Any] | None) -> Mapping[str, Any] | 
     """A fingerprint as it is. Raises UsageError where it could not be written down."""
     try:
         canonical(fingerprint)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"a fingerprint must hold texts, numbers, lists and dicts only ({error})") from None
     return fingerprint
 
 
-def _failed(error: Exception) -> Scored:
-    message = " ".join(str(error).split())[:300]
-    reason = message if isinstance(error, MemevalError) else f"{type(error).__name__}: {message}"
-    return Scored(None, status="failed", error=reason)
+def _failed(error: BaseException) -> Scored:
+    return Scored(None, status="failed", error=told(error))

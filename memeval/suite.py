@@ -17,6 +17,7 @@ system = "minilm"
 import hashlib
 import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -27,6 +28,7 @@ from memeval import datasets, disk, render, rerankers
 from memeval.errors import DataError, SuiteError, UsageError, did_you_mean
 from memeval.gates import Gate
 from memeval.measures import parse as parse_measure
+from memeval.outside import plain, secret
 from memeval.values import shown
 
 SCHEMA = 1
@@ -196,6 +198,9 @@ def load(suite: str) -> Suite:
 
 def make(content: dict[str, Any], source: str) -> Suite:
     """A suite from its values; `source` stands in front of every error."""
+    for place, text in _texts(content):
+        if kept := secret(text):  # before anything of it is written
+            raise SuiteError(f"{source}: {place}: holds {kept}: keys come from the shell")
     try:
         return Suite.model_validate(content)
     except ValidationError as error:
@@ -249,6 +254,19 @@ def slug(name: str) -> str:
     """
     found = re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-.") or "unnamed"
     return found if len(found) <= LONGEST else f"{found[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """(place, text) of every text in a suite's values, keys included."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield place or "its keys", str(key)
+            yield from _texts(inner, f"{place}.{plain(key)}".lstrip("."))
+    elif isinstance(value, (list, tuple)):
+        for number, inner in enumerate(value):
+            yield from _texts(inner, f"{place}[{number}]")
 
 
 def _checked(check: Any, name: str) -> str:

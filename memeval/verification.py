@@ -16,6 +16,7 @@ from memeval import benchmark, datasets, disk, leaks, measuring, repeats, result
 from memeval import suite as suites
 from memeval.download import beside
 from memeval.errors import DataError, MemevalError, PrerequisiteError, UsageError
+from memeval.outside import visible
 from memeval.ranking import fault
 from memeval.suite import Suite, System, slug
 from memeval.types import Candidates, Dataset, Run, canonical
@@ -39,7 +40,7 @@ class Verification:
         """For people."""
         lines = [f"{file}: {problem}" for file, problem in self.problems]
         said = "verified" if not lines else f"{len(lines)} problems"
-        return "\n".join([*lines, f"{said}: {self.systems} results in {self.files} files", ""])
+        return "\n".join(map(visible, [*lines, f"{said}: {self.systems} results in {self.files} files", ""]))
 
 
 def verify(root: Path) -> Verification:

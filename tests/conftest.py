@@ -1,22 +1,40 @@
-"""What all tests share: a cache of their own, no network, and a small data set whose numbers can be checked by hand."""
+"""What all tests share: a cache of their own, no network, nothing of the user's shell, nothing that another test left,
+and a small data set whose numbers can be checked by hand.
+"""
 
 import os
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from memeval import texts
 from memeval.types import Dataset, Memory, Query
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+SHELL = re.compile(
+    r"(_API_KEY|_TOKEN|_BASE_URL)$|^(GITHUB_\w+|CI|COLUMNS|LINES|TERMINAL_WIDTH|NO_COLOR|FORCE_COLOR|CLICOLOR\w*|\w+_PROXY"
+    r"|MPLBACKEND|PYTHONIOENCODING|PYTHONWARNINGS|SSL_CERT_\w+|SOURCE_DATE_EPOCH)$",
+    re.IGNORECASE,
+)
+"""Variables of a user's shell that change what a command says or whom it asks."""
+for _name in [name for name in os.environ if SHELL.search(name)]:
+    del os.environ[_name]
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """No test reads or writes the user's cache."""
+    """No test reads or writes the user's cache, or finds texts and modules that another test had loaded."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("MEMEVAL_CACHE", str(folder))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    texts.load.cache_clear()
     yield folder
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(f"{tmp_path}{os.sep}"):
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -121,6 +121,24 @@ def test_a_reranker_that_inverts_one_category_fails_the_gate(here: Path, monkeyp
     assert "has changed itself: inverted none → numerical" in done.stdout
 
 
+@pytest.mark.parametrize("place", ["none/summary.md", ".", "/dev/full", "x" * 300])
+def test_a_summary_that_cannot_be_written_is_a_warning_and_no_verdict(
+    here: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", place)
+    done = memeval("check", "--baseline", "b.json")
+    assert done.exit_code == 0 and "passed" in done.stdout
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"memeval: warning: {place}, the job's summary, cannot be written (")
+
+
+def test_the_verdict_is_told_before_a_file_of_it_fails(here: Path) -> None:
+    done = memeval("check", "--baseline", "b.json", "--junit", "planted.toml/j.xml")
+    assert done.exit_code == 3 and "passed" in done.stdout
+    assert "planted.toml/j.xml: cannot be written" in done.stderr
+
+
 def _flips(folder: Path) -> dict[str, float]:
     accepted = json.loads((folder / "b.json").read_text())["entries"][0]["values"]
     now = results.read_result(folder / "results/planted/hard-cases/mine.json")

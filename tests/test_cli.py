@@ -1,11 +1,14 @@
 """The command line as its user meets it: what is printed where, and the exit codes."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -491,3 +494,90 @@ def test_the_gate_says_what_was_not_asked_for(memeval: Run, tmp_path: Path) -> N
         times.unlink()
     told = memeval("check", "two", "--baseline", "b.json").stdout
     assert "note: how many scores were remembered is unknown: mine on hard-cases" in told
+
+
+def process(*arguments: str, cwd: Path, **options: Any) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **options.pop("env", {})}
+    asked = [sys.executable, "-m", "memeval", *arguments]
+    return subprocess.run(asked, cwd=cwd, env=environment, text=True, check=False, stderr=subprocess.PIPE, **options)
+
+
+def test_an_unexpected_error_is_a_traceback_and_exits_70(memeval: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (ZeroDivisionError("x"), RecursionError("x"), SystemExit(0), GeneratorExit("x"), OSError("no file")):
+
+        def failing(*_: object, error: BaseException = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("memeval.catalogue.listed", failing)
+        done = memeval("list", "suites")
+        assert done.returncode == 70 and done.stdout == ""
+        assert done.stderr.startswith("Traceback") and type(error).__name__ in done.stderr
+
+
+def test_an_error_while_memeval_is_imported_exits_70(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise ImportError('half an installation')")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
+    done = process("list", "suites", cwd=tmp_path, env={"PYTHONPATH": path})
+    assert done.returncode == 70 and "half an installation" in done.stderr
+
+
+def test_an_error_in_another_process_of_memevals_exits_70(memeval: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def begun(*_: object, **__: object) -> list[None]:
+        from memeval.processes import each
+
+        return each(ended, [0, 1], heavy=True)
+
+    monkeypatch.setattr("memeval.catalogue.listed", begun)
+    done = memeval("list", "suites")
+    assert done.returncode == 70 and "SystemExit" in done.stderr
+
+
+def ended(_: int) -> None:
+    raise SystemExit(0)
+
+
+def test_a_file_that_a_command_may_not_read_is_one_line(memeval: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "suite.toml")
+
+    monkeypatch.setattr("memeval.catalogue.listed", refused)
+    fails(memeval("list", "suites"), 3, "memeval: suite.toml: Permission denied")
+
+
+@pytest.mark.parametrize("arguments", [("list", "measures"), ("--help",), ("run", "--help"), ("show", "hard-cases")])
+def test_a_reader_that_has_gone_is_neither_success_nor_regression(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = process(*arguments, cwd=tmp_path, stdout=writing)
+    finally:
+        os.close(writing)
+    assert done.returncode == 141 and "Traceback" not in done.stderr
+
+
+def test_a_full_stderr_does_not_stop_a_run(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = f"{sys.executable} -m memeval run --system bm25 --limit 9 -o r.md 2>/dev/full"
+    path = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, env={**os.environ, **path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "n = 9" in done.stdout
+
+
+def test_a_misused_command_is_one_line(memeval: Run) -> None:
+    for arguments in (("run", "--limit", "x"), ("zzz",), ("score",), ("--zzz",), ("compare", "a", "b", "c")):
+        done = memeval(*arguments)
+        assert done.returncode == 2 and done.stderr.startswith("memeval: ") and len(done.stderr.splitlines()) == 1
+
+
+def test_a_font_of_the_users_does_not_change_a_page(memeval: Run, tmp_path: Path) -> None:
+    memeval("run", *LEXICAL, "--limit", "30")
+    pages = []
+    for settings in ("", "xtick.major.size: 30\naxes.facecolor: red\nlines.linewidth: 9\n"):
+        (tmp_path / "matplotlibrc").write_text(settings)
+        done = process("report", "results", "-o", "page.html", cwd=tmp_path, env={"MPLBACKEND": "zzz"})
+        assert done.returncode == 0, done.stderr
+        pages.append((tmp_path / "page.html").read_bytes())
+    assert pages[0] == pages[1]

@@ -1,5 +1,6 @@
 """Files are whole or not there, and what a killed process left behind is taken away."""
 
+import errno
 import sys
 from pathlib import Path
 
@@ -37,3 +38,27 @@ def test_lines_end_with_a_line_feed_and_with_nothing_else(content: bytes, values
     path = tmp_path / "lines.jsonl"
     path.write_bytes(content)
     assert list(disk.lines(path)) == values
+
+
+def test_a_disk_that_may_only_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    for name in ("write_bytes", "unlink"):
+        monkeypatch.setattr(Path, name, refused)
+    with pytest.raises(PrerequisiteError, match=r"result.json: cannot be written \(Read-only file system\)"):
+        disk.write_whole(tmp_path / "result.json", "x")
+
+
+@pytest.mark.parametrize("path", [".", "/", "/dev/null/x.json", "x" * 300])
+def test_a_place_that_no_file_can_have_is_one_line(path: str) -> None:
+    with pytest.raises(PrerequisiteError, match="written"):
+        disk.write_whole(Path(path), "x")
+
+
+def test_a_line_that_finds_no_room_is_told_as_its_files() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(PrerequisiteError, match="/dev/full: cannot be written"):
+        disk.append(full, {"a": 1})

@@ -222,7 +222,7 @@ def test_a_bert_has_no_way_but_texts(httpserver: HTTPServer, bert: Path) -> None
 
 
 def test_a_wrong_url_or_endpoint_is_an_error_of_the_user(folder: Path) -> None:
-    with pytest.raises(UsageError, match="write it as http"):
+    with pytest.raises(UsageError, match="must start with https"):
         VLLMServer("tiny", url="localhost:8000", tokenizer=str(folder))
     with pytest.raises(UsageError, match="did you mean 'rerank'"):
         VLLMServer("tiny", endpoint="rernk", tokenizer=str(folder))

@@ -5,6 +5,7 @@ from itertools import groupby
 
 from memeval.check.text import explained
 from memeval.check.verdicts import FAILING, WARNING, Check, Outcome
+from memeval.outside import visible
 
 _UNFIT = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, escaped or not."""
@@ -37,4 +38,4 @@ def _dataset(check: Check) -> str:
 
 
 def _fit(text: str) -> str:
-    return _UNFIT.sub("\ufffd", text)
+    return _UNFIT.sub("\ufffd", visible(text, lines=True))

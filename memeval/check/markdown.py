@@ -1,7 +1,10 @@
 """The gate's outcome in Markdown: for a comment on a pull request, and for the summary of a job."""
 
+import re
+
 from memeval.check.text import HEADINGS, cells, number, offer, summary
 from memeval.check.verdicts import FAILING, Check, Outcome
+from memeval.outside import plain
 
 LIMIT = 65_536
 """GitHub refuses a longer comment."""
@@ -12,30 +15,33 @@ _SIGNS = {"regressed": "❌", "missing": "❌"}
 
 def render(outcome: Outcome, *, strict: bool = False, limit: int = LIMIT) -> str:
     """What failed, with the queries that fell most; then all checks, folded. Never more bytes than the limit."""
-    from memeval.report.markdown import escape
-
     sign = "❌" if not outcome.passes(strict=strict) else "⚠️" if outcome.alarms else "✅"
-    parts = [f"{MARKER}\n### {sign} memeval · {escape(summary(outcome, strict=strict))}\n"]
-    parts.append(f"Baseline accepted {escape(outcome.accepted)}: {escape(outcome.reason)}\n")
+    parts = [f"{MARKER}\n### {sign} memeval · {_shown(summary(outcome, strict=strict))}\n"]
+    parts.append(f"Baseline accepted {_shown(outcome.accepted)}: {_shown(outcome.reason)}\n")
     parts += [_section(check) for check in outcome.checks if check.verdict != "ok" or check.collapsed]
     if found := offer(outcome):
-        parts.append(f"{escape(found[0])}\n\n```\n{found[1].strip()}\n```\n")
-    parts += [f"- {escape(note)}\n" for note in outcome.notes]
+        parts.append(f"{_shown(found[0])}\n\n```\n{found[1].strip()}\n```\n")
+    parts += [f"- {_shown(note)}\n" for note in outcome.notes]
     parts.append("<details><summary>All checks</summary>\n\n" + _table(outcome.checks) + "\n</details>\n")
     return _within(parts, limit)
 
 
-def _section(check: Check) -> str:
+def _shown(text: str) -> str:
+    """Foreign text in one line that Markdown shows as it is, and that calls nobody by an @name."""
     from memeval.report.markdown import escape
 
-    lines = [f"#### {_SIGNS.get(check.verdict, '⚠️')} {escape(check.name)} ({escape(check.dataset)}): {check.verdict}\n"]
-    lines.append(escape(check.message) + "\n")
+    return re.sub(r"(?<!\w)@(?=\w)", "@<!-- -->", escape(plain(text)))
+
+
+def _section(check: Check) -> str:
+    lines = [f"#### {_SIGNS.get(check.verdict, '⚠️')} {_shown(check.name)} ({_shown(check.dataset)}): {check.verdict}\n"]
+    lines.append(_shown(check.message) + "\n")
     if check.verdict in FAILING and check.categories:
-        worst = ", ".join(f"{escape(name)} {number(mean, signed=True)}" for name, mean in check.categories.items())
+        worst = ", ".join(f"{_shown(name)} {number(mean, signed=True)}" for name, mean in check.categories.items())
         lines.append(f"Categories that fell: {worst}\n")
     if check.flips:
         rows = [
-            f"| {escape(flip.query_id)} | {escape(flip.category or '')} | {number(flip.before)} | {number(flip.now)} |"
+            f"| {_shown(flip.query_id)} | {_shown(flip.category or '')} | {number(flip.before)} | {number(flip.now)} |"
             for flip in check.flips
         ]
         lines += ["| query | category | before | now |", "|:--|:--|--:|--:|", *rows, ""]
@@ -43,11 +49,9 @@ def _section(check: Check) -> str:
 
 
 def _table(checks: tuple[Check, ...]) -> str:
-    from memeval.report.markdown import escape
-
     lines = ["| data set | " + " | ".join(HEADINGS) + " |", "|:--|:--|--:|--:|--:|--:|--:|:--|"]
     rows = [(check.dataset, *cells(check)) for check in checks]
-    lines += ["| " + " | ".join(escape(cell) for cell in row) + " |" for row in rows]
+    lines += ["| " + " | ".join(_shown(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 

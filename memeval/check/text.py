@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from memeval.check.verdicts import FAILING, Check, Outcome
+from memeval.outside import visible
 
 SHOUTED = 5
 """How many of the worst queries are shown with each failed check."""
@@ -13,13 +14,13 @@ SHOUTED = 5
 def text(outcome: Outcome, *, strict: bool = False) -> str:
     """A table with a verdict for each check, then what is to be known of those that did not pass."""
     head = f"baseline {outcome.suite}, accepted {outcome.accepted}: {outcome.reason}"
-    lines = [plain(head), *_table(outcome.checks)]
+    lines = [visible(head), *_table(outcome.checks)]
     for check in outcome.checks:
         if check.verdict != "ok" or check.collapsed:
-            lines += ["", *(plain(line) for line in explained(check, SHOUTED))]
-    lines += ["", *(plain(f"note: {note}") for note in outcome.notes)] if outcome.notes else []
-    lines += ["", *map(plain, offer(outcome))] if offer(outcome) else []
-    return "\n".join([*lines, "", plain(summary(outcome, strict=strict)), ""])
+            lines += ["", *(visible(line) for line in explained(check, SHOUTED))]
+    lines += ["", *(visible(f"note: {note}") for note in outcome.notes)] if outcome.notes else []
+    lines += ["", *map(visible, offer(outcome))] if offer(outcome) else []
+    return "\n".join([*lines, "", visible(summary(outcome, strict=strict)), ""])
 
 
 def summary(outcome: Outcome, *, strict: bool = False) -> str:
@@ -100,21 +101,16 @@ def number(value: float | None, *, signed: bool = False) -> str:
     return f"{value:+.3f}" if signed else f"{value:.3f}"
 
 
-def plain(line: str) -> str:
-    """Names and reasons come from files: what could move a terminal's cursor is replaced."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
-
-
 def _table(checks: tuple[Check, ...]) -> list[str]:
     several = len({check.dataset for check in checks}) > 1
     rows = [HEADINGS]
     for check in checks:
         first, *others = cells(check)
         rows.append((f"{check.dataset} · {first}" if several else first, *others))  # type: ignore[arg-type]
-    widths = [max(len(plain(row[place])) for row in rows) for place in range(len(HEADINGS))]
+    widths = [max(len(visible(row[place])) for row in rows) for place in range(len(HEADINGS))]
     lines = []
     for row in rows:
-        shown = [plain(cell) for cell in row]
+        shown = [visible(cell) for cell in row]
         last = len(shown) - 1
         padded = [
             cell.ljust(width) if place in (0, last) else cell.rjust(width)

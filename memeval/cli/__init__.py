@@ -4,50 +4,71 @@ Nothing heavy is imported before a command needs it.
 """
 
 import errno
-import functools
 import os
+import re
 import sys
-from collections.abc import Callable
+import traceback
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from memeval.cli import ci, looking, reading, running
-from memeval.cli.options import stop
-from memeval.errors import MemevalError
+from memeval.errors import UNEXPECTED, UNREAD, MemevalError, PrerequisiteError
+from memeval.outside import interrupts
+from memeval.terminal import say, stop, trace
+
+SIZES = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
+"""Variables of which rich, click and typer want numbers."""
+DISK = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Errors of a disk, which need not say what file they came upon."""
+
+
+class Commands(TyperGroup):
+    """All commands, and the one place where an error becomes an exit code."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Runs a command and ends with its code: one line for what the user can mend, a traceback for what is a bug."""
+        _mend_environment()
+        try:
+            with interrupts():
+                code = super().main(*arguments, **{**options, "standalone_mode": False}) or 0
+        except MemevalError as error:
+            code = _said(str(error), error.exit_code)
+        except BrokenPipeError:
+            code = UNREAD
+        except OSError as error:
+            # What a file or its disk has against it is no bug.
+            if error.filename is None and error.errno not in DISK:
+                code = _bug()
+            else:
+                code = _said(f"{error.filename or 'the disk'}: {error.strerror}", PrerequisiteError.exit_code)
+        except SystemExit as error:  # click's own: for completion in a shell, and for a reader that has gone
+            code = UNREAD if isinstance(error.__context__, BrokenPipeError) else error.code
+        except BaseException as error:  # noqa: BLE001  (whatever it is, it is told, and is no success)
+            code = _misused(error) if hasattr(error, "format_message") else _bug()
+        sys.exit(code)
+
+    def invoke(self, ctx: Any) -> Any:
+        """The command itself."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            stop("interrupted; what was finished is saved, the same command resumes it", 130)
+        except SystemExit as error:  # typer.Exit is none: somebody else wants to end the process, perhaps with 0
+            if isinstance(error.__context__, BrokenPipeError):
+                raise
+            raise RuntimeError(f"SystemExit({error.code!r}) was raised where memeval runs no foreign code") from error
+
 
 app = typer.Typer(
     name="memeval",
+    cls=Commands,
     help="Benchmarks rerankers for agent memory.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def _register(function: Callable[..., Any]) -> None:
-    """Registers a command; what the user can mend becomes one line on stderr and its exit code."""
-
-    @functools.wraps(function)
-    def mended(*arguments: Any, **options: Any) -> Any:
-        try:
-            return function(*arguments, **options)
-        except MemevalError as error:
-            stop(str(error), error.exit_code)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from None
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            stop(f"what stdout goes to cannot be written ({error.strerror})", 3)
-        except KeyboardInterrupt:
-            stop("interrupted; what was finished is saved, the same command resumes it", 130)
-
-    app.command(name=function.__name__.rstrip("_"))(mended)
-
-
 for _command in (
     running.run,
     running.plan,
@@ -64,9 +85,38 @@ for _command in (
     looking.help_,
     looking.doctor,
 ):
-    _register(_command)
+    app.command(name=_command.__name__.rstrip("_"))(_command)
 
 
 def main() -> None:
     """The `memeval` command."""
     app()
+
+
+def _mend_environment() -> None:
+    """Takes variables away that would stop a library which memeval uses, and that mean nothing to memeval."""
+    for name in SIZES:
+        if not re.fullmatch(r"0*[1-9][0-9]{0,4}", os.environ.get(name, "1")):
+            del os.environ[name]
+    os.environ.pop("MPLBACKEND", None)  # figures go into files, and into no window
+
+
+def _said(message: str, code: int) -> int:
+    say(f"memeval: {message}")
+    return code
+
+
+def _misused(error: Any) -> int:
+    """A wrong option or argument, as click has it."""
+    message = error.format_message()
+    if "\n" in message or not message:  # the help of a command that was given no arguments
+        error.show()
+        return int(error.exit_code)
+    command = getattr(getattr(error, "ctx", None), "command_path", "memeval")
+    return _said(f"{message.rstrip('.')}: see {command} --help", 2)
+
+
+def _bug() -> int:
+    """An error that nobody foresaw: told in full, with an exit code that stands for nothing else."""
+    trace(traceback.format_exc())
+    return UNEXPECTED

@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 
 from memeval.cli.options import Json
 from memeval.errors import UsageError
+from memeval.terminal import say, tell, tell_json
 
 if TYPE_CHECKING:
     from memeval.check import Evidence, Outcome
@@ -82,7 +82,7 @@ def verify(
     from memeval import verification
 
     found = verification.verify(results)
-    typer.echo(json.dumps(found.document(), indent=1) if as_json else found.text(), nl=as_json)
+    tell_json(json.dumps(found.document(), indent=1)) if as_json else tell(found.text())
     if found.problems:
         raise typer.Exit(1)
 
@@ -97,7 +97,7 @@ def merge(
     from memeval import merging
 
     for line in merging.merge(parts, output):
-        typer.echo(line, err=True)
+        say(line)
 
 
 def _accept(evidence: "Evidence", path: Path, reason: str | None) -> None:
@@ -108,13 +108,25 @@ def _accept(evidence: "Evidence", path: Path, reason: str | None) -> None:
         raise UsageError('--update wants --reason "…": a baseline says why it was accepted')
     today = datetime.now(UTC).date().isoformat()
     for line in accepting.accept(evidence, path, " ".join(reason.split()), today):
-        typer.echo(line, err=True)
+        say(line)
 
 
 def _tell(outcome: "Outcome", *, strict: bool, junit: Path | None, markdown: Path | None, as_json: bool) -> None:
     from memeval.check import github, text
     from memeval.disk import write_whole
 
+    if as_json:
+        tell_json(json.dumps(text.document(outcome, strict=strict), indent=1))
+    else:
+        tell(text.text(outcome, strict=strict))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for command in github.annotations(outcome, strict=strict):
+            say(command, command=True) if as_json else tell(command, command=True)
+        if place := os.environ.get("GITHUB_STEP_SUMMARY"):
+            try:
+                github.summarise(outcome, Path(place), strict=strict)
+            except OSError as error:  # the verdict does not depend on who shows it
+                say(f"memeval: warning: {place}, the job's summary, cannot be written ({error.strerror})")
     if junit is not None:
         from memeval.check import junit as junit_xml
 
@@ -123,12 +135,3 @@ def _tell(outcome: "Outcome", *, strict: bool, junit: Path | None, markdown: Pat
         from memeval.check import markdown as comment
 
         write_whole(markdown, comment.render(outcome, strict=strict))
-    if as_json:
-        typer.echo(json.dumps(text.document(outcome, strict=strict), indent=1, ensure_ascii=False))
-    else:
-        typer.echo(text.text(outcome, strict=strict), nl=False)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for command in github.annotations(outcome, strict=strict):
-            typer.echo(command, file=sys.stderr if as_json else sys.stdout)
-        if place := os.environ.get("GITHUB_STEP_SUMMARY"):
-            github.summarise(outcome, Path(place), strict=strict)

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from memeval.cli.options import Json
+from memeval.outside import visible
+from memeval.terminal import printing, tell, tell_json
 
 
 def list_(
@@ -18,10 +20,10 @@ def list_(
 
     rows = catalogue.listed(what)
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        tell_json(json.dumps(rows, indent=1))
     else:
         width = max(map(len, rows), default=0)
-        typer.echo("\n".join(f"{name:<{width}}  {about}" for name, about in rows.items()))
+        tell("\n".join(visible(f"{name:<{width}}  {about}") for name, about in rows.items()))
 
 
 def show(
@@ -42,19 +44,18 @@ def show(
 ) -> None:
     """Show the card of one of them, or one query of a result."""
     if query is not None:
-        from rich.console import Console
-
         from memeval import reporting
 
         found = reporting.read([Path(name)], texts="none" if public else "all", detail="none")
-        reporting.show_query(found, query, Console(), systems=system, top=top)
+        with printing() as console:
+            reporting.show_query(found, query, console, systems=system, top=top)
         return
     from memeval import catalogue
     from memeval.progress import Progress
 
     with Progress() as progress:
         text = catalogue.card(name, ceiling=ceiling, watcher=progress.watcher)
-    typer.echo(text)
+    tell(text)
 
 
 def doctor(as_json: Json = False) -> None:
@@ -62,11 +63,11 @@ def doctor(as_json: Json = False) -> None:
     from memeval import catalogue
 
     facts = catalogue.doctor()
-    typer.echo(json.dumps(facts, indent=1) if as_json else catalogue.doctor_text(facts))
+    tell_json(json.dumps(facts, indent=1)) if as_json else tell(catalogue.doctor_text(facts))
 
 
 def help_(topic: Annotated[str | None, typer.Argument(help="measures, statistics, ties or gate")] = None) -> None:
     """Explain how numbers are made."""
     from memeval import topics
 
-    typer.echo(topics.page(topic), nl=False)
+    tell(topics.page(topic))

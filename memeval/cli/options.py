@@ -1,8 +1,8 @@
-"""What several commands share: options, and how they speak. Results go to stdout, everything else to stderr."""
+"""What several commands share: options, and how leaderboards are shown."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -41,26 +41,14 @@ Trust = Annotated[
 
 def show_boards(found: "Sequence[Result]", missing: Mapping[str, str], *, as_json: bool) -> None:
     """Prints the leaderboards of some results."""
-    from rich.console import Console
-
-    from memeval import report
+    from memeval import report, terminal
 
     boards = report.leaderboards(found, missing=missing)
     if as_json:
         from memeval.report import json_
 
-        typer.echo(json_.render(boards), nl=False)
+        terminal.tell_json(json_.render(boards))
         return
-    for board in boards:
-        report.print_leaderboard(board, Console())
-
-
-def say(message: str) -> None:
-    """One line on stderr."""
-    typer.echo(" ".join(message.split("\n")), err=True)
-
-
-def stop(message: str, code: int) -> NoReturn:
-    """Ends the command with one line on stderr and an exit code."""
-    say(f"memeval: {message}")
-    raise typer.Exit(code)
+    with terminal.printing() as console:
+        for board in boards:
+            report.print_leaderboard(board, console)

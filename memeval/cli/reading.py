@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from memeval.cli.options import Json, Outputs, ResultsFolder, say, show_boards
+from memeval.cli.options import Json, Outputs, ResultsFolder, show_boards
+from memeval.terminal import say, tell, tell_json
 
 
 def score(
@@ -42,7 +43,7 @@ def compare(
     from memeval import comparing
 
     found = comparing.compare(ours, theirs, results, measure=measure, flips=flips)
-    typer.echo(json.dumps(comparing.document(found), indent=1) if as_json else comparing.text(found), nl=as_json)
+    tell_json(json.dumps(comparing.document(found), indent=1)) if as_json else tell(comparing.text(found))
 
 
 def report(
@@ -100,6 +101,6 @@ def overlap(
     measured = overlapping.measured(evidence.collect([results]).results, loaded.name, chosen) if results else []
     found = overlapping.overlap(loaded, corpus)
     if as_json:
-        typer.echo(json.dumps(overlapping.document(found, measured, chosen), indent=1))
+        tell_json(json.dumps(overlapping.document(found, measured, chosen), indent=1))
     else:
-        typer.echo(overlapping.text(found, measured, chosen), nl=False)
+        tell(overlapping.text(found, measured, chosen))

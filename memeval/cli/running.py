@@ -24,11 +24,10 @@ from memeval.cli.options import (
     Suites,
     Systems,
     Trust,
-    say,
     show_boards,
-    stop,
 )
 from memeval.errors import IncompleteError, UsageError
+from memeval.terminal import say, stop, tell, tell_json
 
 if TYPE_CHECKING:
     from memeval.suite import Suite
@@ -130,7 +129,7 @@ def plan(
 
     chosen = _suite(suite, dataset, system, first_stage, depth, pool, rendering)
     plans = planning.plan(chosen, results, limit, Terms(trusted=frozenset(trust or ())))
-    typer.echo(json.dumps(planning.document(plans), indent=1) if as_json else planning.text(plans), nl=as_json)
+    tell_json(json.dumps(planning.document(plans), indent=1)) if as_json else tell(planning.text(plans))
     if any(row.missing for plan in plans for row in plan.rows if not row.optional):
         raise typer.Exit(3)
 
@@ -163,7 +162,7 @@ def parity(
             tolerance=tolerance,
             watcher=progress.watcher,
         )
-    typer.echo(json.dumps(pairs.document(found), indent=1) if as_json else pairs.text(found), nl=as_json)
+    tell_json(json.dumps(pairs.document(found), indent=1)) if as_json else tell(pairs.text(found))
     raise typer.Exit(0 if found.within else 1)
 
 

@@ -36,6 +36,7 @@ from typing import Any, Protocol, cast
 from memeval import plugins
 from memeval.download import shared_name
 from memeval.errors import UsageError, did_you_mean
+from memeval.outside import contained
 from memeval.types import Dataset
 from memeval.values import shown
 
@@ -107,7 +108,8 @@ def load(name: str) -> Dataset:
     options: dict[str, Any] = dict(asked.options)
     if "unverified" in options:
         options["unverified"] = options["unverified"] == "1"
-    found = copy(loader.load(asked.plain, asked.argument, **options))
+    with contained(f"{name}: its loader fails", own=asked.plain in _shipped()):
+        found = copy(loader.load(asked.plain, asked.argument, **options))
     if (whence := address(name)) != found.name:
         object.__setattr__(found, "address", whence)  # `replace` would check every id again
     return found

@@ -1,9 +1,9 @@
 """Numbers and foreign names as short text, the same in every format. Missing numbers are a dash."""
 
 import math
-import unicodedata
 from collections.abc import Iterable
 
+from memeval.outside import plain as plain
 from memeval.report import answering, models
 from memeval.report.board import CONTROLS, Leaderboard, Row
 from memeval.stats import EXACT_CLUSTERS, Difference
@@ -12,19 +12,6 @@ from memeval.types import Estimate
 NONE = "–"
 UNDECIDED = "?"
 MARKERS = {1: "▲", -1: "▼", 0: ""}
-BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def plain(text: object) -> str:
-    """Foreign text in one line, without characters that could move, hide or colour what stands around it.
-
-    >>> plain("a\\nb\\x1b[31m")
-    'a b\ufffd[31m'
-    """
-    one_line = " ".join(str(text).split())
-    return "".join(
-        "\ufffd" if char in BIDI or unicodedata.category(char) in ("Cc", "Cs") else char for char in one_line
-    )
 
 
 def number(value: float | None, digits: int = 3) -> str:

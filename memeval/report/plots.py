@@ -44,10 +44,11 @@ class Plot:
 
 @contextmanager
 def style(salt: str = "memeval") -> Iterator[None]:
-    """Settings under which figures are drawn and saved."""
-    from matplotlib import rc_context
+    """Settings under which figures are drawn and saved, whatever the user has chosen for other figures."""
+    from matplotlib import rc_context, rcParamsDefault
 
     settings: dict[str, Any] = {
+        **{name: value for name, value in rcParamsDefault.items() if not name.startswith(("backend", "interactive"))},
         "svg.fonttype": "none",
         "svg.hashsalt": salt,
         "font.family": "sans-serif",

@@ -28,6 +28,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from memeval import instructions, plugins
 from memeval.errors import PrerequisiteError, UsageError, did_you_mean, install
+from memeval.outside import contained, secret, secret_option, struck
 from memeval.remote.terms import Terms
 from memeval.types import Dataset, Reranker
 
@@ -145,6 +146,8 @@ def parse(name: str) -> Model:
     >>> parse("random?seed=3").options
     {'seed': '3'}
     """
+    if kept := secret(name):
+        raise UsageError(f"system {struck(name.partition('?')[0])!r}: its name holds {kept}: keys come from the shell")
     path, _, query = name.partition("?")
     short, at, wanted = path.partition("@")
     if short in SHORT_NAMES:
@@ -155,6 +158,9 @@ def parse(name: str) -> Model:
         given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
     except ValueError:
         raise UsageError(f"system {name!r}: what follows '?' must read option=value&option=value") from None
+    for option, value in given.items():
+        if kept := secret_option(option, value):
+            raise UsageError(f"system {path!r}: option {option!r} holds {kept}: keys come from the shell")
     kind, _, rest = path.partition("/")
     if kind not in kinds():
         broken = plugins.registered(GROUP, _fit)[1]
@@ -210,7 +216,9 @@ def load(
         arguments["load"] = lambda part: wrap(load(part, dataset, wrap, terms))
     if "terms" in parameters:
         arguments["terms"] = terms or Terms()
-    reranker: Reranker = kinds()[model.kind](**arguments)
+    made = kinds()[model.kind]
+    with contained(f"{name!r} cannot be made", own=made.__module__.startswith(f"{__name__}.")):
+        reranker: Reranker = made(**arguments)
     return reranker
 
 

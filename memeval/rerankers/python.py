@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memeval.errors import MemevalError, UsageError
+from memeval.errors import UsageError
+from memeval.outside import contained
 from memeval.types import Memory, Query
 
 OFFERED = (
@@ -40,22 +41,17 @@ class Python:
         here = str(Path.cwd())
         if here not in sys.path:
             sys.path.insert(0, here)
-        try:
+        with contained(f"'python/{model}': cannot import {module_name!r}"):
             module = importlib.import_module(module_name)
-        except Exception as error:
-            raise UsageError(f"'python/{model}': cannot import {module_name!r} ({_told(error)})") from error
-        factory = getattr(module, attribute, None)
+            factory = getattr(module, attribute, None)
         if not callable(factory):
             raise UsageError(f"'python/{model}': {module_name} has no {attribute!r} that can be called")
-        try:
+        with contained(f"'python/{model}': {attribute}() fails"):
             self._made: Any = factory()
-        except MemevalError:
-            raise
-        except Exception as error:
-            raise UsageError(f"'python/{model}': {attribute}() fails ({_told(error)})") from error
-        if not callable(getattr(self._made, "score", None)):
+            scores = callable(getattr(self._made, "score", None))
+            own = getattr(self._made, "fingerprint", None)
+        if not scores:
             raise UsageError(f"'python/{model}': what {attribute}() returns has no score(query, memories)")
-        own = getattr(self._made, "fingerprint", None)
         if own is not None and not isinstance(own, Mapping):
             raise UsageError(f"'python/{model}': fingerprint must be a dict of what the scores depend on, or None")
         # With the factory's name: another factory of the same fingerprint has scores of its own.
@@ -70,7 +66,3 @@ class Python:
         if name not in OFFERED:
             raise AttributeError(name)
         return getattr(self._made, name)
-
-
-def _told(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

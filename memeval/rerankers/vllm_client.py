@@ -6,7 +6,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from memeval.errors import PrerequisiteError, UsageError
+from memeval.errors import PrerequisiteError
+from memeval.remote.terms import checked
 
 
 class Client:
@@ -15,8 +16,7 @@ class Client:
     def __init__(self, name: str, url: str, timeout: float) -> None:
         self.name, self.timeout = name, timeout
         self.url = url.rstrip("/").removesuffix("/v1")
-        if not self.url.startswith(("http://", "https://")):
-            raise UsageError(f"{name}: url={url!r}: write it as http://host:port")
+        checked(url, name.strip("'"))
 
     def call(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """The reply. Raises PrerequisiteError where the server is at fault, ValueError where the request is."""
