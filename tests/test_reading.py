@@ -68,8 +68,8 @@ def test_a_damaged_file_is_one_line_that_names_it(name: str, damage: str, tmp_pa
     data, reader = ALL[name]
     path = tmp_path / name
     path.write_bytes(DAMAGE[damage](data))
-    if name == "bm25.times.jsonl":  # lines that a dying process left are skipped; what is there is typed
-        refused(reader, path) if damage == "a list" else reader(path)
+    if name == "bm25.times.jsonl":  # lines that a dying process left are skipped
+        reader(path)
     else:
         refused(reader, path)
 
@@ -130,9 +130,7 @@ def test_a_value_of_another_type_is_named_with_its_field(name: str, tmp_path: Pa
                 changed[place] = json.dumps({**row, key: wrong}).encode() + b"\n"
                 path = tmp_path / name
                 path.write_bytes(b"".join(changed))
-                if name == "bm25.times.jsonl" and key == "seconds" and wrong == 10**30:
-                    refused(reader, path)
-                elif key not in ("seed", "first_stage", "partial"):
+                if key not in ("seed", "first_stage", "partial"):
                     try:
                         reader(path)
                     except MemevalError as error:
