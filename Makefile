@@ -30,7 +30,7 @@ bench-speed: $(READY) ## compare the speed of local engines: the model card's, s
 	@$(BIN)/python benchmarks/speed_local.py
 
 test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	@$(BIN)/python -m pytest --numprocesses 2
 
 # vLLM pins its own torch and lives in an environment of its own; the list is whole, so nothing is resolved.
 $(VLLM_READY): constraints-vllm.txt
@@ -45,7 +45,7 @@ test-vllm: $(VLLM_READY) ## run the tests that need vLLM, on the processor
 	@$(VLLM)/python -m pytest tests/on_vllm
 
 test-browser: $(READY) ## run the tests of the page in Chromium (apt-get install chromium)
-	@$(BIN)/python -m pytest -m browser tests/test_browser.py
+	@$(BIN)/python -m pytest -m browser tests/report/test_browser.py
 
 check: $(READY) ## format, lint, types, layers
 	@$(BIN)/ruff format --check --quiet .

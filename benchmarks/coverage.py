@@ -1,4 +1,4 @@
-"""Prints how often the 95 % intervals of memeval/stats.py hold the truth, on simulated stores whose truth is known.
+"""Prints how often the 95 % intervals of measures/statistics.py hold the truth, on simulated stores of known truth.
 
 python benchmarks/coverage.py [SETS]
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from memeval import stats
+from memeval.measures import statistics
 
 STORES = (6, 8, 10, 15, 20, 30, 40)
 CORRELATIONS = (0.0, 0.1, 0.3)
@@ -85,9 +85,9 @@ def coverage(
 
     values = draw(random, levels)
     if paired:
-        found = [one.comparison for one in stats.compare(values, 0 * values, clusters, [("", "", "")] * sets)]
+        found = [one.comparison for one in statistics.compare(values, 0 * values, clusters, [("", "", "")] * sets)]
     else:
-        found = stats.estimates(values, clusters)
+        found = statistics.estimates(values, clusters)
     return sum(one.low - 1e-9 <= truth <= one.high + 1e-9 for one in found) / sets
 
 

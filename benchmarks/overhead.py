@@ -22,13 +22,15 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
 
-from memeval import benchmark, datasets, machine, measuring, render, rerankers, runner
-from memeval.cache import ScoreCache
-from memeval.candidates import retrieve
-from memeval.progress import Progress
-from memeval.scorer import Scorer
-from memeval.suite import make
-from memeval.types import Memory, Query, Request, Scored
+from memeval import datasets, rerankers
+from memeval.core.store import ScoreCache
+from memeval.core.types import Memory, Query, Request, Scored
+from memeval.datasets import render
+from memeval.datasets.candidates import retrieve
+from memeval.runs import benchmark, machine, measuring, runner
+from memeval.runs.guard import Scorer
+from memeval.runs.progress import Progress
+from memeval.runs.suite import make
 from tests import models
 
 SHAPE = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 6, "num_attention_heads": 12}

@@ -5,7 +5,7 @@ python benchmarks/power.py [SUITES]
 
 import sys
 
-from memeval.check.simulation import LOCOMO, rates
+from memeval.gate.simulation import LOCOMO, rates
 
 SHAPES = {
     "6 stores x 30": (30,) * 6,

@@ -29,7 +29,7 @@ import torch
 import transformers
 from speed_local import SHAPES, Contestant, flips, memeval, products, sentence_transformers, texts
 
-from memeval.rerankers import local
+from memeval.rerankers.local import transformers as local
 from tests import models
 
 MODELS: dict[str, dict[str, Any]] = {

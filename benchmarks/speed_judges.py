@@ -67,7 +67,7 @@ def serve(port: Any, body: bytes) -> None:
 
 
 def requests(calls: int, each: int, prefix: str) -> Iterator[Any]:
-    from memeval.types import Memory, Query
+    from memeval.core.types import Memory, Query
 
     for number in range(calls // each):
         text = f"{prefix} question {number}: when did they move"
@@ -78,9 +78,9 @@ def requests(calls: int, each: int, prefix: str) -> Iterator[Any]:
 
 
 def measure(kind: str, calls: int, url: str, prefix: str) -> float:
-    from memeval.remote.terms import Terms
+    from memeval.core.types import Dataset
     from memeval.rerankers import load
-    from memeval.types import Dataset
+    from memeval.rerankers.hosted.terms import Terms
 
     options = {"rerank-api": f"url={url}/v1", "openai": "logprobs=false", "gemini": "mode=pointwise"}[kind]
     with tempfile.TemporaryDirectory() as folder:

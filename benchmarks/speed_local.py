@@ -29,10 +29,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import torch
 import transformers
 
-from memeval import datasets, prompt, render
-from memeval.errors import MemevalError
-from memeval.rerankers import local
-from memeval.types import Memory, Query
+from memeval import datasets
+from memeval.core.errors import MemevalError
+from memeval.core.types import Memory, Query
+from memeval.datasets import render
+from memeval.rerankers.local import prompt
+from memeval.rerankers.local import transformers as local
 from tests import models
 
 PAIR_TOKENS = (115, 150)

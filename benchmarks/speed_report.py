@@ -20,11 +20,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from memeval import disk, paired, results
-from memeval.measures import cross_fitted_f1, deal_folds
-from memeval.score import signature
-from memeval.suite import MEASURES
-from memeval.types import Candidates, Dataset, Estimate, Header, Memory, Query, Ranking, Result, canonical
+from memeval import paired
+from memeval.core import files, results
+from memeval.core.types import Candidates, Dataset, Estimate, Header, Memory, Query, Ranking, Result, canonical
+from memeval.measures.ranx import cross_fitted_f1, deal_folds
+from memeval.measures.result import signature
+from memeval.runs.suite import MEASURES
 
 STORES = (10, 40, 200, 1000, 1)
 CONTROLS = ("first-stage", "random", "oracle")
@@ -75,7 +76,7 @@ def draw(into: Path, seed: int, stores: int, systems: int, queries: int, depth: 
     dataset = Dataset(f"drawn-{seed}", "1", "CC0", "", asked, held, qrels)
     candidates = Candidates(dataset.name, dataset.digest, "bm25", None, depth, "retrieved", "text", doc_ids)
     folder = into.with_name(f".{into.name}")
-    disk.write_whole(folder / "candidates.jsonl", b"".join(results.candidates_lines(candidates)))
+    files.write_whole(folder / "candidates.jsonl", b"".join(results.candidates_lines(candidates)))
     results.place_labels(folder / results.LABELS, dataset, compress=False)
     for number in range(systems):
         name = CONTROLS[number] if number < len(CONTROLS) else f"system-{number:02}"
@@ -113,14 +114,14 @@ def _write(
         for (query_id, listed), row, own in zip(candidates.doc_ids.items(), order.tolist(), sorted_scores, strict=True)
     ]
     run = b"".join([results.header_line(header), *map(results.ranking_line, rankings)])
-    disk.write_whole(folder / f"{name}.run.jsonl", run)
+    files.write_whole(folder / f"{name}.run.jsonl", run)
     times = [
         {"query_id": ranking.query_id, "pairs": len(ranking.doc_ids), "seconds": 0.01 + number * 0.001 + n % 97 * 1e-4}
         for n, ranking in enumerate(rankings)
     ]
-    disk.write_whole(folder / f"{name}.times.jsonl", b"".join(map(canonical, times)))
+    files.write_whole(folder / f"{name}.times.jsonl", b"".join(map(canonical, times)))
     result = _result(header, dataset, rankings, np.take_along_axis(grades, order, axis=1), hashlib.sha256(run))
-    disk.write_whole(folder / f"{name}.json", results.result_text(result))
+    files.write_whole(folder / f"{name}.json", results.result_text(result))
 
 
 def _result(header: Header, dataset: Dataset, rankings: list[Ranking], grades: Any, digest: Any) -> Result:

@@ -9,11 +9,11 @@ print(result.measures["all"]["NDCG@10"])
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from memeval.library import run as run
-    from memeval.types import Memory as Memory
-    from memeval.types import Query as Query
-    from memeval.types import Reranker as Reranker
-    from memeval.types import Result as Result
+    from memeval.core.types import Memory as Memory
+    from memeval.core.types import Query as Query
+    from memeval.core.types import Reranker as Reranker
+    from memeval.core.types import Result as Result
+    from memeval.runs.library import run as run
 
 __version__ = "0.1.0"
 __all__ = ["Memory", "Query", "Reranker", "Result", "__version__", "run"]
@@ -22,11 +22,11 @@ __all__ = ["Memory", "Query", "Reranker", "Result", "__version__", "run"]
 def __getattr__(name: str) -> Any:
     """Loads what is asked for when it is asked for: `import memeval` alone stays light."""
     if name == "run":
-        from memeval.library import run
+        from memeval.runs.library import run
 
         return run
     if name in __all__:
-        from memeval import types
+        from memeval.core import types
 
         return getattr(types, name)
     raise AttributeError(f"module 'memeval' has no attribute {name!r}")

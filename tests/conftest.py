@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from memeval import texts
-from memeval.types import Dataset, Memory, Query
+from memeval.core.types import Dataset, Memory, Query
+from memeval.report import texts
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 SHELL = re.compile(

@@ -1,10 +1,10 @@
 """BM25 over a whole data set, for tests that compare its figures with published ones."""
 
-from memeval import render
-from memeval.candidates import retrieve
-from memeval.measures import evaluate
+from memeval.core.types import Dataset, Pool
+from memeval.datasets import render
+from memeval.datasets.candidates import retrieve
+from memeval.measures.ranx import evaluate
 from memeval.rerankers.bm25 import BM25
-from memeval.types import Dataset, Pool
 
 
 def bm25(dataset: Dataset, rendering: str = "bare", pool: Pool = "retrieved") -> tuple[float, float]:

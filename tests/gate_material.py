@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from memeval.check import Baseline, Evidence, accept
-from memeval.gates import DEFAULT, Gate
-from memeval.types import Result
+from memeval.core.types import Result
+from memeval.gate import Baseline, Evidence, accept
+from memeval.runs.gates import DEFAULT, Gate
 
 SIGNATURE: dict[str, Any] = {
     "schema": 1,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from memeval import prompt
+from memeval.rerankers.local import prompt
 
 TEXTS = [
     "Judge whether the Document meets the requirements based on the Query and the Instruct provided.",

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from memeval import benchmark, evidence, results, suite
-from memeval.evidence import Collection, Corpus, Evidence
-from memeval.remote.terms import Terms
-from memeval.reporting import Found
-from memeval.types import Dataset, Memory, Query
+from memeval.core import results
+from memeval.core.types import Dataset, Memory, Query
+from memeval.report import evidence
+from memeval.report.evidence import Collection, Corpus, Evidence
+from memeval.report.reporting import Found
+from memeval.rerankers.hosted.terms import Terms
+from memeval.runs import benchmark, suite
 
 HOSTILE = (
     "</script><script>alert(1)</script>",

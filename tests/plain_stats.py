@@ -1,11 +1,11 @@
-"""Tests by flipping signs written plainly, flip by flip and pair by pair: what memeval/stats.py is held against."""
+"""Tests by flipping signs written plainly, flip by flip and pair by pair: measures/statistics.py is held against it."""
 
 import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from memeval.stats import MIN_CLUSTERS
+from memeval.measures.statistics import MIN_CLUSTERS
 
 
 def cluster_sums(differences: Sequence[float], clusters: Sequence[str]) -> list[float]:

@@ -14,9 +14,9 @@ import typer
 from typer.core import TyperGroup
 
 from memeval.cli import ci, looking, reading, running
-from memeval.errors import UNEXPECTED, UNREAD, MemevalError, PrerequisiteError
-from memeval.outside import interrupts
-from memeval.terminal import say, stop, trace
+from memeval.core.errors import UNEXPECTED, UNREAD, MemevalError, PrerequisiteError
+from memeval.core.outside import interrupts
+from memeval.core.terminal import say, stop, trace
 
 SIZES = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
 """Variables of which rich, click and typer want numbers."""

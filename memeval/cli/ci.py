@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from memeval.cli.options import Json
-from memeval.errors import UsageError
-from memeval.terminal import say, tell, tell_json
+from memeval.core.errors import UsageError
+from memeval.core.terminal import say, tell, tell_json
 
 if TYPE_CHECKING:
-    from memeval.check import Evidence, Outcome
+    from memeval.gate import Evidence, Outcome
 
 Folders = Annotated[list[Path] | None, typer.Argument(help="Result files or folders; default: results.")]
 
@@ -44,10 +44,10 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Compare results with an accepted baseline: exit code 1 if a system became worse."""
-    from memeval import check as gate
-    from memeval.check import confirming, timing
-    from memeval.remote.prices import Purse
-    from memeval.remote.terms import Terms
+    from memeval import gate
+    from memeval.gate import confirming, timing
+    from memeval.rerankers.hosted.prices import Purse
+    from memeval.rerankers.hosted.terms import Terms
 
     places = results or [Path("results")]
     if baseline is None:
@@ -79,7 +79,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Make everything derived again from the raw runs, and compare: exit code 1 if anything is not as it should be."""
-    from memeval import verification
+    from memeval.runs import verification
 
     found = verification.verify(results)
     tell_json(json.dumps(found.document(), indent=1)) if as_json else tell(found.text())
@@ -94,7 +94,7 @@ def merge(
     ),
 ) -> None:
     """Join the shards of one suite, run on several machines, into the result of a single run."""
-    from memeval import merging
+    from memeval.runs import merging
 
     for line in merging.merge(parts, output):
         say(line)
@@ -102,7 +102,7 @@ def merge(
 
 def _accept(evidence: "Evidence", path: Path, reason: str | None) -> None:
     """Writes the baseline: every gated system, with the measures that its gates look at."""
-    from memeval.check import accepting
+    from memeval.gate import accepting
 
     if not reason or not reason.strip():
         raise UsageError('--update wants --reason "…": a baseline says why it was accepted')
@@ -112,8 +112,8 @@ def _accept(evidence: "Evidence", path: Path, reason: str | None) -> None:
 
 
 def _tell(outcome: "Outcome", *, strict: bool, junit: Path | None, markdown: Path | None, as_json: bool) -> None:
-    from memeval.check import github, text
-    from memeval.disk import write_whole
+    from memeval.core.files import write_whole
+    from memeval.gate import github, text
 
     if as_json:
         tell_json(json.dumps(text.document(outcome, strict=strict), indent=1))
@@ -128,10 +128,10 @@ def _tell(outcome: "Outcome", *, strict: bool, junit: Path | None, markdown: Pat
             except OSError as error:  # the verdict does not depend on who shows it
                 say(f"memeval: warning: {place}, the job's summary, cannot be written ({error.strerror})")
     if junit is not None:
-        from memeval.check import junit as junit_xml
+        from memeval.gate import junit as junit_xml
 
         write_whole(junit, junit_xml.render(outcome, strict=strict))
     if markdown is not None:
-        from memeval.check import markdown as comment
+        from memeval.gate import markdown as comment
 
         write_whole(markdown, comment.render(outcome, strict=strict))

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from memeval.cli.options import Json
-from memeval.outside import visible
-from memeval.terminal import printing, tell, tell_json
+from memeval.core.outside import visible
+from memeval.core.terminal import printing, tell, tell_json
 
 
 def list_(
@@ -16,7 +16,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List what there is."""
-    from memeval import catalogue
+    from memeval.cli import catalogue
 
     rows = catalogue.listed(what)
     if as_json:
@@ -44,14 +44,14 @@ def show(
 ) -> None:
     """Show the card of one of them, or one query of a result."""
     if query is not None:
-        from memeval import reporting
+        from memeval.report import reporting
 
         found = reporting.read([Path(name)], texts="none" if public else "all", detail="none")
         with printing() as console:
             reporting.show_query(found, query, console, systems=system, top=top)
         return
-    from memeval import catalogue
-    from memeval.progress import Progress
+    from memeval.cli import catalogue
+    from memeval.runs.progress import Progress
 
     with Progress() as progress:
         text = catalogue.card(name, ceiling=ceiling, watcher=progress.watcher)
@@ -60,7 +60,7 @@ def show(
 
 def doctor(as_json: Json = False) -> None:
     """Say what is installed, which devices and keys there are (names only), and where data and caches lie."""
-    from memeval import catalogue
+    from memeval.cli import catalogue
 
     facts = catalogue.doctor()
     tell_json(json.dumps(facts, indent=1)) if as_json else tell(catalogue.doctor_text(facts))
@@ -68,6 +68,6 @@ def doctor(as_json: Json = False) -> None:
 
 def help_(topic: Annotated[str | None, typer.Argument(help="measures, statistics, ties or gate")] = None) -> None:
     """Explain how numbers are made."""
-    from memeval import topics
+    from memeval.cli import topics
 
     tell(topics.page(topic))

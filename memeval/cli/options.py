@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from memeval.types import Result
+    from memeval.core.types import Result
 
 ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder of the result files.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
@@ -41,7 +41,8 @@ Trust = Annotated[
 
 def show_boards(found: "Sequence[Result]", missing: Mapping[str, str], *, as_json: bool) -> None:
     """Prints the leaderboards of some results."""
-    from memeval import report, terminal
+    from memeval import report
+    from memeval.core import terminal
 
     boards = report.leaderboards(found, missing=missing)
     if as_json:

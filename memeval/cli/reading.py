@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from memeval.cli.options import Json, Outputs, ResultsFolder, show_boards
-from memeval.terminal import say, tell, tell_json
+from memeval.core.terminal import say, tell, tell_json
 
 
 def score(
@@ -22,7 +22,8 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Measure a run file again; any TREC run will do."""
-    from memeval import report, rescore
+    from memeval import report
+    from memeval.runs import rescore
 
     result = rescore.rescore(run, qrels=qrels, dataset=dataset, measures=measure)
     for path in output or []:
@@ -40,7 +41,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two systems, paired by query: differences with intervals, p-values, and the queries that moved most."""
-    from memeval import comparing
+    from memeval.measures import comparing
 
     found = comparing.compare(ours, theirs, results, measure=measure, flips=flips)
     tell_json(json.dumps(comparing.document(found), indent=1)) if as_json else tell(comparing.text(found))
@@ -65,7 +66,7 @@ def report(
 ) -> None:
     """Write tables and pages from results, without any model; the format follows the suffix."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two processes share the work, and threads would only wait
-    from memeval import reporting
+    from memeval.report import reporting
 
     found = reporting.read(results or [Path("results")], texts="none" if public else texts, detail=detail)
     for path in output or []:
@@ -92,9 +93,10 @@ def overlap(
     as_json: Json = False,
 ) -> None:
     """Say which queries and memories of a data set stand in a training corpus, by category."""
-    from memeval import datasets, evidence
-    from memeval import overlap as overlapping
-    from memeval.measures import parse
+    from memeval import datasets
+    from memeval.datasets import overlap as overlapping
+    from memeval.measures.ranx import parse
+    from memeval.report import evidence
 
     chosen = parse(measure).name
     loaded = datasets.load(dataset)

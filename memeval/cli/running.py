@@ -26,11 +26,11 @@ from memeval.cli.options import (
     Trust,
     show_boards,
 )
-from memeval.errors import IncompleteError, UsageError
-from memeval.terminal import say, stop, tell, tell_json
+from memeval.core.errors import IncompleteError, UsageError
+from memeval.core.terminal import say, stop, tell, tell_json
 
 if TYPE_CHECKING:
-    from memeval.suite import Suite
+    from memeval.runs.suite import Suite
 
 
 def run(
@@ -62,12 +62,14 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a suite (default: the embedded one) and print its leaderboard. Resumes by itself."""
-    from memeval import benchmark, report, reporting, shards
-    from memeval.cache import ScoreCache
-    from memeval.download import cache_folder
-    from memeval.progress import Progress
-    from memeval.remote.prices import Purse
-    from memeval.remote.terms import Terms
+    from memeval import report
+    from memeval.core.store import ScoreCache
+    from memeval.datasets.download import cache_folder
+    from memeval.report import reporting
+    from memeval.rerankers.hosted.prices import Purse
+    from memeval.rerankers.hosted.terms import Terms
+    from memeval.runs import benchmark, shards
+    from memeval.runs.progress import Progress
 
     chosen = _suite(suite, dataset, system, first_stage, depth, pool, rendering)
     taken = shards.chosen(limit, shard)
@@ -124,8 +126,8 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a run would do, what is there already and what is missing, without calling any system."""
-    from memeval import planning
-    from memeval.remote.terms import Terms
+    from memeval.rerankers.hosted.terms import Terms
+    from memeval.runs import planning
 
     chosen = _suite(suite, dataset, system, first_stage, depth, pool, rendering)
     plans = planning.plan(chosen, results, limit, Terms(trusted=frozenset(trust or ())))
@@ -147,8 +149,8 @@ def parity(
     as_json: Json = False,
 ) -> None:
     """Score the same pairs on two systems, such as two engines of one model; exit code 1 above the tolerance."""
-    from memeval import parity as pairs
-    from memeval.progress import Progress
+    from memeval.runs import parity as pairs
+    from memeval.runs.progress import Progress
 
     with Progress(quiet=quiet) as progress:
         found = pairs.parity(
@@ -188,7 +190,7 @@ def _suite(
     pool: str | None,
     rendering: str | None,
 ) -> "Suite":
-    from memeval import suite
+    from memeval.runs import suite
 
     given = {"first_stage": first_stage, "depth": depth, "pool": pool, "rendering": rendering}
     given = {key: value for key, value in given.items() if value is not None}

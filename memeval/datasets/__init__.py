@@ -21,7 +21,7 @@ file whatever its content, and the data set says so (`verified`). It reaches `lo
 A package elsewhere offers data sets with an entry point of the group `memeval.datasets` that names a module, or any
 object, with the same attributes.
 
-What loaders read single values with is in `memeval/values.py`, what reads whole files in `_files.py`, what reads the
+What loaders read single values with is in `core/values.py`, what reads whole files in `_files.py`, what reads the
 Hugging Face Hub in `_hub.py`.
 """
 
@@ -33,12 +33,12 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from memeval import plugins
-from memeval.download import shared_name
-from memeval.errors import UsageError, did_you_mean
-from memeval.outside import contained
-from memeval.types import Dataset
-from memeval.values import shown
+from memeval.core import plugins
+from memeval.core.errors import UsageError, did_you_mean
+from memeval.core.outside import contained
+from memeval.core.types import Dataset
+from memeval.core.values import shown
+from memeval.datasets.download import shared_name
 
 GROUP = "memeval.datasets"
 SAID = {"unverified": "1 takes local files whatever their content, and every table says so"}
@@ -177,7 +177,7 @@ def _on_offer() -> dict[str, Loader]:
 def _shipped() -> dict[str, Loader]:
     found = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
     modules = [cast(Loader, importlib.import_module(f"{__name__}.{name}")) for name in found]
-    return {name: module for module in modules for name in module.NAMES}
+    return {name: module for module in modules for name in getattr(module, "NAMES", ())}
 
 
 def _fit(_: str, loader: Any) -> dict[str, Loader]:

@@ -8,10 +8,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from memeval import disk
-from memeval.download import DataFile, find, matches
-from memeval.errors import DataError, UsageError
-from memeval.values import check_pairs, decoded, field, shown, typed
+from memeval.core import files
+from memeval.core.errors import DataError, UsageError
+from memeval.core.values import check_pairs, decoded, field, shown, typed
+from memeval.datasets.download import DataFile, find, matches
 
 CHUNK = 1 << 20  # characters read at once from a long JSON list
 LONGEST = 1 << 26  # characters that one element of such a list may have; LongMemEval's have 0.6 million
@@ -33,19 +33,19 @@ def digest(paths: Iterable[Path]) -> str:
     """Eight hex digits that depend on the content of the files, in their order."""
     whole = hashlib.sha256()
     for path in paths:
-        whole.update(bytes.fromhex(disk.digest(path)))
+        whole.update(bytes.fromhex(files.digest(path)))
     return whole.hexdigest()[:8]
 
 
 def lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """Place and content of each line that is not blank, without byte order mark and line end."""
-    for number, line in disk.numbered(path):
+    for number, line in files.numbered(path):
         yield f"{path}:{number}", line
 
 
 def packed(path: Path) -> Path:
     """The file as it is, or packed, whichever is there."""
-    return next((each for each in (path.with_name(path.name + s) for s in ("", *disk.PACKED)) if each.is_file()), path)
+    return next((each for each in (path.with_name(path.name + s) for s in ("", *files.PACKED)) if each.is_file()), path)
 
 
 def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -61,7 +61,7 @@ def elements(path: Path) -> Iterator[tuple[str, Any]]:
     to fill the memory with a file of brackets. Raises DataError with the file and the position in the list.
     """
     number = 0
-    with disk.opened(path) as raw:
+    with files.opened(path) as raw:
         text = _Text(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""))
         try:
             if text.take() != "[":

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memeval import disk, download
+from memeval.core import files as disk
+from memeval.core.errors import DataError, PrerequisiteError, UsageError, did_you_mean, install
+from memeval.datasets import download
 from memeval.datasets._files import records
-from memeval.download import cache_folder
-from memeval.errors import DataError, PrerequisiteError, UsageError, did_you_mean, install
+from memeval.datasets.download import cache_folder
 
 OTHER_NAME = {"dev": "validation", "validation": "dev"}  # the library calls a file dev.* so
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)

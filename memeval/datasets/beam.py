@@ -33,14 +33,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from memeval import datasets, disk
+from memeval import datasets
+from memeval.core import files
+from memeval.core.errors import DataError, PrerequisiteError
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import decoded, shown, typed
+from memeval.core.values import field as value_of
 from memeval.datasets._files import digest, elements, listed, located, no_argument, text
-from memeval.download import DataFile, data_folder, find
-from memeval.errors import DataError, PrerequisiteError
-from memeval.render import MONTHS
-from memeval.types import Dataset, Memory, Query
-from memeval.values import decoded, shown, typed
-from memeval.values import field as value_of
+from memeval.datasets.download import DataFile, data_folder, find
+from memeval.datasets.render import MONTHS
 
 COMMIT = "b2a3ee8ba12d68f83143dda191097dc3e028ddd3"
 HOME = "https://github.com/mohammadtavakoli78/BEAM"
@@ -133,7 +134,7 @@ def _located(file: DataFile) -> Path:
     if len(file.sha256) == 64:
         return located(file)[0]
     path = find(file, unverified=True)
-    raw = disk.content(path)
+    raw = files.content(path)
     if hashlib.sha1(b"blob %d\0" % len(raw) + raw, usedforsecurity=False).hexdigest() != file.sha256:
         raise PrerequisiteError(
             f"{path} is not the expected file (git's {file.sha256[:12]}): replace it with {file.url}, "
@@ -216,7 +217,7 @@ def _memories(path: Path, anomalies: Counter[str]) -> tuple[Memory, ...]:
 def _questions(path: Path, store_id: str, anomalies: Counter[str]) -> Iterator[tuple[Query, Any]]:
     """Each question of a dialogue with what it names as its source."""
     seen: set[str] = set()
-    abilities = typed(decoded(disk.content(path), str(path), unique=True), dict, str(path))
+    abilities = typed(decoded(files.content(path), str(path), unique=True), dict, str(path))
     for ability in abilities:
         if ability not in ABILITIES:
             raise DataError(f"{path}: {shown(ability)} is none of the abilities {', '.join(sorted(ABILITIES))}")

@@ -35,11 +35,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from memeval.core.errors import DataError, UsageError, did_you_mean
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import field, grade, ident, label, name, plain, shown, typed
 from memeval.datasets import _hub
 from memeval.datasets._files import digest, iso, lines, listed, packed, records
-from memeval.errors import DataError, UsageError, did_you_mean
-from memeval.types import Dataset, Memory, Query
-from memeval.values import field, grade, ident, label, name, plain, shown, typed
 
 ABOUT: Mapping[str, str] = {
     "beir": "beir/<folder or Hub id>: a BEIR folder (corpus.jsonl, queries.jsonl, qrels/*.tsv), or FiQA and its like"

@@ -21,11 +21,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from memeval.core.errors import DataError
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import field, shown, typed
 from memeval.datasets._files import digest, located, no_argument, records, text
-from memeval.download import DataFile
-from memeval.errors import DataError
-from memeval.types import Dataset, Memory, Query
-from memeval.values import field, shown, typed
+from memeval.datasets.download import DataFile
 
 COMMIT = "cc39aeb4"
 HOME = "https://github.com/patronus-ai/financebench"

@@ -27,9 +27,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from memeval import disk
-from memeval.errors import DataError
-from memeval.types import Dataset, Memory, Query
+from memeval.core import files
+from memeval.core.errors import DataError
+from memeval.core.types import Dataset, Memory, Query
 
 NAMES = ("hard-cases",)
 ABOUT = {"hard-cases": "embedded: invented assistant memories, nine kinds of queries that mislead a reranker"}
@@ -90,7 +90,7 @@ def read(folder: Path) -> Dataset:
 
 def parsed(path: Path) -> dict[str, Any]:
     """A store's file as values. Raises DataError where a key is missing or the TOML is broken."""
-    content = disk.toml(path)
+    content = files.toml(path)
     for key in ("topic", "about", "sessions", "queries"):
         if key not in content:
             raise DataError(f"{path}: {key!r} is missing")

@@ -32,13 +32,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from memeval import disk, trec
+from memeval.core import files
+from memeval.core.errors import DataError, UsageError, did_you_mean
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import decoded, shown, typed
+from memeval.core.values import field as value_of
 from memeval.datasets._files import digest, listed, located, no_argument, text
-from memeval.download import DataFile
-from memeval.errors import DataError, UsageError, did_you_mean
-from memeval.types import Dataset, Memory, Query
-from memeval.values import decoded, shown, typed
-from memeval.values import field as value_of
+from memeval.datasets.download import DataFile
+from memeval.measures import trec
 
 COMMIT = "05399308a3cf4eb56b35bed8bee0771e4f8f1404"
 
@@ -113,7 +114,7 @@ def read(paths: Sequence[Path], name: str = "ikat", query: str = "utterance", *,
     queries: dict[str, Query] = {}
     meant: dict[str, dict[str, int]] = {}
     for path, edition in zip(paths if authors else paths[:-1], EDITIONS if authors else (None,), strict=True):
-        for number, topic in enumerate(typed(decoded(disk.content(path), str(path), unique=True), list, str(path))):
+        for number, topic in enumerate(typed(decoded(files.content(path), str(path), unique=True), list, str(path))):
             store_id = _number(topic, f"{path}: topic {number}")
             where = f"{path}: topic {number} ({shown(store_id)})"
             if store_id in stores:

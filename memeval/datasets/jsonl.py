@@ -29,12 +29,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from memeval import disk
+from memeval.core import files
+from memeval.core.errors import DataError, UsageError, did_you_mean
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import decoded, field, grade, label, name, shown, typed
 from memeval.datasets._files import iso, lines, listed, text
-from memeval.download import local
-from memeval.errors import DataError, UsageError, did_you_mean
-from memeval.types import Dataset, Memory, Query
-from memeval.values import decoded, field, grade, label, name, shown, typed
+from memeval.datasets.download import local
 
 ABOUT: Mapping[str, str] = {"jsonl": "jsonl/<file>: your own data, one query a line with its candidates and labels"}
 NAMES = tuple(ABOUT)
@@ -49,7 +49,7 @@ def load(name: str, argument: str | None = None) -> Dataset:
     if not argument:
         raise UsageError(f"{name!r} wants a file: ask for {name}/<file>")
     path = local(argument)
-    if path is None or not disk.is_file(path):
+    if path is None or not files.is_file(path):
         raise DataError(f"{name}/{argument}: there is no such file, here or in MEMEVAL_DATA")
     return read(path)
 
@@ -95,7 +95,7 @@ def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
     if not queries:
         raise DataError(f"{path}: holds no query")
     return Dataset(
-        name=f"jsonl/{disk.stem(path)}",
+        name=f"jsonl/{files.stem(path)}",
         version=content.hexdigest()[:8],
         licence="not stated",
         url="",

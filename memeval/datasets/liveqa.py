@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from memeval import disk
+from memeval.core import files as disk
+from memeval.core.errors import DataError
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import shown
 from memeval.datasets._files import digest, lines, located, no_argument, shuffled
-from memeval.download import DataFile
-from memeval.errors import DataError
-from memeval.types import Dataset, Memory, Query
-from memeval.values import shown
+from memeval.datasets.download import DataFile
 
 SEED = "liveqa-med 1"
 MEDQUAD = "577bd37b"

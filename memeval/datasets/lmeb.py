@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from memeval import datasets
+from memeval.core.errors import DataError, PrerequisiteError, UsageError, did_you_mean
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import decoded, field, grade, ident, label, plain, shown
 from memeval.datasets import _hub
 from memeval.datasets._files import lines, listed, records, text
-from memeval.download import data_folder
-from memeval.errors import DataError, PrerequisiteError, UsageError, did_you_mean
-from memeval.types import Dataset, Memory, Query
-from memeval.values import decoded, field, grade, ident, label, plain, shown
+from memeval.datasets.download import data_folder
 
 ABOUT: Mapping[str, str] = {"lmeb": "lmeb/<task>/<subset>: one of LMEB's 193 subsets of 22 memory retrieval tasks"}
 NAMES = tuple(ABOUT)

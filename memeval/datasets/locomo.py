@@ -20,15 +20,16 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
-from memeval import datasets, disk
+from memeval import datasets
+from memeval.core import files
+from memeval.core.errors import DataError
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import decoded, shown, typed
+from memeval.core.values import field as value_of
 from memeval.datasets._files import digest, located, no_argument
 from memeval.datasets._files import text as _text
-from memeval.download import DataFile
-from memeval.errors import DataError
-from memeval.render import MONTHS
-from memeval.types import Dataset, Memory, Query
-from memeval.values import decoded, shown, typed
-from memeval.values import field as value_of
+from memeval.datasets.download import DataFile
+from memeval.datasets.render import MONTHS
 
 COMMIT = "3eb6f2c585f5e1699204e3c3bdf7adc5c28cb376"
 FILE = DataFile(
@@ -81,7 +82,7 @@ def load(name: str, argument: str | None = None, *, unverified: bool = False) ->
     """LoCoMo as pinned. Raises PrerequisiteError where the file is not here, UsageError for an argument."""
     no_argument(name, argument)
     path, verified = located(FILE, unverified=unverified)
-    dataset = parse(disk.content(path), path.name, name, shipped_audit() if name == "locomo-audited" else None)
+    dataset = parse(files.content(path), path.name, name, shipped_audit() if name == "locomo-audited" else None)
     return dataset if verified else replace(dataset, version=f"unverified-{digest([path])}", verified=False)
 
 

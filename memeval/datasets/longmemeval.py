@@ -27,12 +27,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from memeval.core.errors import DataError
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import field as value_of
+from memeval.core.values import shown, typed
 from memeval.datasets._files import digest, elements, listed, located, no_argument, text
-from memeval.download import DataFile
-from memeval.errors import DataError
-from memeval.types import Dataset, Memory, Query
-from memeval.values import field as value_of
-from memeval.values import shown, typed
+from memeval.datasets.download import DataFile
 
 COMMIT = "98d7416c24c778c2fee6e6f3006e7a073259d48f"
 HUB = f"https://huggingface.co/datasets/xiaowu0162/longmemeval-cleaned/resolve/{COMMIT}"

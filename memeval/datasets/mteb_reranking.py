@@ -25,11 +25,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from memeval.core.errors import DataError, UsageError
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import field
 from memeval.datasets import _hub, beir
 from memeval.datasets._files import listed, shuffled
-from memeval.errors import DataError, UsageError
-from memeval.types import Dataset, Memory, Query
-from memeval.values import field
 
 PINNED: Mapping[str, tuple[str, str]] = {
     "finfact": ("FinanceMTEB/FinFact-reranking", "70435b4984c687051ecf38b9d2686f33345dcced"),

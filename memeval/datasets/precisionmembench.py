@@ -17,13 +17,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from memeval import disk
+from memeval.core import files
+from memeval.core.errors import DataError
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import decoded, shown, typed
+from memeval.core.values import field as value_of
 from memeval.datasets._files import digest, iso, listed, located, no_argument, text
-from memeval.download import DataFile
-from memeval.errors import DataError
-from memeval.types import Dataset, Memory, Query
-from memeval.values import decoded, shown, typed
-from memeval.values import field as value_of
+from memeval.datasets.download import DataFile
 
 COMMIT = "18c7955357b33098a64d601bc8e4624c41743972"
 HOME = "https://github.com/tenurehq/precisionMemBench"
@@ -73,7 +73,7 @@ def read(beliefs: Path, cases: Path, *, verified: bool = True) -> Dataset:
     queries: list[Query] = []
     qrels: dict[str, dict[str, int]] = {}
     excluded: dict[str, str] = {}
-    for number, case in enumerate(typed(decoded(disk.content(cases), str(cases), unique=True), list, str(cases))):
+    for number, case in enumerate(typed(decoded(files.content(cases), str(cases), unique=True), list, str(cases))):
         query_id = text(case, "caseId", f"{cases}: case {number}")
         where = f"{cases}: case {number} ({shown(query_id)})"
         if query_id in qrels or query_id in excluded:
@@ -113,7 +113,7 @@ def _beliefs(path: Path, anomalies: Counter[str]) -> tuple[tuple[Memory, ...], t
     memories: dict[str, Memory] = {}
     searched: list[str] = []
     seen: set[str] = set()
-    for number, belief in enumerate(typed(decoded(disk.content(path), str(path), unique=True), list, str(path))):
+    for number, belief in enumerate(typed(decoded(files.content(path), str(path), unique=True), list, str(path))):
         doc_id = text(belief, "_id", f"{path}: belief {number}")
         where = f"{path}: belief {number} ({shown(doc_id)})"
         if doc_id in seen:

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from memeval import disk
+from memeval.core import files
+from memeval.core.errors import DataError
+from memeval.core.types import Dataset, Memory, Query
+from memeval.core.values import decoded, shown, typed
 from memeval.datasets._files import digest, listed, located, no_argument, text
-from memeval.download import DataFile
-from memeval.errors import DataError
-from memeval.types import Dataset, Memory, Query
-from memeval.values import decoded, shown, typed
+from memeval.datasets.download import DataFile
 
 COMMIT = "1cbae8e9"
 FILE = DataFile(
@@ -44,7 +44,10 @@ def load(name: str, argument: str | None = None, *, unverified: bool = False) ->
     no_argument(name, argument)
     path, verified = located(FILE, unverified=unverified)
     return parse(
-        disk.content(path), path.name, version=COMMIT if verified else f"unverified-{digest([path])}", verified=verified
+        files.content(path),
+        path.name,
+        version=COMMIT if verified else f"unverified-{digest([path])}",
+        verified=verified,
     )
 
 

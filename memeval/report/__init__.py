@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from memeval.disk import write_whole
-from memeval.errors import UsageError, did_you_mean
-from memeval.evidence import Evidence
+from memeval.core.errors import UsageError, did_you_mean
+from memeval.core.files import write_whole
+from memeval.core.types import Result
+from memeval.measures.statistics import Difference
 from memeval.report.board import Leaderboard, Row
+from memeval.report.evidence import Evidence
 from memeval.report.leaderboard import groups, leaderboard, leaderboards
 from memeval.report.terminal import print_leaderboard
 from memeval.report.terms import Detail
-from memeval.stats import Difference
-from memeval.types import Result
 
 __all__ = ["Difference", "Leaderboard", "Row", "groups", "leaderboard", "leaderboards", "print_leaderboard", "write"]
 

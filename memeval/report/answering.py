@@ -2,8 +2,8 @@
 
 import re
 
+from memeval.core.types import ANSWERED
 from memeval.report.board import Row
-from memeval.types import ANSWERED
 
 MARK = " ≠"
 """Stands behind the name of a system that another model than the one asked answered for."""

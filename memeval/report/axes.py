@@ -12,14 +12,16 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 
-from memeval import instructions, render, stats
+from memeval.core.types import canonical
+from memeval.datasets import render
+from memeval.measures import statistics
+from memeval.measures.statistics import ALPHA, Difference
 from memeval.report import cells
 from memeval.report.board import Leaderboard, Row
 from memeval.report.leaderboard import clusters
 from memeval.report.robustness import REPEATED
 from memeval.report.tables import Table, frame, interval_sentence
-from memeval.stats import ALPHA, Difference
-from memeval.types import canonical
+from memeval.rerankers import instructions
 
 RENDERING = "rendering"
 UNSET = "default"
@@ -174,7 +176,7 @@ def _compared(axis: Axis) -> Axis:
     if not keys:
         return axis
 
-    def values(chosen: Sequence[tuple[int, str]]) -> stats.Floats:
+    def values(chosen: Sequence[tuple[int, str]]) -> statistics.Floats:
         return np.array([axis.lines[i].rows[one].result.values[measure] for i, one in chosen], dtype=np.float64).T
 
     named = [axis.lines[place].name for place, _ in keys]
@@ -183,9 +185,9 @@ def _compared(axis: Axis) -> Axis:
     ]
     against = [(place, axis.first) for place, _ in keys]
     result = axis.board.rows[0].result
-    compared = dict(zip(keys, stats.compare(values(keys), values(against), clusters(result), names), strict=True))
+    compared = dict(zip(keys, statistics.compare(values(keys), values(against), clusters(result), names), strict=True))
     family = [key for key in keys if tested(axis.lines[key[0]]) and not result.alone]
-    differences = stats.differences(compared, [family])
+    differences = statistics.differences(compared, [family])
     lines = [
         replace(
             line,

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from memeval.stats import Difference
-from memeval.types import Estimate, Result
+from memeval.core.types import Estimate, Result
+from memeval.measures.statistics import Difference
 
 CONTROLS = {"oracle": "ceiling", "first-stage": "first stage", "random": "chance", "constant": "all tied"}
 """Systems that bound the others: they are placed by their value, but not ranked and in no family of tests."""

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterable
 
-from memeval.outside import plain as plain
+from memeval.core.outside import plain as plain
+from memeval.core.types import Estimate
+from memeval.measures.statistics import EXACT_CLUSTERS, Difference
 from memeval.report import answering, models
 from memeval.report.board import CONTROLS, Leaderboard, Row
-from memeval.stats import EXACT_CLUSTERS, Difference
-from memeval.types import Estimate
 
 NONE = "–"
 UNDECIDED = "?"

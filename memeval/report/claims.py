@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from memeval import shards, stats
+from memeval.measures import statistics
+from memeval.measures.statistics import ALPHA, Difference
 from memeval.report import answering
 from memeval.report.board import Leaderboard, Row
 from memeval.report.cells import count, interval, number, plain, probability, signed
-from memeval.stats import ALPHA, Difference
+from memeval.runs import shards
 
 POOLS = {
     "injected": "Relevant memories that the first stage missed were added to the candidates: this is not what a user"
@@ -27,9 +28,9 @@ def remarks(board: Leaderboard) -> tuple[str, ...]:
     names = [(board.headline, row.system, chance.system) for row in rows]
     result = chance.result
     units = result.store_ids if board.unit == "stores" else result.query_ids
-    compared = stats.compare(np.array(ours).T, np.array(theirs).T, units, names)
+    compared = statistics.compare(np.array(ours).T, np.array(theirs).T, units, names)
     keys = range(len(rows))
-    tested = stats.differences(dict(zip(keys, compared, strict=True)), [[] if result.alone else keys])
+    tested = statistics.differences(dict(zip(keys, compared, strict=True)), [[] if result.alone else keys])
     return tuple(
         _chance(board, row, tested[key]) for key, row in zip(keys, rows, strict=True) if _not_above(tested[key])
     )
@@ -125,8 +126,8 @@ def _beyond_reach(board: Leaderboard, family: int) -> str:
     The smallest p is 2 of the 2^k flips of k stores, times the tests of its family.
     """
     with_these = f"with {count(board.clusters, board.unit)}"
-    if board.clusters < stats.MIN_CLUSTERS:
-        return f": {with_these} nothing is tested, {stats.MIN_CLUSTERS} are needed"
+    if board.clusters < statistics.MIN_CLUSTERS:
+        return f": {with_these} nothing is tested, {statistics.MIN_CLUSTERS} are needed"
     if board.rows[0].result.alone:
         return ": these queries are all of one store, so nothing is tested"
     if family * 2.0 ** (1 - board.clusters) <= ALPHA:
@@ -137,7 +138,7 @@ def _beyond_reach(board: Leaderboard, family: int) -> str:
 def _visible(board: Leaderboard, differences: Sequence[Sequence[float]]) -> str:
     result = board.rows[0].result
     clusters = result.query_ids if board.unit == "queries" else result.store_ids
-    smallest = max(stats.detectable(values, clusters) for values in differences)
+    smallest = max(statistics.detectable(values, clusters) for values in differences)
     if not math.isfinite(smallest) or smallest <= 0:
         return ""
     about = f"{smallest:.2f}" if smallest >= 0.095 else f"{smallest:.1g}"

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memeval.calibration import Bin, Calibration
-from memeval.evidence import Evidence, Pool, Ranked
-from memeval.latency import Times
-from memeval.measures import deal_folds
+from memeval.measures.calibration import Bin, Calibration
+from memeval.measures.latency import Times
+from memeval.measures.ranx import deal_folds
 from memeval.report import models
 from memeval.report.board import Leaderboard, Row
+from memeval.report.evidence import Evidence, Pool, Ranked
 
 FROM_RANKS = (
     "MAP",

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from memeval.evidence import Evidence, Floats, Pool
 from memeval.report import cells, figures
 from memeval.report.board import Leaderboard
+from memeval.report.evidence import Evidence, Floats, Pool
 from memeval.report.figures import CEILING
 from memeval.report.plots import Plot
 from memeval.report.tables import Table, frame

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memeval.errors import DataError, UsageError, did_you_mean
-from memeval.evidence import Evidence, Pool, Ranked
+from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.report import cells
 from memeval.report.board import Leaderboard, Row
+from memeval.report.evidence import Evidence, Pool, Ranked
 from memeval.report.terminal import WIDTH
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memeval.evidence import Corpus, Evidence, Pool, Ranked
 from memeval.report import cells
 from memeval.report.board import Leaderboard
 from memeval.report.data import pack, values
+from memeval.report.evidence import Corpus, Evidence, Pool, Ranked
 from memeval.report.tables import Table, frame
 from memeval.report.terms import Detail
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memeval.calibration import GRID, Bin
+from memeval.measures.calibration import GRID, Bin
 from memeval.report import cells
 from memeval.report.board import Leaderboard, Row
 from memeval.report.plots import BLUE, DASHES, GREEN, GREY, MARKERS, SERIES, VERMILLION, WIDTH, Plot, short, style

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from memeval.core.types import CHANGED
 from memeval.report import answering, cells
 from memeval.report.board import Leaderboard, Row
-from memeval.types import CHANGED
 
 
 def taken(board: Leaderboard) -> list[dict[str, str]]:

@@ -10,8 +10,6 @@ from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from memeval.evidence import Evidence, comparable
-from memeval.processes import each
 from memeval.report import (
     axes,
     cells,
@@ -31,13 +29,15 @@ from memeval.report import (
 )
 from memeval.report import tables as general
 from memeval.report.board import Leaderboard
+from memeval.report.evidence import Evidence, comparable
 from memeval.report.leaderboard import MANY
 from memeval.report.plots import Plot, inline
+from memeval.report.processes import each
 from memeval.report.tables import Table
 from memeval.report.terms import Detail
 
 if TYPE_CHECKING:
-    from memeval.calibration import Calibration
+    from memeval.measures.calibration import Calibration
 
 _Job: TypeAlias = Callable[[], dict[str, Any]]
 

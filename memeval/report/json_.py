@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from memeval.measures.statistics import Difference
 from memeval.report import axes, sliced
 from memeval.report.axes import Axis
 from memeval.report.board import Leaderboard, Row
-from memeval.stats import Difference
 
 SCHEMA = 1
 

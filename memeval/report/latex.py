@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from memeval.measures.statistics import ALPHA, MIN_CLUSTERS, rank_groups
 from memeval.report import axes, cells, sliced
 from memeval.report.board import Leaderboard, Row
 from memeval.report.leaderboard import clusters
 from memeval.report.tables import Table, family_of_systems, interval_sentence
-from memeval.stats import ALPHA, MIN_CLUSTERS, rank_groups
 
 _SPECIAL = str.maketrans(
     {

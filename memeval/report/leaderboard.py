@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from memeval import stats
-from memeval.errors import DataError, UsageError
-from memeval.evidence import comparable
-from memeval.processes import each
+from memeval.core.errors import DataError, UsageError
+from memeval.core.types import Result
+from memeval.measures import statistics
+from memeval.measures.statistics import Difference, Paired
 from memeval.report.board import CONTROLS, Leaderboard, Row
 from memeval.report.claims import remarks, sentences
-from memeval.stats import Difference, Paired
-from memeval.types import Result
+from memeval.report.evidence import comparable
+from memeval.report.processes import each
 
 MANY = 60_000
 """Above so many values of a measure, leaderboards and their parts of a page are made by two processes."""
@@ -195,7 +195,7 @@ def _ranks(ranked: Sequence[Result], measures: Sequence[str]) -> dict[str, dict[
     known = [measure for measure in measures if values[measure]]
     if known and ranked[0].alone:
         return {measure: dict.fromkeys(values[measure], 1) for measure in known}
-    found = stats.rank_groups_many([values[measure] for measure in known], clusters(ranked[0])) if known else []
+    found = statistics.rank_groups_many([values[measure] for measure in known], clusters(ranked[0])) if known else []
     return dict(zip(known, found, strict=True))
 
 
@@ -214,7 +214,7 @@ def _differences(
     ]
     compared = dict(zip(keys, _compare(results, stage, keys, range(len(stage.query_ids))), strict=True))
     families = [[key for key in keys if key[1] == measure and _ranked(results[key[0]])] for measure in measures]
-    for (place, measure), difference in stats.differences(compared, families).items():
+    for (place, measure), difference in statistics.differences(compared, families).items():
         found[place][measure] = difference
     return found
 
@@ -235,7 +235,7 @@ def _category_differences(results: Sequence[Result], stage: Result | None, measu
         for key, comparison in zip(keys, _compare(results, stage, keys, kept), strict=True)
     }
     family = sorted(key for key in compared if _ranked(results[key[0]]))
-    for (place, category), difference in stats.differences(compared, [family]).items():
+    for (place, category), difference in statistics.differences(compared, [family]).items():
         found[place][category] = difference
     return found
 
@@ -256,10 +256,10 @@ def _compare(
     ]
     if not keys:
         return []
-    found = stats.compare(_columns(ours)[rows], _columns(theirs)[rows], named, names)
+    found = statistics.compare(_columns(ours)[rows], _columns(theirs)[rows], named, names)
     alone = stage.alone or len(set(named)) == 1 < len(set(clusters(stage)))
     return [paired._replace(sums=paired.sums[:0]) for paired in found] if alone else found
 
 
-def _columns(values: Sequence[Sequence[float]]) -> stats.Floats:
+def _columns(values: Sequence[Sequence[float]]) -> statistics.Floats:
     return np.array(values, dtype=np.float64).T

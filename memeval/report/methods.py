@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import memeval
-from memeval import disk
-from memeval.evidence import Evidence
+from memeval.core import files
 from memeval.report import cells, models
 from memeval.report.board import Leaderboard, Row
+from memeval.report.evidence import Evidence
 from memeval.report.published import beside, folder
 from memeval.report.tables import Table, frame
 
@@ -103,7 +103,7 @@ def citations(boards: Sequence[Leaderboard]) -> str:
     path = folder() / "citations.toml"
     if not path.is_file():
         return ""
-    known = disk.toml(path)
+    known = files.toml(path)
     names = ["memeval", *(str(board.card["name"]).partition("?")[0].partition("/")[0] for board in boards)]
     if any(beside(board) for board in boards):
         names.append("memreranker")

@@ -6,7 +6,7 @@ Metadata is written by huggingface_hub's own writers, never by hand.
 import math
 from collections.abc import Sequence
 
-from memeval.errors import PrerequisiteError
+from memeval.core.errors import PrerequisiteError
 from memeval.report import cells
 from memeval.report.board import Leaderboard, Row
 from memeval.report.markdown import escape

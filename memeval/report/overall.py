@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from memeval import stats
+from memeval.measures import statistics
+from memeval.measures.statistics import ALPHA
 from memeval.report import cells
 from memeval.report.board import Leaderboard
 from memeval.report.leaderboard import clusters
 from memeval.report.tables import Table, frame
-from memeval.stats import ALPHA
 
 
 def complete(boards: Sequence[Leaderboard]) -> dict[str, list[float]]:
@@ -36,7 +36,7 @@ def ranks(boards: Sequence[Leaderboard], names: Sequence[str]) -> dict[str, int]
         for name in names:
             values[name] += (np.array(rows[name].result.values[board.headline]) / board.n).tolist()
         units += [f"{place}\n{unit}" for unit in clusters(board.rows[0].result)]
-    return stats.rank_groups(values, units)
+    return statistics.rank_groups(values, units)
 
 
 def table(boards: Sequence[Leaderboard]) -> Table | None:

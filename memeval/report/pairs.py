@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from memeval import stats
+from memeval.core.types import Comparison
+from memeval.measures import statistics
+from memeval.measures.statistics import ALPHA, Difference
 from memeval.report import cells, figures
 from memeval.report.board import Leaderboard, Row
 from memeval.report.leaderboard import clusters
 from memeval.report.plots import Plot
 from memeval.report.tables import Table, frame
-from memeval.stats import ALPHA, Difference
-from memeval.types import Comparison
 
 FEW = 8
 """Up to so many systems, every pair has a row; of more, only each against the best."""
@@ -62,12 +62,14 @@ def among(board: Leaderboard) -> list[Pair]:
         return []
     named = clusters(rows[0].result)
     values = np.array([row.result.values[board.headline] for row in rows], dtype=np.float64).T
-    [tests] = [{}] if rows[0].result.alone else stats.joint([stats.units(values, named).sums])
+    [tests] = [{}] if rows[0].result.alone else statistics.joint([statistics.units(values, named).sums])
     kept = every if len(rows) <= FEW else [pair for pair in every if pair[0] == 0]
     names = [(board.headline, rows[one].system, rows[other].system) for one, other in kept]
     ours, theirs = np.array(kept).T
     found = []
-    for (one, other), paired in zip(kept, stats.compare(values[:, ours], values[:, theirs], named, names), strict=True):
+    for (one, other), paired in zip(
+        kept, statistics.compare(values[:, ours], values[:, theirs], named, names), strict=True
+    ):
         test = tests.get((one, other))
         told = () if test is None else (test.p, test.flips, test.undecided)
         difference = Difference(paired.comparison, *(told or (None,)))
@@ -81,7 +83,7 @@ def _versus(one: Row, other: Row) -> str:
 
 def _pair(board: Leaderboard, one: Row, other: Row, found: Difference, label: str) -> Pair:
     mine, theirs = (np.array(row.result.values[board.headline]) for row in (one, other))
-    visible = stats.detectable((mine - theirs).tolist(), clusters(one.result))
+    visible = statistics.detectable((mine - theirs).tolist(), clusters(one.result))
     return Pair(
         label, found, int((mine > theirs).sum()), int((mine == theirs).sum()), int((mine < theirs).sum()), visible
     )

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 
-from memeval.errors import PrerequisiteError
+from memeval.core.errors import PrerequisiteError
 from memeval.report.board import Leaderboard
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from memeval import disk
+from memeval.core import files
 from memeval.report import cells
 from memeval.report.board import Leaderboard
 from memeval.report.tables import Table, frame
@@ -18,7 +18,7 @@ def published() -> tuple[Mapping[str, Any], ...]:
     """All transcribed tables, as they stand in benchmarks/published/*.toml."""
     found: list[Mapping[str, Any]] = []
     for path in sorted(folder().glob("*.toml")):
-        found += disk.toml(path).get("tables", [])
+        found += files.toml(path).get("tables", [])
     return tuple(found)
 
 

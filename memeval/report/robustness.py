@@ -6,9 +6,9 @@ from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
 
-from memeval.evidence import Evidence
 from memeval.report import cells
 from memeval.report.board import TIE_RATE_SHOWN, Leaderboard, Row
+from memeval.report.evidence import Evidence
 from memeval.report.tables import Table, frame
 
 REPEATED = ("seed",)

@@ -1,15 +1,16 @@
 """Slices in reports: the headline measure where a computed property of a query makes reranking hard.
 
-A query may be in several slices or none; see memeval/slices.py for what they are.
+A query may be in several slices or none; see memeval/datasets/slices.py for what they are.
 """
 
 import numpy as np
 
-from memeval import slices, stats
+from memeval.core.types import Estimate
+from memeval.datasets import slices
+from memeval.measures import statistics
 from memeval.report import cells
 from memeval.report.board import Leaderboard
 from memeval.report.leaderboard import clusters
-from memeval.types import Estimate
 
 SMALL = 30
 """Categories and slices of fewer queries are greyed or marked: a few queries decide them."""
@@ -28,7 +29,7 @@ def estimates(board: Leaderboard) -> dict[str, dict[str, Estimate]]:
     for slice_, places in sorted(rows[0].result.slices.items()):
         if places:
             own = list(places)
-            for row, mean in zip(rows, stats.estimates(values[own], named[own].tolist()), strict=True):
+            for row, mean in zip(rows, statistics.estimates(values[own], named[own].tolist()), strict=True):
                 found[row.system][slice_] = mean
     return found
 

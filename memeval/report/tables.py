@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from memeval.measures.statistics import ALPHA
 from memeval.report import answering, cells, hosted, sliced
 from memeval.report.board import TIE_RATE_SHOWN, Leaderboard, Row
-from memeval.stats import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd

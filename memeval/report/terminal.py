@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from memeval import shards
 from memeval.report import cells, hosted
 from memeval.report.board import TIE_RATE_SHOWN, Leaderboard, Row
 from memeval.report.tables import excluded
+from memeval.runs import shards
 
 if TYPE_CHECKING:
     from rich.console import Console

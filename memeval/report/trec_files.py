@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from memeval import trec
-from memeval.errors import DataError
-from memeval.evidence import Evidence
+from memeval.core.errors import DataError
+from memeval.core.types import Ranking
+from memeval.measures import trec
 from memeval.report import cells
 from memeval.report.board import Leaderboard
-from memeval.types import Ranking
+from memeval.report.evidence import Evidence
 
 
 def files(board: Leaderboard, evidence: Evidence) -> Iterator[tuple[str | None, list[str]]]:

@@ -6,12 +6,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from memeval import calibration as cal
-from memeval.evidence import Evidence, Pool, Ranked
-from memeval.processes import each
+from memeval.measures import calibration as cal
 from memeval.report import cells, figures
 from memeval.report.board import Leaderboard, Row
+from memeval.report.evidence import Evidence, Pool, Ranked
 from memeval.report.plots import Plot
+from memeval.report.processes import each
 from memeval.report.tables import Table, frame
 
 Other: TypeAlias = tuple[Leaderboard, Evidence, Mapping[str, cal.Calibration]]

@@ -10,7 +10,7 @@ A module holds one class for each kind it serves, with:
   and the records' docstrings says what they mean. `revision` takes what follows `@`. A parameter named `dataset` asks
   for the data set, labels included (for controls), one named `load` for a function from a system's name to its
   reranker (for fusion), one named `terms` for what the user allows calls to other machines;
-- `score(query, memories)`: see memeval.types.Reranker, also for what else an adapter may offer.
+- `score(query, memories)`: see memeval.core.types.Reranker, also for what else an adapter may offer.
 
 Other packages add kinds through the entry-point group `memeval.rerankers`, each pointing at such a class.
 """
@@ -26,11 +26,12 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 from urllib.parse import parse_qsl, urlencode
 
-from memeval import instructions, plugins
-from memeval.errors import PrerequisiteError, UsageError, did_you_mean, install
-from memeval.outside import contained, secret, secret_option, struck
-from memeval.remote.terms import Terms
-from memeval.types import Dataset, Reranker
+from memeval.core import plugins
+from memeval.core.errors import PrerequisiteError, UsageError, did_you_mean, install
+from memeval.core.outside import contained, secret, secret_option, struck
+from memeval.core.types import Dataset, Reranker
+from memeval.rerankers import instructions
+from memeval.rerankers.hosted.terms import Terms
 
 SHORT_NAMES = {
     "minilm": "sentence-transformers/sentence-transformers/all-MiniLM-L6-v2",
@@ -38,7 +39,7 @@ SHORT_NAMES = {
     "bge-reranker-v2-m3": "transformers/BAAI/bge-reranker-v2-m3?max_length=8192&dtype=float32",
     "bge-reranker-base": "transformers/BAAI/bge-reranker-base?max_length=512&dtype=float32",
     "bge-reranker-large": "transformers/BAAI/bge-reranker-large?max_length=512&dtype=float32",
-    # The length of the model cards; their instruction is the default of memeval/prompt.py.
+    # The length of the model cards; their instruction is the default of local/prompt.py.
     "qwen3-reranker-0.6b": "transformers/Qwen/Qwen3-Reranker-0.6B?max_length=8192&dtype=float32",
     "qwen3-reranker-4b": "transformers/Qwen/Qwen3-Reranker-4B?max_length=8192&dtype=bfloat16",
     "qwen3-reranker-8b": "transformers/Qwen/Qwen3-Reranker-8B?max_length=8192&dtype=bfloat16",
@@ -96,8 +97,8 @@ def kinds() -> Mapping[str, Any]:
 @cache
 def _shipped() -> Mapping[str, Any]:
     found: dict[str, Any] = {}
-    for module_info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{module_info.name}")
+    for module_info in pkgutil.walk_packages(__path__, f"{__name__}."):
+        module = importlib.import_module(module_info.name)
         for value in vars(module).values():
             if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "kind"):
                 found[value.kind] = value

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from memeval.types import Memory, Query
-from memeval.words import words_of
+from memeval.core.types import Memory, Query
+from memeval.datasets.words import words_of
 
 
 class BM25:

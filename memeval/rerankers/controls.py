@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from memeval.types import Dataset, Memory, Query
+from memeval.core.types import Dataset, Memory, Query
 
 
 class FirstStage:

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from memeval.errors import UsageError
-from memeval.ranking import strict_order
-from memeval.types import Memory, Query, Request, Reranker, Scored
+from memeval.core.errors import UsageError
+from memeval.core.types import Memory, Query, Request, Reranker, Scored
+from memeval.measures.order import strict_order
 
 
 class ReciprocalRankFusion:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from memeval.errors import UsageError
-from memeval.outside import contained
-from memeval.types import Memory, Query
+from memeval.core.errors import UsageError
+from memeval.core.outside import contained
+from memeval.core.types import Memory, Query
 
 OFFERED = (
     "cached",

@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from memeval import disk
-from memeval.errors import DataError
-from memeval.trec import read_run
-from memeval.types import Dataset, Memory, Query
+from memeval.core import files
+from memeval.core.errors import DataError
+from memeval.core.types import Dataset, Memory, Query
+from memeval.measures.trec import read_run
 
 
 class RunFile:
@@ -24,7 +24,7 @@ class RunFile:
         # As a first stage it retrieves what it lists, and nothing else. (At 1e17, subtracting 1 changes nothing.)
         lowest = min(min(scores.values()) for scores in self.run.values())
         self.floor = min(lowest - 1.0, math.nextafter(lowest, -math.inf))
-        self.fingerprint = {"sha256": disk.digest(path)}
+        self.fingerprint = {"sha256": files.digest(path)}
         known = {query.query_id for query in dataset.queries}
         for query_id in self.run:
             if query_id not in known and query_id not in dataset.excluded:

@@ -42,8 +42,8 @@ def forward() -> Callable[..., list[float]]:
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    from memeval.rerankers import checkpoint
-    from memeval.rerankers.pairs import Reader
+    from memeval.rerankers.local import checkpoint
+    from memeval.rerankers.local.pairs import Reader
 
     def scores(
         folder: Path,

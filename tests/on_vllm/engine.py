@@ -28,7 +28,7 @@ DOCUMENTS = [
 @contextmanager
 def server(folder: Path, template: Path | None, log: Path, *, causal: bool = True) -> Iterator[str]:
     """The address of a vLLM server with the model `tiny`, ready to answer."""
-    from memeval.rerankers.vllm_engine import YES_NO
+    from memeval.rerankers.local.vllm_engine import YES_NO
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

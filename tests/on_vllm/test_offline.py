@@ -12,10 +12,10 @@ pytest.importorskip("vllm", reason="vLLM has its own environment: make test-vllm
 from typer.testing import CliRunner
 
 from memeval.cli import app
-from memeval.errors import PrerequisiteError
-from memeval.rerankers.local import Transformers
-from memeval.rerankers.vllm_ import VLLM
-from memeval.types import Memory, Query
+from memeval.core.errors import PrerequisiteError
+from memeval.core.types import Memory, Query
+from memeval.rerankers.local.transformers import Transformers
+from memeval.rerankers.local.vllm import VLLM
 from tests.on_vllm.engine import DOCUMENTS, QUERY, furthest
 
 Forward = Callable[..., list[float]]

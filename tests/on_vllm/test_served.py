@@ -11,11 +11,11 @@ pytest.importorskip("vllm", reason="vLLM has its own environment: make test-vllm
 
 from typer.testing import CliRunner
 
-from memeval import prompt
 from memeval.cli import app
-from memeval.errors import PrerequisiteError
-from memeval.rerankers.vllm_server import VLLMServer
-from memeval.types import Memory, Query
+from memeval.core.errors import PrerequisiteError
+from memeval.core.types import Memory, Query
+from memeval.rerankers.local import prompt
+from memeval.rerankers.local.vllm_server import VLLMServer
 from tests.on_vllm.engine import DOCUMENTS, QUERY, furthest, server
 
 Forward = Callable[..., list[float]]

@@ -1,0 +1,267 @@
+"""What there is: lists and cards of data sets, rerankers, measures and suites, and the state of this installation."""
+
+import contextlib
+import inspect
+import os
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points, packages_distributions
+from typing import Any
+from urllib.parse import urlsplit
+
+import memeval
+from memeval import datasets, rerankers
+from memeval.core import files, plugins
+from memeval.core.errors import DISTRIBUTION, PrerequisiteError, UsageError, did_you_mean, install
+from memeval.core.outside import visible
+from memeval.core.types import Dataset
+from memeval.datasets import download
+from memeval.measures.ranx import MEASURES, parse
+from memeval.rerankers.hosted.styles import STYLES
+from memeval.runs import ceiling as ceilings
+from memeval.runs import machine, suite
+from memeval.runs.benchmark import Watcher
+
+KEYS = (
+    "OPENAI_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    *dict.fromkeys(style.key for style in STYLES.values()),
+    "HF_TOKEN",
+)
+BASE_URLS = ("OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "MEMOS_BASE_URL")
+WIDTH = 112
+"""Characters of a line about an option."""
+NAMED = 4
+"""So many of the queries that are excluded for one reason are named."""
+EXTRAS = {
+    "local": ("torch", "transformers", "sentence_transformers"),
+    "openai": ("openai",),
+    "gemini": ("google.genai",),
+    "api": ("httpx2", "tenacity", "anyio", "aiolimiter", "genai_prices", "choix"),
+    "hub": ("datasets",),
+    "vllm": ("vllm",),
+}
+
+
+def listed(what: str) -> dict[str, str]:
+    """name → one line about it. Raises UsageError for a kind of thing there is none of."""
+    if what == "datasets":
+        return {name: datasets.about(name) for name in datasets.names()}
+    if what == "rerankers":
+        kinds = {kind: made.about for kind, made in sorted(rerankers.kinds().items())}
+        return {**kinds, **{short: f"= {full}" for short, full in rerankers.SHORT_NAMES.items()}}
+    if what == "measures":
+        return {
+            name: family.definition.format(scope="the list", length="its length", p="p")
+            for name, family in MEASURES.items()
+        }
+    if what == "suites":
+        return {name: files.toml(path).get("about", "") for name, path in suite.shipped().items()}
+    raise UsageError(f"cannot list {what!r}{did_you_mean(what, ['datasets', 'measures', 'rerankers', 'suites'])}")
+
+
+def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = None) -> str:
+    """Everything about one of them. Raises UsageError for an unknown name.
+
+    Args:
+        ceiling: whether to compute the first-stage ceiling of a data set; None: where that takes seconds.
+        watcher: is told how far that is.
+    """
+    plain = name.partition("/")[0]
+    if plain.partition("?")[0] in datasets.names():
+        return _dataset(name, ceiling, watcher or Watcher())
+    if name.partition("?")[0] in rerankers.SHORT_NAMES or plain.partition("?")[0] in rerankers.kinds():
+        return _reranker(name.partition("?")[0])
+    if name.removesuffix(".toml") in suite.shipped():
+        return files.text(suite.find(name.removesuffix(".toml"))).rstrip()
+    with contextlib.suppress(UsageError):
+        return f"{parse(name).name}: {parse(name).definition}"
+    known = [
+        *datasets.names(),
+        *rerankers.kinds(),
+        *rerankers.SHORT_NAMES,
+        *(f"{name}.toml" for name in suite.shipped()),
+        *MEASURES,
+    ]
+    raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")
+
+
+def _dataset(name: str, asked: bool | None, watcher: Watcher) -> str:
+    try:
+        found = datasets.load(name)
+    except UsageError:
+        if "/" in name:
+            raise
+        return datasets.manual(name)  # it wants a file or a subset: what it takes is in its manual
+    except PrerequisiteError as error:
+        return _absent(name, error)
+    relevant = [sum(grade > 0 for grade in found.qrels.get(q.query_id, {}).values()) for q in found.queries]
+    memories = sum(map(len, found.stores.values()))
+    dev = sum(split == "dev" for split in found.splits.values())
+    categories = Counter(query.category or "–" for query in found.queries)
+    lines = [
+        f"{found.name} {found.version}: {found.about or datasets.about(name)}",
+        *_source(found.licence, found.url or "a local folder", restricted=found.restricted),
+        *([] if found.verified else ["WARNING   not verified: its files are not, or may not be, the pinned ones"]),
+        f"size      {len(found.queries):,} queries, {len(found.stores):,} stores, {memories:,} memories",
+        f"splits    {dev:,} stores for development, {len(found.stores) - dev:,} for testing",
+        *([f"says      {found.instruction}"] if found.instruction else []),
+        *_clusters(found),
+        *(f"protocol  {rule}" for rule in found.rules),
+        f"labels    {sum(relevant):,} relevant pairs; {relevant.count(0):,} queries without any",
+        *_ceiling(name, found, memories, asked, watcher),
+        "categories",
+        *(f"  {count:>6,}  {category}" for category, count in categories.items()),
+        f"excluded  {len(found.excluded):,} queries" if found.excluded else "excluded  none",
+        *_excluded(found.excluded),
+        "anomalies" if found.anomalies else "anomalies none",
+        *(f"  {count:>6,}  {what}" for what, count in found.anomalies.items()),
+        *_doubts(found.known_problems, found.trained_on),
+    ]
+    return "\n".join(map(visible, lines))
+
+
+def _clusters(found: Dataset) -> list[str]:
+    """What chance is shared with, where that is not the store."""
+    units = {query.unit for query in found.queries}
+    own = all(query.unit == query.store_id for query in found.queries)
+    return (
+        [] if own else [f"clusters  {len(units):,}: intervals and tests take queries of one together, not of one store"]
+    )
+
+
+def _absent(name: str, error: PrerequisiteError) -> str:
+    """What is known of a data set that cannot be read here, and why it cannot."""
+    known = datasets.facts(name)
+    licence = known.get("licence", "told by its files")
+    lines = [
+        f"{name}: {datasets.about(name)}",
+        *_source(licence, known.get("url", "told below"), restricted=known.get("restricted", False)),
+        f"NOT READ  so its size, labels, splits, exclusions and ceiling cannot be told: {error}",
+        *(_doubts(known.get("known_problems", ()), known.get("trained_on", ())) if known else ()),
+        "",
+        datasets.manual(datasets.parsed(name).plain),
+    ]
+    return "\n".join(lines)
+
+
+def _source(licence: str, url: str, *, restricted: bool) -> list[str]:
+    return [
+        f"licence   {licence}{' (texts must not be redistributed)' if restricted else ''}",
+        f"from      {url}",
+    ]
+
+
+def _doubts(problems: Sequence[str], trained_on: Sequence[str]) -> list[str]:
+    """Known problems of the labels, and who has seen them in training."""
+    return [
+        *(f"problem   {problem}" for problem in problems or ["none is known"]),
+        *(f"trained   {system} is known to have been trained on it" for system in trained_on or ["no system"]),
+    ]
+
+
+def _excluded(reasons: Mapping[str, str]) -> list[str]:
+    """Each reason with its number of queries and the first of their ids."""
+    by_reason: dict[str, list[str]] = {}
+    for query_id, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(query_id)
+    return [
+        f"  {len(ids):>6,}  {reason} ({', '.join(ids[:NAMED])}{', …' if len(ids) > NAMED else ''})"
+        for reason, ids in by_reason.items()
+    ]
+
+
+def _ceiling(name: str, found: Dataset, memories: int, asked: bool | None, watcher: Watcher) -> list[str]:
+    """What the first stage reaches and what the best order of its candidates would."""
+    if asked is None and memories > ceilings.MANY:
+        return [f"ceiling   not computed for {memories:,} memories, which takes a while: memeval show {name} --ceiling"]
+    if asked is False:
+        return []
+    made = ceilings.ceiling(
+        name,
+        found,
+        begin=lambda task, total: watcher.begin(task, total, 0),
+        advance=lambda: watcher.advance(None),
+    )
+    watcher.end()
+    whose = {"retrieved": f"its best {made.depth}", "given": "the data set's own candidates", "store": "every memory"}
+    return [
+        f"{label:<9} {', '.join(f'{measure} {value:.3f}' for measure, value in values.items())} ({what})"
+        for label, values, what in (
+            (made.first_stage, made.reached, f"the first stage: {whose[made.pool]}, rendered as {made.rendering}"),
+            ("ceiling", made.best, "the same candidates in their best order"),
+        )
+    ]
+
+
+def _reranker(name: str) -> str:
+    full = rerankers.SHORT_NAMES.get(name, name)
+    kind = full.partition("/")[0].partition("?")[0]
+    options, made = rerankers.options(kind), rerankers.kinds()[kind]
+    lines = [f"{name}{f' = {full}' if full != name else ''}", (inspect.getdoc(made) or "").partition("\n\nArgs:\n")[0]]
+    needs = sorted(set(getattr(made, "needs", {}).values()))
+    lines += [f"needs the extra {extra}: {install(extra)}" for extra in needs]
+    lines += ["options   none"] if not options else ["options"]
+    width = max((len(f"{name}={option.default}") for name, option in options.items()), default=0)
+    for name, option in options.items():
+        told = textwrap.wrap(option.meaning, max(40, WIDTH - width)) or [""]
+        lines.append(f"  {f'{name}={option.default}':<{width}}  {told[0]}".rstrip())
+        lines += [f"{' ' * (width + 4)}{more}" for more in told[1:]]
+    return "\n".join(lines)
+
+
+def doctor() -> dict[str, Any]:
+    """Versions, extras, devices, names of the keys that are set, folders."""
+    cache = download.cache_folder()
+    scores = cache / "scores.sqlite"
+    data = os.environ.get("MEMEVAL_DATA")
+    return {
+        "memeval": memeval.__version__,
+        "others": _others(),
+        "versions": machine.versions(),
+        "extras": {extra: all(map(plugins.installed, modules)) for extra, modules in EXTRAS.items()},
+        "device": machine.device(),
+        "keys set": [key for key in KEYS if os.environ.get(key)],
+        "base URLs": {name: _host(os.environ[name]) for name in BASE_URLS if os.environ.get(name)},
+        "data folder": data or "MEMEVAL_DATA is not set",
+        "cache folder": str(cache),
+        "score cache": f"{scores.stat().st_size / 1e6:.1f} MB" if scores.is_file() else "none yet",
+    }
+
+
+def doctor_text(facts: dict[str, Any]) -> str:
+    """The same for people."""
+    extras = []
+    for name, there in facts["extras"].items():
+        extras.append(f"  {name:<8} {'yes' if there else f'no: {install(name)}'}")
+    lines = [f"memeval   {facts['memeval']}", *facts["others"], "versions"]
+    lines += [f"  {name} {number}" for name, number in facts["versions"].items()]
+    lines += ["extras", *extras, f"device    {facts['device']}"]
+    lines += [f"keys set  {', '.join(facts['keys set']) or 'none'}"]
+    lines += [f"base URL  {name} names {host}" for name, host in facts["base URLs"].items()]
+    lines += [f"{name:<13} {facts[name]}" for name in ("data folder", "cache folder", "score cache")]
+    return "\n".join(map(visible, lines))
+
+
+def _others() -> list[str]:
+    """Other distributions here with a module or a command of this name: which of them runs is chance."""
+    modules = packages_distributions().get("memeval", ())
+    commands = (one.dist.name for one in entry_points(group="console_scripts", name="memeval") if one.dist is not None)
+    found = {"module": {*modules} - {DISTRIBUTION}, "command": {*commands} - {DISTRIBUTION}}
+    return [
+        f"warning   the distribution {name} provides a {what} memeval, too: pip uninstall {name}, then install"
+        f" {DISTRIBUTION} again"
+        for what, names in found.items()
+        for name in sorted(names)
+    ]
+
+
+def _host(url: str) -> str:
+    """The host that a base URL names; nothing else of it is shown."""
+    try:
+        host = urlsplit(url).netloc
+    except ValueError:
+        return "no URL"
+    return "no URL" if not host else host.rpartition("@")[2] + (" (and a user or password)" if "@" in host else "")

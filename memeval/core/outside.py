@@ -1,0 +1,163 @@
+"""What comes from outside and is not trusted: text that is shown, secrets that stand in it, and code of others.
+
+Text goes out through `visible`, what is written down of names, commands and errors through `struck`, and foreign code
+runs within `contained`. Each is here once, so that no place has a rule of its own.
+"""
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import unquote, urlsplit
+
+from memeval.core.errors import MemevalError, PluginError
+
+LONGEST = 300
+"""Characters of a foreign error's own words that are kept."""
+OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys instead of showing it, what changes the direction of reading, and what cannot be encoded."""
+
+SHAPES = re.compile(
+    r"\bsk-[A-Za-z0-9_-]{20,}|\bAIza[\w-]{30,}|\bhf_[A-Za-z0-9]{24,}|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}"
+    r"|\bAKIA[0-9A-Z]{16}\b|\bxox[abprs]-[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY|(?i:\bbearer\s+[\w.~+/-]{20,})"
+)
+"""Keys and tokens that can be told by their shape."""
+USER = re.compile(
+    r"(?:(?<=://)|(?<=\w\w:/)(?!/))"
+    r"(?:[^/\s\"'?#\\]+|[^/\s\"'?#\\:]*:(?!\d+(?:[/?#\"'\s]|$))[^\s\"'\\]*)(?:@|%40)(?=[\w\[])"
+)
+"""User and password of a URL, also where the sign behind them is escaped, or a path has taken one slash away."""
+_KEY = r"[\w-]*(?:api[-_]?key|access[-_]?key|token|secret|password|passwd|credentials?|signature|authorization|bearer)"
+_KEY_LIKE = re.compile(rf"(?i)(?:{_KEY}|key|sig|auth|pwd|pass|headers?)$")
+_PARAMETER = re.compile(rf"(?i)(?<=[?&;])({_KEY}|key|sig|auth|pwd|pass)=[^&\s\"'\\]+")
+_VARIABLE = re.compile(r"(_|^)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
+SHORTEST = 8
+"""Characters of the shortest value of a variable that is taken for a key."""
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    """A line without characters that could move, hide or colour what stands around it; with `lines`, many lines.
+
+    >>> visible("a\\nb\\x1b[31m"), visible("a\\nb", lines=True)
+    ('a\ufffdb\ufffd[31m', 'a\\nb')
+    """
+    return OBEYED.sub(lambda found: "\n" if lines and found[0] == "\n" else "\ufffd", text)
+
+
+def plain(text: object) -> str:
+    """Foreign text in one line with single blanks, and as `visible`.
+
+    >>> plain("a\\nb\\x1b[31m")
+    'a b\ufffd[31m'
+    """
+    return visible(" ".join(str(text).split()))
+
+
+def struck(text: str) -> str:
+    """A text without the secrets in it: users of URLs, parameters that are keys, what has a key's shape or value.
+
+    >>> struck("run --system openai/m?url=https://ann:pw@host/v1&api_key=abc")
+    'run --system openai/m?url=https://[…]@host/v1&api_key=[…]'
+    """
+    text = _PARAMETER.sub(r"\1=[…]", SHAPES.sub("[…]", USER.sub("[…]@", text)))
+    for value in set_keys().values():
+        text = text.replace(value, "[…]")
+    return text
+
+
+def secret(text: str) -> str | None:
+    """What kind of secret stands in a text, for a message that does not repeat it; None without one."""
+    for said in (text, unquote(text)):
+        if USER.search(said):
+            return "a URL with a user or password"
+        if _PARAMETER.search(said) or SHAPES.search(said) or any(value in said for value in set_keys().values()):
+            return "a key or token"
+    return None
+
+
+def secret_option(option: str, value: str) -> str | None:
+    """As `secret`, for an option of a system's name that the system may or may not have."""
+    if option.endswith("_from"):  # key_from and the like name a variable
+        return None if value.isidentifier() and not SHAPES.search(value) else "no variable's name, perhaps a key"
+    if _KEY_LIKE.match(option):
+        return "a key or token"
+    if "://" in value or option == "url":
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            return None  # no URL: that is told by whoever wants one
+        if parts.query or parts.fragment or "@" in parts.netloc or (not parts.netloc and "@" in value):
+            return "a URL with a user, password, query or fragment"
+    return secret(value)
+
+
+def set_keys() -> dict[str, str]:
+    """variable → value of those in the environment that hold a key, by their names."""
+    return {name: value for name, value in os.environ.items() if _VARIABLE.search(name) and len(value) >= SHORTEST}
+
+
+# --- code
+
+
+def told(error: BaseException) -> str:
+    """An exception in one line: its kind, and its own words without secrets."""
+    try:
+        words = str(error)
+    except BaseException:  # noqa: BLE001  (even that is foreign code)
+        words = ""
+    said = words if isinstance(error, MemevalError) else f"{type(error).__name__}: {words}"
+    return plain(struck(said))[:LONGEST].rstrip(": ")
+
+
+@contextmanager
+def contained(what: str, *, own: bool = False) -> Iterator[None]:
+    """Around code of others. Raises PluginError, one line that begins with `what`, for whatever it raises.
+
+    sys.exit() and the like end the system that calls them, never memeval. Errors of memeval's own and the user's Ctrl-C
+    pass; so do bugs, where the code is memeval's `own` and only what it calls is of others.
+    """
+    try:
+        yield
+    except MemevalError:
+        raise
+    except BaseException as error:
+        if by_user(error) or (own and isinstance(error, Exception)):
+            raise
+        raise PluginError(f"{what} ({told(error)})") from error
+
+
+class _Interrupts:
+    """Whether Ctrl-C is watched for, and whether it came: code can raise KeyboardInterrupt without anybody's wish."""
+
+    watched = came = False
+
+
+def by_user(error: BaseException) -> bool:
+    """Whether an exception is the user's Ctrl-C."""
+    return isinstance(error, KeyboardInterrupt) and (_Interrupts.came or not _Interrupts.watched)
+
+
+@contextmanager
+def interrupts() -> Iterator[None]:
+    """Watches for Ctrl-C, so that `by_user` knows it from a KeyboardInterrupt that some code raised."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(number: int, frame: object) -> None:
+        _Interrupts.came = True
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # ignored, or somebody else's
+        yield
+        return
+    signal.signal(signal.SIGINT, note)
+    _Interrupts.watched, _Interrupts.came = True, False
+    try:
+        yield
+    finally:
+        _Interrupts.watched = False
+        signal.signal(signal.SIGINT, before)

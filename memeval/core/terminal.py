@@ -1,0 +1,122 @@
+"""The way out to stdout and stderr: the only place that writes there, so that nothing foreign is obeyed on the way.
+
+Results go to stdout, everything else to stderr. What a terminal or GitHub's runner would take for a command is replaced
+where it can be seen, secrets are struck out.
+"""
+
+import errno
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+import typer
+
+from memeval.core.errors import PrerequisiteError
+from memeval.core.outside import OBEYED, plain, struck, visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LONGEST = 4_000
+"""Characters of the longest line on stderr."""
+_COMMAND = re.compile(r"(?m)^(\s*):(?=:)|#(?=#\w*\[)")
+"""What GitHub's runner takes for a command: two colons at the beginning of a line, `##[` anywhere."""
+
+
+def tell(text: str, *, command: bool = False) -> None:
+    """Results, on stdout. A `command` is one for GitHub's runner, made by memeval."""
+    _out(_harmless(visible(struck(text), lines=True), command=command).rstrip("\n") + "\n")
+
+
+def tell_json(text: str) -> None:
+    """A JSON text on stdout; what must not reach a terminal is escaped, so that the values are the same."""
+    escaped = OBEYED.sub(lambda found: found[0] if found[0] in "\n\t" else f"\\u{ord(found[0]):04x}", struck(text))
+    _out(re.sub(r"#(?=#\w*\[)", r"\\u0023", escaped).rstrip("\n") + "\n")
+
+
+def say(message: str, *, command: bool = False) -> None:
+    """One line on stderr, as `tell`. Where stderr cannot be written, there is nobody to tell."""
+    line = plain(struck(message))
+    line = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    write(sys.stderr, _harmless(line, command=command) + "\n")
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """Ends the command with one line on stderr and an exit code."""
+    say(f"memeval: {message}")
+    raise typer.Exit(code)
+
+
+def trace(text: str) -> None:
+    """A traceback on stderr."""
+    write(sys.stderr, _harmless(visible(struck(text), lines=True)))
+
+
+@contextmanager
+def printing() -> Iterator["Console"]:
+    """A console of rich's for stdout: with colours where that is a terminal."""
+    page = _Page()
+    yield console(page)
+    text = page.getvalue()
+    _out(text if page.isatty() else _harmless(visible(struck(text), lines=True)))
+
+
+class _Page(io.StringIO):
+    """Text that passes for stdout while it is written."""
+
+    encoding = property(lambda self: getattr(sys.stdout, "encoding", None) or "utf-8")
+
+    def isatty(self) -> bool:
+        return sys.stdout is not None and sys.stdout.isatty()
+
+
+def console(stream: TextIO) -> "Console":
+    """A console of rich's whose own escape sequences reach the stream, and nobody else's."""
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class Harmless(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                text, style, control = segment
+                yield segment if control or not OBEYED.search(text) else Segment(visible(text, lines=True), style)
+
+    return Harmless(file=stream, highlight=False)
+
+
+def write(stream: TextIO | None, text: str) -> None:
+    """Writes at once, or not at all where the stream is closed, full or gone."""
+    try:
+        typer.echo(text, file=stream, nl=False, color=True)
+    except (OSError, ValueError):
+        return
+
+
+def _harmless(text: str, *, command: bool = False) -> str:
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return text
+    return _COMMAND.sub(lambda found: found[0] if command and found[0] != "#" else f"{found[1] or ''}\ufffd", text)
+
+
+def _out(text: str) -> None:
+    """Raises BrokenPipeError where nobody reads any more, PrerequisiteError where stdout cannot be written."""
+    try:
+        typer.echo(text, nl=False, color=True)
+    except BrokenPipeError:
+        _silence()
+        raise
+    except OSError as error:
+        _silence()
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise PrerequisiteError(
+            f"what stdout goes to cannot be written ({error.strerror}){': free some space' if full else ''}"
+        ) from None
+
+
+def _silence() -> None:
+    """What is left in the buffer would fail again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

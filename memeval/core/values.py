@@ -1,0 +1,157 @@
+"""Values from outside: each of the type it must have, or one line that says which one is not, and where it stands.
+
+A place is handed in as `where` and begins the line. Grades are read here and nowhere else, whatever the file: `1`,
+`1.0` and "1.0" are one grade; one below 0 is kept, and means what it means to trec_eval: not judged.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, MutableMapping
+from decimal import Decimal
+from functools import partial
+from typing import Any, TypeVar
+
+from memeval.core.errors import DataError
+
+T = TypeVar("T")
+KINDS: Mapping[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    int: "an integer",
+    bool: "true or false",
+}
+LARGEST = 10**15
+"""An integer that means a number is at most this; a double holds all of them exactly."""
+HIGHEST = 1000
+"""The highest grade, and its negative the lowest: 2^grade, the gain of some measures, must be a number."""
+LONGEST = 100
+"""Characters of the longest number."""
+REPEATED = "repeated labels"
+"""The anomaly of labels that stand twice and agree."""
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+def grade(value: object, where: str) -> int:
+    """A grade: a whole number, written as an integer, as a fraction that is none, or as either in a string.
+
+    Raises DataError for everything else: .5, NaN, true, words, nothing, and what is beyond HIGHEST.
+
+    >>> grade(1, ""), grade(1.0, ""), grade("1.0", ""), grade(" -2 ", "")
+    (1, 1, 1, -2)
+    """
+    number: Decimal | None = None
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        number = Decimal(value)
+    elif isinstance(value, str) and len(value) <= LONGEST and _NUMBER.fullmatch(value.strip()):
+        number = Decimal(value.strip())
+    if number is None or not number.is_finite() or number != number.to_integral_value() or abs(number) > HIGHEST:
+        raise DataError(f"{where} must be a whole number from -{HIGHEST:,} to {HIGHEST:,}, not {shown(value)}")
+    return int(number)
+
+
+def label(grades: MutableMapping[str, int], doc_id: str, value: int, where: str, anomalies: "Counter[str]") -> None:
+    """Adds a label to those of a query. One that is there already is counted; raises DataError if it says otherwise."""
+    anomalies[REPEATED] += doc_id in grades
+    if grades.setdefault(doc_id, value) != value:
+        raise DataError(f"{where}: {shown(doc_id)} stands twice, graded differently ({grades[doc_id]} and {value})")
+
+
+def decoded(raw: bytes, where: str, *, unique: bool = False) -> Any:
+    """The value of a JSON text. Raises DataError with `where` and the reason; no other error escapes.
+
+    With `unique`, a key that stands twice in an object is an error; without, the last one counts, as JSON has it.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+        value = json.loads(text, object_pairs_hook=partial(_table, where) if unique else None)
+        check_pairs(text, value)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: is not UTF-8 ({_place(raw, error.start)})") from error
+    except UnicodeEncodeError as error:
+        raise DataError(f"{where}: holds half of a surrogate pair (\\ud…), which is no character") from error
+    except json.JSONDecodeError as error:
+        place = _place(text.encode(), len(text[: error.pos].encode()))
+        raise DataError(f"{where}: is not JSON or is cut off: {error.msg} ({place})") from error
+    except (RecursionError, ValueError) as error:  # nested too deep; a number of thousands of digits
+        raise DataError(f"{where}: is JSON that cannot be read ({type(error).__name__})") from error
+    return value
+
+
+def _table(where: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise DataError(f"{where}: the key {shown(twice)} stands twice in an object")
+    return table
+
+
+def check_pairs(text: str, value: object) -> None:
+    """Raises UnicodeEncodeError for half of a surrogate pair: it is JSON, but no text that could be written again."""
+    if "\\ud" in text.lower():
+        json.dumps(value, ensure_ascii=False).encode()
+
+
+def _place(raw: bytes, position: int) -> str:
+    """Where in a file something is; a line of a JSON Lines file already has its number in `where`."""
+    line = raw.count(b"\n", 0, position) + 1
+    return f"line {line}" if b"\n" in raw else f"byte {position}"
+
+
+def plain(raw: bytes, where: str) -> str:
+    """The text of bytes that must be UTF-8. A NUL byte is refused: it is UTF-16, or no text at all."""
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: is not UTF-8 ({_place(raw, error.start)})") from error
+    if "\0" in text:
+        raise DataError(f"{where}: holds a NUL byte: it is UTF-16, or no text at all")
+    return text
+
+
+def field(record: object, key: str, kind: type[T], where: str) -> T:
+    """The value of a key in a JSON object. Raises DataError where it is missing or of another type."""
+    table = typed(record, dict, where)
+    if key not in table:
+        raise DataError(f"{where}: {key!r} is missing")
+    return typed(table[key], kind, f"{where}: {key!r}")
+
+
+def typed(value: object, kind: type[T], where: str) -> T:
+    """The value itself, of the type it must have. Raises DataError where it is of another."""
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise DataError(f"{where} must be {KINDS[kind]}, not {shown(value)}")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise DataError(f"{where} must be an integer of at most 15 digits, not {shown(value)}")
+    return value
+
+
+def name(record: Mapping[str, Any], key: str, where: str) -> str | None:
+    """An optional string; null and "" are none, a whole number becomes text."""
+    value = record.get(key)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(typed(value, int, f"{where}: {key!r}"))
+    return None if value is None else typed(value, str, f"{where}: {key!r}") or None
+
+
+def ident(record: object, key: str, where: str) -> str:
+    """An id, which must be there; some files write it as a number."""
+    if not (name(typed(record, dict, where), key, where) or "").strip():
+        field(record, key, str, where)
+        raise DataError(f"{where}: {key!r} is empty")
+    return str(typed(record, dict, where)[key])
+
+
+def shown(value: object) -> str:
+    """A value as it may stand in an error: short, on one line.
+
+    >>> shown("x" * 100)
+    "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"
+    """
+    try:
+        text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    except (RecursionError, ValueError):  # nested too deep; a number of thousands of digits
+        text = f"a {type(value).__name__} that is too large to show"
+    return text if len(text) <= 40 else text[:39] + "…"

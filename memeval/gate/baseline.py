@@ -1,0 +1,165 @@
+"""Baselines: accepted numbers, query by query, in a JSON file that belongs into git.
+
+One line a query, so that a diff says which queries moved; values have six digits. `digest` is over everything else: a
+baseline is remade by `memeval check --update --reason "…"`, never edited.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import memeval
+from memeval.core import files
+from memeval.core.errors import DataError
+from memeval.core.results import address
+from memeval.core.types import Result, canonical
+
+SCHEMA = "memeval/baseline"
+VERSION = 1
+DIGITS = 6
+FACTS = ("dataset_digest", "candidates_digest", "rendering", "pool", "partial", "unit")
+"""Facts of a signature that must be equal for two results to be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What was accepted of one system on one data set.
+
+    `facts` are those of FACTS; `measures` maps a measure to its definition; `values` maps a query to its values, in the
+    order of `measures`; `usage` counts over all queries; `latency` is for people, it decides nothing.
+    """
+
+    dataset: str
+    system: str
+    model: str
+    fingerprint: Mapping[str, Any] | None
+    facts: Mapping[str, Any]
+    measures: Mapping[str, str]
+    means: Mapping[str, float]
+    usage: Mapping[str, float] | None
+    failed: int
+    repeats: int
+    latency: Mapping[str, Any] | None
+    values: Mapping[str, Sequence[float]]
+
+    def column(self, measure: str) -> dict[str, float]:
+        """query_id → value of one measure."""
+        place = list(self.measures).index(measure)
+        return {query_id: row[place] for query_id, row in self.values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The accepted entries of a suite, and why they were accepted."""
+
+    suite: str
+    memeval: str
+    accepted: str
+    reason: str
+    entries: tuple[Entry, ...]
+
+    def entry(self, dataset: str, system: str) -> Entry | None:
+        """What was accepted of a system on a data set."""
+        return next((entry for entry in self.entries if (entry.dataset, entry.system) == (dataset, system)), None)
+
+
+def accept(
+    suite: str, results: Iterable[tuple[Result, Sequence[str]]], *, reason: str, date: str, repeats: Mapping[str, int]
+) -> Baseline:
+    """A baseline of results, each with the measures to keep of it.
+
+    Args:
+        date: ISO 8601.
+        repeats: system → how many repeats its values are the means of; 1 where it is not named.
+    """
+    entries = []
+    for result, measures in results:
+        signature = result.signature
+        columns = {name: rounded(result, name) for name in measures}
+        told = result.latency or {}
+        latency = {"p50": round(told["p50"], 4), "device": told["device"]} if "p50" in told else None
+        entries.append(
+            Entry(
+                dataset=address(result),
+                system=signature["system"],
+                model=signature["model"],
+                fingerprint=signature["fingerprint"],
+                facts={name: signature[name] for name in FACTS},
+                measures={name: signature["measures"][name] for name in measures},
+                means={name: round(sum(row.values()) / max(1, len(row)), DIGITS) for name, row in columns.items()},
+                usage=result.usage,
+                failed=result.failures["failed"],
+                repeats=repeats.get(signature["system"], 1),
+                latency=latency,
+                values={query_id: [row[query_id] for row in columns.values()] for query_id in result.query_ids},
+            )
+        )
+    return Baseline(suite, memeval.__version__, date, reason, tuple(entries))
+
+
+def rounded(result: Result, measure: str) -> dict[str, float]:
+    """query_id → value as a baseline would have it."""
+    column = (round(value, DIGITS) for value in result.values[measure])
+    return dict(zip(result.query_ids, column, strict=True))
+
+
+def write(baseline: Baseline, path: Path) -> None:
+    """Writes a baseline, whole or not at all."""
+    content = dataclasses.asdict(baseline)
+    head = {"schema": SCHEMA, "version": VERSION, "digest": _digest(content)}
+    lines = [f"{json.dumps(key)}: {_line(value)}," for key, value in (head | content).items() if key != "entries"]
+    blocks = ",\n".join(_block(entry) for entry in content["entries"])
+    files.write_whole(path, "{\n" + "\n".join(lines) + f'\n"entries": [\n{blocks}\n]' + "\n}\n")
+
+
+def read(path: Path) -> Baseline:
+    """The baseline of a file.
+
+    Raises DataError, each time with its own words, where the file is missing, cut off, something else, of a newer
+    schema, or was edited by hand.
+    """
+    if not files.is_file(path):
+        remedy = 'make it with `memeval check RESULTS --baseline FILE --update --reason "…"`'
+        raise DataError(f"{path}: there is no such baseline: {remedy}")
+    try:
+        content = files.value(path)
+    except DataError as error:
+        raise DataError(f"{error}: take it from git again") from None
+    if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA:
+        raise DataError(f"{path}: is no baseline of memeval")
+    if (version := content.pop("version", None)) != VERSION:
+        raise DataError(f"{path}: is a baseline of version {version!r}, this memeval reads {VERSION}: update memeval")
+    digest = content.pop("digest", None)
+    try:
+        fits = digest == _digest(content)
+    except ValueError:  # a number that is not finite
+        fits = False
+    if not fits:
+        raise DataError(
+            f"{path}: does not match its digest, it was edited or merged by hand: take it from git again, or accept"
+            " new numbers with --update --reason"
+        )
+    try:
+        files.shaped(json.dumps(content), Baseline, str(path))
+        return Baseline(**{**content, "entries": tuple(Entry(**entry) for entry in content["entries"])})
+    except (TypeError, DataError) as error:
+        raise DataError(f"{path}: has not the keys of a baseline ({error})") from None
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical(content)).hexdigest()
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _block(entry: Mapping[str, Any]) -> str:
+    """An entry: a fact a line, a query a line."""
+    facts = [f" {json.dumps(key)}: {_line(value)}," for key, value in entry.items() if key != "values"]
+    rows = ",\n".join(f"  {_line(query_id)}: {_line(row)}" for query_id, row in entry["values"].items())
+    return "{\n" + "\n".join(facts) + f'\n "values": {{\n{rows}\n }}\n}}'

@@ -1,0 +1,129 @@
+"""What the gate judges: the results of one suite, and what the suite says of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memeval.core import results
+from memeval.core.errors import DataError, UsageError
+from memeval.core.types import Result
+from memeval.measures import latency
+from memeval.measures import result as score
+from memeval.runs.gates import DEFAULT, Gate
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Results by (data set, system), the folder of each, and the suite's values.
+
+    Systems that are `optional` may be in `unavailable` (→ reason). `gates` are the default ones if none is `declared`.
+    `edited` are files that do not match their digest.
+    """
+
+    values: dict[str, Any]
+    gates: tuple[Gate, ...]
+    results: Mapping[tuple[str, str], Result]
+    folders: Mapping[tuple[str, str], Path]
+    unavailable: Mapping[str, str]
+    edited: tuple[Path, ...] = ()
+
+    @property
+    def suite(self) -> str:
+        """The suite's name."""
+        return str(self.values["name"])
+
+    @property
+    def declared(self) -> bool:
+        """Whether the suite has gates of its own."""
+        return bool(self.values.get("gates"))
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """Systems that need not run everywhere."""
+        return frozenset(entry["name"] for entry in self.values["systems"] if entry.get("optional"))
+
+    @property
+    def varying(self) -> frozenset[str]:
+        """Systems whose answers vary: those that the suite repeats."""
+        return frozenset(entry["name"] for entry in self.values["systems"] if (entry.get("repeat") or 1) > 1)
+
+    def result(self, dataset: str, system: str) -> Result | None:
+        """The result of a system on a data set."""
+        return self.results.get((dataset, system))
+
+
+def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) -> Evidence:
+    """Reads results below the paths, with the suite that a run left beside them.
+
+    Args:
+        suite: a suite file or shipped name whose gates count instead.
+        wanted: of several suites below the paths, the one to take.
+
+    Raises UsageError where the results are of no suite or of several, DataError where a system has two results.
+    """
+    values = _suite_values(suite) if suite else _found(paths, wanted)
+    found: dict[tuple[str, str], Result] = {}
+    where: dict[tuple[str, str], Path] = {}
+    unavailable: dict[str, str] = {}
+    edited: list[Path] = []
+    for folder in _folders(paths, values["name"]):
+        for file in results.find(folder):
+            try:
+                read = results.read_result(file)
+            except DataError:
+                read = results.read_result(file, edited=True)
+                edited.append(file)
+            result = score.with_latency(read, latency.read(file.with_suffix(".times.jsonl")))
+            key = results.address(result), result.signature["system"]
+            if key in found and (result.signature["partial"] is None) != (found[key].signature["partial"] is None):
+                if result.signature["partial"] is not None:
+                    continue  # a limited run beside the whole one
+            elif key in found:
+                raise DataError(f"{file} and {where[key]}: two results of {key[1]} on {key[0]}: name one folder")
+            found[key], where[key] = result, file
+        for file in results.find(folder, name=results.UNAVAILABLE):
+            unavailable |= results.read_unavailable(file)
+    gates = tuple(Gate.model_validate(gate) for gate in values.get("gates", ())) or DEFAULT
+    folders = {key: file.parent for key, file in where.items()}
+    return Evidence(values, gates, found, folders, unavailable, tuple(edited))
+
+
+def repeats(evidence: Evidence) -> dict[str, int]:
+    """System → how many runs its values are the means of."""
+    return {system: score.runs(result) for (_, system), result in evidence.results.items()}
+
+
+def _suite_values(name: str) -> dict[str, Any]:
+    from memeval.runs import suite
+
+    return suite.values(suite.load(name))
+
+
+def _found(paths: Sequence[Path], wanted: str | None) -> dict[str, Any]:
+    """The suite that lies beside the results, or above them."""
+    files: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        for file in [*results.find(path, name=results.SUITE), *_above(path)]:
+            values = results.read_suite(file)
+            known = files.setdefault(values["name"], values)
+            if known != values:
+                raise UsageError(f"{file}: there are two different suites named {values['name']!r}: name one folder")
+    places = ", ".join(map(str, paths))
+    if wanted in files:
+        return files[wanted]
+    if not files:
+        raise UsageError(f"{places}: no run of a suite is here: `memeval run` makes one, or give --suite")
+    if len(files) > 1:
+        raise UsageError(f"{places}: results of several suites ({', '.join(sorted(files))}): name one's folder")
+    return next(iter(files.values()))
+
+
+def _above(path: Path) -> list[Path]:
+    start = path if path.is_dir() else path.parent
+    return [file for file in (start.parent / results.SUITE,) if file.is_file()]
+
+
+def _folders(paths: Sequence[Path], suite: str) -> list[Path]:
+    """The suite's own folder below each path, where there is one."""
+    return [path / suite if (path / suite).is_dir() else path for path in paths]

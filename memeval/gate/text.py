@@ -1,0 +1,120 @@
+"""The gate's outcome for people at a terminal, and as JSON values."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from memeval.core.outside import visible
+from memeval.gate.verdicts import FAILING, Check, Outcome
+
+SHOUTED = 5
+"""How many of the worst queries are shown with each failed check."""
+
+
+def text(outcome: Outcome, *, strict: bool = False) -> str:
+    """A table with a verdict for each check, then what is to be known of those that did not pass."""
+    head = f"baseline {outcome.suite}, accepted {outcome.accepted}: {outcome.reason}"
+    lines = [visible(head), *_table(outcome.checks)]
+    for check in outcome.checks:
+        if check.verdict != "ok" or check.collapsed:
+            lines += ["", *(visible(line) for line in explained(check, SHOUTED))]
+    lines += ["", *(visible(f"note: {note}") for note in outcome.notes)] if outcome.notes else []
+    lines += ["", *map(visible, offer(outcome))] if offer(outcome) else []
+    return "\n".join([*lines, "", visible(summary(outcome, strict=strict)), ""])
+
+
+def summary(outcome: Outcome, *, strict: bool = False) -> str:
+    """One line: passed or not, and why."""
+    counts = [
+        f"{sum(check.verdict == verdict for check in outcome.checks)} {verdict}"
+        for verdict in ("regressed", "missing", "inconclusive", "not evaluated", "new", "ok")
+        if any(check.verdict == verdict for check in outcome.checks)
+    ]
+    said = "passed" if outcome.passes(strict=strict) else "FAILED"
+    lines = f"{outcome.suite}: {said}, {len(outcome.checks)} checks: {', '.join(counts) or 'none'}"
+    return "; but ".join([lines, *outcome.alarms[:1]]) + (
+        f" and {len(outcome.alarms) - 1} more" if outcome.alarms[1:] else ""
+    )
+
+
+def offer(outcome: Outcome) -> list[str]:
+    """What was gained beyond chance, and how to accept it; nothing where a check failed: it would be accepted, too."""
+    gained = [f"{check.name} {number(check.difference, signed=True)}" for check in outcome.checks if check.gained]
+    if not gained or outcome.failed:
+        return []
+    return [f"better beyond chance: {', '.join(gained)}; if that is to hold from now on:", f"  {outcome.command}"]
+
+
+def document(outcome: Outcome, *, strict: bool = False) -> dict[str, Any]:
+    """The outcome as JSON values."""
+    return {
+        "schema": "memeval/check",
+        "version": 1,
+        "passed": outcome.passes(strict=strict),
+        "alarms": outcome.alarms,
+        **asdict(outcome),
+    }
+
+
+def explained(check: Check, flips: int) -> list[str]:
+    """What is to be known of a check that did not pass."""
+    said = check.verdict.upper() if check.verdict in FAILING else check.verdict
+    lines = [f"{said} {check.name} ({check.dataset}): {check.message}"]
+    if check.categories:
+        worst = [f"{category} {number(mean, signed=True)}" for category, mean in list(check.categories.items())[:4]]
+        lines.append(f"  categories that fell: {', '.join(worst)}")
+    if check.flips:
+        lines.append("  queries that fell most:")
+        lines += [
+            f"    {number(flip.before)} → {number(flip.now)}  {flip.query_id}  {flip.category or ''}".rstrip()
+            for flip in check.flips[:flips]
+        ]
+    return lines
+
+
+def cells(check: Check) -> tuple[str, ...]:
+    """A row: check, before, now, difference with the lower end of its interval, p, margin, verdict."""
+    difference = ""
+    if check.difference is not None:
+        difference = number(check.difference, signed=True)
+        bounded = check.low is not None and not math.isnan(check.low)
+        difference += f" (≥ {number(check.low, signed=True)})" if bounded else ""
+    said = check.verdict.upper() if check.verdict in FAILING else check.verdict
+    return (
+        check.name,
+        number(check.before),
+        number(check.now),
+        difference,
+        "" if check.p is None else f"{check.p:.3f}" if check.p >= 0.0005 else "<.001",
+        "" if check.margin is None else f"{check.margin:g}",
+        said if check.message != "identical on every query" else "ok, identical",
+    )
+
+
+HEADINGS = ("check", "before", "now", "difference (95 % sure)", "p (Holm)", "margin", "verdict")
+
+
+def number(value: float | None, *, signed: bool = False) -> str:
+    """A value with three digits; nothing where there is none."""
+    if value is None:
+        return ""
+    return f"{value:+.3f}" if signed else f"{value:.3f}"
+
+
+def _table(checks: tuple[Check, ...]) -> list[str]:
+    several = len({check.dataset for check in checks}) > 1
+    rows = [HEADINGS]
+    for check in checks:
+        first, *others = cells(check)
+        rows.append((f"{check.dataset} · {first}" if several else first, *others))  # type: ignore[arg-type]
+    widths = [max(len(visible(row[place])) for row in rows) for place in range(len(HEADINGS))]
+    lines = []
+    for row in rows:
+        shown = [visible(cell) for cell in row]
+        last = len(shown) - 1
+        padded = [
+            cell.ljust(width) if place in (0, last) else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(shown, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return lines

@@ -1,0 +1,69 @@
+"""From scores to one strict order per query: the only place where ties are broken.
+
+Ties keep the first-stage order. Measure libraries break ties each in its own way (ranx differently with and without
+JIT, trec_eval by document id), so none of them is ever handed tied scores.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from memeval.core.types import Ranking
+
+
+def strict_order(scores: Sequence[float]) -> list[int]:
+    """Positions of the candidates, best first; equal scores keep the order they were given in (the first stage's).
+
+    Raises ValueError if a score is nan, which has no place in an order.
+
+    >>> strict_order([0.1, 0.7, 0.1, 0.9])
+    [3, 1, 0, 2]
+    """
+    if any(math.isnan(score) for score in scores):
+        raise ValueError("a score is nan")
+    return sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
+
+
+def fault(ranking: Ranking, doc_ids: Sequence[str]) -> str | None:
+    """What is wrong with a ranking that was read from a file; `doc_ids` are the query's candidates, in their order."""
+    if sorted(ranking.doc_ids) != sorted(doc_ids):
+        return "does not rank exactly its candidates"
+    if ranking.scores is None:
+        return None
+    scores = dict(zip(ranking.doc_ids, ranking.scores, strict=True))
+    order = strict_order([scores[doc_id] for doc_id in doc_ids])
+    if ranking.doc_ids != tuple(doc_ids[place] for place in order):
+        return "is not in the order of its scores"
+    return None
+
+
+def tie_rate(scores: Sequence[float]) -> float:
+    """Share of a query's candidates whose score another candidate of the same query has too; 0 without candidates.
+
+    >>> tie_rate([0.5, 0.5, 0.2, 0.1])
+    0.5
+    >>> tie_rate([1.0, 1.0, 1.0]), tie_rate([1.0]), tie_rate([])
+    (1.0, 0.0, 0.0)
+    """
+    counts = Counter(scores)
+    return sum(count for count in counts.values() if count > 1) / max(len(scores), 1)
+
+
+def bounds(order: Sequence[int], scores: Sequence[float], grades: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The pessimistic and the optimistic order: relevant memories last, or first, among equal scores.
+
+    Args:
+        order: positions, best first, as `strict_order` gives them; what scores and grades leave open stays like this.
+        scores: one per candidate, by position.
+        grades: one per candidate, by position; 0 where it is not relevant.
+
+    Raises ValueError if the lengths differ.
+
+    >>> bounds([2, 0, 1], scores=[0.5, 0.5, 0.9], grades=[1, 0, 0])
+    ([2, 1, 0], [2, 0, 1])
+    """
+    if not len(order) == len(scores) == len(grades):
+        raise ValueError(f"{len(order)} positions, {len(scores)} scores and {len(grades)} grades")
+    pessimistic = sorted(order, key=lambda position: (-scores[position], grades[position]))
+    optimistic = sorted(order, key=lambda position: (-scores[position], -grades[position]))
+    return pessimistic, optimistic

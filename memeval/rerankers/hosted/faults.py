@@ -1,0 +1,278 @@
+"""What a call that gave no answer is: a status, and whether asking again may help.
+
+Retried: 408, 409, 425, 429 (unless a quota is used up), 5xx, timeouts, connections that broke, and a body that is half
+a JSON, which is a connection that broke, too; so is a 200 that says it is an error. Everything else is final. What
+says that the service takes no calls at all now (no such key, no credits, a day's limit reached, no such model) stops
+the run: see CallError.remedy. So does a door that is `shut` (a refused port, an unknown host, an untrusted
+certificate, a wrong key), but a port that has been open before is tried again. No error's text holds a key: see
+`scrubbed`.
+"""
+
+import json
+import re
+import socket
+import ssl
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any
+
+from memeval.core.types import Status
+
+RETRIED = frozenset({408, 409, 425, 429})
+REMEDIES = {
+    401: "check the key",
+    407: "check the proxy",
+    402: "add credits",
+    403: "check what the key may do",
+    404: "check the model's name and the base URL",
+    405: "check the base URL",
+    410: "check the model's name and the base URL",
+}
+"""HTTP status → what the user can do about a service that answers every call so."""
+SPENT = re.compile(
+    r"insufficient[ _](quota|balance|credit|funds)|billing_(hard_limit|not_active)|credit balance|out of credit"
+    r"|(per|a|each|this|/)[ _-]?(day|month)\b|daily|monthly|\b[RT]PD\b|today",
+    re.IGNORECASE,
+)
+"""What a 429 says that waiting a little does not mend; Gemini says it in the quotaId of its limits (`PerDay`)."""
+PASSING = re.compile(r"per[ _-]?(min|sec)", re.IGNORECASE)
+"""What it says where its other words only advertise (`add credits for 1,000 requests per day`)."""
+MARKS = (
+    (re.compile(r"API_KEY_INVALID|invalid[ _]?api[ _]?key", re.IGNORECASE), REMEDIES[401]),
+    (re.compile(r"model_not_found|DEPLOYMENT_?NOT_?FOUND", re.IGNORECASE), REMEDIES[404]),
+    (
+        re.compile(r"insufficient_(quota|balance)|billing_(hard_limit|not_active)|credit balance is too low"),
+        REMEDIES[402],
+    ),
+)
+"""What services say under other statuses than those, as Gemini does of a wrong key in a 400."""
+FLAGGED = re.compile(r"moderation|flagged|content[ _](policy|filter)", re.IGNORECASE)
+"""A 403 that is about what was asked and not about who asks (OpenRouter)."""
+DAYS = 300.0
+"""Seconds: a 429 that wants to be left alone for longer is no matter of pace."""
+WORDS = ("error", "errors", "detail", "message", "msg")
+"""Where services put what they have to say."""
+FILTERED = ("content_filter", "ResponsibleAIPolicyViolation")
+"""Marks of a 400 that is a refusal: Azure looks at a prompt before the model does."""
+LONGEST = 300
+"""Characters of a service's own words that are kept in an error."""
+
+
+class CallError(Exception):
+    """A call that gave no answer.
+
+    `again` says that asking once more may help, `after` how many seconds the service wants to be left alone,
+    `billed` that the service may have worked all the same. `remedy` is given where no other call would fare better: it
+    says what the user can do; `shut` that nobody gets in at all. `words` are what a service says of a request that it
+    refuses, and `adapted` that the next one will differ by that.
+    """
+
+    def __init__(
+        self,
+        status: Status,
+        why: str,
+        *,
+        again: bool = False,
+        after: float | None = None,
+        billed: bool = False,
+        remedy: str | None = None,
+        shut: bool = False,
+    ) -> None:
+        why = why.encode("utf-8", "replace").decode()  # a lone surrogate, which could not be written down
+        super().__init__(why)
+        self.status, self.why, self.again, self.after, self.billed = status, why, again, after, billed
+        self.remedy = remedy
+        self.shut, self.adapted, self.words = shut, False, ""
+
+
+class UnreadableError(ValueError):
+    """A model's answer that is not what was asked for; the text is shown to the model, once."""
+
+
+def classify(error: Exception) -> CallError:
+    """The fault behind an exception of openai, google-genai or httpx2, told apart by what they have in common."""
+    if isinstance(error, CallError):
+        return error
+    code = _code(error)
+    if code is not None:
+        return of_status(code, _headers(error), _words(error))
+    causes = list(_causes(error))
+    names = {kind.__name__ for cause in causes for kind in type(cause).__mro__}
+    shut = _shut(causes)
+    if shut is not None:
+        return CallError("failed", shut[0], again=True, remedy=shut[1], shut=True)
+    if names & {"TimeoutError", "TimeoutException", "APITimeoutError"}:
+        return CallError("timed-out", "no answer in time", again=True, billed=True)
+    if names & {"TransportError", "APIConnectionError", "ConnectionError"}:
+        return CallError("failed", f"the connection broke ({_last(causes)})", again=True, billed=True)
+    if isinstance(error, json.JSONDecodeError):
+        return CallError("failed", "the reply is half a JSON", again=True, billed=True)
+    return CallError("failed", f"{type(error).__name__}: {short(str(error))}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what caused it, outermost first."""
+    found: BaseException | None = error
+    seen: set[int] = set()
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        yield found
+        inner = found.exceptions if isinstance(found, BaseExceptionGroup) else ()
+        found = inner[0] if inner else found.__cause__ or found.__context__
+
+
+def _shut(causes: Sequence[BaseException]) -> tuple[str, str] | None:
+    """Why no connection came about, and what to do; None where one did, or may have."""
+    for cause in causes:
+        kind = type(cause).__name__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            told = cause.verify_message or "it cannot be verified"
+            return f"its certificate is not trusted: {told}", "name the authority's file in SSL_CERT_FILE"
+        if isinstance(cause, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(cause):
+            return "it does not speak TLS", "write the URL with http://"
+        if isinstance(cause, socket.gaierror):
+            return f"the host is not known: {cause.strerror}", "correct the URL, or see to the network"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the connection was refused", "start the server, or correct host and port"
+        if kind == "ProxyError":
+            return f"the proxy does not let calls through: {short(str(cause))}", "see HTTPS_PROXY and NO_PROXY"
+        if kind == "ConnectTimeout":
+            return "no connection came about in time", "see to the network, the host and the port"
+        if kind == "LocalProtocolError":
+            return "a header cannot be sent", "set the key again, without spaces and line breaks"
+    if any(type(cause).__name__ == "ConnectError" for cause in causes):
+        return f"no connection came about ({_last(causes)})", "see to the network, the host and the port"
+    return None
+
+
+def _last(causes: Sequence[BaseException]) -> str:
+    """The innermost cause, in its own words."""
+    last = causes[-1]
+    words = getattr(last, "strerror", None) or str(last)
+    return f"{type(last).__name__}: {short(words)}" if words else type(last).__name__
+
+
+def of_status(code: int, headers: Any, words: str) -> CallError:
+    """The fault behind an HTTP status."""
+    why, after = f"HTTP {code}: {short(words)}" if words else f"HTTP {code}", _after(headers, words)
+    if code == 403 and FLAGGED.search(words):
+        return CallError("refused", why)
+    if code == 400 and any(mark in words for mark in FILTERED):
+        return CallError("refused", f"the prompt was filtered ({why})")
+    if code == 429:
+        spent = "PerDay" in words or (SPENT.search(words) and not PASSING.search(words))
+        if spent or (after or 0) > DAYS:
+            return CallError("rate-limited", f"quota used up: {why}", remedy="wait for the limit to pass, or raise it")
+        return CallError("rate-limited", why, again=True, after=after)
+    remedy = REMEDIES.get(405 if 300 <= code < 400 else code) or _marked(words)
+    if remedy:
+        return CallError("failed", why, remedy=remedy, shut=remedy == REMEDIES[401])
+    if code in RETRIED or code >= 500:
+        status: Status = "timed-out" if code in (408, 504) else "failed"
+        return CallError(status, why, again=True, after=after, billed=code in (408, 504))
+    fault = CallError("failed", why)
+    fault.words = words if code in (400, 422) else ""
+    return fault
+
+
+def inside(document: Any, otherwise: str) -> CallError:
+    """The fault behind a 200 without an answer: by the code and in the words of the service, where it says any.
+
+    Without, it is `unparsable`, for the reason given.
+    """
+    about = document if isinstance(document, Mapping) else {}
+    told = {name: about[name] for name in ("code", "status", *WORDS) if about.get(name)}
+    if not set(told) & set(WORDS):
+        return CallError("unparsable", otherwise)
+    first, *others = told.values()
+    words = first if isinstance(first, str) and not others else json.dumps(told, ensure_ascii=False)
+    error = about.get("error")
+    codes = [error.get("code"), error.get("status")] if isinstance(error, Mapping) else []
+    for code in (*codes, about.get("code"), about.get("status")):
+        if isinstance(code, (int, str)) and re.fullmatch("[45][0-9][0-9]", str(code)):
+            return of_status(int(code), {}, words)
+    why, remedy = f"the service says: {short(words)}", _marked(words)
+    return CallError("failed", why, again=remedy is None, billed=True, remedy=remedy)
+
+
+def _marked(words: str) -> str | None:
+    return next((remedy for mark, remedy in MARKS if mark.search(words)), None)
+
+
+def parsed(raw: str, content_type: str) -> str:
+    """The body of a 200 as it is, if it can be JSON. Raises CallError for a page, and for half a JSON (asked again)."""
+    if "json" not in content_type.lower():
+        raise CallError(
+            "unparsable", f"the reply is no JSON but {content_type.partition(';')[0] or 'without a type'!r}"
+        )
+    try:
+        json.loads(raw)
+    except ValueError:
+        raise CallError("failed", "the reply is half a JSON", again=True, billed=True) from None
+    return raw
+
+
+def scrubbed(text: str, secrets: Iterable[str]) -> str:
+    """The text without any of the secrets, also where a service has shortened or quoted them.
+
+    >>> scrubbed("bad key sk-abcdef123456", ["sk-abcdef123456"])
+    'bad key [key]'
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[key]").replace(json.dumps(secret)[1:-1], "[key]")
+    return text
+
+
+def short(text: str) -> str:
+    """One line of at most LONGEST characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
+
+
+def _code(error: Exception) -> int | None:
+    for name in ("status_code", "code"):
+        code = getattr(error, name, None)
+        if isinstance(code, str) and len(code) == 3 and code.isascii() and code.isdigit():
+            code = int(code)
+        if isinstance(code, int) and 100 <= code < 600:
+            return code
+    return None
+
+
+def _headers(error: Exception) -> Any:
+    return getattr(getattr(error, "response", None), "headers", None) or {}
+
+
+def _words(error: Exception) -> str:
+    for name in ("body", "details"):
+        found = getattr(error, name, None)
+        if found:
+            return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=str)
+    return str(getattr(error, "message", "") or error)
+
+
+def _after(headers: Any, words: str) -> float | None:
+    """Seconds from Retry-After (number or date), retry-after-ms (OpenAI), or RetryInfo in the body (Gemini)."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    told = headers.get("retry-after")
+    if told:
+        seconds = _number(told)
+        if seconds is not None:
+            return seconds
+        try:
+            return max(0.0, parsedate_to_datetime(told).timestamp() - time())
+        except ValueError:
+            return None
+    _, _, rest = words.partition('"retryDelay": "')
+    return _number(rest.partition("s")[0]) if rest else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return max(0.0, float(text)) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,126 @@
+"""Chat models behind OpenAI's API, or any server that speaks chat-completions, through the openai SDK."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+from memeval.rerankers.hosted import dialect, faults, http, judges, prices, replies
+from memeval.rerankers.hosted.caller import Body, Send, Service
+from memeval.rerankers.hosted.pace import Limits
+from memeval.rerankers.hosted.stream import Hosted
+from memeval.rerankers.hosted.terms import Access, Door, Terms, door
+
+URL = "https://api.openai.com/v1"
+AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
+"""Ends of hosts that take the key in a header of its own."""
+REASONING = ("o1", "o3", "o4", "gpt-5", "gpt-6")
+"""Models that are known to think first: they take no temperature and tell no log-probabilities."""
+
+
+class OpenAI:
+    """A chat model as a judge: openai/<model>, with `url` (or OPENAI_BASE_URL) any OpenAI-compatible server.
+
+    A pointwise score is the level that the model expects, by its log-probabilities, or the one that it prints. What a
+    service refuses by name is left out once a run, and the table says so. The key is OPENAI_API_KEY. Azure is
+    url=https://<resource>.openai.azure.com/openai/v1 with the deployment as model.
+
+    Args:
+        max_tokens_as: the cap's name in requests.
+        reasoning_effort: sent as it is.
+        thinking: enabled or disabled, as DeepSeek, GLM and Claude behind gateways take it.
+        thinking_budget: tokens for thoughts, as Claude takes it.
+    """
+
+    kind = "openai"
+    about = "a chat model as a judge: openai/<model>?mode=pointwise|listwise|pairwise"
+    needs = {"openai": "openai", "tenacity": "openai", "aiolimiter": "openai", "genai_prices": "openai"}
+    streams = True
+
+    def __init__(
+        self,
+        model: str,
+        terms: Terms,
+        judging: judges.Judging = judges.Judging(),  # noqa: B008  (frozen, as those that follow)
+        asking: judges.Asking = judges.Asking(),  # noqa: B008
+        max_tokens_as: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens",
+        reasoning_effort: str = "none",
+        thinking: Literal["enabled", "disabled", "none"] = "none",
+        thinking_budget: int | Literal["none"] = "none",
+        access: Access = Access(),  # noqa: B008
+        limits: Limits = Limits(),  # noqa: B008
+    ) -> None:
+        name, thinks = f"openai/{model}", model.startswith(REASONING)
+        found = door(name, access, terms, variables=("OPENAI_API_KEY",), shell_url="OPENAI_BASE_URL", own_urls=(URL,),
+                     key_header=_header)  # fmt: skip
+        temperature = ("none" if thinks else 0.0) if asking.temperature is None else asking.temperature
+        mind: dict[str, Any] = {} if thinking == "none" else {"type": thinking}
+        if thinking_budget != "none":
+            mind = {"type": "enabled", "budget_tokens": thinking_budget}
+        asked = {"temperature": temperature, "seed": judging.seed, "reasoning_effort": reasoning_effort,
+                 "thinking": mind or "none"}  # fmt: skip
+        settings = {key: value for key, value in asked.items() if value != "none"}
+        weighed = not thinks if asking.logprobs is None else asking.logprobs is True
+        cap = 2048 if asking.max_tokens == "none" or (asking.max_tokens is None and thinks) else asking.max_tokens or 32
+        chat = judges.Chat(
+            _bodies(model, settings, asking, max_tokens_as), int(cap), weighed and judging.mode == "pointwise"
+        )
+        chosen = judges.mode(judging, chat, terms.order)
+        self.scope, self.calls, self.estimate = chosen.scope, chosen.calls, chosen.estimate
+        self.score_kind = "probability" if judging.mode == "pointwise" else "rank"
+        self.fingerprint = {
+            "service": "openai", "model": model, **found.named, **settings, **asking.told(), **access.told(),
+            "cap": chat.cap, **chosen.fingerprint,
+        }  # fmt: skip
+        cost = prices.find(model, "openai" if found.own else None, access.price)
+        spoken = dialect.chat(cap=max_tokens_as, weighed=asking.logprobs is True)
+        connect, read = spoken.connected(_connect), spoken.reading(replies.openai)
+        self.hosted = Hosted(Service("openai", name, found, connect, read, cost, limits), terms, chosen.judge)
+        self.score, self.score_many = self.hosted.score, self.hosted.score_many
+
+
+def _header(host: str) -> str:
+    return "api-key" if host.partition(":")[0].endswith(AZURE) else "Authorization"
+
+
+def _bodies(model: str, settings: Mapping[str, Any], asking: judges.Asking, cap_as: str) -> Callable[..., Body]:
+    def body(system: str, turns: judges.Turns, schema: Mapping[str, Any], cap: int, logprobs: bool) -> Body:
+        messages = [{"role": who, "content": text} for who, text in turns]
+        if asking.system_role == "none":
+            messages[0]["content"] = dialect.joined(system, messages[0]["content"])
+        else:
+            messages.insert(0, {"role": asking.system_role, "content": system})
+        made: dict[str, Any] = {"model": model, "messages": messages}
+        if asking.response_format == "json_schema":
+            shape = {"name": "answer", "strict": True, "schema": schema}
+            made["response_format"] = {"type": "json_schema", "json_schema": shape}
+        elif asking.response_format == "json_object":
+            made["response_format"] = {"type": "json_object"}
+        if asking.max_tokens != "none":
+            made[cap_as] = cap
+        return {**made, **settings, **({"logprobs": True, "top_logprobs": asking.top_logprobs} if logprobs else {})}
+
+    return body
+
+
+@asynccontextmanager
+async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
+    import httpx2
+    from openai import AsyncOpenAI, Omit
+
+    headers: dict[str, Any] = {"Authorization": Omit(), **found.headers}
+    async with AsyncOpenAI(
+        api_key=found.key or "none",
+        base_url=found.url,
+        max_retries=0,
+        timeout=http.timeout(limits),
+        http_client=http.client(found, limits),
+    ) as client:
+
+        async def send(body: Body) -> str:
+            # The SDK's own way past its typed parameters: they cost a fifth of a call's CPU and change nothing here.
+            reply = await client.post(
+                "/chat/completions", cast_to=httpx2.Response, body=body, options={"headers": headers}
+            )
+            return faults.parsed(reply.text, reply.headers.get("content-type", ""))
+
+        yield send

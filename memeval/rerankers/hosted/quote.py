@@ -1,0 +1,55 @@
+"""What a hosted system would cost, before anything is sent: calls counted, tokens from a sample, a range of dollars."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from memeval.core.types import Request
+from memeval.rerankers.hosted.estimate import Work
+from memeval.rerankers.hosted.prices import Price
+
+SAMPLE = 40
+"""How many queries the tokens are taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Calls, tokens and dollars, at least and at most, without repairs and retries. `dollars` is None for an unknown
+    price. `host` is where the texts go."""
+
+    calls: int
+    input_tokens: tuple[float, float]
+    output_tokens: tuple[float, float]
+    dollars: tuple[float, float] | None
+    price: str
+    host: str
+
+    def __add__(self, other: "Quote") -> "Quote":
+        def both(ours: tuple[float, float], theirs: tuple[float, float]) -> tuple[float, float]:
+            return ours[0] + theirs[0], ours[1] + theirs[1]
+
+        dollars = None if self.dollars is None or other.dollars is None else both(self.dollars, other.dollars)
+        tokens = both(self.input_tokens, other.input_tokens), both(self.output_tokens, other.output_tokens)
+        price, host = (
+            mark.join(dict.fromkeys(two))
+            for mark, two in (("; ", (self.price, other.price)), (" and ", (self.host, other.host)))
+        )
+        return Quote(self.calls + other.calls, *tokens, dollars, price, host)
+
+
+def quote(reranker: Any, requests: Sequence[Request]) -> Quote:
+    """The quote of a hosted reranker for requests, of which some may be empty."""
+    asked = [request for request in requests if request[1]]
+    calls = sum(reranker.calls(*request) for request in asked)
+    step = max(1, len(asked) // SAMPLE)
+    sampled = sum((reranker.estimate(*request) for request in asked[::step]), Work())
+    work = sampled.times(calls / sampled.calls) if sampled.calls else Work()
+    price: Price | None = reranker.hosted.service.price
+    return Quote(
+        calls,
+        (work.input_low, work.input_high),
+        (work.output_low, work.output_high),
+        (price.of(work.low), price.of(work.high)) if price else None,
+        price.source if price else "unknown",
+        reranker.hosted.service.door.host,
+    )

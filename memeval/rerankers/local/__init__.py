@@ -1,0 +1,8 @@
+"""Rerankers that run on this machine's devices: transformers by memeval's own way, sentence-transformers, vLLM.
+
+transformers  kind transformers/…, with its two engines: causal_lm (packed, batching) and cross_encoder (pairs)
+sentence      kind sentence-transformers/…, with bi_encoder and sentence_pairs
+vllm          kind vllm/…, on vllm_engine; vllm_server, kind vllm-server/…, on vllm_client
+checkpoint    what a model's folder says of itself; weights finds the folder; prompt is the yes/no prompt
+probe         what every engine must show before it scores
+"""

@@ -1,0 +1,69 @@
+"""Batches by number of tokens, longest sequences first, smaller where memory does not suffice."""
+
+from collections.abc import Callable, Sequence
+
+from memeval.core.errors import UsageError
+
+
+class Batches:
+    """Computes scores batch by batch; `budget` is how many tokens (padding included) one may hold.
+
+    A batch that does not fit into memory halves the budget for good. Sequences of equal content fall into the same
+    batches in whatever order they come.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+
+    def score(
+        self, sequences: Sequence[Sequence[int]], compute: Callable[[list[int]], list[float]], shared: int = 0
+    ) -> list[float]:
+        """The score of each sequence; `compute` gets the places of those in one batch.
+
+        Args:
+            shared: tokens that stand before each sequence and are not computed, but take memory.
+
+        Raises UsageError where memory does not suffice for one sequence.
+        """
+        order = sorted(range(len(sequences)), key=lambda place: (-len(sequences[place]), sequences[place]))
+        scores = [0.0] * len(sequences)
+        start = 0
+        while start < len(order):
+            length = max(1, len(sequences[order[start]]))
+            places = order[start : start + max(1, self.budget // length)]
+            try:
+                found = compute(places)
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                if len(places) == 1:
+                    raise UsageError(
+                        f"out of memory for one sequence of {shared + length} tokens: "
+                        "set max_length lower, or dtype=bfloat16"
+                    ) from None
+                self.budget = max(1, length * len(places) // 2)
+                release()
+                continue
+            for place, score in zip(places, found, strict=True):
+                scores[place] = score
+            start += len(places)
+        return scores
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an exception of torch says that host or device memory is used up."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and ("out of memory" in str(error) or "can't allocate memory" in str(error))
+
+
+def release() -> None:
+    """Gives cached device memory back, for a smaller batch to use."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()

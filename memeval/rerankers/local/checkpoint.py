@@ -1,0 +1,246 @@
+"""What a cross-encoder's folder holds, how it is asked, and everything that its scores depend on."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from logging import ERROR, getLogger
+from pathlib import Path
+from typing import Any
+
+from memeval.core.errors import MemevalError, PrerequisiteError, UsageError, did_you_mean
+from memeval.rerankers.local import folder, prompt, weights
+from memeval.rerankers.local.folder import Folder
+
+DTYPES = ("float32", "bfloat16", "float16")
+ARCHITECTURES = {"ForCausalLM": "causal", "ForSequenceClassification": "classifier"}
+CAUSAL_LENGTH = 8192
+"""Where the model cards of Qwen3-Reranker and MemReranker cut; vLLM's test uses 40,960, Qwen's example 4,096."""
+CLASSIFIER_LENGTH = 512
+"""Where a classifier is cut whose folder names no length."""
+
+PROMPT = "qwen3-reranker"
+"""What `prompt=` may say: the prompt of local/prompt.py."""
+ASKED_YES_NO = re.compile(r"(^|models--)(Qwen(/|--)Qwen3-Reranker|IAAR-Shanghai(/|--)MemReranker)-", re.IGNORECASE)
+"""Hub ids (and their folders in the Hub's cache) of the models whose cards ask with that prompt."""
+
+CUT = "document"
+CUTS = {CUT: "only_second", "longest": "longest_first"}
+"""What is cut of a pair that is too long, its document alone or always the longer of its texts → transformers' name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A cross-encoder as it will be run.
+
+    `recipe` is how it is asked: `yes-no` (local/prompt.py, with the instruction), `pair` (one logit or two for two
+    texts, joined by the tokenizer), or `own`: what the folder's modules and templates make of a pair, which
+    sentence-transformers alone reads. `trusted`: code of the folder's own is run.
+    """
+
+    name: str
+    folder: Path
+    architecture: str
+    recipe: str
+    max_length: int
+    dtype: str
+    instruction: str | None
+    cut: str
+    trusted: bool
+    said: Folder
+    fingerprint: dict[str, Any]
+
+    @property
+    def loaded(self) -> dict[str, Any]:
+        """What transformers is told wherever it loads something of this folder: never to ask, nor to fetch."""
+        return {"local_files_only": True, "trust_remote_code": self.trusted}
+
+    def prompt(self, tokenizer: Any) -> prompt.Prompt:
+        """The yes/no prompt for the model's tokenizer. Raises PrerequisiteError where its head reads other tokens."""
+        made = prompt.Prompt(tokenizer, self.instruction or "", self.max_length)
+        read = (self.said.head or {}).get("true_token_id"), (self.said.head or {}).get("false_token_id")
+        if self.said.head is not None and read != (made.yes, made.no):
+            raise PrerequisiteError(
+                f"{self.name}: its LogitScore reads tokens {read}, not {prompt.YES!r} and {prompt.NO!r} "
+                f"{(made.yes, made.no)} of its prompt"
+            )
+        return made
+
+
+def read(
+    kind: str,
+    model: str,
+    revision: str | None = None,
+    architecture: str | None = None,
+    instruction: str | None = None,
+    max_length: int | None = None,
+    dtype: str = DTYPES[0],
+    patterns: Sequence[str] = weights.PATTERNS,
+    *,
+    prompt_name: str | None = None,
+    cut: str = CUT,
+    trust_code: bool = False,
+) -> Checkpoint:
+    """The checkpoint of a model, each None replaced by what the model itself says; `patterns` as weights.find has it.
+
+    Raises PrerequisiteError for a folder without such a model, UsageError for a setting that the model cannot have.
+    """
+    name = f"'{kind}/{model}'"
+    for what, value, known in (("dtype", dtype, DTYPES), ("cut", cut, CUTS), ("prompt", prompt_name, (None, PROMPT))):
+        if value not in known:
+            raise UsageError(f"{name}: unknown {what} {value!r}{did_you_mean(str(value), filter(None, known))}")
+    if architecture not in (None, *ARCHITECTURES.values()):
+        raise UsageError(f"{name}: architecture is causal or classifier, not {architecture!r}")
+    found = weights.find(model, revision, patterns, code=trust_code)
+    said = folder.read(name, found.folder)
+    if said.family != folder.CROSS:
+        raise PrerequisiteError(f"{name}: its folder is that of a {said.family}: sentence-transformers/{model} runs it")
+    trusted = folder.trusted(said, trust_code)
+    architecture = architecture or _detected(said)
+    recipe, own_instruction = _recipe(said, model, architecture, prompt_name is not None)
+    if recipe == "own" and kind != "sentence-transformers":
+        raise PrerequisiteError(
+            f"{name}: its folder says how it is asked (modules.json, chat template or prompts), "
+            f"which sentence-transformers/{model} does"
+        )
+    if prompt_name and recipe != "yes-no":
+        raise UsageError(
+            f"{name}: prompt={prompt_name} is for a causal model whose folder does not say how it is asked"
+        )
+    usable = said.positions
+    depends: dict[str, Any] = {}
+    if recipe == "yes-no":
+        instruction = own_instruction if instruction is None else instruction
+        default = min(CAUSAL_LENGTH, usable or CAUSAL_LENGTH)
+        depends = {"template": prompt.digest(), "instruction": instruction}
+    else:
+        if recipe == "pair" and instruction is not None:
+            raise UsageError(f"{name}: a classifier takes no instruction")
+        short = said.stated_length or (CAUSAL_LENGTH if architecture == "causal" else usable or CLASSIFIER_LENGTH)
+        default = min(short, usable or short, CAUSAL_LENGTH if recipe == "own" else short)
+        depends = {"recipe": recipe} if recipe == "own" else {}
+        depends |= {} if instruction is None else {"instruction": instruction}
+    if cut != CUT:
+        if recipe != "pair":
+            raise UsageError(f"{name}: cut={cut} is for classifiers of pairs that the tokenizer joins")
+        depends["cut"] = cut
+    length = default if max_length is None else max_length
+    if not 0 < length <= (usable or length):
+        raise UsageError(f"{name}: max_length={length}, but the model has {usable} positions")
+    packages = ("torch", "transformers", *(("sentence-transformers",) if kind == "sentence-transformers" else ()))
+    fingerprint = {
+        **found.fingerprint,
+        **depends,
+        **({"trust_code": True} if trusted else {}),
+        "engine": kind,
+        "architecture": architecture,
+        "max_length": length,
+        "dtype": dtype,
+        **{package: version(package) for package in packages},
+    }
+    return Checkpoint(
+        name, found.folder, architecture, recipe, length, dtype, instruction, cut, trusted, said, fingerprint
+    )
+
+
+def device(name: str, wanted: str | None) -> str:
+    """The device to compute on: cuda, mps, cpu, in this order. Raises PrerequisiteError for one that is not here."""
+    import torch
+
+    here = ["cuda"] * torch.cuda.is_available() + ["mps"] * torch.backends.mps.is_available() + ["cpu"]
+    if wanted is not None and wanted.partition(":")[0] not in here:
+        raise PrerequisiteError(f"{name}: no device {wanted!r} here (there is: {', '.join(here)})")
+    return wanted or here[0]
+
+
+@contextmanager
+def loading(said: Folder) -> Iterator[list[str]]:
+    """Makes one line of what transformers raises for a model, and keeps its bars and warnings off the screen.
+
+    Yields a list that will hold the weights which it warned of as missing from the checkpoint.
+    """
+    from transformers.utils import logging
+
+    missing: list[str] = []
+    misshapen: list[str] = []
+
+    def note(record: Any) -> bool:
+        for line in record.getMessage().splitlines():
+            name, _, status = (part.strip() for part in line.partition("|"))
+            for word, names in (("MISSING", missing), ("MISMATCH", misshapen)):
+                if word in status and name not in names:  # each handler is told
+                    names.append(name)
+        return False
+
+    # Its warnings are read here, whether or not they are to be shown.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_warning()
+    bars, handlers = logging.is_progress_bar_enabled(), list(logging.get_logger().handlers)
+    talker = getLogger("sentence_transformers")
+    level = talker.level
+    talker.setLevel(ERROR)
+    logging.disable_progress_bar()
+    for handler in handlers:
+        handler.addFilter(note)
+    try:
+        yield missing
+    except MemevalError as error:
+        raise error if said.name in str(error) else type(error)(f"{said.name}: {error}") from None
+    except (Exception, SystemExit) as error:
+        # A model, damaged or with code of its own, may raise anything.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        if misshapen:
+            reason = f"weights of another shape than its config.json says ({', '.join(misshapen[:3])})"
+        if isinstance(error, IndexError):
+            reason += ": it has fewer positions, token types or tokens than its tokenizer gives"
+        raise PrerequisiteError(f"{said.name}: cannot be loaded and run from {said.path}: {reason}") from error
+    finally:
+        talker.setLevel(level)
+        logging.set_verbosity(verbosity)
+        for handler in handlers:
+            handler.removeFilter(note)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _detected(said: Folder) -> str:
+    for ending, architecture in ARCHITECTURES.items():
+        if said.architecture.endswith(ending):
+            return architecture
+    if said.modules:
+        return "modules"
+    raise PrerequisiteError(
+        f"{said.name}: unsupported architecture {said.architecture}: a reranker is a …ForCausalLM or "
+        "…ForSequenceClassification (?architecture=causal or classifier says so where config.json does not), "
+        "or says in modules.json what it is"
+    )
+
+
+def _recipe(said: Folder, model: str, architecture: str, asked: bool) -> tuple[str, str | None]:
+    """How the model is asked, and with which instruction unless another is wanted; `asked`: the user says yes-no.
+
+    Raises PrerequisiteError for a causal model of which nothing says that it is a reranker, and how it is asked.
+    """
+    settings = folder.mapping(said.transformer.get("processing_kwargs"))
+    told = said.transformer.get("do_lower_case") or settings.keys() - {"chat_template"}
+    more = [kind for kind in said.modules if not kind.endswith((".Transformer", ".LogitScore"))]
+    if architecture == "causal":
+        variables = folder.mapping(settings.get("chat_template"))
+        own = None if said.template is None else prompt.instruction_of(said.template, variables)
+        one = said.head is not None and said.head.get("false_token_id") is None
+        by_name = ASKED_YES_NO.search(str(said.path) if Path(model).is_dir() else model)
+        if (own is not None or by_name or (asked and said.head is None)) and not (one or more or told):
+            return "yes-no", said.default_prompt or own or prompt.INSTRUCTION
+        if said.head is not None or more:
+            return "own", None
+        raise PrerequisiteError(
+            f"{said.name}: its folder does not say how this {said.architecture} is asked as a reranker (no LogitScore "
+            f"in modules.json, no template of Qwen3-Reranker): prompt={PROMPT} asks it as that one is asked"
+        )
+    if said.modules:
+        by_message = "message" in folder.mapping(said.transformer.get("modality_config"))
+    else:
+        by_message = said.template is not None
+    own_way = architecture == "modules" or more or said.head or by_message or told or settings or said.default_prompt
+    return ("own" if own_way else "pair"), None

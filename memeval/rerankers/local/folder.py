@@ -1,0 +1,221 @@
+"""What a model's folder says about itself, read from its JSON files and chat template before anything is loaded."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memeval.core.errors import PrerequisiteError
+
+PLAIN = "SentenceTransformer"
+CROSS = "CrossEncoder"
+FAMILIES = {"cross_encoder": CROSS, "sparse_encoder": "SparseEncoder", "multi_vector_encoder": "MultiVectorEncoder"}
+"""Part of the name of a module's class → the class of sentence-transformers whose folders hold such modules."""
+
+LONGEST = 64 * 2**20
+"""Bytes of a JSON file that is read; a tokenizer_config.json of a large vocabulary of added tokens has some 5 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The folder of a model. `name` is what errors call it; the rest is what its files say, `{}` for no such file.
+
+    `modules` are the class names in modules.json, `head` the settings of a LogitScore among them, `template` the chat
+    template, `code` where the folder names code that neither transformers nor sentence-transformers has.
+    """
+
+    name: str
+    path: Path
+    config: dict[str, Any]
+    sentence: dict[str, Any]
+    transformer: dict[str, Any]
+    tokenizer: dict[str, Any]
+    modules: tuple[str, ...]
+    head: dict[str, Any] | None
+    template: str | None
+    code: tuple[str, ...]
+
+    @property
+    def architecture(self) -> str:
+        """The class of transformers that it was saved from."""
+        declared = self.config.get("architectures")
+        first = declared[0] if isinstance(declared, list) and declared else None
+        return first if isinstance(first, str) else "none"
+
+    @property
+    def family(self) -> str:
+        """The class of sentence-transformers whose folder this is: CrossEncoder where there is no modules.json.
+
+        Raises PrerequisiteError where its files contradict each other: it would be loaded as something else.
+        """
+        if not self.modules:
+            return CROSS
+        said = self.sentence.get("model_type") or PLAIN
+        held = {family for part, family in FAMILIES.items() for module in self.modules if f".{part}." in module}
+        if not isinstance(said, str) or held - {said}:
+            holds = f"modules.json holds modules of a {' and a '.join(sorted(held)) or PLAIN}"
+            raise PrerequisiteError(
+                f"{self.name}: {holds}, but config_sentence_transformers.json says model_type {said!r}"
+            )
+        return said
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """The folder's prompts by name, those that are not empty."""
+        said = mapping(self.sentence.get("prompts"))
+        return {name: text for name, text in said.items() if isinstance(text, str) and text}
+
+    @property
+    def default_prompt(self) -> str | None:
+        """The text of the prompt that is used where none is named."""
+        name = self.sentence.get("default_prompt_name")
+        return self.prompts.get(name) if isinstance(name, str) else None
+
+    @property
+    def positions(self) -> int | None:
+        """How many tokens its positions suffice for, None where it does not say."""
+        said = {**mapping(self.config.get("text_config")), **self.config}
+        count = whole(said.get("max_position_embeddings"))
+        if count is not None and _starts_after_padding(said.get("model_type")):
+            padding = whole(said.get("pad_token_id"))
+            count -= 2 if padding is None else padding + 1
+        return count
+
+    @property
+    def stated_length(self) -> int | None:
+        """The length in tokens that its tokenizer is said to cut at."""
+        lengths = (self.transformer.get("max_seq_length"), self.tokenizer.get("model_max_length"))
+        return min((length for length in map(whole, lengths) if length is not None), default=None)
+
+    @property
+    def stored_dtype(self) -> str | None:
+        """The dtype of its first weight file, as that file itself says; None where there is no safetensors file."""
+        files = sorted(self.path.glob("*.safetensors"))
+        if not files:
+            return None
+        try:
+            with files[0].open("rb") as file:
+                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            [(dtype, _)] = Counter(entry["dtype"] for name, entry in header.items() if name[:2] != "__").most_common(1)
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            MemoryError,
+            OverflowError,
+        ):
+            raise PrerequisiteError(f"{files[0]}: no whole weight file: fetch the model again") from None
+        return {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}.get(dtype, str(dtype))
+
+
+def read(name: str, path: Path) -> Folder:
+    """What the folder says. Raises PrerequisiteError for one without a model, and for a file that cannot be read."""
+    modules = _modules(path)
+    # Where sentence-transformers before 2.0 put the transformer, its folder lies below.
+    inner = next((path / place for kind, place in modules if kind.endswith(".Transformer")), path)
+    config = document(inner / "config.json")
+    if not config and not modules:
+        raise PrerequisiteError(f"{name}: {path} holds no model (no config.json)")
+    if (path / "adapter_config.json").is_file():
+        raise PrerequisiteError(f"{name}: {path} holds an adapter for another model: merge it into that model first")
+    tokenizer = document(inner / "tokenizer_config.json")
+    heads = [document(path / place / "config.json") for kind, place in modules if kind.endswith(".LogitScore")]
+    foreign = [kind for kind, _ in modules if not kind.startswith("sentence_transformers.")]
+    mapped = [value for said in (config, tokenizer) for value in mapping(said.get("auto_map")).values()]
+    return Folder(
+        name,
+        path,
+        config,
+        document(path / "config_sentence_transformers.json"),
+        document(inner / "sentence_bert_config.json"),
+        tokenizer,
+        tuple(kind for kind, _ in modules),
+        heads[0] if heads else None,
+        _template(inner, tokenizer),
+        tuple(foreign + [str(value) for value in mapped]),
+    )
+
+
+def trusted(said: Folder, trust_code: bool) -> bool:
+    """Whether code of the folder is to run. Raises PrerequisiteError where the model needs it and may not have it."""
+    if not said.code:
+        return False
+    if not trust_code:
+        raise PrerequisiteError(
+            f"{said.name}: the model brings code of its own ({said.code[0][:80]}): only trust_code=true runs it"
+        )
+    elsewhere = [reference for reference in said.code if "--" in reference]
+    if elsewhere:
+        raise PrerequisiteError(
+            f"{said.name}: its code is in another repository ({elsewhere[0][:80]}): put it beside it"
+        )
+    return True
+
+
+def document(path: Path) -> dict[str, Any]:
+    """A JSON file's object, empty where there is none. Raises PrerequisiteError for anything else."""
+    value = _json(path)
+    if not isinstance(value, dict):
+        raise PrerequisiteError(f"{path}: holds no JSON object: fetch the model again")
+    return value
+
+
+def whole(value: Any) -> int | None:
+    """A number of tokens; None for anything that is none (-1 and 10^30 are said for "no limit")."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**31:
+        return None
+    return int(value)
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A value that should be an object; empty for any other."""
+    return value if isinstance(value, dict) else {}
+
+
+def _json(path: Path) -> Any:
+    try:
+        if not path.is_file():
+            return {}
+        if path.stat().st_size > LONGEST:
+            raise PrerequisiteError(f"{path}: is too large for a model's settings ({path.stat().st_size:,} bytes)")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise PrerequisiteError(f"{path}: not JSON: fetch the model again") from None
+    except OSError as error:
+        raise PrerequisiteError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _modules(path: Path) -> list[tuple[str, str]]:
+    """The class and the folder of each module in modules.json."""
+    listed = _json(path / "modules.json") or []
+    try:
+        modules = [(entry["type"], entry["path"]) for entry in listed]
+    except (TypeError, KeyError):
+        modules = [(None, None)]
+    if not all(isinstance(kind, str) and isinstance(place, str) for kind, place in modules):
+        raise PrerequisiteError(f"{path / 'modules.json'}: names no modules: fetch the model again")
+    return modules
+
+
+def _template(path: Path, tokenizer: dict[str, Any]) -> str | None:
+    """The chat template, from where transformers looks for it."""
+    if (path / "chat_template.jinja").is_file():
+        try:
+            return (path / "chat_template.jinja").read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise PrerequisiteError(f"{path / 'chat_template.jinja'}: cannot be read ({error})") from None
+    said = tokenizer.get("chat_template") or document(path / "chat_template.json").get("chat_template")
+    if isinstance(said, list):
+        named = [entry.get("template") for entry in said if isinstance(entry, dict) and entry.get("name") == "default"]
+        said = named[0] if named else None
+    return said if isinstance(said, str) else None
+
+
+def _starts_after_padding(model_type: Any) -> bool:
+    """Whether positions are counted from behind that of the padding token, as RoBERTa and its kin do."""
+    kin = ("camembert", "mpnet", "longformer", "data2vec-text", "ibert", "luke", "esm", "xmod", "markuplm", "lilt")
+    return isinstance(model_type, str) and ("roberta" in model_type or model_type.endswith(kin))

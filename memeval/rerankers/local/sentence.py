@@ -1,0 +1,78 @@
+"""Models of sentence-transformers: bi-encoders, and cross-encoders through its CrossEncoder."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from memeval.core.errors import UsageError
+from memeval.core.types import Memory, Query, Request, Scored
+from memeval.rerankers.local import checkpoint, folder, weights
+from memeval.rerankers.local.bi_encoder import DOCUMENT, QUERY, BiEncoder, Settings
+from memeval.rerankers.local.sentence_pairs import CrossEncoder
+
+
+class SentenceTransformers:
+    """A bi-encoder where the folder's modules.json says so, else a cross-encoder.
+
+    Of a bi-encoder, `query_prompt` and `document_prompt` are texts, or names of the folder's own prompts. The other
+    options are those of transformers/….
+    """
+
+    kind = "sentence-transformers"
+    about = "a bi-encoder or cross-encoder: sentence-transformers/<hub id or folder>"
+    needs = {"sentence_transformers": "local", "torch": "local"}
+    scope = "pair"
+
+    def __init__(
+        self,
+        model: str,
+        revision: str | None = None,
+        architecture: str | None = None,
+        instruction: str | None = None,
+        max_length: int | None = None,
+        dtype: str = checkpoint.DTYPES[0],
+        device: str | None = None,
+        batch_size: int = 32,
+        prompt: str | None = None,
+        query_prompt: str | None = None,
+        document_prompt: str | None = None,
+        cut: str = checkpoint.CUT,
+        trust_code: bool = False,
+    ) -> None:
+        self.engine: BiEncoder | CrossEncoder
+        found = weights.find(model, revision, code=trust_code)
+        said = folder.read(f"'{self.kind}/{model}'", found.folder)
+        if architecture is None and said.family != folder.CROSS:
+            if (instruction, prompt, cut) != (None, None, checkpoint.CUT):
+                raise UsageError(f"{said.name}: a bi-encoder takes no instruction, prompt or cut, but query_prompt")
+            trusted, prompts = folder.trusted(said, trust_code), {QUERY: query_prompt, DOCUMENT: document_prompt}
+            settings = Settings(device, batch_size, dtype, max_length, trusted, prompts)
+            self.engine = BiEncoder(said, found.fingerprint, settings)
+        else:
+            if (query_prompt, document_prompt) != (None, None):
+                raise UsageError(f"{said.name}: query_prompt and document_prompt are for bi-encoders")
+            asked = model, revision, architecture, instruction, max_length, dtype
+            read = checkpoint.read(self.kind, *asked, prompt_name=prompt, cut=cut, trust_code=trust_code)
+            self.engine = CrossEncoder(read, device, batch_size)
+        self.fingerprint = self.engine.fingerprint
+        self.score_kind = "similarity" if isinstance(self.engine, BiEncoder) else "log-odds"
+
+    def warm_up(self) -> None:
+        """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
+        self.engine.warm_up()
+
+    def index(self, memories: Sequence[Memory]) -> None:
+        """Embeds one store, if this is a bi-encoder."""
+        if isinstance(self.engine, BiEncoder):
+            self.engine.index(memories)
+
+    def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
+        """Similarities of a bi-encoder, log-odds of a cross-encoder."""
+        [(_, scored)] = self.score_many([(query, memories)])
+        return list(scored.scores or ())
+
+    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
+        """The same for several queries, with what was cut."""
+        for place, (query, memories) in enumerate(requests):
+            if isinstance(self.engine, BiEncoder):
+                yield place, self.engine.score(query, memories)
+            else:
+                yield place, self.engine.score(query.text, [memory.text for memory in memories])

@@ -1,0 +1,156 @@
+"""Cross-encoders through sentence-transformers' CrossEncoder.
+
+A yes/no reranker or a classifier is given memeval's token ids, and its raw scores are read: CrossEncoder's own way to
+ids reads control tokens in user text as such and cuts the query, too. That both agree on ordinary text is checked. A
+model whose folder says how it is asked (`own`: modules behind the transformer, a chat template, a prompt) is asked by
+CrossEncoder alone, in every respect.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from memeval.core.errors import UsageError
+from memeval.core.types import Scored
+from memeval.rerankers.local import checkpoint, probe, prompt
+from memeval.rerankers.local.cross_encoder import Pairs, log_odds
+
+
+class CrossEncoder:
+    """A CrossEncoder of sentence-transformers, raw scores."""
+
+    def __init__(self, found: checkpoint.Checkpoint, device: str | None, batch_size: int) -> None:
+        self.checkpoint, self.fingerprint = found, found.fingerprint
+        self._device, self.batch_size = device, batch_size
+        self._missing: list[str] = []
+        self._prompt = found.instruction if found.instruction is not None else found.said.default_prompt
+
+    @cached_property
+    def model(self) -> Any:
+        """The loaded CrossEncoder."""
+        import torch
+        from sentence_transformers import CrossEncoder as Loaded
+
+        found = self.checkpoint
+        # Behind a LogitScore of its own, a model is held to its own template.
+        ours = found.recipe == "yes-no" and found.said.head is None
+        template = {"chat_template": prompt.template(found.instruction or "")} if ours else {}
+        device = checkpoint.device(found.name, self._device)
+        with checkpoint.loading(found.said) as self._missing:
+            return Loaded(
+                str(found.folder),
+                device=device,
+                **found.loaded,
+                max_length=found.max_length,
+                activation_fn=torch.nn.Identity(),
+                model_kwargs={"dtype": getattr(torch, found.dtype)},
+                processor_kwargs=template,
+            )
+
+    @cached_property
+    def texts(self) -> prompt.Prompt | Pairs:
+        """What makes token ids of texts."""
+        found = self.checkpoint
+        if found.recipe == "pair":
+            return Pairs(self.model.tokenizer, found.max_length, found.cut)
+        return found.prompt(self.model.tokenizer)
+
+    def warm_up(self) -> None:
+        """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
+        found, model = self.checkpoint, self.model
+        probe.loaded(found.name, self._missing)
+        probe.dtype(found.name, model, found.dtype)
+
+        def ours(query: str, texts: Sequence[str]) -> list[float]:
+            return list(self.score(query, texts).scores or ())
+
+        strategy = {"text": {"truncation": checkpoint.CUTS[found.cut]}}
+        cut: dict[str, Any] = {"processing_kwargs": strategy} if found.recipe == "pair" else {}
+
+        def compare(texts: list[str]) -> None:
+            pairs = [(probe.QUERY, text) for text in texts]
+            theirs = [self._predicted([pair], **cut)[0] for pair in pairs]
+            mine = self._predicted(pairs) if found.recipe == "own" else ours(probe.QUERY, texts)
+            probe.agree(
+                f"{found.name}: sentence-transformers reads its own prompt otherwise", found.dtype, mine, theirs
+            )
+
+        with checkpoint.loading(found.said):
+            if found.recipe == "own" and found.instruction is not None:
+                self._check_instruction()
+            probe.scores(found.name, found.dtype, ours)
+            probe.whole(found.name, found.max_length, model, compare)
+
+    def score(self, query: str, documents: Sequence[str]) -> Scored:
+        """Log-odds, and whether each pair was cut."""
+        pairs = [(query, text) for text in documents]
+        if self.checkpoint.recipe == "own":
+            lengths, longest = self._lengths(pairs), self.checkpoint.max_length
+            cut, tokens = [length > longest for length in lengths], sum(min(length, longest) for length in lengths)
+            if any(cut) and not self._keeps_query:
+                raise UsageError(f"its own way of cutting a pair to max_length={longest} tokens cuts off the query")
+            return Scored(self._predicted(pairs), cut, usage={"tokens": tokens})
+        if isinstance(self.texts, Pairs):
+            encodings, cut = self.texts.render(query, documents)
+            pad: Any = self.texts.padded
+            tokens = sum(len(encoding.ids) for encoding in encodings)
+        else:
+            made = self.texts.render(query, documents)
+            encodings, cut, tokens, pad = [made.head + tail for tail in made.tails], made.cut, made.tokens, _left_padded
+        known = dict(zip(documents, encodings, strict=True))
+        kind = next(iter(self.model[0].modality_config.keys() & {"message"}), "text")
+
+        def preprocess(batch: list[tuple[str, str]], **_: Any) -> dict[str, Any]:
+            return {**pad([known[document] for _, document in batch], "cpu"), "modality": kind}
+
+        self.model.preprocess = preprocess
+        try:
+            return Scored(self._predicted(pairs), cut=cut, usage={"tokens": tokens})
+        finally:
+            del self.model.preprocess
+
+    def _predicted(self, pairs: list[tuple[str, str]], **more: Any) -> list[float]:
+        """What CrossEncoder says."""
+        told = {"batch_size": self.batch_size, "convert_to_tensor": True, "show_progress_bar": False, **more}
+        return log_odds(self.model.predict(pairs, prompt=self._prompt, **told).reshape(len(pairs), -1))
+
+    def _lengths(self, pairs: list[tuple[str, str]]) -> list[int]:
+        """How many tokens each pair has before anything is cut."""
+        lengths: list[int] = []
+        for start in range(0, len(pairs), self.batch_size):
+            some, uncut = pairs[start : start + self.batch_size], {"text": {"truncation": False}}
+            features = self.model.preprocess(some, prompt=self._prompt, processing_kwargs=uncut)
+            lengths += features["attention_mask"].sum(1).tolist()
+        return lengths
+
+    @cached_property
+    def _keeps_query(self) -> bool:
+        """Whether something of the query is left of a pair that the model's own way has cut."""
+        long = f"{probe.DOCUMENTS[1]} " * (self.checkpoint.max_length // 8)
+        pairs = [[(query, long)] for query in (probe.QUERY, probe.DOCUMENTS[2])]
+        one, other = (self.model.preprocess(pair, prompt=self._prompt)["input_ids"].tolist() for pair in pairs)
+        return bool(one != other)
+
+    def _check_instruction(self) -> None:
+        """Raises UsageError where the model's own way of asking has no place for an instruction."""
+        pair, told = [(probe.QUERY, probe.DOCUMENTS[0])], self.checkpoint.instruction
+        one, other = (
+            self.model.preprocess(pair, prompt=aim)["input_ids"].tolist() for aim in (told, f"{told} Or not.")
+        )
+        if one == other:
+            raise UsageError(f"{self.checkpoint.name}: its own template has no place for an instruction")
+
+
+def _left_padded(rows: Sequence[list[int]], device: str) -> dict[str, Any]:
+    """What a causal model takes for these prompts, when its last position alone is read.
+
+    Positions count from a prompt's first token: behind thousands of pads, rotary angles in float32 are not exact.
+    """
+    import torch
+
+    longest = max(map(len, rows))
+    ids = [[0] * (longest - len(row)) + row for row in rows]
+    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    made = {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
+    positions = (made["attention_mask"].cumsum(1) - 1).clamp(min=0)
+    return {**made, "position_ids": positions, "logits_to_keep": 1}

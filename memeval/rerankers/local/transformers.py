@@ -1,0 +1,84 @@
+"""Cross-encoders and causal rerankers on transformers, by memeval's own fast way; config.json says which it is."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+from memeval.core.types import Memory, Query, Request, Scored
+from memeval.rerankers.local import checkpoint, probe
+from memeval.rerankers.local.causal_lm import CausalLM
+from memeval.rerankers.local.cross_encoder import CrossEncoder
+
+BATCH_TOKENS = {"cpu": 1024, "cuda": 65536, "mps": 8192}
+"""Tokens in a batch: on a processor, larger ones leave its caches and are slower."""
+WINDOW = 8
+"""Queries whose pairs share batches, where nothing else is shared within a query."""
+
+
+class Transformers:
+    """A reranker on transformers: score = log-odds, in float32 whatever the dtype of the weights.
+
+    `prompt=qwen3-reranker` asks a causal model as that one is asked, where its folder does not say how; `cut=longest`
+    lets a classifier's query be cut, too; `trust_code=true` runs code that the model brings.
+    """
+
+    kind = "transformers"
+    about = "a cross-encoder or causal reranker: transformers/<hub id or folder>"
+    needs = {"torch": "local", "transformers": "local"}
+    scope = "pair"
+    score_kind = "log-odds"
+
+    def __init__(
+        self,
+        model: str,
+        revision: str | None = None,
+        architecture: str | None = None,
+        instruction: str | None = None,
+        max_length: int | None = None,
+        dtype: str = "float32",
+        device: str | None = None,
+        batch_tokens: int | None = None,
+        prompt: str | None = None,
+        cut: str = checkpoint.CUT,
+        trust_code: bool = False,
+    ) -> None:
+        asked = model, revision, architecture, instruction, max_length, dtype
+        self.checkpoint = checkpoint.read(self.kind, *asked, prompt_name=prompt, cut=cut, trust_code=trust_code)
+        self.fingerprint = self.checkpoint.fingerprint
+        self.window = 1 if self.checkpoint.architecture == "causal" else WINDOW
+        self._device, self._batch_tokens = device, batch_tokens
+
+    @cached_property
+    def engine(self) -> CausalLM | CrossEncoder:
+        """The loaded model."""
+        found = self.checkpoint
+        device = checkpoint.device(found.name, self._device)
+        tokens = self._batch_tokens or BATCH_TOKENS.get(device.partition(":")[0], 8192)
+        with checkpoint.loading(found.said):
+            return (CausalLM if found.recipe == "yes-no" else CrossEncoder)(found, device, tokens)
+
+    def warm_up(self) -> None:
+        """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
+        found, engine = self.checkpoint, self.engine
+        probe.loaded(found.name, engine.missing)
+        probe.dtype(found.name, engine.model, found.dtype)
+
+        def ours(query: str, texts: list[str]) -> list[float]:
+            return engine.score([(query, texts)])[0][0]
+
+        def compare(texts: list[str]) -> None:
+            otherwise = f"{found.name}: unsupported architecture: its scores are not those of a plain forward pass"
+            probe.agree(otherwise, found.dtype, ours(probe.QUERY, texts), engine.plain(probe.QUERY, texts))
+
+        with checkpoint.loading(found.said):
+            probe.scores(found.name, found.dtype, ours)
+            probe.whole(found.name, found.max_length, engine.model, compare)
+
+    def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
+        """Log-odds of relevance."""
+        return self.engine.score([(query.text, [memory.text for memory in memories])])[0][0]
+
+    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
+        """The same for several queries, with what was cut."""
+        asked = [(query.text, [memory.text for memory in memories]) for query, memories in requests]
+        for place, (scores, cut, tokens) in enumerate(self.engine.score(asked)):
+            yield place, Scored(scores, cut=cut, usage={"tokens": tokens})

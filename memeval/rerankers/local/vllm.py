@@ -1,0 +1,115 @@
+"""Rerankers on vLLM, in this process: memeval renders the token ids, vLLM returns the raw logit.
+
+Source: vLLM's pooling runner. A causal yes/no reranker becomes a classifier whose one row is W_yes - W_no in float32
+(`classifier_from_token` in the order no, yes; model_executor/models/adapters.py). No chat template is involved.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from memeval.core.errors import PrerequisiteError
+from memeval.core.types import Memory, Query, Request, Scored
+from memeval.rerankers.local import checkpoint, probe, vllm_engine
+from memeval.rerankers.local.pairs import Encoded, Reader
+
+
+class VLLM:
+    """vllm/<hub id or folder>: Qwen3-type yes/no rerankers, and classifiers of pairs (XLM-R, BERT).
+
+    `eager` leaves out compilation; `gpu_memory_utilization` is the share of a GPU's memory that vLLM takes
+    (on a processor, VLLM_CPU_KVCACHE_SPACE says how many GiB). `prompt`, `cut`, `trust_code`: as of transformers/….
+    """
+
+    kind = "vllm"
+    about = "a local reranker on vLLM: vllm/<hub id or folder>"
+    needs = {"vllm": "vllm"}
+    scope = "pair"
+    score_kind = "log-odds"
+    window = 8
+
+    def __init__(
+        self,
+        model: str,
+        revision: str | None = None,
+        instruction: str | None = None,
+        max_length: int | None = None,
+        dtype: str = "float32",
+        prefix_caching: bool = True,
+        gpu_memory_utilization: float = 0.9,
+        eager: bool = False,
+        prompt: str | None = None,
+        cut: str = checkpoint.CUT,
+        trust_code: bool = False,
+    ) -> None:
+        asked = model, revision, None, instruction, max_length, dtype
+        self.checkpoint = checkpoint.read(self.kind, *asked, prompt_name=prompt, cut=cut, trust_code=trust_code)
+        self.reader = Reader(self.checkpoint)
+        declared = self.checkpoint.said.architecture
+        if self.reader.causal and declared != vllm_engine.CAUSAL:
+            raise PrerequisiteError(
+                f"{self.checkpoint.name}: unsupported architecture {declared} (wanted: {vllm_engine.CAUSAL})"
+            )
+        self._settings: dict[str, Any] = {
+            "enable_prefix_caching": prefix_caching and self.reader.causal,
+            "gpu_memory_utilization": gpu_memory_utilization,
+            "enforce_eager": eager,
+        }
+        self.fingerprint = {
+            **self.checkpoint.fingerprint,
+            **vllm_engine.installed(),
+            "prefix_caching": self._settings["enable_prefix_caching"],
+            "eager": eager,
+        }
+
+    @cached_property
+    def model(self) -> Any:
+        """The loaded engine. Raises PrerequisiteError, one line, where it cannot be had here."""
+        found = self.checkpoint
+        return vllm_engine.load(
+            found.name,
+            model=str(found.folder),
+            dtype=found.dtype,
+            max_model_len=found.max_length,
+            hf_overrides=vllm_engine.YES_NO if self.reader.causal else {},
+            trust_remote_code=found.trusted,
+            **self._settings,
+        )
+
+    def warm_up(self) -> None:
+        """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
+        name, dtype = self.checkpoint.name, self.checkpoint.dtype
+        self.reader.check()
+        probe.scores(name, dtype, lambda query, texts: self._log_odds([self.reader.read(query, texts)])[0])
+        with checkpoint.loading(self.checkpoint.said):
+            self._log_odds([self.reader.read(probe.QUERY, [probe.long(self.checkpoint.max_length)])])
+
+    def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
+        """Log-odds of relevance."""
+        [(_, scored)] = self.score_many([(query, memories)])
+        return list(scored.scores or ())
+
+    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
+        """The same for several queries, in one call of vLLM, which batches by itself."""
+        read = [self.reader.read(query.text, [memory.text for memory in memories]) for query, memories in requests]
+        for place, (encoded, scores) in enumerate(zip(read, self._log_odds(read), strict=True)):
+            yield place, Scored(scores, encoded.cut, usage={"tokens": encoded.tokens})
+
+    def _log_odds(self, read: Sequence[Encoded]) -> list[list[float]]:
+        from vllm import PoolingParams
+
+        prompts = [{"prompt_token_ids": ids} for encoded in read for ids in encoded.ids]
+        # How vLLM itself hands a BERT's second segment to the model (entrypoints/pooling/scoring/io_processor.py).
+        segments = [place for encoded in read for place in encoded.second]
+        extra = [None if place is None else {"compressed_token_type_ids": place} for place in segments]
+        params = [PoolingParams(use_activation=False, extra_kwargs=kwargs) for kwargs in extra]
+        outputs = self.model.classify(prompts, pooling_params=params, use_tqdm=False) if prompts else []
+        logits = iter([output.outputs.probs for output in outputs])
+        return [[_difference(next(logits)) for _ in encoded.ids] for encoded in read]
+
+
+def _difference(logits: Sequence[float]) -> float:
+    """The log-odds of relevance from one or two classes."""
+    if len(logits) > 2:
+        raise PrerequisiteError(f"unsupported architecture: {len(logits)} classes, not 1 or 2")
+    return logits[1] - logits[0] if len(logits) == 2 else logits[0]

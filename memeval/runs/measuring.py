@@ -1,0 +1,133 @@
+"""From the run files of one system to its result: what they are runs of, what was measured, and whether that holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from memeval.core import files as disk
+from memeval.core import results
+from memeval.core.errors import MemevalError
+from memeval.core.types import MOVE_NOTHING, Candidates, Dataset, Header, Result, ScoreKind
+from memeval.measures import result as score
+from memeval.runs import repeats, shards
+from memeval.runs.suite import Suite, System
+
+
+def header(
+    suite: Suite,
+    system: str,
+    model: str,
+    dataset: Dataset,
+    candidates: Candidates,
+    fingerprint: Mapping[str, Any] | None,
+    limit: shards.Part,
+    score_kind: ScoreKind | None = None,
+) -> Header:
+    """What a run of this system is a run of."""
+    return Header(
+        dataset=dataset.name,
+        dataset_digest=dataset.digest,
+        candidates_digest=candidates.digest,
+        first_stage=candidates.first_stage,
+        depth=candidates.depth,
+        pool=candidates.pool,
+        rendering=suite.text,
+        system=system,
+        model=model,
+        fingerprint=plain(fingerprint),
+        partial=limit,
+        score_kind=score_kind,
+        address=dataset.address,
+    )
+
+
+def measure(
+    path: Path,
+    dataset: Dataset,
+    candidates: Candidates,
+    suite: Suite,
+    sliced: Mapping[str, frozenset[str]],
+    system: System | None = None,
+) -> Result:
+    """The result of a run file, and of those beside it where the suite has the `system` run several times.
+
+    The files are as they were written, or compressed. `sliced` are the slices of the data set. Raises DataError for a
+    file that is missing or broken.
+    """
+    further = repeats.files(path, system.repeat, system.orders) if system is not None else {}
+    run = results.read_run(disk.stored(path) or path)
+    again = {kind: [results.read_run(disk.stored(file) or file).rankings for file in further[kind]] for kind in further}
+    how = score.signature(run.header, suite.measures, suite.seed, *_digests(path, further))
+    about = score.card(dataset, candidates.doc_ids)
+    queries = shards.taken(dataset.queries, run.header.partial)
+    measured = score.averaged(
+        [
+            score.score(queries, dataset.qrels, rankings, signature=how, card=about, slices=sliced)
+            for rankings in (run.rankings, *again.get("repeats", ()))
+        ]
+    )
+    names = list(measured.values)
+    told = {kind: repeats.summary([run.rankings, *runs], dataset.qrels, names) for kind, runs in again.items()}
+    return replace(measured, repeats=told or None)
+
+
+def current(
+    target: Path, run: Path, about: Header, suite: Suite, further: Mapping[str, Sequence[Path]]
+) -> Result | None:
+    """The result in `target` if it is what running again would give."""
+    files = (run, *chain(*further.values()))
+    if not target.is_file() or about.fingerprint is None or not all(map(disk.stored, files)):
+        return None
+    try:
+        known = results.read_result(target)
+    except MemevalError:
+        return None
+    wanted = score.signature(about, suite.measures, suite.seed, *_digests(run, further))
+    # Facts that move no number: the unit follows from the data, what is said of the scores from the adapter, and the
+    # data set's address from what it was asked for as.
+    told = {key: known.signature[key] for key in ("unit", *MOVE_NOTHING) if key in known.signature}
+    wanted = {key: value for key, value in wanted.items() if key not in MOVE_NOTHING}
+    same = plain({**wanted, **told}) == plain(known.signature)
+    return known if same and not _unfinished(known) else None
+
+
+def altered(target: Path, about: Header, runs: Sequence[Path]) -> list[Path]:
+    """Which of the run files are not those that the result in `target` was measured from.
+
+    Such a file was changed by somebody else: with the same header, a run that answered everything is never written
+    again. Without such a result nothing can be said.
+    """
+    try:
+        known = results.read_result(target)
+    except MemevalError:
+        return []
+    facts = {name: known.signature.get(name) for name in Header.__dataclass_fields__ if name != "score_kind"}
+    if _unfinished(known) or plain(facts) != plain({name: getattr(about, name) for name in facts}):
+        return []
+    further = known.signature.get("further_runs", {}).values()
+    measured = (known.signature.get("run_digest"), *chain(*further))
+    found = [(disk.stored(run), digest) for run, digest in zip(runs, measured, strict=False)]
+    return [file for file, digest in found if file is not None and score.digest(file) != digest]
+
+
+def _unfinished(result: Result) -> bool:
+    """Whether a run of it has queries that are tried again."""
+    return bool(score.unanswered(result) or any(found["failed"] for found in (result.repeats or {}).values()))
+
+
+def _digests(path: Path, further: Mapping[str, Sequence[Path]]) -> tuple[str, dict[str, list[str]]]:
+    def of(path: Path) -> str:
+        return score.digest(disk.stored(path) or path)
+
+    return of(path), {kind: [of(file) for file in files] for kind, files in further.items()}
+
+
+def plain(value: Any) -> Any:
+    """As JSON gives it back: tuples are lists."""
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    return value

@@ -1,0 +1,153 @@
+"""Joins shards of one suite, run on several machines, into what a single run would have left: the same bytes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+from memeval import datasets
+from memeval.core import files as disk
+from memeval.core import results
+from memeval.core.errors import DataError, IncompleteError, UsageError
+from memeval.core.types import Candidates, Dataset, Header, Ranking, canonical
+from memeval.datasets import slices
+from memeval.datasets.download import beside
+from memeval.measures import latency
+from memeval.measures.order import fault
+from memeval.runs import benchmark, measuring, repeats
+from memeval.runs import suite as suites
+from memeval.runs.suite import Suite, slug
+
+
+def merge(parts: Sequence[Path], output: Path) -> Iterator[str]:
+    """Merges every suite below the parts into `output`, and tells a line for each system.
+
+    Raises DataError where parts are of different suites, data, candidates or systems, or disagree about a query, and
+    IncompleteError where queries are in no part.
+    """
+    with beside(*parts, output):
+        yield from _merged(parts, output)
+
+
+def _merged(parts: Sequence[Path], output: Path) -> Iterator[str]:
+    found: dict[str, Suite] = {}
+    folders: dict[str, list[Path]] = {}
+    for file in (file for part in parts for file in results.find(part, name=results.SUITE)):
+        suite = suites.make(results.read_suite(file), str(file))
+        if found.setdefault(suite.name, suite) != suite:
+            raise DataError(f"{file}: is another suite {suite.name!r} than that of {folders[suite.name][0]}")
+        folders.setdefault(suite.name, []).append(file.parent)
+    if not found:
+        raise UsageError(f"{', '.join(map(str, parts))}: no run of a suite is here")
+    for name, suite in found.items():
+        results.write_suite(output / name, suites.values(suite))
+        for variant, dataset, into in benchmark.parts(suite, output):
+            yield from _dataset(variant, dataset, into, folders[name])
+
+
+def _dataset(suite: Suite, name: str, into: Path, folders: Sequence[Path]) -> Iterator[str]:
+    places = [
+        place for folder in folders for place in [folder / into.name, *sorted(folder.glob(f"{into.name}.shard-*"))]
+    ]
+    places = list(dict.fromkeys(place for place in places if place.is_dir()))
+    if not places:
+        raise IncompleteError(f"{suite.name}: nothing was run on {name}")
+    loaded = datasets.load(name)
+    dataset = benchmark.load(suite, loaded)
+    candidates = _candidates(places)
+    sliced = slices.members(loaded, candidates)
+    disk.place(into / "candidates.jsonl", results.candidates_lines(candidates), compress=suite.compress)
+    results.place_labels(into / results.LABELS, dataset, compress=suite.compress)
+    missing = {}
+    for entry in suite.systems:
+        system, stem = entry.name, slug(entry.name)
+        if not any(disk.stored(place / f"{stem}.run.jsonl") for place in places):
+            reasons = [
+                results.read_unavailable(file)
+                for place in places
+                for file in results.find(place, name=results.UNAVAILABLE)
+            ]
+            missing[system] = next((told[system] for told in reasons if system in told), "is in none of the parts")
+            yield f"missing   {system} on {name}: {missing[system]}"
+            continue
+        path = into / f"{stem}.run.jsonl"
+        for run in (path, *chain(*repeats.files(path, entry.repeat, entry.orders).values())):
+            parts = _run(run, places, dataset, candidates, suite)
+        measured = measuring.measure(path, dataset, candidates, suite, sliced, entry)
+        disk.write_whole(into / f"{stem}.json", results.result_text(measured))
+        yield f"merged    {system} on {name}: {len(dataset.queries)} queries from {parts} parts"
+    results.write_unavailable(into, missing)
+
+
+def _run(run: Path, places: Sequence[Path], dataset: Dataset, candidates: Candidates, suite: Suite) -> int:
+    """Joins one run file of a system, and its times; returns of how many parts."""
+    files = [file for place in places if (file := disk.stored(place / run.name)) is not None]
+    if not files:
+        raise IncompleteError(f"{run.name} is in none of the parts: run the suite that it belongs to")
+    header, rankings = joined(files, dataset)
+    for ranking in rankings:
+        wrong = fault(ranking, candidates.doc_ids.get(ranking.query_id, ()))
+        if wrong is not None:
+            raise DataError(f"{run.name}: query {ranking.query_id!r} {wrong}: run the part that it is from again")
+    clock = results.times(run)
+    times = [file.with_name(clock.name) for file in files]
+    rows = [row for file in times if file.is_file() for row in disk.lines(file, broken=True)]
+    told = b"".join(canonical(row) for row in rows if isinstance(row, dict) and "bill" not in row)
+    bills = [found.bill for file in times if (found := latency.read(file)) is not None and found.bill is not None]
+    if bills:
+        told += canonical({"bill": latency.added(bills, apart=True)})
+    disk.place(run, [results.header_line(header), *map(results.ranking_line, rankings)], compress=suite.compress)
+    disk.write_whole(clock, told)
+    return len(files)
+
+
+def joined(files: Sequence[Path], dataset: Dataset) -> tuple[Header, list[Ranking]]:
+    """The header and the rankings of the whole, in the data set's order; an answer stands in for a failure.
+
+    Raises DataError where two parts do not belong together or differ in what they both have.
+    """
+    header: Header | None = None
+    known: dict[str, tuple[Ranking, Path]] = {}
+    for file in files:
+        run = results.read_run(file)
+        whole = replace(run.header, partial=None)
+        if whole.dataset_digest != dataset.digest:
+            raise DataError(f"{file}: is of another {dataset.name} than the one here (the digests differ)")
+        if header is not None and whole != header:
+            facts = [name for name in Header.__dataclass_fields__ if getattr(whole, name) != getattr(header, name)]
+            raise DataError(f"{file} and {files[0]} do not belong together: {', '.join(facts)} differ")
+        header = whole
+        for ranking in run.rankings:
+            before, where = known.get(ranking.query_id, (ranking, file))
+            if results.ranking_line(before) != results.ranking_line(ranking):
+                if "ok" == before.status == ranking.status:
+                    raise DataError(f"{file} and {where} disagree about the query {ranking.query_id!r}")
+                if before.status == "ok":
+                    continue
+            known[ranking.query_id] = ranking, file
+    if header is None:
+        raise UsageError("nothing to merge")
+    lacking = [query.query_id for query in dataset.queries if query.query_id not in known]
+    if lacking:
+        raise IncompleteError(
+            f"{header.system} on {dataset.name}: {len(lacking)} of {len(dataset.queries)} queries are in no part,"
+            f" the first is {lacking[0]!r}: run the shards that are missing"
+        )
+    if len(known) > len(dataset.queries):
+        raise DataError(f"{files[0]}: has queries that {dataset.name} does not have")
+    return header, [known[query.query_id][0] for query in dataset.queries]
+
+
+def _candidates(places: Sequence[Path]) -> Candidates:
+    first: Candidates | None = None
+    for place in places:
+        stored = disk.stored(place / "candidates.jsonl")
+        if stored is None:
+            raise DataError(f"{place}: has no candidates.jsonl")
+        found = results.read_candidates(stored)
+        if first is not None and found.digest != first.digest:
+            raise DataError(f"{stored}: holds other candidates than {places[0]}: the parts cannot be merged")
+        first = first or found
+    if first is None:
+        raise UsageError("nothing to merge")
+    return first

@@ -1,0 +1,93 @@
+"""Shows a benchmark's progress: bars on a terminal, plain lines elsewhere; always on stderr."""
+
+import sys
+import time
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from memeval.core.outside import plain, struck
+from memeval.core.terminal import console, say
+from memeval.core.types import Ranking
+from memeval.runs.benchmark import Watcher
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+PLAIN_SECONDS = 5.0
+"""How often a plain line is written."""
+
+
+class Progress:
+    """A context in which `watcher` shows what happens."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._bars: Bars | None = None
+        self._task = ""
+        self._total = self._done = self._start = self._pairs = self._failed = 0
+        self._since = self._shown = 0.0
+        self.watcher = Watcher() if quiet else Watcher(self._step, self._begin, self._advance, self._end)
+
+    def __enter__(self) -> "Progress":
+        if sys.stderr is not None and sys.stderr.isatty():
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (
+                TextColumn("{task.description:<24}", markup=False),
+                BarColumn(bar_width=30),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(elapsed_when_finished=True),
+                TextColumn("{task.fields[rate]}", markup=False),
+            )
+            self._bars = Progress(*columns, console=console(sys.stderr))
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def _step(self, message: str) -> None:
+        if self._bars is not None:
+            self._bars.console.print(plain(struck(message)), style="dim", markup=False, highlight=False)
+        else:
+            say(message)
+
+    def _begin(self, task: str, total: int, done: int) -> None:
+        self._task, self._total, self._pairs, self._failed = plain(struck(task)), total, 0, 0
+        self._done = self._start = done
+        self._since = self._shown = time.monotonic()
+        if self._bars is not None:
+            self._bar = self._bars.add_task(self._task, total=total, completed=done, rate="")
+        else:
+            say(f"{task}: {total - done} of {total} queries to do")
+
+    def _advance(self, ranking: Ranking | None) -> None:
+        self._done += 1
+        if ranking is not None:
+            self._pairs += len(ranking.doc_ids)
+            self._failed += ranking.status != "ok"
+        now = time.monotonic()
+        if self._bars is not None:
+            self._bars.update(self._bar, advance=1, rate=self._rate(now))
+        elif now - self._shown >= PLAIN_SECONDS:
+            self._shown = now
+            told = ", ".join(filter(None, (self._rate(now), f"{self._left(now)} left")))
+            say(f"{self._task}: {self._done}/{self._total} queries, {told}")
+
+    def _rate(self, now: float) -> str:
+        seconds = max(now - self._since, 1e-9)
+        failed = f", {self._failed} failed" if self._failed else ""
+        return f"{self._pairs / seconds:,.0f} pairs/s{failed}" if self._pairs else ""
+
+    def _left(self, now: float) -> str:
+        """The time that the other queries will take, were they like those so far."""
+        each = (now - self._since) / (self._done - self._start)
+        return str(timedelta(seconds=round(each * (self._total - self._done))))
+
+    def _end(self) -> None:
+        if self._bars is None and self._task:
+            say(f"{self._task}: done in {time.monotonic() - self._since:.1f} s")
+        self._task = ""

@@ -1,0 +1,279 @@
+"""Runs systems over candidates: puts what they say in order and writes it down.
+
+Rankings are appended to `<system>.run.jsonl.partial` in the order in which queries are asked, each with its checksum,
+and written in the data set's order when all are there, so that a run can die at any moment: the next one reads what can
+be relied on and goes on.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from memeval.core import files, results
+from memeval.core.errors import DataError, IncompleteError
+from memeval.core.types import Candidates, Dataset, Header, Query, Ranking, Request, Scored, canonical
+from memeval.measures import latency
+from memeval.measures.order import fault, strict_order
+from memeval.runs import machine, shards
+from memeval.runs.guard import BLANK, Scorer
+
+T = TypeVar("T")
+HOPELESS = 10
+"""A system that fails on each of its first so many queries is stopped."""
+
+ONLINE = 100
+"""How many queries are scored one at a time, for their latency, before a system that can gets several at once."""
+
+
+PARTIAL = ".partial"
+"""What is put behind the name of a run that is not complete."""
+
+DONE = ("ok", "blank")
+"""How a query ends that is not tried again."""
+
+
+@dataclass
+class Progress:
+    """What a run tells: what it found amiss, `begin(total, done)`, then `advance(ranking)` after each query."""
+
+    tell: Callable[[str], None] = lambda message: None
+    begin: Callable[[int, int], None] = lambda total, done: None
+    advance: Callable[[Ranking], None] = lambda ranking: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: the files, how many queries were run now, how many failed, and the first error."""
+
+    run: Path
+    times: Path
+    ran: int
+    failed: int
+    errors: Mapping[str, int] = field(default_factory=dict)
+
+
+def run(
+    scorer: Scorer,
+    header: Header,
+    dataset: Dataset,
+    candidates: Candidates,
+    path: Path,
+    *,
+    compress: bool = False,
+    manifest: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    fresh: bool = False,
+) -> Outcome:
+    """Completes the run file `path` (`….run.jsonl`), which may be there in part or whole.
+
+    A whole run with the same header and without failures is left as it is, and what is there in part is gone on with,
+    unless the run is to be `fresh`. Queries that failed are tried again; so is everything from the first line on that
+    is not what was asked for, and the file with that line is put aside. Raises IncompleteError where the system fails
+    on each of the first queries, PrerequisiteError where a file cannot be written.
+    """
+    progress = progress or Progress()
+    times = results.times(path)
+    partial = path.with_name(path.name + PARTIAL)
+    queries = shards.taken(dataset.queries, header.partial)
+    order = in_turn(queries, scorer.window)
+    kept: tuple[Ranking, ...] = ()
+    for file, expected in ((files.stored(path), queries), (partial, order)):
+        if file is None or not file.is_file() or fresh or header.fingerprint is None:
+            continue
+        found = reliable(file, header, expected, candidates, whole=file is not partial)
+        if len(found.rankings) == len(queries) and file is not partial and found.damage is None:
+            return Outcome(path, times, 0, 0)
+        if found.damage is not None:
+            away = files.aside(file)
+            progress.tell(f"{file}: {found.damage}: kept as {away.name}, and made again from there")
+        known = {ranking.query_id: ranking for ranking in found.rankings}
+        count = next((place for place, query in enumerate(order) if query.query_id not in known), len(order))
+        kept = max(kept, tuple(known[query.query_id] for query in order[:count]), key=len)
+    lines = {ranking.query_id: results.ranking_line(ranking) for ranking in kept}
+    errors: Counter[str] = Counter()
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        files.write_whole(partial, b"".join([results.header_line(header), *map(_sealed, lines.values())]))
+        progress.begin(len(queries), len(kept))
+        with partial.open("ab") as stream, times.open("ab" if kept else "wb") as clock:
+            if clock.tell() and not times.read_bytes().endswith(b"\n"):
+                clock.write(b"\n")  # a line was cut off: the next one stands by itself
+            machine.reset_peaks()
+            _append(clock, {"schema": "memeval/times", "version": latency.VERSION, **(manifest or {})})
+            ranked = _scored(rank(scorer, order, len(kept), dataset, candidates))
+            for position, (ranking, batch) in enumerate(ranked, start=1):
+                if ranking.seconds is not None or ranking.remembered is not None:
+                    _append(clock, latency.row(ranking))
+                if batch is not None:
+                    _append(clock, batch)
+                lines[ranking.query_id] = results.ranking_line(ranking)
+                stream.write(_sealed(lines[ranking.query_id]))
+                stream.flush()
+                progress.advance(ranking)
+                if ranking.status not in DONE:
+                    errors[str(ranking.error)] += 1
+                    if errors.total() == position == HOPELESS and not kept:
+                        raise IncompleteError(f"failed on each of its first {HOPELESS} queries: {ranking.error}")
+            # By now the model is loaded, and with it is known what it ran on.
+            _append(clock, {"device": machine.device(), **machine.peaks()})
+    except OSError as error:
+        raise files.unwritable(partial, error) from None
+    in_order = (lines[query.query_id] for query in queries)
+    written = files.place(path, [results.header_line(header), *in_order], compress=compress)
+    partial.unlink()
+    return Outcome(written, times, len(queries) - len(kept), errors.total(), errors)
+
+
+def in_turn(queries: Sequence[Query], window: int) -> list[Query]:
+    """The order in which queries are asked: store after store, so that each has to be prepared once.
+
+    A system that gets several at once prepares none; there, those that are asked alone, for the latency, come first,
+    taken evenly from all.
+    """
+    if window == 1:
+        stores = {query.store_id: place for place, query in reversed(list(enumerate(queries)))}
+        return sorted(queries, key=lambda query: stores[query.store_id])
+    alone = min(ONLINE, len(queries))
+    chosen = {number * len(queries) // alone for number in range(alone)}
+    return [queries[place] for place in sorted(range(len(queries)), key=lambda place: place not in chosen)]
+
+
+def rank(
+    scorer: Scorer, queries: Sequence[Query], done: int, dataset: Dataset, candidates: Candidates
+) -> Iterator[tuple[Ranking, dict[str, Any] | None]]:
+    """The rankings of the queries from `done` on, in their order (see `in_turn`); with a window's last one, its time.
+
+    Windows start at fixed places and are remembered as a whole, so that a resumed run has the same ones.
+    """
+
+    def request(query: Query) -> Request:
+        by_id = dataset.memories(query.store_id)
+        return query, tuple(by_id[doc_id] for doc_id in candidates.doc_ids[query.query_id])
+
+    place = done
+    if scorer.streams:
+        waiting: dict[int, Scored] = {}
+        for number, scored in scorer.many(request(query) for query in queries[done:]):
+            waiting[done + number] = scored
+            while place in waiting:
+                yield ordered(queries[place], candidates, waiting.pop(place)), None
+                place += 1
+        return
+    store_id = None
+    while place < len(queries):
+        if scorer.window == 1 or place < ONLINE:
+            query = queries[place]
+            if query.store_id != store_id:
+                scorer.index(dataset.stores[query.store_id])
+                store_id = query.store_id
+            scored = scorer.one(request(query))
+            yield ordered(query, candidates, replace(scored, seconds=scorer.seconds)), None
+            place += 1
+            continue
+        end = ONLINE + ((place - ONLINE) // scorer.window + 1) * scorer.window
+        window = queries[place:end]
+        scorer.batch = 0.0, 0
+        answers = dict(scorer.many(request(query) for query in window))
+        seconds, pairs = scorer.batch
+        batch = {"queries": len(window), "seconds": seconds, "pairs": pairs} if pairs else None
+        for number, query in enumerate(window):
+            last = number == len(window) - 1
+            yield ordered(query, candidates, replace(answers[number], seconds=None)), batch if last else None
+        place += len(window)
+
+
+def _scored(rankings: Iterator[T]) -> Iterator[T]:
+    """The rankings; an OSError of whoever makes them is not one of the files that are written meanwhile."""
+    try:
+        yield from rankings
+    except OSError as error:
+        raise IncompleteError(f"the system failed: {type(error).__name__}: {error}") from error
+
+
+def ordered(query: Query, candidates: Candidates, scored: Scored) -> Ranking:
+    """One query's strict order; what failed keeps the first stage's."""
+    doc_ids = candidates.doc_ids[query.query_id]
+    if scored.scores is None:
+        return Ranking(query.query_id, doc_ids, None, scored.status, scored.error, usage=scored.usage)
+    order = strict_order(scored.scores)
+    cut = scored.cut or [False] * len(doc_ids)
+    return Ranking(
+        query.query_id,
+        tuple(doc_ids[position] for position in order),
+        tuple(scored.scores[position] for position in order),
+        cut=tuple(doc_id for doc_id, is_cut in zip(doc_ids, cut, strict=True) if is_cut),
+        usage=scored.usage,
+        seconds=scored.seconds if doc_ids else None,
+        waited=scored.waited,
+        remembered=scored.remembered,
+    )
+
+
+@dataclass(frozen=True)
+class Reliable:
+    """What of a file can be relied on: its rankings up to the first that failed, and what is wrong behind them."""
+
+    rankings: tuple[Ranking, ...] = ()
+    damage: str | None = None
+
+
+def reliable(file: Path, header: Header, queries: Sequence[Query], candidates: Candidates, *, whole: bool) -> Reliable:
+    """What can be used of a run that is there, held against what would be asked.
+
+    Nothing of another run, by its header. A last line that was cut off is what a process leaves that dies, unless the
+    run should be `whole`.
+    """
+    try:
+        first, *rows = files.content(file).split(b"\n")
+        if not rows and not whole:
+            return Reliable()
+        if results.make_header(file, files.parsed(first)) != header:
+            return Reliable()
+    except (ValueError, DataError) as error:
+        return Reliable(damage=_told(file, error))
+    rankings: list[Ranking] = []
+    for number, (line, query) in enumerate(zip(rows[:-1], queries, strict=False), start=2):
+        try:
+            ranking = results.read_ranking(file, _unsealed(line))
+            wrong = "is another query's" if ranking.query_id != query.query_id else None
+            wrong = wrong or fault(ranking, candidates.doc_ids[query.query_id])
+            due = ordered(query, candidates, BLANK) if query.blank else None
+            if ranking.status in DONE and (ranking.scores is None or query.blank) and ranking != due:
+                wrong = wrong or "has not the scores that were asked for"
+        except (ValueError, DataError) as error:
+            wrong = _told(file, error)
+        if wrong is not None:
+            return Reliable(tuple(rankings), f"line {number} {wrong}")
+        if ranking.status not in DONE:
+            return Reliable(tuple(rankings))
+        rankings.append(ranking)
+    if len(rows) - 1 > len(queries) or (whole and (rows[-1:] != [b""] or len(rankings) < len(queries))):
+        return Reliable(tuple(rankings), "has not the lines of this run (cut off?)")
+    return Reliable(tuple(rankings))
+
+
+def _told(file: Path, error: Exception) -> str:
+    return str(error).removeprefix(f"{file}: ") if isinstance(error, DataError) else f"is no JSON ({error})"
+
+
+def _sealed(line: bytes) -> bytes:
+    """A ranking's line with its checksum."""
+    return line.removesuffix(b"}\n") + b',"sha256":"' + sha256(line).hexdigest().encode() + b'"}\n'
+
+
+def _unsealed(line: bytes) -> Any:
+    """The values of a line. Raises ValueError where they do not match their checksum, if there is one."""
+    row = files.parsed(line)
+    told = row.pop("sha256", None) if isinstance(row, dict) else None
+    if told is not None and told != sha256(canonical(row)).hexdigest():
+        raise ValueError("it does not match its checksum")
+    return row
+
+
+def _append(file: BinaryIO, row: Mapping[str, Any]) -> None:
+    """A whole line, handed to the system at once: what was appended outlives the process."""
+    file.write(canonical(row))
+    file.flush()

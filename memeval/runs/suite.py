@@ -1,0 +1,302 @@
+"""Benchmark files: what to run, as values. Unknown keys are errors, so that a typing mistake cannot change a benchmark.
+
+schema = 1
+name = "locomo"
+datasets = ["locomo"]
+first_stage = "bm25"
+depth = 100
+
+[[systems]]
+name = "minilm"                 # for tables and files; default: the model's name
+model = "sentence-transformers/sentence-transformers/all-MiniLM-L6-v2"
+
+[[gates]]                       # for `memeval check`: see gates.py
+system = "minilm"
+"""
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from memeval import datasets, rerankers
+from memeval.core import files
+from memeval.core.errors import DataError, SuiteError, UsageError, did_you_mean
+from memeval.core.outside import plain, secret
+from memeval.core.values import shown
+from memeval.datasets import render
+from memeval.measures.ranx import parse as parse_measure
+from memeval.runs.gates import Gate
+
+SCHEMA = 1
+MEASURES = ("MAP", "MRR", "NDCG@1", "NDCG@3", "NDCG@10", "NDCG", "Recall@3", "Recall@5", "Recall@20", "F1")
+LONGEST = 150
+"""Letters of a file's name, to which endings are added; most disks take 255 bytes."""
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class System(BaseModel):
+    """An entry of a benchmark: a name for tables and files, and the model's full name.
+
+    An `optional` system whose extra or model is missing does not fail the run. `sweep` maps options to values, and
+    stands for one system with each: `sweep = {instruction = ["plain", "intent"]}`. `repeat` runs it so many times in
+    all, and `orders` so many more times with other orders of the candidates shown (listwise judges), to tell how much
+    its answers vary; what is measured is the first run.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    name: str = ""
+    optional: bool = False
+    sweep: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    repeat: Annotated[int, Field(ge=1, le=100)] = 1
+    orders: Annotated[int, Field(ge=0, le=100)] = 0
+
+    @field_validator("model")
+    @classmethod
+    def _known(cls, model: str) -> str:
+        return _checked(rerankers.parse, model)
+
+    @model_validator(mode="after")
+    def _named(self) -> "System":
+        return self if self.name else self.model_copy(update={"name": self.model})
+
+    def swept(self) -> list["System"]:
+        """This system with every combination of the swept values; itself if nothing is swept."""
+        found = []
+        for values in itertools.product(*self.sweep.values()):
+            mark = "&".join(f"{option}={value}" for option, value in zip(self.sweep, values, strict=True))
+            options = urlencode(dict(zip(self.sweep, values, strict=True)))
+            model, name = (f"{text}{'&' if '?' in text else '?'}" for text in (self.model, self.name))
+            found.append(self.model_copy(update={"model": model + options, "name": name + mark, "sweep": {}}))
+        return found if self.sweep else [self]
+
+
+class Suite(BaseModel):
+    """A benchmark. `failures` is the share of queries that may fail before a run counts as incomplete (exit code 4).
+    `hardware` is what an hour of the machine costs in US dollars: with it, the time of local systems has a price.
+
+    Without a `pool`, it is the data set's own candidates where it gives any, else what the first stage retrieves. A
+    list of renderings is a sweep: everything is run once for each of them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    about: str = ""
+    datasets: Annotated[tuple[str, ...], Field(min_length=1)]
+    first_stage: str = "bm25"
+    depth: Annotated[int, Field(ge=1, le=10**9)] = 100
+    pool: Literal["retrieved", "given", "store", "injected"] | None = None
+    rendering: str | Annotated[tuple[str, ...], Field(min_length=1)] = render.DEFAULT
+    measures: Annotated[tuple[str, ...], Field(min_length=1)] = MEASURES
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    failures: Share = 0.0
+    compress: bool = False
+    hardware: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    systems: Annotated[tuple[System, ...], Field(min_length=1)]
+    gates: tuple[Gate, ...] = ()
+
+    @field_validator("datasets")
+    @classmethod
+    def _datasets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(datasets.address(_checked(datasets.check, name)) for name in names)
+
+    @field_validator("first_stage")
+    @classmethod
+    def _first_stage(cls, name: str) -> str:
+        if rerankers.parse(_checked(rerankers.parse, name)).kind in ("first-stage", "constant", "oracle"):
+            raise ValueError(f"{name!r} is a control and retrieves nothing by itself")
+        return name
+
+    @field_validator("rendering")
+    @classmethod
+    def _rendering(cls, names: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(names, str):
+            return render.name(_valued(render.parse, names))
+        return tuple(dict.fromkeys(render.name(_valued(render.parse, name)) for name in names))
+
+    @field_validator("measures")
+    @classmethod
+    def _measures(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_checked(parse_measure, name) for name in names)
+
+    @field_validator("gates")
+    @classmethod
+    def _addressed(cls, gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
+        named = [gate.dataset and _valued(datasets.address, gate.dataset) for gate in gates]
+        return tuple(gate.model_copy(update={"dataset": name}) for gate, name in zip(gates, named, strict=True))
+
+    @field_validator("systems")
+    @classmethod
+    def _swept(cls, systems: tuple[System, ...]) -> tuple[System, ...]:
+        found = tuple(one for system in systems for one in system.swept())
+        for system in found:
+            _checked(rerankers.parse, system.model)
+        return found
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Suite":
+        folders: dict[str, str] = {}
+        for name in self.datasets:
+            if slug(name) in folders:
+                raise ValueError(
+                    f"datasets: {name!r} and {folders[slug(name)]!r} would share the folder {slug(name)!r}"
+                )
+            folders[slug(name)] = name
+        taken = {"unavailable": "the list of systems that could not run"}
+        for entry in self.systems:
+            stem = slug(entry.name)
+            if stem in taken:
+                raise ValueError(
+                    f"systems: {entry.name!r} and {taken[stem]!r} would share the file {stem!r}: give each its own name"
+                )
+            taken[stem] = entry.name
+        return self
+
+    @model_validator(mode="after")
+    def _gated(self) -> "Suite":
+        measured = [parse_measure(name).name for name in self.measures]
+        for place, gate in enumerate(self.gates):
+            for key, value, known in (
+                ("system", gate.system, ["*", *(entry.name for entry in self.systems)]),
+                ("dataset", gate.dataset, self.datasets),
+                ("measure", gate.measure, measured),
+            ):
+                if value is not None and value not in known:
+                    raise ValueError(
+                        f"gates[{place}].{key}: {value!r} is not in this suite{did_you_mean(value, known)}"
+                    )
+        return self
+
+    @property
+    def text(self) -> str:
+        """The rendering of a suite that is no sweep."""
+        return self.rendering if isinstance(self.rendering, str) else self.rendering[0]
+
+    def variants(self) -> tuple["Suite", ...]:
+        """The suite once for each rendering."""
+        if isinstance(self.rendering, str):
+            return (self,)
+        return tuple(self.model_copy(update={"rendering": rendering}) for rendering in self.rendering)
+
+
+def load(suite: str) -> Suite:
+    """The suite of a path, or the shipped one of that name. Raises SuiteError: file, key, remedy."""
+    path = find(suite)
+    try:
+        content = files.toml(path)
+    except DataError as error:
+        raise SuiteError(str(error)) from None
+    return make(content, str(path))
+
+
+def make(content: dict[str, Any], source: str) -> Suite:
+    """A suite from its values; `source` stands in front of every error."""
+    for place, text in _texts(content):
+        if kept := secret(text):  # before anything of it is written
+            raise SuiteError(f"{source}: {place}: holds {kept}: keys come from the shell")
+    try:
+        return Suite.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SuiteError(f"{source}: {_explained(first)}") from None
+
+
+def values(suite: Suite) -> dict[str, Any]:
+    """The suite as plain values, every default written out; `make` reads them again."""
+    found = suite.model_dump(by_alias=True, mode="json")
+    return {key: value for key, value in found.items() if key != "hardware" or value is not None}
+
+
+def shipped() -> dict[str, Path]:
+    """name → file of the suites that come with memeval."""
+    package = Path(__file__).parents[1]
+    folder = package / "benchmarks" if (package / "benchmarks").is_dir() else package.parent / "benchmarks"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def settings(dataset: str) -> dict[str, Any]:
+    """How the shipped suite of a data set runs it, so that a run by the data set's name can be compared with it.
+
+    A suite that sweeps renderings says how a rendering decides, not how the data set is run: it does not count.
+    """
+    for name in shipped():
+        found = load(name)
+        if dataset in found.datasets and isinstance(found.rendering, str):
+            return {key: getattr(found, key) for key in ("first_stage", "depth", "pool", "rendering")}
+    return {}
+
+
+def find(suite: str) -> Path:
+    """The file of a suite."""
+    if files.is_file(Path(suite)):
+        return Path(suite)
+    if suite in shipped():
+        return shipped()[suite]
+    if suite.endswith(".toml") or "/" in suite:
+        raise SuiteError(f"{suite}: no such file (shipped suites: {', '.join(shipped())})")
+    raise SuiteError(f"unknown suite {suite!r}{did_you_mean(suite, shipped())}")
+
+
+def slug(name: str) -> str:
+    """A name as a file's name: letters, digits and `._-+` stay, any run of others becomes one `-`.
+
+    What no disk would take for a name is cut, and a digest tells it from others that begin alike.
+
+    >>> slug("sentence-transformers/a b?x=1")
+    'sentence-transformers-a-b-x-1'
+    """
+    found = re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-.") or "unnamed"
+    return found if len(found) <= LONGEST else f"{found[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """(place, text) of every text in a suite's values, keys included."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield place or "its keys", str(key)
+            yield from _texts(inner, f"{place}.{plain(key)}".lstrip("."))
+    elif isinstance(value, (list, tuple)):
+        for number, inner in enumerate(value):
+            yield from _texts(inner, f"{place}[{number}]")
+
+
+def _checked(check: Any, name: str) -> str:
+    _valued(check, name)
+    return name
+
+
+def _valued(check: Any, name: str) -> Any:
+    """pydantic wants ValueError; the line stays the same."""
+    try:
+        return check(name)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+def _explained(error: Any) -> str:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        tables = {"systems": System.model_fields, "gates": Gate.model_fields}
+        known = tables.get(place.partition("[")[0], {**Suite.model_fields, "schema": None})
+        message = f"unknown key{did_you_mean(str(error['loc'][-1]), [key for key in known if key != 'schema_'])}"
+    elif error["type"] == "literal_error" and place == "schema":
+        message = f"schema {shown(error['input'])} is not one this version reads (wanted {SCHEMA}): update memeval"
+    elif error["type"] == "missing":
+        message = "missing"
+    else:
+        message = (
+            f"{message} (is {shown(error['input'])})" if "msg" in error and error["type"] != "value_error" else message
+        )
+    return f"{place}: {message}" if place else message

@@ -1,0 +1,172 @@
+"""The one door for files: damaged, hostile or foreign ones are one line that names file and place, whatever reads them;
+and none fills the memory.
+"""
+
+import bz2
+import gzip
+import json
+import lzma
+import shutil
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from memeval.cli import app
+from memeval.core import files, results
+from memeval.core.errors import DataError, MemevalError
+from memeval.datasets import beir, jsonl
+from memeval.gate import baseline
+from memeval.measures import latency, trec
+from memeval.runs import suite
+
+RESULTS = Path(__file__).parents[2] / "results" / "hard-cases" / "hard-cases"
+READERS: dict[str, Callable[[Path], Any]] = {
+    "candidates.jsonl": results.read_candidates,
+    "labels.jsonl": results.read_labels,
+    "bm25.run.jsonl": results.read_run,
+    "bm25.json": results.read_result,
+    "bm25.times.jsonl": latency.read,
+}
+OTHERS: dict[str, tuple[bytes, Callable[[Path], Any]]] = {
+    "run.trec": (b"q Q0 d 1 2.0 t\n", trec.read_run),
+    "qrels.txt": (b"q 0 d 1\n", trec.read_qrels),
+    "mine.jsonl": (b'{"query": "a", "candidates": [{"text": "b", "label": 1}]}\n', jsonl.read),
+    "suite.toml": (b'schema = 1\nname = "a"\n', lambda path: suite.load(str(path))),
+    "suite.json": (b"{}", results.read_suite),
+    "unavailable.json": (b"{}", results.read_unavailable),
+    "b.json": (b"{}", baseline.read),
+}
+ALL = {**{name: ((RESULTS / name).read_bytes(), reader) for name, reader in READERS.items()}, **OTHERS}
+DEEP = b"[" * 100_000
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "UTF-16": lambda data: data.decode().encode("utf-16"),
+    "NUL": lambda data: b"\0" * 50,
+    "no UTF-8": lambda data: data[:5] + b"\xff\xfe" + data[5:],
+    "deep": lambda data: DEEP,
+    "a deep line": lambda data: data.rstrip() + b"\n" + DEEP + b"\n",
+    "a number of 5,000 digits": lambda data: b"a = 1" + b"0" * 5000 + b'\n{"a": 1' + b"0" * 5000 + b"}",
+    "half a pair": lambda data: b'{"a": "\\ud800"}\n',
+    "a list": lambda data: b"[]\n",
+    "nothing": lambda data: b"",
+}
+
+
+def refused(reader: Callable[[Path], Any], path: Path) -> None:
+    with pytest.raises(MemevalError) as caught:
+        reader(path)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", ALL)
+def test_a_damaged_file_is_one_line_that_names_it(name: str, damage: str, tmp_path: Path) -> None:
+    data, reader = ALL[name]
+    path = tmp_path / name
+    path.write_bytes(DAMAGE[damage](data))
+    if name == "bm25.times.jsonl":  # lines that a dying process left are skipped
+        reader(path)
+    else:
+        refused(reader, path)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ("suite.toml", "b.json")])
+@pytest.mark.parametrize(("suffix", "pack"), [(".bz2", bz2.compress), (".gz", gzip.compress), (".xz", lzma.compress)])
+def test_a_packed_file_that_is_cut_off_or_none_or_meant_to_fill_the_memory_is_one_line(
+    name: str, suffix: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    data, reader = ALL[name]
+    path = tmp_path / (name + suffix)
+    for content in (pack(data)[:-3], data, pack(data)[:8] + b"x" * 30):
+        path.write_bytes(content)
+        refused(reader, path)
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [(".bz2", bz2.compress), (".gz", gzip.compress), (".xz", lzma.compress)])
+@pytest.mark.parametrize("letter", [b"a", b"\n"])
+def test_what_unpacks_to_far_more_than_text_does_is_refused_within_bounds(
+    suffix: str, pack: Callable[[bytes], bytes], letter: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "ROOM", 1 << 18)
+    path = tmp_path / f"run{suffix}"
+    path.write_bytes(pack(letter * (1 << 24)))
+    tracemalloc.start()
+    with pytest.raises(DataError, match="unpacks to more than"):
+        trec.read_run(path)
+    assert tracemalloc.get_traced_memory()[1] < 3 << 22
+    tracemalloc.stop()
+
+
+def test_a_line_without_an_end_and_a_file_too_large_to_be_read_whole_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LONGEST", 1000)
+    monkeypatch.setattr(files, "LARGEST", 1000)
+    path = tmp_path / "a.json"
+    path.write_bytes(b"x" * 2000)
+    with pytest.raises(DataError, match="line 1: is longer than"):
+        list(files.numbered(path))
+    with pytest.raises(DataError, match="holds more than"):
+        files.value(path)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_value_of_another_type_is_named_with_its_field(name: str, tmp_path: Path) -> None:
+    data, reader = ALL[name]
+    lines = [data] if name.endswith("5.json") else data.splitlines(keepends=True)
+    for place in (0, 1)[: len(lines)]:
+        row = json.loads(lines[place])
+        for key in row:
+            if key in ("schema", "version"):
+                continue
+            for wrong in ({"x": [1]}, [[1]], 10**30, -1.5):
+                if isinstance(wrong, type(row[key])) or (name.endswith("times.jsonl") and place == 0):
+                    continue
+                changed = [*lines]
+                changed[place] = json.dumps({**row, key: wrong}).encode() + b"\n"
+                path = tmp_path / name
+                path.write_bytes(b"".join(changed))
+                if key not in ("seed", "first_stage", "partial"):
+                    try:
+                        reader(path)
+                    except MemevalError as error:
+                        assert str(path) in str(error)
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "../"])
+@pytest.mark.parametrize("kind", ["jsonl", "beir", "mteb-reranking"])
+def test_a_name_that_no_file_can_have_is_one_line(kind: str, letter: str) -> None:
+    for words in (["show", f"{kind}/{letter * 300}"], ["run", letter * 300], ["report", letter * 300]):
+        done = CliRunner().invoke(app, words)
+        assert isinstance(done.exception, SystemExit)
+        assert done.exit_code == 2
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_long_name_of_a_system_or_data_set_is_cut_where_it_names_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("".join(f"q{n} Q0 d1 1 1 t\n" for n in range(3)))
+    long = "x" * 400
+    names = suite.slug(long), suite.slug(long + "y")
+    assert names[0] != names[1]
+    assert max(map(len, names)) < 200
+    text = f'schema = 1\nname = "a"\ndatasets = ["hard-cases"]\n[[systems]]\nname = "{long}"\nmodel = "bm25"\n'
+    (tmp_path / "s.toml").write_text(text)
+    words = ["run", str(tmp_path / "s.toml"), "--results", str(tmp_path / "r"), "-o", str(tmp_path / "p.md"), "--quiet"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.stderr
+
+
+def test_a_packed_beir_folder_is_the_same_data_set(tmp_path: Path) -> None:
+    plain = Path(__file__).parents[1] / "data" / "beir" / "garden"
+    packed = Path(shutil.copytree(plain, tmp_path / "garden"))
+    for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+        with gzip.open(packed / f"{name}.gz", "wb") as file:
+            file.write((packed / name).read_bytes())
+        (packed / name).unlink()
+    assert beir.read(packed).digest == beir.read(plain).digest

@@ -1,0 +1,182 @@
+"""The embedded data set: that it can be read, and that each category shows what it claims, where it can be computed."""
+
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import Stemmer
+
+from memeval import datasets, rerankers
+from memeval.core.errors import DataError
+from memeval.datasets import candidates, hard_cases, render
+from memeval.measures import ranx
+
+FILES = sorted(hard_cases.FOLDER.glob("*.toml"))
+STEMMER = Stemmer.Stemmer("english")
+STOP = set(
+    "a an and are as at be been being but by can could did do does doing for from had has have he her here him his how "
+    "i if in into is it its me might my no not of on or our out over she should so some than that the their them then "
+    "there these they this those to too up us very was we were what when where which while who whom whose why will "
+    "with would you your yours about after again all also am any because before between both during each few get got "
+    "more most now off once only other own same such until under im ive dont didnt".split()
+)
+PRONOUN = r"he|she|they|it|him|her|them|his|hers|their|its|that one|the other one|there|this|that|those|these"
+MONTH = "january|february|march|april|may|june|july|august|september|october|november|december"
+TEMPORAL = (
+    r"now|current|currently|today|latest|last|first|before|after|since|until|originally|initially|previous|previously|"
+    r"earlier|recent|recently|these days|at the moment|anymore|still|ago|when|week|month|year|spring|summer|autumn|"
+    rf"fall|winter|{MONTH}|monday|tuesday|wednesday|thursday|friday|saturday|sunday|20\d\d"
+)
+CAUSAL = (
+    r"because|cause|causes|caused|causing|led|lead|leads|made|makes|make|due|result|results|resulted|triggers?|"
+    r"triggered|why|so|reason|consequence|thanks to|set off|brought on|behind|therefore|after|since|ended up|forced|"
+    r"pushed|meant"
+)
+NUMBER = (
+    r"\w*\d\w*|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|"
+    r"hundred|thousand|half|double|twice|dozen"
+)
+
+
+def stems(text: str) -> set[str]:
+    words = re.findall(r"[a-z0-9]+", text.lower().replace("'", "").replace("’", ""))
+    return set(STEMMER.stemWords([word for word in words if word not in STOP]))
+
+
+def overlap(query: str, memory: str) -> float:
+    """The share of the query's content words that the memory has."""
+    return len(stems(query) & stems(memory)) / max(1, len(stems(query)))
+
+
+def says(pattern: str, text: str) -> bool:
+    return re.search(rf"\b({pattern})\b", text, re.IGNORECASE) is not None
+
+
+class Case:
+    """One query with the texts and sessions of its candidates."""
+
+    def __init__(self, path: Path, number: int, entry: dict[str, Any], texts: dict[str, str], sessions: dict[str, int]):
+        self.name, self.entry, self.category = f"{path.stem}:q{number}", entry, entry["category"]
+        self.text, self.texts, self.sessions = entry["text"], texts, sessions
+        self.answers, self.helps, self.lures = entry["answers"], entry.get("helps", []), entry["lures"]
+        self.answer_overlap = max(overlap(self.text, texts[doc_id]) for doc_id in self.answers)
+        self.lure_overlaps = sorted((overlap(self.text, texts[doc_id]) for doc_id in self.lures), reverse=True)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def cases() -> list[Case]:
+    found = []
+    for path in FILES:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        texts, sessions = {}, {}
+        for place, session in enumerate(content["sessions"]):
+            for line in session["turns"].strip().splitlines():
+                head, _, text = line.partition(": ")
+                texts[head.split()[0]] = text
+                sessions[head.split()[0]] = place
+        found += [Case(path, i, entry, texts, sessions) for i, entry in enumerate(content["queries"], start=1)]
+    return found
+
+
+CASES = cases()
+
+
+def test_its_size_is_what_its_card_says() -> None:
+    dataset = datasets.load("hard-cases")
+    assert len(dataset.stores) == 20
+    assert Counter(query.category for query in dataset.queries) == dict.fromkeys(hard_cases.CATEGORIES, 20)
+    topics = Counter(tomllib.loads(path.read_text(encoding="utf-8"))["topic"] for path in FILES)
+    assert min(topics["finance"], topics["healthcare"]) >= len(FILES) / 5
+
+
+def test_every_query_has_ten_judged_candidates_or_more_and_most_are_lures() -> None:
+    dataset = datasets.load("hard-cases")
+    for query in dataset.queries:
+        grades = dataset.qrels[query.query_id]
+        assert dataset.pools is not None
+        assert set(dataset.pools[query.query_id]) == set(grades), query.query_id
+        assert len(grades) >= 10, query.query_id
+        assert Counter(grades.values())[0] > len(grades) / 2, query.query_id
+        assert 2 in grades.values(), query.query_id
+
+
+def test_no_text_stands_twice() -> None:
+    dataset = datasets.load("hard-cases")
+    texts = Counter(memory.text for memories in dataset.stores.values() for memory in memories)
+    texts.update(query.text + "|".join(query.context) for query in dataset.queries)
+    assert [text for text, count in texts.items() if count > 1] == []
+
+
+def test_queries_are_asked_after_the_last_session() -> None:
+    dataset = datasets.load("hard-cases")
+    for query in dataset.queries:
+        assert str(query.asked_at) > max(str(memory.time) for memory in dataset.stores[query.store_id]), query.query_id
+
+
+def test_bm25_does_badly() -> None:
+    dataset = render.rendered(datasets.load("hard-cases"), "date+speaker+context")
+    bm25 = rerankers.load("bm25", dataset)
+    pools = candidates.retrieve(dataset, "bm25", bm25, depth=100, pool="given", rendering="")
+    assert ranx.evaluate(dataset.qrels, pools.doc_ids, ["NDCG@1"])["NDCG@1"].mean() < 0.5
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_a_category_shows_what_it_claims(case: Case) -> None:
+    texts, answers, lures = case.texts, case.answers, case.lures
+    if case.category == "high-overlap":
+        assert case.lure_overlaps[0] >= 0.4
+        assert case.lure_overlaps[1] > case.answer_overlap
+    elif case.category == "low-overlap":
+        assert case.answer_overlap <= 0.15
+        assert sum(share > case.answer_overlap for share in case.lure_overlaps) >= 3
+    elif case.category == "temporal":
+        assert says(TEMPORAL, case.text)
+        assert len({case.sessions[lure] for lure in lures} - {case.sessions[answer] for answer in answers}) >= 3
+    elif case.category == "coreference":
+        assert case.entry.get("context") or any(says(PRONOUN, texts[answer]) for answer in answers)
+    elif case.category == "causal-reversal":
+        assert says(CAUSAL, case.text)
+        assert sum(says(CAUSAL, texts[lure]) for lure in lures) >= 3
+    elif case.category == "entity-confusion":
+        assert case.entry["confused_with"]
+        for name in case.entry["confused_with"]:
+            assert any(name.lower() in texts[lure].lower() for lure in lures), name
+            assert name.lower() not in case.text.lower(), name
+    elif case.category == "numerical":
+        assert all(says(NUMBER, texts[answer]) for answer in answers)
+        assert sum(says(NUMBER, texts[lure]) for lure in lures) >= 5
+    elif case.category == "granularity":
+        # That one is more detailed than the other cannot be computed; that there is another level can: see `why`.
+        assert case.helps or len(lures) >= 9
+    else:
+        assert case.category == "multi-hop"
+        assert len({case.sessions[answer] for answer in answers}) >= 2
+    assert case.entry["why"]
+
+
+def test_some_queries_need_their_context() -> None:
+    assert sum(bool(case.entry.get("context")) for case in CASES) >= 20
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[[queries]]", "[[querries]]", "'queries' is missing"),
+        ("m01 ", "01 ", "does not read 'm01 Speaker: text'"),
+        ('category = "temporal"', 'category = "tempora"', "needs a category of"),
+        ('answers = ["', 'answers = ["m99", "', "lacks"),
+        ("time = ", "time == ", "is no TOML"),
+    ],
+)
+def test_a_file_edited_into_nonsense_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    content = FILES[0].read_text(encoding="utf-8")
+    assert old in content
+    (tmp_path / "store.toml").write_text(content.replace(old, new))
+    with pytest.raises(DataError, match=re.escape(message)) as caught:
+        hard_cases.read(tmp_path)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,232 @@
+"""The page in the distribution's Chromium: no request, no console message, usable by keyboard, readable everywhere."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pages import HOSTILE, MODELS, found, measure, shop
+
+from memeval.report import reporting
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A page of two data sets; the first is hostile in every text and name."""
+    root = tmp_path_factory.mktemp("pages")
+    hostile, other = shop(hostile=True), shop(name="stall", stores=6)
+    named = [*MODELS, *((name, "python/pages:Words") for name in HOSTILE)]
+    folders = measure(hostile, root / "hostile", named), measure(other, root / "stall", MODELS)
+    reporting.write(found((hostile, folders[0]), (other, folders[1])), root / "r.html")
+    return f"file://{root / 'r.html'}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class Watched:
+    """A page with everything it asked for and said."""
+
+    def __init__(self, browser: Any, address: str, **options: Any) -> None:
+        self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, "offline": True, **options})
+        self.page = self.context.new_page()
+        self.requests: list[str] = []
+        self.said: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.said.append("dialog"), dialog.dismiss()))
+        self.page.goto(address)
+
+    def __enter__(self) -> "Watched":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+
+@pytest.mark.parametrize("width", [1440, 768, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_requested_nothing_fails_and_nothing_overflows(
+    browser: Any, file: str, width: int, scheme: str
+) -> None:
+    with Watched(browser, file, viewport={"width": width, "height": 900}, color_scheme=scheme) as watched:
+        page = watched.page
+        page.locator("#b1-explorer").scroll_into_view_if_needed()
+        page.locator("#b1-explorer .found button").first.click()
+        wide = """() => [...document.querySelectorAll("main *")]
+            .filter((one) => !one.closest(".scroll, .orders, .parts"))
+            .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+            .map((one) => one.outerHTML.slice(0, 90))"""
+        assert page.evaluate(wide) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (background == "rgb(255, 255, 255)") is (scheme == "light")
+        assert watched.requests == [file]
+        assert watched.said == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1440, "dark"), (360, "light")])
+def test_axe_has_nothing_to_say(browser: Any, file: str, width: int, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    options = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme, "bypass_csp": True}
+    with Watched(browser, f"{file}#q=s3%3Aq2&d=b2", **options) as watched:
+        results = Axe().run(watched.page)
+        found = [
+            (one["id"], [node["html"][:120] for node in one["nodes"][:3]]) for one in results.response["violations"]
+        ]
+        assert found == []
+
+
+def test_tables_are_readable_without_a_script(browser: Any, file: str) -> None:
+    with Watched(browser, file, java_script_enabled=False) as watched:
+        text = watched.page.inner_text("body")
+        for words in ("2. Quality against latency", "10. How to make this table again", "needs a script", "stall 1"):
+            assert words in text
+        assert watched.page.locator("#b1-leaderboard table").first.is_visible()
+        assert not watched.page.locator(".tools").first.is_visible()
+        watched.page.locator("#b1-leaderboard details.leader summary").first.click()
+        assert watched.page.locator("#b1-leaderboard details.leader table").first.is_visible()
+        assert watched.said == []
+
+
+def column(page: Any, table: str, place: int) -> list[str]:
+    cells = page.locator(f"{table} tbody:not(.pinned) tr > :nth-child({place})").all_inner_texts()
+    return [cell.split("\n")[0] for cell in cells]
+
+
+def test_columns_sort_and_the_sorted_one_is_marked(browser: Any, file: str) -> None:
+    with Watched(browser, f"{file}#b2") as watched:
+        page = watched.page
+        table = "#b2-leaderboard div.leader table"
+        header = page.locator(f"{table} thead th")
+        assert header.nth(2).get_attribute("aria-sort") == "descending"
+        header.nth(2).locator("button").focus()
+        page.keyboard.press("Enter")
+        assert header.nth(2).get_attribute("aria-sort") == "ascending"
+        values = [float(value) for value in column(page, table, 3) if value != "–"]
+        assert values == sorted(values)
+        header.nth(1).locator("button").click()
+        names = column(page, table, 2)
+        assert names == sorted(names)
+        assert [one.get_attribute("aria-sort") for one in header.all()].count(None) == header.count() - 1
+        pinned = page.locator(f"{table} tbody.pinned tr").all_inner_texts()
+        assert len(pinned) == 4
+
+
+def test_measures_names_and_data_sets_can_be_switched(browser: Any, file: str) -> None:
+    with Watched(browser, file) as watched:
+        page = watched.page
+        assert page.locator("#b1").is_visible()
+        assert not page.locator("#b2").is_visible()
+        page.select_option("#boards", "b2")
+        assert page.locator("#b2").is_visible()
+        assert not page.locator("#b1").is_visible()
+        page.select_option("#b2 .measure", "MRR")
+        shown = page.locator("#b2-leaderboard .leader table:visible")
+        assert shown.count() == 1
+        assert "MRR" in shown.first.locator("thead").inner_text()
+        page.fill("#b2 .filter", "wor")
+        assert column(page, "#b2-leaderboard .leader:not([hidden]) table", 2).count("words") == 1
+        assert page.locator("#b2-leaderboard .leader:not([hidden]) tbody:not(.pinned) tr:visible").count() == 1
+        page.select_option("#b2 .relative", label="difference from words")
+        row = page.locator("#b2-categories .heat tbody tr", has_text="words").first
+        assert set(row.locator("td").all_inner_texts()) == {"0.000"}
+        page.select_option("#b2 .relative", "")
+        assert "0.000" not in row.locator("td").first.inner_text()
+
+
+def test_the_explorer_searches_filters_and_links(browser: Any, file: str) -> None:
+    with Watched(browser, f"{file}#q=s3%3Aq2&d=b2") as watched:
+        page = watched.page
+        detail = page.locator("#b2-explorer .detail")
+        assert "how many pears in order 2 of store 3" in detail.inner_text()
+        assert "Hello." in detail.inner_text()
+        assert detail.locator(".hit").count() > 0
+        assert "★ m2 (grade 2)" in detail.inner_text()
+        page.fill("#b2-explorer input[type=search]", "order 4 of store 5")
+        items = page.locator("#b2-explorer .found button")
+        assert items.count() == 1
+        items.first.click()
+        assert "s5:q4" in detail.inner_text()
+        assert page.evaluate("location.hash") == "#q=s5%3Aq4&d=b2"
+        page.fill("#b2-explorer input[type=search]", "")
+        whole = items.count()
+        page.locator("#b2-explorer select").nth(1).select_option("when")
+        assert 0 < items.count() < whole
+        page.locator("#b2-explorer select").nth(0).select_option(label="lengths: losses against the first stage")
+        assert items.count() > 0
+        assert watched.said == []
+
+
+def test_hostile_texts_are_shown_as_texts(browser: Any, file: str) -> None:
+    with Watched(browser, f"{file}#q=s0%3Aq1&d=b1") as watched:
+        page = watched.page
+        text = page.locator("#b1-explorer .detail").inner_text()
+        assert "</script><script>alert(1)</script>" in text
+        assert page.locator("img").count() == 0
+        assert page.locator("script").count() == page.locator("script[type='text/plain']").count() + 1
+        names = page.locator("#b1-leaderboard div.leader th.name").all_inner_texts()
+        assert HOSTILE[0] in names
+        assert HOSTILE[5] in names
+        assert watched.said == []
+
+
+def test_a_public_page_shows_ids(browser: Any, tmp_path: Path) -> None:
+    dataset = replace(shop(stores=6))
+    folder = measure(dataset, tmp_path / "shop", MODELS)
+    reporting.write(found((dataset, folder), texts="none"), tmp_path / "r.html")
+    with Watched(browser, f"file://{tmp_path / 'r.html'}#q=s3%3Aq2") as watched:
+        text = watched.page.locator("#b1-explorer").inner_text()
+        assert "Ids only" in text
+        assert "★ m2" in text
+        assert "pears" not in watched.page.content()
+        assert watched.said == []
+
+
+def test_what_is_packed_here_is_unpacked_there(browser: Any, tmp_path: Path) -> None:
+    """Runs, long blocks and every byte: the page's own reader of bzip2 against Python's writer."""
+    import random
+
+    from memeval.report.data import pack
+
+    source = (Path(reporting.__file__).parent / "report" / "page.js").read_text()
+    reader = source[source.index("const bunzip") : source.index("const opened")]
+    drawn = random.Random(0)
+    texts = [
+        "",
+        "a",
+        "a" * 4,
+        "a" * 259,
+        "ab" * 700_000,
+        "".join(chr(drawn.randrange(32, 3000)) for _ in range(300_000)),
+    ]
+    with Watched(browser, "about:blank") as watched:
+        for text in texts:
+            call = "return JSON.parse(bunzip(Uint8Array.from(atob(text), (c) => c.charCodeAt(0))));"
+            unpacked = watched.page.evaluate(f"(text) => {{ {reader} {call} }}", pack(text))
+            assert unpacked == text
+
+
+def test_motion_and_print_are_respected(browser: Any, file: str) -> None:
+    with Watched(browser, file, reduced_motion="reduce") as watched:
+        page = watched.page
+        assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+        page.emulate_media(media="print")
+        assert not page.locator(".parts").first.is_visible()

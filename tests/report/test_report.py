@@ -1,0 +1,313 @@
+"""Reports are made from results built by hand; six stores and more are tested, fewer are not."""
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from memeval.core.errors import DataError
+from memeval.core.types import Result
+from memeval.measures import statistics
+from memeval.report import cells, groups, leaderboard, print_leaderboard, write
+from memeval.report.board import Leaderboard, Row
+
+STORES = 10
+FORMATS = ("md", "html", "tex", "csv", "json")
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "=cmd()|'/c calc'!A0",
+    "a_b & 50 % $x$ {^~\\",
+    "| *x* `y` [z](https://example.org) \x1b[31m\u202eevil\nline",
+)
+DEFINITIONS = {
+    "NDCG@10": "gain of the first 10, linear, over the best possible gain",
+    "MRR": "1 / rank of the first relevant memory",
+    "Recall@5": "share of relevant memories among the first 5",
+    "Recall@20": "share of relevant memories among the first 20",
+}
+CARD = {
+    "name": "toy",
+    "version": "1",
+    "licence": "CC0",
+    "url": "https://example.org/toy",
+    "about": "Twenty queries to ten stores.",
+    "restricted": False,
+    "queries": 25,
+    "judged": 20,
+    "unanswerable": 3,
+    "excluded": {"no evidence": 2},
+    "anomalies": {"empty memory dropped": 4},
+    "stores": STORES,
+    "memories": 100,
+    "relevant_pairs": 22,
+    "candidates_per_query": 8.5,
+}
+LATENCY = {
+    "p50": 0.0041,
+    "p95": 0.31,
+    "p99": None,
+    "n": 20,
+    "pairs_per_query": 8.5,
+    "pairs_per_second": 910.0,
+    "device": "cpu",
+}
+
+
+def make(
+    system: str,
+    values: Sequence[float],
+    *,
+    model: str | None = None,
+    stores: Sequence[str] | None = None,
+    card: Mapping[str, Any] = CARD,
+    failed: int = 0,
+    tie_rate: float = 0.0,
+    **signature: Any,
+) -> Result:
+    """A result whose measures all have the given values by query; categories alternate, stores hold two queries."""
+    n = len(values)
+    query_ids = tuple(f"q{place}" for place in range(n))
+    store_ids = tuple(stores or [f"s{place // 2}" for place in range(n)])
+    categories = tuple(("temporal", "single")[place % 2] for place in range(n))
+    signature = {
+        "schema": 1,
+        "memeval": "0.1.0",
+        "dataset": card["name"],
+        "dataset_digest": "d" * 64,
+        "candidates_digest": "c" * 64,
+        "first_stage": "bm25",
+        "depth": 20,
+        "pool": "retrieved",
+        "rendering": "plain-1",
+        "system": system,
+        "model": model or f"python/toy:{system}",
+        "fingerprint": {"model": system},
+        "partial": None,
+        "measures": DEFINITIONS,
+        "interval": "95 % cluster bootstrap over stores, 10,000 draws",
+        "unit": "store",
+        "seed": 0,
+        "run_digest": f"run-{system}",
+        **signature,
+    }
+    units = store_ids if signature["unit"] == "store" else query_ids
+
+    def estimates(kept: Sequence[int]) -> dict[str, Any]:
+        found = statistics.estimate([values[place] for place in kept], [units[place] for place in kept])
+        return dict.fromkeys(DEFINITIONS, found)
+
+    return Result(
+        signature=signature,
+        card=card,
+        query_ids=query_ids,
+        store_ids=store_ids,
+        categories=categories,
+        values=dict.fromkeys(DEFINITIONS, tuple(values)),
+        measures={
+            "all": estimates(range(n)),
+            **{name: estimates([i for i in range(n) if categories[i] == name]) for name in sorted(set(categories))},
+        },
+        ties={"rate": tie_rate, "bounds": {"NDCG@10": [0.25, 0.75]} if tie_rate else None},
+        slices={"several needed": tuple(range(0, n, 3))},
+        truncation={"pairs": 0.0, "relevant": 0.0},
+        usage=None,
+        failures={"failed": failed, "queries": 23, "errors": {"HTTP 500": failed} if failed else {}},
+        abstention={"auroc": 0.8125, "answerable": 20, "unanswerable": 3},
+        threshold={"thresholds": {"0": 0.5, "1": 0.625}, "unit": "store"},
+        latency=LATENCY,
+    )
+
+
+MIDDLE = [0.5, 0.25, 0.625, 0.5, 0.375] * 4
+WOBBLE = [value + (0.125 if place // 2 % 2 else -0.125) for place, value in enumerate(MIDDLE)]
+
+
+def toy() -> list[Result]:
+    """In no order: `good` is above the first stage in every store, `even` in half of them, `bad` is below in all."""
+    return [
+        make("bad", [value - 0.25 for value in MIDDLE], tie_rate=0.5),
+        make("constant", MIDDLE, model="constant", tie_rate=1.0),
+        make("even", WOBBLE),
+        make("oracle", [1.0] * 20, model="oracle"),
+        make("first-stage", MIDDLE, model="first-stage"),
+        make("good", [value + 0.25 for value in MIDDLE], failed=3),
+        make("random", [0.0625] * 20, model="random?seed=3"),
+    ]
+
+
+def rows(board: Leaderboard) -> dict[str, Row]:
+    return {row.system: row for row in board.rows}
+
+
+def printed(board: Leaderboard, **options: Any) -> str:
+    stream = io.StringIO()
+    print_leaderboard(board, Console(file=stream, **options))
+    return stream.getvalue()
+
+
+def test_rows_stand_by_headline_value_and_controls_have_no_rank() -> None:
+    board = leaderboard(toy())
+    assert [row.system for row in board.rows] == ["oracle", "good", "even", "first-stage", "constant", "bad", "random"]
+    assert [row.rank for row in board.rows] == [None, 1, 2, None, None, 3, None]
+    assert [row.control for row in board.rows][-1] == "random"
+    assert (board.headline, board.n, board.clusters) == ("NDCG@10", 20, 10)
+
+
+def test_differences_are_adjusted_over_the_systems_and_marked() -> None:
+    found = rows(leaderboard(toy()))
+    good = found["good"].differences["NDCG@10"]
+    # All ten stores on one side: 2 of 2^10 flips are as extreme; `bad` has the same p, so Holm takes it three times.
+    assert good.comparison.p == 2 / 1024
+    assert good.p == 3 * 2 / 1024
+    assert (good.direction, good.comparison.difference) == (1, 0.25)
+    assert found["bad"].differences["MRR"].direction == -1
+    assert found["even"].differences["NDCG@10"].direction == 0
+    assert found["constant"].differences["NDCG@10"].comparison.identical
+    assert found["oracle"].differences["NDCG@10"].p is None
+    assert "NDCG@10" not in found["first-stage"].differences
+
+
+def test_categories_are_one_family_of_systems_by_categories() -> None:
+    good = rows(leaderboard(toy()))["good"]
+    assert sorted(good.category_differences) == ["single", "temporal"]
+    assert good.category_differences["single"].p == 6 * 2 / 1024
+
+
+def test_a_category_within_one_store_is_not_tested() -> None:
+    def lonely(result: Result) -> Result:
+        return replace(result, categories=(*["solo"] * 2, *["rest"] * 18))
+
+    board = leaderboard([lonely(result) for result in toy()])
+    assert rows(board)["good"].category_differences["solo"].p is None
+    assert rows(board)["good"].category_differences["rest"].p is not None
+
+
+def test_claims_say_what_was_found_and_what_cannot_be_seen() -> None:
+    claims = leaderboard(toy()).claims
+    assert "good is above the first stage on NDCG@10 by +0.250 [+0.250, +0.250], p = .006." in claims
+    assert "bad is below the first stage on NDCG@10 by −0.250 [−0.250, −0.250], p = .006." in claims
+    [even] = [claim for claim in claims if claim.startswith("even")]
+    assert "cannot be separated on NDCG@10" in even
+    assert "with 10 stores the smallest difference visible here is about 0.1" in even
+    assert "No order of these candidates reaches more than NDCG@10 = 1.000 (oracle)." in claims
+    assert "good failed on 3 of 23 queries, which keep the first stage's order." in claims
+
+
+def test_inseparable_systems_share_a_rank_and_a_sentence() -> None:
+    board = leaderboard([*toy(), make("twin", [value - 0.03125 if i < 2 else value for i, value in enumerate(WOBBLE)])])
+    assert rows(board)["even"].rank == rows(board)["twin"].rank == 2
+    assert any(claim.startswith("even and twin cannot be separated on NDCG@10 (rank 2)") for claim in board.claims)
+
+
+def test_systems_far_apart_do_not_share_a_rank_however_many_they_are() -> None:
+    many = [make(f"m{i}", [value + i / 64 for value in MIDDLE]) for i in range(8)]
+    assert sorted(row.rank or 0 for row in leaderboard(many).rows) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_a_family_too_large_for_its_stores_is_named() -> None:
+    many = [make(f"m{i}", [value + i / 64 for value in MIDDLE]) for i in range(1, 28)]
+    board = leaderboard([make("first-stage", MIDDLE, model="first-stage"), *many])
+    # 27 systems x 2/1024 is above .05: not even all stores on one side could separate one from the first stage.
+    assert any("with 10 stores and 27 tests no difference" in claim for claim in board.claims)
+
+
+def test_results_of_two_data_sets_are_not_mixed(tmp_path: Path) -> None:
+    other = [
+        make(system, MIDDLE, card={**CARD, "name": "other"}, model=model, dataset_digest="e" * 64)
+        for system, model in (("first-stage", "first-stage"), ("good", "python/x:y"))
+    ]
+    results = [*toy(), *other]
+    assert [len(group) for group in groups(results)] == [7, 2]
+    with pytest.raises(DataError, match="no common leaderboard"):
+        leaderboard(results)
+    write(results, tmp_path / "two.md")
+    assert (tmp_path / "two.md").read_text().count("\n### Leaderboard\n") == 2
+
+
+def test_two_leaderboards_of_one_data_set_are_told_apart(tmp_path: Path) -> None:
+    write([*toy(), make("good", MIDDLE, partial=20)], tmp_path / "two.csv")
+    labels = {line["dataset"] for line in csv.DictReader((tmp_path / "two.csv").open())}
+    assert len(labels) == 2
+    assert all(label.startswith("toy#") for label in labels)
+
+
+def test_one_name_twice_in_a_group_is_an_error() -> None:
+    with pytest.raises(DataError, match="run-good and other-run"):
+        groups([*toy(), make("good", MIDDLE, run_digest="other-run")])
+
+
+def test_other_queries_under_the_same_digests_are_an_error() -> None:
+    with pytest.raises(DataError, match="different queries"):
+        leaderboard([*toy(), make("short", MIDDLE[:18])])
+
+
+def test_missing_systems_are_listed_and_not_ranked(tmp_path: Path) -> None:
+    missing = {"judge": "needs OPENAI_API_KEY", "good": "stands in the results"}
+    board = leaderboard(toy(), missing=missing)
+    assert dict(board.missing) == {"judge": "needs OPENAI_API_KEY"}
+    assert "missing: judge: needs OPENAI_API_KEY" in printed(board)
+    for suffix in ("md", "html", "json"):
+        write(toy(), tmp_path / f"r.{suffix}", missing=missing)
+        assert "needs OPENAI_API_KEY" in (tmp_path / f"r.{suffix}").read_text()
+
+
+def test_without_a_first_stage_there_are_no_differences(tmp_path: Path) -> None:
+    results = [result for result in toy() if result.signature["system"] != "first-stage"]
+    board = leaderboard(results)
+    assert all(row.differences is None for row in board.rows)
+    assert any("no result of the first stage" in claim for claim in board.claims)
+    for suffix in FORMATS:
+        write(results, tmp_path / f"r.{suffix}")
+
+
+@pytest.mark.parametrize("unit", ["store", "query"])
+def test_one_query_has_no_interval_and_no_test(unit: str, tmp_path: Path) -> None:
+    results = [make("first-stage", [0.5], model="first-stage", unit=unit), make("a", [1.0], unit=unit)]
+    board = leaderboard(results)
+    assert rows(board)["a"].rank == 1
+    assert "a differs from the first stage on NDCG@10 by +0.500: with 1 " in "\n".join(board.claims)
+    for suffix in FORMATS:
+        write(results, tmp_path / f"r.{suffix}")
+        assert not re.search(r"\bnan\b", (tmp_path / f"r.{suffix}").read_text(), re.IGNORECASE)
+    [line] = [
+        line for line in csv.DictReader((tmp_path / "r.csv").open()) if tuple(line.values())[1:4] == ("a", "all", "MRR")
+    ]
+    assert (line["value"], line["low"], line["high"]) == ("1.0", "", "")
+
+
+def test_queries_are_named_where_they_are_the_unit(tmp_path: Path) -> None:
+    results = [replace(result, signature={**result.signature, "unit": "query"}) for result in toy()]
+    write(results, tmp_path / "r.md")
+    assert "permutation test over queries" in (tmp_path / "r.md").read_text()
+
+
+def test_failed_queries_are_flagged_and_still_ranked(tmp_path: Path) -> None:
+    write(toy(), tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text()
+    assert "3 of 23 (13.0 %)" in text
+    assert "HTTP 500: 3" in text
+    assert rows(leaderboard(toy()))["good"].coverage == pytest.approx(20 / 23)
+    assert "13.0 %" in printed(leaderboard(toy()))
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "told"),
+    [
+        (None, "mine"),
+        ({"dtype": "float32"}, "mine"),
+        ({"trust_code": True}, "mine (own code)"),
+        ({"parts": {"bm25": {}, "a": {"trust_code": True}}}, "mine (own code)"),
+    ],
+)
+def test_a_model_s_own_code_stands_behind_a_system_s_name(fingerprint: dict[str, Any] | None, told: str) -> None:
+    result = SimpleNamespace(signature={"fingerprint": fingerprint}, usage=None)
+    row: Any = SimpleNamespace(control=None, system="mine", model="transformers/mine", result=result)
+    assert cells.name(row) == told

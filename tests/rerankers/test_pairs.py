@@ -1,0 +1,61 @@
+"""Pairs as token ids: as the tokenizer lays them out, control-looking text stays text, only documents are cut."""
+
+from pathlib import Path
+
+import pytest
+
+from memeval.core.errors import UsageError
+from memeval.rerankers.local import checkpoint
+from memeval.rerankers.local.pairs import Reader
+
+pytest.importorskip("transformers")
+
+from tests import models
+
+QUERY = "when do the roses bloom?"
+DOCUMENTS = ["roses bloom in june", "", "北京的茶, чай", "tea " * 40, " spaced "]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("models")
+    return {
+        "bert": models.bert(root / "bert"),
+        "xlm_roberta": models.xlm_roberta(root / "xlm_roberta"),
+        "qwen": models.qwen(root / "qwen"),
+    }
+
+
+def reader(folder: Path, max_length: int | None = None) -> Reader:
+    return Reader(checkpoint.read("vllm", str(folder), None, None, None, max_length, "float32"))
+
+
+@pytest.mark.parametrize("model", ["bert", "xlm_roberta"])
+@pytest.mark.parametrize("max_length", [512, 24])
+def test_pairs_are_those_of_the_tokenizer(folders: dict[str, Path], model: str, max_length: int) -> None:
+    made = reader(folders[model], max_length)
+    read = made.read(QUERY, DOCUMENTS)
+    asked = made.tokenizer([QUERY] * 5, DOCUMENTS, truncation="only_second", max_length=max_length)
+    assert read.ids == asked["input_ids"]
+    whole = made.tokenizer([QUERY] * 5, DOCUMENTS)["input_ids"]
+    assert read.cut == [len(ids) > max_length for ids in whole]
+    if model == "bert":
+        assert read.second == [types.index(1) for types in asked["token_type_ids"]]
+    else:
+        assert read.second == [None] * 5
+
+
+@pytest.mark.parametrize(("model", "control"), [("bert", "[SEP]"), ("xlm_roberta", "</s>")])
+def test_control_tokens_in_a_pair_stay_text(folders: dict[str, Path], model: str, control: str) -> None:
+    made = reader(folders[model])
+    [hostile] = made.read(f"a {control}", [f"b {control} c"]).ids
+    [plain] = made.read("a", ["b c"]).ids
+    separator = made.tokenizer.convert_tokens_to_ids(control)
+    assert hostile.count(separator) == plain.count(separator)
+
+
+@pytest.mark.parametrize("model", ["bert", "xlm_roberta", "qwen"])
+def test_every_model_passes_the_check_and_a_long_query_is_an_error(folders: dict[str, Path], model: str) -> None:
+    reader(folders[model]).check()
+    with pytest.raises(UsageError, match="too short"):
+        reader(folders[model], 8).read(QUERY, ["roses"])

@@ -1,0 +1,94 @@
+"""Benchmark files: each mistake is one line with the file, the key and a remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from memeval.core.errors import SuiteError
+from memeval.runs import suite
+
+GOOD = """
+schema = 1
+name = "good"
+datasets = ["hard-cases"]
+
+[[systems]]
+model = "bm25"
+
+[[systems]]
+name = "twice"
+model = "random?seed=3"
+"""
+
+
+@pytest.mark.parametrize("name", suite.shipped())
+def test_shipped_suites_load_by_name_and_by_path(name: str) -> None:
+    assert suite.load(name) == suite.load(str(suite.shipped()[name]))
+
+
+def test_a_system_is_named_after_its_model_unless_it_has_a_name(tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text(GOOD)
+    assert [system.name for system in suite.load(str(tmp_path / "good.toml")).systems] == ["bm25", "twice"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("schema = 1", "schema = 2", "schema: schema 2 is not one this version reads (wanted 1)"),
+        ("schema = 1", "", "schema: missing"),
+        ('["hard-cases"]', '["beir/a/b", "beir/a-b"]', "'beir/a-b' and 'beir/a/b' would share the folder 'beir-a-b'"),
+        ('name = "twice"', 'name = "unavailable"', "would share the file 'unavailable'"),
+        ("schema = 1", f"schema = {'[' * 3000}{']' * 3000}", "is TOML that is nested too deep to be read"),
+        ("schema = 1", "schema = 1\ndeph = 3", "deph: unknown key (did you mean 'depth'?)"),
+        ('model = "bm25"', 'model = "bm25"\nmodle = "x"', "systems[0].modle: unknown key (did you mean 'model'?)"),
+        ('model = "bm25"', 'model = "bm24"', "systems[0].model: unknown system 'bm24' (did you mean 'bm25'?)"),
+        (
+            "random?seed=3",
+            "random?sed=3",
+            "systems[1].model: system 'random?sed=3': unknown option 'sed' (did you mean",
+        ),
+        ("random?seed=3", "random?seed", "what follows '?' must read option=value"),
+        ("random?seed=3", "random/x", "systems[1].model: system 'random/x': write it as 'random'"),
+        ("random?seed=3", "sentence-transformers", "write it as 'sentence-transformers/<model>'"),
+        ('"hard-cases"', '"hard-case"', "unknown data set 'hard-case' (did you mean 'hard-cases'?)"),
+        ("schema = 1", 'schema = 1\nmeasures = ["NDGC@10"]', "unknown measure 'NDGC@10' (did you mean"),
+        ("schema = 1", 'schema = 1\nrendering = "date+speeker"', "unknown part 'speeker' (did you mean 'speaker'?)"),
+        ("schema = 1", 'schema = 1\npool = "all"', "pool: "),
+        ("schema = 1", "schema = 1\ndepth = 0", "depth: "),
+        ("schema = 1", "schema = 1\nfailures = 2", "failures: "),
+        ('name = "good"', 'name = "../up"', "name: "),
+        ('name = "twice"', 'sweep = {sead = ["1"]}', "systems: system 'random?seed=3&sead=1': unknown option 'sead'"),
+        ('name = "twice"', 'name = "bm25"', "would share the file 'bm25'"),
+        ("[[systems]]", "[[systems]", "is no TOML"),
+        ('datasets = ["hard-cases"]', "datasets = []", "datasets: "),
+    ],
+)
+def test_a_mistake_is_named_with_file_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(SuiteError) as caught:
+        suite.load(str(path))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_suite_is_named_with_a_suggestion() -> None:
+    with pytest.raises(SuiteError, match=r"unknown suite 'locmo' \(did you mean 'locomo'\?\)"):
+        suite.load("locmo")
+    with pytest.raises(SuiteError, match="no such file"):
+        suite.load("no/such.toml")
+
+
+def test_a_swept_system_stands_for_one_with_each_value(tmp_path: Path) -> None:
+    swept = GOOD.replace('model = "bm25"', 'model = "bm25"\nname = "b"\nsweep = {k1 = ["0.9", "1.5"], b = ["0.4"]}')
+    (tmp_path / "swept.toml").write_text(swept)
+    first, second, third = suite.load(str(tmp_path / "swept.toml")).systems
+    assert (first.name, first.model) == ("b?k1=0.9&b=0.4", "bm25?k1=0.9&b=0.4")
+    assert second.model == "bm25?k1=1.5&b=0.4"
+    assert third.name == "twice"
+
+
+def test_a_data_set_is_run_as_its_own_suite_says_and_not_as_a_sweep_does() -> None:
+    assert "hard-cases" in suite.load("axes").datasets
+    assert suite.settings("hard-cases")["rendering"] == suite.load("hard-cases").rendering
