@@ -1,13 +1,14 @@
 """What other packages register here through entry points: guarded, so that a broken one harms nobody else."""
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from memeval.core.errors import UsageError
+from memeval.core.errors import MemevalError, PluginError
+from memeval.core.outside import contained
+from memeval.core.terminal import say
 
 T = TypeVar("T")
 
@@ -23,14 +24,14 @@ def registered(group: str, fit: Callable[[str, Any], Mapping[str, T]]) -> tuple[
     for point in entry_points(group=group):
         about = f"the entry point {point.name!r} of {group} ({point.value})"
         try:
-            offered |= {name: one for name, one in fit(point.name, point.load()).items() if name not in offered}
+            with contained(f"{about} does not load"):
+                found = fit(point.name, point.load())
+            offered |= {name: one for name, one in found.items() if name not in offered}
             continue
-        except UsageError as error:
+        except PluginError as error:
+            why = str(error)
+        except MemevalError as error:
             why = f"{about} {error}"
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001  (other people's code, which may raise SystemExit, too)
-            why = f"{about} does not load: {type(error).__name__}: {error}"
         broken[point.name] = " ".join(why.split())
         _tell(broken[point.name])
     return offered, broken
@@ -38,7 +39,7 @@ def registered(group: str, fit: Callable[[str, Any], Mapping[str, T]]) -> tuple[
 
 @cache
 def _tell(why: str) -> None:
-    sys.stderr.write(f"memeval: {why}\n")
+    say(f"memeval: {why}")
 
 
 def installed(module: str) -> bool:

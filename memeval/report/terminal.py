@@ -102,8 +102,11 @@ def _summary(board: Leaderboard) -> str:
     ceiling = "not measured" if oracle is None else cells.number(oracle.estimates[board.headline].value)
     facts = [
         f"n = {board.n:,}",
-        cells.count(len(set(board.rows[0].result.store_ids)), "stores"),
-        *([cells.count(board.clusters, "clusters")] if board.unit == "clusters" else []),
+        *(
+            [cells.count(board.card["stores"], "stores"), cells.count(board.clusters, "clusters")]
+            if board.unit == "clusters"
+            else [cells.count(len(set(board.rows[0].result.store_ids)), "stores")]
+        ),
         f"ceiling of the pool {ceiling}",
         f"excluded {excluded(board)}",
     ]

@@ -485,15 +485,6 @@ VARIABLES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("GITHUB_STEP_SUMMARY", "check", "results", "--baseline", "b.json"): (*FOLDERS, *PATHS[:-3], "/dev/full"),
 }
 """A variable and a command that heeds it, and the values."""
-KNOWN = {
-    "file-results/small/suite.json verify results-deep list-0",
-    f"file-{WHERE}/mine.json report results -o page.md-value-6",
-    f"file-{WHERE}/mine.json run suite.toml --quiet -o page.md-deep object-0",
-    f"file-{WHERE}/candidates.jsonl verify results-deep object-0",
-    f"file-{WHERE}/labels.jsonl show results --query q1-value-22",
-    f"file-packed/{WHERE}/labels.jsonl.bz2 run suite.toml --quiet -o page.md --results packed/results-deep list-0",
-}
-"""Cases of the sample that still end in a traceback: their readers have no bounds or take any type."""
 Case = tuple[str, tuple[str, ...], str, int]
 
 
@@ -518,8 +509,7 @@ def sample() -> Iterator[Any]:
     for some in (files, others):
         for case in seeded.sample(some, min(COUNT // 2, len(some))):
             about = f"{case[0]}-{' '.join(case[1])}-{case[2][:40]}-{case[3]}".encode("unicode_escape").decode()
-            known = pytest.mark.xfail(strict=True, reason="its reader has no bounds or takes any type")
-            yield pytest.param(case, id=about, marks=[known] if about in KNOWN and COUNT == 300 else [])
+            yield pytest.param(case, id=about)
 
 
 def damaged(path: Path, how: str, seeded: random.Random) -> None:

@@ -424,7 +424,7 @@ def test_a_full_stdout_is_one_line(tmp_path: Path) -> None:
 
 
 COUNTING = """
-import os
+import os, signal
 class Counting:
     scope = "pair"
     fingerprint = {"v": 1}
@@ -432,7 +432,7 @@ class Counting:
     def score(self, query, memories):
         Counting.asked += len(memories)
         if Counting.stop and Counting.asked > Counting.stop:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)  # the user's Ctrl-C
         return [float(os.environ["SWAY"]) * len(memory.text) for memory in memories]
 def make(): return Counting()
 """

@@ -90,6 +90,7 @@ def test_no_command_prints_what_a_terminal_or_a_runner_obeys(here: Path) -> None
     told("check", "results", "--baseline", "b.json", "--update", "--reason", EVIL[0])
     for file, other in itertools.pairwise(files):
         swapped = json.loads(file.read_text())
+        del swapped["digest"]  # which would say that it was edited
         swapped["values"] = json.loads(other.read_text())["values"]
         file.write_text(json.dumps(swapped))
     told("check", "results", "--baseline", "b.json", "--markdown", "c.md", "--junit", "j.xml", codes=(0, 1))
@@ -180,7 +181,7 @@ def test_a_value_in_json_is_the_same_behind_the_escapes(capsys: pytest.CaptureFi
 
 
 def test_nothing_writes_to_a_stream_but_the_terminals_module() -> None:
-    allowed = {"terminal.py", "__main__.py", "check/timer.py"}
+    allowed = {"core/terminal.py", "__main__.py", "gate/timer.py"}
     root = Path(memeval.__file__).parent
     for file in root.rglob("*.py"):
         if str(file.relative_to(root)) in allowed:

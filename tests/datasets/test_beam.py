@@ -186,7 +186,7 @@ def test_dialogues_without_evidence_are_no_data_set(tmp_path: Path) -> None:
 def test_a_dialogue_without_its_questions_is_named(tmp_path: Path) -> None:
     folder = changed(tmp_path, ASKED, lambda d: None)
     (folder / "2" / ASKED).unlink()
-    with pytest.raises(DataError, match=r"2/probing_questions/probing_questions\.json: is missing"):
+    with pytest.raises(DataError, match=r"2/probing_questions/probing_questions\.json: no such file"):
         read(folder)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_report import MIDDLE, make, toy
 
 from memeval.core.results import find, read_result
 from memeval.core.types import Comparison, Result
@@ -14,6 +13,7 @@ from memeval.measures import comparing, statistics
 from memeval.report import axes, leaderboards, reporting, write
 from memeval.report.axes import Axis
 from memeval.runs import benchmark, suite
+from tests.report.test_report import MIDDLE, make, toy
 
 PLAIN, CONTEXT = "speaker+caption", "speaker+caption+context"
 

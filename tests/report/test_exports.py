@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from pages import HOSTILE, MODELS, found, measure, shop, without_runs
-from test_report import CARD, MIDDLE, make, toy
 
 from memeval.core import results
 from memeval.core.errors import DataError
@@ -14,6 +13,7 @@ from memeval.measures import trec
 from memeval.report import leaderboards, model_card, reporting, write
 from memeval.report.board import CONTROLS
 from memeval.report.reporting import Found
+from tests.report.test_report import CARD, MIDDLE, make, toy
 
 SAME_FILE = ("a/b", "a b", "A:b")
 """Names that would all be `a-b` as files, where case does not count."""

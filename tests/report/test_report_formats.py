@@ -12,11 +12,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from test_report import FORMATS, HOSTILE, MIDDLE, WOBBLE, make, printed, toy
 
 from memeval.core.errors import DataError, PrerequisiteError, UsageError
 from memeval.core.types import Result
 from memeval.report import cells, leaderboard, write
+from tests.report.test_report import FORMATS, HOSTILE, MIDDLE, WOBBLE, make, printed, toy
 
 
 def test_csv_holds_the_numbers_of_the_results_exactly(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_report import make, toy
 
 from memeval.core.types import Result
 from memeval.datasets import slices
 from memeval.measures import statistics
 from memeval.report import leaderboard, sliced, write
+from tests.report.test_report import make, toy
 
 ROOT = Path(__file__).parents[2]
 FEW, MANY = "temporal query", "misleading words"

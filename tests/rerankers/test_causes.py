@@ -268,7 +268,8 @@ def test_what_is_not_installed_is_one_line(how: str, tmp_path: Path, monkeypatch
     if how == "google breaks":
         (tmp_path / "google").mkdir()
         (tmp_path / "google" / "__init__.py").write_text("raise RuntimeError('broken')")
-    assert rerankers.missing("gemini-3-flash") == "'gemini-3-flash' needs google.genai: pip install \"memeval[gemini]\""
+    expected = "'gemini-3-flash' needs google.genai: pip install \"memeval-bench[gemini]\""
+    assert rerankers.missing("gemini-3-flash") == expected
     assert not plugins.installed("google.genai") and not plugins.installed("google.genai.types")
 
 

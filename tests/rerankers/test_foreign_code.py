@@ -119,7 +119,7 @@ def test_a_stream_that_stops_early_leaves_failures_and_no_gap(here: Path) -> Non
     (here / "plug.py").write_text(
         "class Short:\n    streams = True\n    fingerprint = {'v': 1}\n    def score(self, query, memories): pass\n"
         "    def score_many(self, requests):\n        for place, (query, memories) in zip(range(20), requests):\n"
-        "            yield place, __import__('memeval.core.types').types.Scored([1.0] * len(memories))\n"
+        "            yield place, __import__('memeval.core.types').core.types.Scored([1.0] * len(memories))\n"
     )
     code, _, told = run("python/plug:Short")
     assert code == 4 and "10 of 30 queries failed: gave no answer" in told

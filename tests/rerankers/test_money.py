@@ -8,7 +8,6 @@ from typing import Any
 
 import fakes
 import pytest
-from test_report import WOBBLE, make
 from wire import Answer, Asked, Wire
 
 from memeval import report, rerankers
@@ -24,6 +23,7 @@ from memeval.rerankers.hosted import prices, ranked
 from memeval.rerankers.hosted.prices import Purse
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import benchmark, merging, planning, shards, suite
+from tests.report.test_report import WOBBLE, make
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 EMPTY = Dataset("empty", "1", "", "", (), {}, {})
@@ -292,7 +292,7 @@ def test_a_run_counts_the_models_that_answered(serve: Callable[..., Wire], tmp_p
     assert {name: count for name, count in result.usage.items() if ANSWERED in name} == {
         "answered by m": 12, "answered by another": 12
     }  # fmt: skip
-    stored = json.loads((tmp_path / "results/money/hard-cases.first-6/judge.json").read_text())
+    stored = json.loads((tmp_path / "results/money/hard-cases.limit-6/judge.json").read_text())
     assert stored["usage"]["answered by another"] == 12
 
 
