@@ -1,6 +1,5 @@
 """From raw rankings and labels to a Result. Everything here can be made again from the files at any time."""
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,6 @@ from typing import Any
 
 import memeval
 from memeval.core import files
-from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Estimate, Header, Qrels, Query, Ranking, Result
 from memeval.measures import statistics
 from memeval.measures.latency import Times
@@ -182,11 +180,8 @@ def with_latency(result: Result, times: Times | None) -> Result:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a run, the same whether it lies packed or plain; of one that cannot be unpacked, of its bytes."""
-    try:
-        return hashlib.sha256(files.content(path)).hexdigest()
-    except DataError:
-        return files.digest(path)
+    """SHA-256 of a file's bytes."""
+    return files.digest(path)
 
 
 def _estimates(
