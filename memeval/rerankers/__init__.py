@@ -10,7 +10,7 @@ A module holds one class for each kind it serves, with:
   and the records' docstrings says what they mean. `revision` takes what follows `@`. A parameter named `dataset` asks
   for the data set, labels included (for controls), one named `load` for a function from a system's name to its
   reranker (for fusion), one named `terms` for what the user allows calls to other machines;
-- `score(query, memories)`: see memeval.core.types.Reranker, also for what else an adapter may offer.
+- `score(query, memories)`: see memeval.core.types.Reranker; what else an adapter may say: memeval.core.adapter.
 
 Other packages add kinds through the entry-point group `memeval.rerankers`, each pointing at such a class.
 """
