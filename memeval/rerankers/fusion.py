@@ -27,6 +27,9 @@ class ReciprocalRankFusion:
     """Sum of 1 / (constant + rank) over the fused systems (Cormack, Clarke and Büttcher, SIGIR 2009).
 
     A memory that a system does not retrieve (at or below its `floor`) gets nothing from it.
+
+    Args:
+        constant: what is added to every rank: the higher, the less the first places count.
     """
 
     kind = "rrf"
