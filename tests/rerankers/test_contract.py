@@ -1,4 +1,4 @@
-"""What every reranker on offer keeps to. A new kind is under test by being there; RECIPES says how a small one is made."""
+"""What every reranker on offer keeps to. A new kind is under test by being there: RECIPES says how to make one."""
 
 import json
 import math
@@ -65,8 +65,8 @@ RECIPES = {
     "memos": Recipe("memos/m?url={url}/memos&key_from=none", ("url={url}/v2",), ACCESS | {"documents"}),
     "openai": Recipe(
         "openai/m?url={url}/v1&key_from=none&logprobs=false",
-        (*JUDGE, "max_tokens_as=max_tokens", "reasoning_effort=low", "thinking=enabled"),
-        ACCESS,
+        (*JUDGE, "reasoning_effort=low", "thinking=enabled"),
+        ACCESS | {"max_tokens_as"},
     ),
     "oracle": Recipe("oracle"),
     "python": Recipe(f"python/{__name__}:Lengths"),
