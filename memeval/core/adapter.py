@@ -50,41 +50,6 @@ class Declared:
     streams: bool = False
 
 
-_NOTHING = object()
-METHODS = ("index", "warm_up", "score_many")
-"""What is called; something else by such a name is the adapter's own affair."""
-
-
-def declared(adapter: object) -> Declared:
-    """What an adapter says of itself. Raises UsageError where something has not the type or value that it must have."""
-    found: dict[str, Any] = {name: made for name in METHODS if callable(made := getattr(adapter, name, None))}
-    names = [
-        "fingerprint",
-        "scope",
-        "cached",
-        "floor",
-        "score_kind",
-        *(["window", "streams"] * ("score_many" in found)),
-    ]
-    said: dict[str, Any] = {
-        name: value for name in names if (value := getattr(adapter, name, _NOTHING)) is not _NOTHING
-    }
-    recipe = getattr(type(adapter), "recipe", 1)
-    if hasattr(type(adapter), "kind") or _whole(recipe):
-        said["recipe"] = recipe
-    for name, value in said.items():
-        fits, wanted = VALUES[name]
-        if not fits(value):
-            raise UsageError(
-                f"{type(adapter).__name__}: {name} must be {wanted}, not {_shown(value)};"
-                " give what means something else another name"
-            )
-    _plain(said.get("fingerprint"))
-    if "index" in found:
-        said["window"] = 1
-    return Declared(**found, **said)
-
-
 def _whole(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1
 
@@ -112,14 +77,44 @@ VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "streams": (lambda value: isinstance(value, bool), "True or False"),
 }
 """For each value: whether it fits, and what it must be."""
+METHODS = ("index", "warm_up", "score_many")
+"""What is called; something else by such a name is the adapter's own affair."""
+_NOTHING = object()
 
 
-def _plain(fingerprint: Mapping[str, Any] | None) -> None:
+def declared(adapter: object) -> Declared:
+    """What an adapter says of itself. Raises UsageError where something has not the type or value that it must have."""
+    found: dict[str, Any] = {name: made for name in METHODS if callable(made := getattr(adapter, name, None))}
+    said: dict[str, Any] = {}
+    for name in VALUES:
+        if name == "recipe" or (name in ("window", "streams") and "score_many" not in found):
+            continue
+        value = getattr(adapter, name, _NOTHING)
+        if value is not _NOTHING:
+            said[name] = value
+    # Of a class that is no kind, what is no number is something else that is called so.
+    recipe = getattr(type(adapter), "recipe", 1)
+    if hasattr(type(adapter), "kind") or _whole(recipe):
+        said["recipe"] = recipe
+    for name, value in said.items():
+        fits, wanted = VALUES[name]
+        if not fits(value):
+            raise UsageError(
+                f"{type(adapter).__name__}: {name} must be {wanted}, not {_shown(value)};"
+                " give what means something else another name"
+            )
+    _plain(type(adapter).__name__, said.get("fingerprint"))
+    if "index" in found:
+        said["window"] = 1
+    return Declared(**found, **said)
+
+
+def _plain(name: str, fingerprint: Mapping[str, Any] | None) -> None:
     """Raises UsageError where a fingerprint could not be written down."""
     try:
         canonical(fingerprint)
     except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"a fingerprint must hold texts, numbers, lists and dicts only ({error})") from None
+        raise UsageError(f"{name}: a fingerprint must hold texts, numbers, lists and dicts only ({error})") from None
 
 
 def _shown(value: object) -> str:
