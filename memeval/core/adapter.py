@@ -38,7 +38,7 @@ class Declared:
     """
 
     fingerprint: Mapping[str, Any] | None = None
-    recipe: int = 1
+    recipe: int | str = 1
     scope: Scope = "list"
     cached: bool = True
     floor: float | None = None
@@ -58,6 +58,10 @@ def _number(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, Real) and not math.isnan(value)
 
 
+def _recipe(value: Any) -> bool:
+    return isinstance(value, str) or (type(value) is int and value >= 1)
+
+
 def _one_of(words: Sequence[str]) -> tuple[Callable[[object], bool], str]:
     return lambda value: isinstance(value, str) and value in words, " or ".join(map(repr, words))
 
@@ -68,7 +72,7 @@ VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: value is None or isinstance(value, Mapping),
         "a dict of what the scores depend on, or None",
     ),
-    "recipe": (_whole, "a whole number from 1 on"),
+    "recipe": (_recipe, "a whole number from 1 on, or a text"),
     "scope": _one_of(get_args(Scope)),
     "cached": (lambda value: isinstance(value, bool), "True or False"),
     "floor": (lambda value: value is None or _number(value), "a number or None"),
@@ -92,9 +96,9 @@ def declared(adapter: object) -> Declared:
         value = getattr(adapter, name, _NOTHING)
         if value is not _NOTHING:
             said[name] = value
-    # Of a class that is no kind, what is no number is something else that is called so.
+    # Of a class that is no kind, what can be no recipe is something else that is called so.
     recipe = getattr(type(adapter), "recipe", 1)
-    if hasattr(type(adapter), "kind") or _whole(recipe):
+    if hasattr(type(adapter), "kind") or _recipe(recipe):
         said["recipe"] = recipe
     for name, value in said.items():
         fits, wanted = VALUES[name]

@@ -319,7 +319,7 @@ class _Asked(NamedTuple):
         )
 
 
-def _maker(adapter: type, recipe: int) -> tuple[str, dict[str, Any]]:
+def _maker(adapter: type, recipe: int | str) -> tuple[str, dict[str, Any]]:
     """Whose scores they are, wherever the class stands in its package, and what else tells two such apart.
 
     An adapter is known by its kind, one of another package also by that package's name, and by its recipe where that

@@ -49,7 +49,7 @@ def test_a_window_is_of_one_query_where_a_store_is_prepared() -> None:
 @pytest.mark.parametrize(
     "attributes",
     [
-        {"window": "hann"}, {"streams": ["a"]}, {"parts": 5}, {"hosted": "here"}, {"recipe": "soup"}, {"recipe": None},
+        {"window": "hann"}, {"streams": ["a"]}, {"parts": 5}, {"hosted": "here"}, {"recipe": ["x"]}, {"recipe": None},
         {"index": None}, {"index": {"a": 1}}, {"warm_up": 100}, {"score_many": False}, {"service": 1}, {"usage": 3},
         {"kind": 5}, {"said": 1}, {"quotable": True},
     ],
@@ -82,7 +82,7 @@ def test_a_name_that_means_something_else_to_its_owner_is_left_alone(
         ({"fingerprint": lambda self: {}}, "fingerprint must be a dict of what the scores depend on, or None"),
         ({"fingerprint": {"v": object()}}, "a fingerprint must hold texts, numbers, lists and dicts only"),
         ({"fingerprint": {"v": float("nan")}}, "a fingerprint must hold texts, numbers, lists and dicts only"),
-        ({"kind": "mine", "recipe": "soup"}, "recipe must be a whole number from 1 on, not 'soup'"),
+        ({"kind": "mine", "recipe": ["soup"]}, "recipe must be a whole number from 1 on, or a text, not a list"),
     ],
 )
 def test_what_has_not_the_type_or_value_it_must_have_is_one_line(
