@@ -210,19 +210,7 @@ class Reranker(Protocol):
     `score` returns one finite number for each memory, in their order; higher is better. `query.text` and `memory.text`
     are already rendered, the same for every system. It does not sort, time, retry, cache or write.
 
-    An adapter may also have, each optional:
-    `fingerprint` (mapping: all that its scores depend on; without it nothing is cached or resumed),
-    `recipe` (a number, 1 at first: raised where its code changes what comes of the same fingerprint),
-    `scope` ("pair": a score depends on its own pair alone; default "list": on the whole list),
-    `cached` (False where computing is cheaper than remembering),
-    `floor` (a score at or below it means that a memory was not retrieved),
-    `index(memories)` (prepares one store ahead of its queries, outside the latency),
-    `warm_up()` (loads the model; outside the latency),
-    `score_many(requests)` (an iterable of requests → an iterator of (place of the request, Scored), in any order: for
-    adapters that work faster on several queries, or have more to tell than scores), with
-    `window` (how many queries it is handed at once after the first, single ones that give the latency; default 1) and
-    `streams` (True: it takes all queries and gives each answer as it comes, as remote services do),
-    `score_kind` (what its numbers are: see `ScoreKind`; without it nobody takes them for probabilities).
+    What else an adapter may have, each thing optional, stands in memeval/core/adapter.py.
     """
 
     def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:

@@ -16,6 +16,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
+from memeval.core.adapter import declared
 from memeval.core.errors import IncompleteError, UsageError
 from memeval.core.types import Candidates, Dataset, Pool, Query, Reranker
 
@@ -39,12 +40,13 @@ def retrieve(
     """
     if pool == "given" and dataset.pools is None:
         raise UsageError(f'data set {dataset.name!r} gives no candidates of its own: use pool = "retrieved" or "store"')
+    said = declared(reranker)
     found: dict[str, tuple[str, ...]] = {}
     by_store = sorted(dataset.queries, key=lambda query: query.store_id)
     for store_id, queries in groupby(by_store, key=lambda query: query.store_id):
         memories = dataset.stores[store_id]
-        if hasattr(reranker, "index"):
-            reranker.index(memories)
+        if said.index is not None:
+            said.index(memories)
         for query in queries:
             try:
                 given = [0.0] * len(memories) if query.blank else reranker.score(query, memories)
@@ -53,13 +55,13 @@ def retrieve(
                     f"the first stage {first_stage!r} failed on query {query.query_id!r}: {error}"
                 ) from error
             scores = dict(zip((m.doc_id for m in memories), given, strict=True))
-            found[query.query_id] = _pooled(dataset, query, scores, getattr(reranker, "floor", None), depth, pool)
+            found[query.query_id] = _pooled(dataset, query, scores, said.floor, depth, pool)
             advance()
     return Candidates(
         dataset=dataset.name,
         dataset_digest=dataset.digest,
         first_stage=first_stage,
-        fingerprint=getattr(reranker, "fingerprint", None),
+        fingerprint=said.fingerprint,
         depth=depth,
         pool=pool,
         rendering=rendering,

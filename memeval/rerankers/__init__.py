@@ -6,11 +6,11 @@ A module holds one class for each kind it serves, with:
 - `about`: one line for `memeval list rerankers`;
 - `needs` (optional): the extra to install, as {module: extra};
 - `__init__(self, model, …)`: cheap. Keyword parameters are the options that may follow `?` in the name, converted by
-  their annotation; where a default is a frozen record, the record's fields are options, too. `Args:` in the class's
-  and the records' docstrings says what they mean. `revision` takes what follows `@`. A parameter named `dataset` asks
-  for the data set, labels included (for controls), one named `load` for a function from a system's name to its
-  reranker (for fusion), one named `terms` for what the user allows calls to other machines;
-- `score(query, memories)`: see memeval.core.types.Reranker, also for what else an adapter may offer.
+  their annotation; where a default is a frozen record, the record's fields are options, too. `Args:` in the class's,
+  the records' and the package's docstrings says what they mean. `revision` takes what follows `@`. A parameter named
+  `dataset` asks for the data set, labels included (for controls), one named `load` for a function from a system's name
+  to its reranker (for fusion), one named `terms` for what the user allows calls to other machines;
+- `score(query, memories)`: see memeval.core.types.Reranker; what else an adapter may say: memeval.core.adapter.
 
 Other packages add kinds through the entry-point group `memeval.rerankers`, each pointing at such a class.
 """
@@ -19,6 +19,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
@@ -117,7 +118,8 @@ def _fit(name: str, made: Any) -> dict[str, Any]:
 def options(kind: str) -> Mapping[str, Option]:
     """The options of a kind by name, in the order of its signature; those of a record stand in the record's place."""
     found: dict[str, Option] = {}
-    own = meanings(kinds()[kind])
+    made = kinds()[kind]
+    own = meanings(sys.modules.get(made.__module__.rpartition(".")[0])) | meanings(made)
     for name, parameter in _parameters(kind).items():
         record = parameter.default
         if name in INJECTED or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

@@ -9,7 +9,12 @@ from memeval.datasets.words import words_of
 
 
 class BM25:
-    """Lucene's variant of BM25, English stop words, Snowball stems; the statistics are those of the indexed store."""
+    """Lucene's variant of BM25, English stop words, Snowball stems; the statistics are those of the indexed store.
+
+    Args:
+        k1: how fast further occurrences of a word count less.
+        b: how much the length of a memory counts against it, from 0 (not at all) to 1.
+    """
 
     kind = "bm25"
     about = "BM25 with the statistics of the store (bm25s, Lucene variant, English stems)"

@@ -34,7 +34,11 @@ class Constant:
 
 
 class Random:
-    """A seeded random score, drawn from the pair's ids, so that it depends on nothing else."""
+    """A seeded random score, drawn from the pair's ids, so that it depends on nothing else.
+
+    Args:
+        seed: another seed is another order.
+    """
 
     kind = "random"
     about = "a seeded random order: what knowing nothing gives"

@@ -2,26 +2,14 @@
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from memeval.core.adapter import Declared, declared
 from memeval.core.errors import UsageError
 from memeval.core.outside import contained
 from memeval.core.types import Memory, Query
-
-OFFERED = (
-    "cached",
-    "floor",
-    "index",
-    "scope",
-    "score_kind",
-    "score_many",
-    "streams",
-    "warm_up",
-    "window",
-)
-"""What is used of the object beside `score` and `fingerprint`, where it has it."""
 
 
 class Python:
@@ -48,21 +36,14 @@ class Python:
             raise UsageError(f"'python/{model}': {module_name} has no {attribute!r} that can be called")
         with contained(f"'python/{model}': {attribute}() fails"):
             self._made: Any = factory()
-            scores = callable(getattr(self._made, "score", None))
-            own = getattr(self._made, "fingerprint", None)
+            scores, said = callable(getattr(self._made, "score", None)), declared(self._made)
         if not scores:
             raise UsageError(f"'python/{model}': what {attribute}() returns has no score(query, memories)")
-        if own is not None and not isinstance(own, Mapping):
-            raise UsageError(f"'python/{model}': fingerprint must be a dict of what the scores depend on, or None")
         # With the factory's name: another factory of the same fingerprint has scores of its own.
-        self.fingerprint = None if own is None else {**own, "factory": model}
+        own = None if said.fingerprint is None else {**said.fingerprint, "factory": model}
+        vars(self).update({**{name: getattr(said, name) for name in Declared.__dataclass_fields__}, "fingerprint": own})
 
     def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:
         """The made object's scores."""
         scores: Sequence[float] = self._made.score(query, memories)
         return scores
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in OFFERED:
-            raise AttributeError(name)
-        return getattr(self._made, name)

@@ -11,7 +11,7 @@ from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError
 from memeval.core.outside import contained
 from memeval.core.store import ScoreCache
-from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Result
+from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Reranker, Result
 from memeval.datasets import render, slices
 from memeval.datasets.candidates import retrieve
 from memeval.measures import latency
@@ -246,8 +246,13 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
 def load_scorer(model: str, dataset: Dataset, cache: ScoreCache | None, terms: Terms | None = None) -> Scorer:
     """The named reranker behind cache, clock and checks; so are the parts that a fusion is made of."""
     terms = terms or Terms(answers=cache.path if cache is not None else None)
-    made = rerankers.load(model, dataset, lambda part: Scorer(part, cache, terms.repeat), terms)
-    return Scorer(made, cache, terms.repeat)
+    parts: list[Scorer] = []
+
+    def part(made: Reranker) -> Scorer:
+        parts.append(Scorer(made, cache, terms.repeat))
+        return parts[-1]
+
+    return Scorer(rerankers.load(model, dataset, part, terms), cache, terms.repeat, parts)
 
 
 def pool_of(suite: Suite, dataset: Dataset) -> Pool:

@@ -14,9 +14,12 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from memeval.core import store
-from memeval.core.errors import IncompleteError, MemevalError, PrerequisiteError, ServiceError, UsageError
+from memeval.core.adapter import declared
+from memeval.core.errors import IncompleteError, MemevalError, PrerequisiteError, ServiceError
 from memeval.core.outside import by_user, contained, told
-from memeval.core.types import Memory, Query, Remembered, Request, Reranker, Scored, ScoreKind, canonical
+from memeval.core.types import Memory, Query, Remembered, Request, Reranker, Scored
+from memeval.rerankers.hosted.quote import quotable
+from memeval.rerankers.hosted.stream import Hosted
 
 BLANK = Scored(None, status="blank", error="the query has no text")
 MOVED = {
@@ -42,8 +45,10 @@ class Scorer:
     memories, None if a score of it was remembered, `remembered` tells of those that were; `usage` is what `score` took.
     """
 
-    def __init__(self, reranker: Reranker, known: store.ScoreCache | None, repeat: int = 1) -> None:
-        self.reranker = reranker
+    def __init__(
+        self, reranker: Reranker, known: store.ScoreCache | None, repeat: int = 1, parts: "Sequence[Scorer]" = ()
+    ) -> None:
+        self.reranker, self.parts = reranker, parts
         with self._contained():
             self._look_at(reranker, known, repeat)
         self.seconds: float | None = None
@@ -55,20 +60,15 @@ class Scorer:
 
     def _look_at(self, reranker: Reranker, known: store.ScoreCache | None, repeat: int) -> None:
         """Notes what an adapter says of itself."""
-        self.made_by, further = _maker(type(reranker))
-        self.fingerprint: Mapping[str, Any] | None = _plain_values(getattr(reranker, "fingerprint", None))
+        self.said = said = declared(reranker)
+        self._score_many = said.score_many or self._singly
+        self.quotable = reranker if quotable(reranker) else None
+        self.made_by, further = _maker(type(reranker), said.recipe)
         if repeat > 1:
             further["repeat"] = repeat
-        if self.fingerprint is not None:
-            self.fingerprint = {**self.fingerprint, **further}
-        self.floor: float | None = getattr(reranker, "floor", None)
-        self.scope: str = getattr(reranker, "scope", "list")
-        # An index is of one store, a window of queries may be of several.
-        self.window: int = 1 if hasattr(reranker, "index") else getattr(reranker, "window", 1)
-        self.streams: bool = getattr(reranker, "streams", False)
-        self.score_kind: ScoreKind | None = getattr(reranker, "score_kind", None)
-        remembers = getattr(reranker, "cached", True) and self.fingerprint is not None
-        self._cache = known if remembers else None
+        self.fingerprint = None if said.fingerprint is None else {**said.fingerprint, **further}
+        self.floor, self.score_kind = said.floor, said.score_kind
+        self._cache = known if said.cached and said.fingerprint is not None else None
 
     def _contained(self) -> AbstractContextManager[None]:
         """A guard around what is not asked query by query."""
@@ -77,10 +77,9 @@ class Scorer:
         return contained(made.__name__, own=own)
 
     @property
-    def hosted(self) -> list[Any]:
+    def hosted(self) -> list[Hosted]:
         """The services behind the reranker, or behind the parts that it fuses."""
-        own = getattr(self.reranker, "hosted", None)
-        return [own] if own is not None else [one for part in self._parts for one in part.hosted]
+        return [one.quotable.hosted for one in (self, *self.parts) if one.quotable is not None]
 
     def index(self, memories: Sequence[Memory]) -> None:
         """Notes the store that the next queries are asked of."""
@@ -116,10 +115,10 @@ class Scorer:
                 return scored
             made = scored.made
             self._remember(asked, scored, elapsed)
-            parts = [part.remembered for part in self._parts if part.remembered is not None]
+            parts = [part.remembered for part in self.parts if part.remembered is not None]
             if parts:
                 self.remembered = Remembered.joined(parts, same=True)
-            elif not asked.reduced and made is None and all(part.seconds is not None for part in self._parts):
+            elif not asked.reduced and made is None and all(part.seconds is not None for part in self.parts):
                 self.seconds = elapsed
         answer = asked.answer(made)
         self.remembered = self.remembered or answer.remembered
@@ -144,7 +143,7 @@ class Scorer:
                 else:
                     known.append((place, looked.answer()))
 
-        if not self.streams:
+        if not self.said.streams:
             yield from self._window(list(missing()), asked)
             yield from known
             return
@@ -152,7 +151,7 @@ class Scorer:
         why: BaseException = IncompleteError("gave no answer")
         with self._contained():
             self._prepare()
-            answers = iter(self.reranker.score_many(pulled))  # type: ignore[attr-defined]
+            answers = iter(self._score_many(pulled))
         while True:
             try:
                 found = next(answers, None)
@@ -195,7 +194,7 @@ class Scorer:
         try:
             self._prepare()
             start = time.perf_counter()
-            answers = dict(self.reranker.score_many(requests))  # type: ignore[attr-defined]
+            answers = dict(self._score_many(requests))
             elapsed = time.perf_counter() - start
             scored = [_checked(answers[number], request) for number, request in enumerate(requests)]
         except BaseException as error:
@@ -221,12 +220,6 @@ class Scorer:
         asked = self._look_up(request)
         return len(asked.missing), asked.request
 
-    @property
-    def _parts(self) -> "list[Scorer]":
-        """The systems that it is made of."""
-        parts = getattr(self.reranker, "parts", ())
-        return [part for part in parts if isinstance(part, Scorer)] if isinstance(parts, list) else []
-
     def _look_up(self, request: Request) -> "_Asked":
         query, memories = request
         if self._cache is None:
@@ -235,13 +228,13 @@ class Scorer:
         keys = self._keys({"adapter": self.made_by, "fingerprint": self.fingerprint}, request)
         known = self._find(keys, request)
         places = [position for position, key in enumerate(keys) if key not in known]
-        if self.scope == "pair":
+        if self.said.scope == "pair":
             left = query, tuple(memories[i] for i in places)
             return _Asked(0, keys, known, [keys[place] for place in places], left, request)
         return _Asked(0, keys, known, keys if places else [], request if places else (query, ()), request)
 
     def _keys(self, maker: Mapping[str, Any], request: Request) -> list[bytes]:
-        return store.keys(maker, self.scope, *request)
+        return store.keys(maker, self.said.scope, *request)
 
     def _find(self, keys: list[bytes], request: Request) -> dict[bytes, store.Entry]:
         """What is remembered; where that is not all, also under the keys that an adapter of memeval had once."""
@@ -258,11 +251,11 @@ class Scorer:
         return known | moved
 
     def _prepare(self) -> None:
-        if not self._warm and hasattr(self.reranker, "warm_up"):
-            self.reranker.warm_up()
+        if not self._warm and self.said.warm_up is not None:
+            self.said.warm_up()
         self._warm = True
-        if self._store is not None and hasattr(self.reranker, "index"):
-            self.reranker.index(self._store)
+        if self._store is not None and self.said.index is not None:
+            self.said.index(self._store)
         self._store = None
 
     def _unfit(self, error: BaseException) -> bool:
@@ -271,11 +264,12 @@ class Scorer:
         return hopeless or (isinstance(error, MemevalError) and not self._warm) or by_user(error)
 
     def _call(self, request: Request) -> Scored:
-        if hasattr(self.reranker, "score_many"):
-            [(_, scored)] = self.reranker.score_many([request])
-        else:
-            scored = Scored(list(self.reranker.score(*request)))
+        [(_, scored)] = self._score_many([request])
         return _checked(scored, request)
+
+    def _singly(self, requests: Iterable[Request]) -> list[tuple[int, Scored]]:
+        """What stands for `score_many` where an adapter has none."""
+        return [(place, Scored(list(self.reranker.score(*request)))) for place, request in enumerate(requests)]
 
     def _remember(self, asked: "_Asked", scored: Scored, seconds: float) -> None:
         entries = asked.take(scored, seconds)
@@ -325,14 +319,13 @@ class _Asked(NamedTuple):
         )
 
 
-def _maker(adapter: type) -> tuple[str, dict[str, Any]]:
+def _maker(adapter: type, recipe: int | str) -> tuple[str, dict[str, Any]]:
     """Whose scores they are, wherever the class stands in its package, and what else tells two such apart.
 
     An adapter is known by its kind, one of another package also by that package's name, and by its recipe where that
     was raised. A class without a kind is somebody's own: its name is a mark, its fingerprint must say the rest.
     """
     package = adapter.__module__.partition(".")[0]
-    recipe = getattr(adapter, "recipe", 1)
     further = {} if recipe == 1 else {"recipe": recipe}
     kind = vars(adapter).get("kind")
     if not isinstance(kind, str):
@@ -351,15 +344,6 @@ def _checked(scored: Scored, request: Request) -> Scored:
         if not math.isfinite(score):
             raise ValueError(f"returned {score} for the memory {memory.doc_id!r}")
     return replace(scored, scores=scores)
-
-
-def _plain_values(fingerprint: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """A fingerprint as it is. Raises UsageError where it could not be written down."""
-    try:
-        canonical(fingerprint)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"a fingerprint must hold texts, numbers, lists and dicts only ({error})") from None
-    return fingerprint
 
 
 def _failed(error: BaseException) -> Scored:

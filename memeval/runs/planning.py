@@ -179,10 +179,10 @@ def _row(
             variants = chain(*repeats.variants(terms, system.repeat, system.orders).values())
             again = (benchmark.load_scorer(system.model, dataset, remembered, variant[1]) for variant in variants)
             for one in (scorer, *again):
-                for part in [one] if hasattr(one.reranker, "hosted") else getattr(one.reranker, "parts", ()):
-                    if getattr(part, "hosted", ()):
+                for part in (one, *one.parts):
+                    if part.quotable is not None:
                         asked = left if part is scorer else _unknown(part, queries, dataset, candidates)
-                        found = quote(part.reranker, [request for _, request in asked])
+                        found = quote(part.quotable, [request for _, request in asked])
                         quoted = found if quoted is None else quoted + found
     except MemevalError as error:
         missing = struck(str(error))

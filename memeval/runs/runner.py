@@ -78,7 +78,7 @@ def run(
     times = results.times(path)
     partial = path.with_name(path.name + PARTIAL)
     queries = shards.taken(dataset.queries, header.partial)
-    order = in_turn(queries, scorer.window)
+    order = in_turn(queries, scorer.said.window)
     kept: tuple[Ranking, ...] = ()
     for file, expected in ((files.stored(path), queries), (partial, order)):
         if file is None or not file.is_file() or fresh or header.fingerprint is None:
@@ -154,7 +154,7 @@ def rank(
         return query, tuple(by_id[doc_id] for doc_id in candidates.doc_ids[query.query_id])
 
     place = done
-    if scorer.streams:
+    if scorer.said.streams:
         waiting: dict[int, Scored] = {}
         for number, scored in scorer.many(request(query) for query in queries[done:]):
             waiting[done + number] = scored
@@ -164,7 +164,7 @@ def rank(
         return
     store_id = None
     while place < len(queries):
-        if scorer.window == 1 or place < ONLINE:
+        if scorer.said.window == 1 or place < ONLINE:
             query = queries[place]
             if query.store_id != store_id:
                 scorer.index(dataset.stores[query.store_id])
@@ -173,7 +173,7 @@ def rank(
             yield ordered(query, candidates, replace(scored, seconds=scorer.seconds)), None
             place += 1
             continue
-        end = ONLINE + ((place - ONLINE) // scorer.window + 1) * scorer.window
+        end = ONLINE + ((place - ONLINE) // scorer.said.window + 1) * scorer.said.window
         window = queries[place:end]
         scorer.batch = 0.0, 0
         answers = dict(scorer.many(request(query) for query in window))

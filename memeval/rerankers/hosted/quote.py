@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, TypeGuard
 
-from memeval.core.types import Request
+from memeval.core.types import Memory, Query, Request, Reranker
 from memeval.rerankers.hosted.estimate import Work
 from memeval.rerankers.hosted.prices import Price
+from memeval.rerankers.hosted.stream import Hosted
 
 SAMPLE = 40
 """How many queries the tokens are taken from."""
@@ -37,7 +38,26 @@ class Quote:
         return Quote(self.calls + other.calls, *tokens, dollars, price, host)
 
 
-def quote(reranker: Any, requests: Sequence[Request]) -> Quote:
+class Quotable(Reranker, Protocol):
+    """An adapter of a hosted system: what a request would take can be told before it is made."""
+
+    hosted: Hosted
+
+    def calls(self, query: Query, memories: Sequence[Memory]) -> int:
+        """How many calls a request needs."""
+        ...
+
+    def estimate(self, query: Query, memories: Sequence[Memory]) -> Work:
+        """What they would take, at least and at most."""
+        ...
+
+
+def quotable(reranker: Reranker) -> TypeGuard[Quotable]:
+    """Whether an adapter is one of a hosted system: by what its `hosted` is, since others may call things so, too."""
+    return isinstance(getattr(reranker, "hosted", None), Hosted)
+
+
+def quote(reranker: Quotable, requests: Sequence[Request]) -> Quote:
     """The quote of a hosted reranker for requests, of which some may be empty."""
     asked = [request for request in requests if request[1]]
     calls = sum(reranker.calls(*request) for request in asked)

@@ -98,7 +98,7 @@ def judge(body: Callable[[str, list[str]], Body], *, documents: int, tokens: int
         scores: list[float] = []
         for part, reply in zip(parts, replies, strict=True):
             scores += [reply.taken[place] for place in range(len(part))]
-        return scores, max(reply.seconds for reply in replies)
+        return scores, max((reply.seconds for reply in replies), default=0.0)
 
     return ask
 

@@ -14,6 +14,11 @@ class SentenceTransformers:
 
     Of a bi-encoder, `query_prompt` and `document_prompt` are texts, or names of the folder's own prompts. The other
     options are those of transformers/….
+
+    Args:
+        batch_size: texts or pairs in a batch.
+        query_prompt: bi-encoders: what stands before a query; without word what the folder says.
+        document_prompt: bi-encoders: what stands before a memory; without word what the folder says.
     """
 
     kind = "sentence-transformers"

@@ -17,8 +17,11 @@ from memeval.rerankers.local.pairs import Encoded, Reader
 class VLLM:
     """vllm/<hub id or folder>: Qwen3-type yes/no rerankers, and classifiers of pairs (XLM-R, BERT).
 
-    `eager` leaves out compilation; `gpu_memory_utilization` is the share of a GPU's memory that vLLM takes
-    (on a processor, VLLM_CPU_KVCACHE_SPACE says how many GiB). `prompt`, `cut`, `trust_code`: as of transformers/….
+    Args:
+        prefix_caching: whether the part that the pairs of a query share is computed once; for causal models.
+        gpu_memory_utilization: the share of a GPU's memory that vLLM takes; on a processor, VLLM_CPU_KVCACHE_SPACE says
+            how many GiB.
+        eager: whether compilation is left out.
     """
 
     kind = "vllm"

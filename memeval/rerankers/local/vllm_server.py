@@ -32,9 +32,15 @@ ENDPOINTS = {
 class VLLMServer:
     """vllm-server/<served name>?url=http://host:8000: the model has to be served as this module's docstring says.
 
-    `tokenizer` is the folder or hub id it is read with, where that is not the served name; `dtype` is recorded as said:
-    the server does not tell. VLLM_API_KEY is sent where it is set. `prompt`, `cut` and `trust_code`: as of
-    transformers/…, for what is read here; what the server runs is said where it is started.
+    VLLM_API_KEY is sent where it is set. `prompt`, `cut` and `trust_code` are for what is read here; what the server
+    runs is said where it is started.
+
+    Args:
+        url: where the server is.
+        endpoint: score or rerank.
+        tokenizer: the folder or hub id that the model is read with, where that is not the served name.
+        dtype: recorded as said, since the server does not tell; unknown is checked as bfloat16 would be.
+        timeout: seconds of one call.
     """
 
     kind = "vllm-server"
