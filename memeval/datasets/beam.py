@@ -86,12 +86,8 @@ Chats = Mapping[str, tuple[Path, Path]]
 
 def facts(name: str) -> dict[str, Any]:
     """What is known of the data set without its files."""
-    return {
-        "licence": "none in the repository (a derived copy on the Hub says CC BY-SA 4.0)",
-        "url": HOME,
-        "restricted": True,
-        "known_problems": PROBLEMS,
-    }
+    licence = "none in the repository (a derived copy on the Hub says CC BY-SA 4.0)"
+    return {"licence": licence, "url": HOME, "restricted": True, "known_problems": PROBLEMS}
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:

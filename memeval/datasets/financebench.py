@@ -54,12 +54,7 @@ STORE = "filings"  # the id of the only store of financebench-global
 
 def facts(name: str) -> dict[str, Any]:
     """What is known of the data set without its files."""
-    return {
-        "licence": "CC BY-NC 4.0",
-        "url": HOME,
-        "restricted": True,
-        "known_problems": PROBLEMS,
-    }
+    return {"licence": "CC BY-NC 4.0", "url": HOME, "restricted": True, "known_problems": PROBLEMS}
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:

@@ -29,6 +29,7 @@ Nearly all of BM25's scores are ties at zero (a statement is short), so other id
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +44,7 @@ from memeval.datasets.download import DataFile
 from memeval.measures import trec
 
 COMMIT = "05399308a3cf4eb56b35bed8bee0771e4f8f1404"
-
-
-def _file(path: str, sha256: str, size: int) -> DataFile:
-    address = f"https://raw.githubusercontent.com/irlabamsterdam/iKAT/{COMMIT}/{path}"
-    return DataFile(f"ikat/{path}", address, sha256, size)
-
-
+_file = partial(DataFile.of, "ikat", f"https://raw.githubusercontent.com/irlabamsterdam/iKAT/{COMMIT}")
 TRAIN = _file(
     "2023/data/2023_train_topics.json", "ff52ac0fd49d6bf337679342867214390a2920e57665586df0455d5054c7032d", 101_792
 )

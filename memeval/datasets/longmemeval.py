@@ -22,6 +22,7 @@ the user's turns, .902 and 1 for the sessions.
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,10 @@ from memeval.datasets.download import DataFile
 
 COMMIT = "98d7416c24c778c2fee6e6f3006e7a073259d48f"
 HUB = f"https://huggingface.co/datasets/xiaowu0162/longmemeval-cleaned/resolve/{COMMIT}"
-S = DataFile(
-    path="longmemeval/longmemeval_s_cleaned.json",
-    url=f"{HUB}/longmemeval_s_cleaned.json",
-    sha256="d6f21ea9d60a0d56f34a05b609c79c88a451d2ae03597821ea3d5a9678c3a442",
-    size=277_383_467,
-)
-ORACLE = DataFile(
-    path="longmemeval/longmemeval_oracle.json",
-    url=f"{HUB}/longmemeval_oracle.json",
-    sha256="821a2034d219ab45846873dd14c14f12cfe7776e73527a483f9dac095d38620c",
-    size=15_388_478,
+_file = partial(DataFile.of, "longmemeval", HUB)
+S = _file("longmemeval_s_cleaned.json", "d6f21ea9d60a0d56f34a05b609c79c88a451d2ae03597821ea3d5a9678c3a442", 277_383_467)
+ORACLE = _file(
+    "longmemeval_oracle.json", "821a2034d219ab45846873dd14c14f12cfe7776e73527a483f9dac095d38620c", 15_388_478
 )
 ABOUT: Mapping[str, str] = {
     "longmemeval-s": "LongMemEval-S (cleaned): 500 questions to chat histories of about 492 turns; marked turns",

@@ -14,6 +14,7 @@ BM25's figures with the texts alone (`bare`): NDCG@10 .905; all-MiniLM-L6-v2's .
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +30,9 @@ from memeval.datasets.download import DataFile
 COMMIT = "18c7955357b33098a64d601bc8e4624c41743972"
 HOME = "https://github.com/tenurehq/precisionMemBench"
 RAW = f"https://raw.githubusercontent.com/tenurehq/precisionMemBench/{COMMIT}/fixtures"
-BELIEFS = DataFile(
-    path="precisionmembench/beliefs.seed.json",
-    url=f"{RAW}/beliefs.seed.json",
-    sha256="35659b3b9a581b644fc6746e1b4e902c3e7b56c0973b546bf7b0816a69e3de98",
-    size=33_303,
-)
-CASES = DataFile(
-    path="precisionmembench/retrieval.cases.json",
-    url=f"{RAW}/retrieval.cases.json",
-    sha256="09e99f0852280538abe34b03570f65583fdb10df3c554b7150f0f665d5db709c",
-    size=35_940,
-)
+_file = partial(DataFile.of, "precisionmembench", RAW)
+BELIEFS = _file("beliefs.seed.json", "35659b3b9a581b644fc6746e1b4e902c3e7b56c0973b546bf7b0816a69e3de98", 33_303)
+CASES = _file("retrieval.cases.json", "09e99f0852280538abe34b03570f65583fdb10df3c554b7150f0f665d5db709c", 35_940)
 ABOUT: Mapping[str, str] = {
     "precisionmembench": "PrecisionMemBench: 43 short questions to 34 beliefs about one person, relevant labels only"
 }
