@@ -1,11 +1,10 @@
 """Remembers scores by content, in one SQLite file that several processes may share.
 
-A score's key is the SHA-256 of all it depends on: the system's fingerprint, the rendered query with its context, and
-the rendered memory, each with its time and the like, which a reranker sees too; for a listwise system also the whole
-list in order and the place in it. Position in a file, ids,
-the name of a data set and the machine are no part of it. A query's scores are committed together before they are used,
-so a process that dies loses at most the query it was working on. A failure is never remembered. A row that does not
-hold what it should is like none.
+A score's key is the SHA-256 of all it depends on: the system's fingerprint, and the rendered query and memory with all
+that a reranker sees of them (context, time, …); for a listwise system also the whole list in order and the place in it.
+Position in a file, ids, the name of a data set and the machine are no part of it. A query's scores are committed
+together before they are used, so a process that dies loses at most the query it was working on. A failure is never
+remembered. A row that does not hold what it should counts as absent.
 """
 
 import hashlib

@@ -22,7 +22,7 @@ A package elsewhere offers data sets with an entry point of the group `memeval.d
 object, with the same attributes.
 
 What loaders read single values with is in `core/values.py`, what reads whole files in `_files.py`, what reads the
-Hugging Face Hub in `_hub.py`.
+Hugging Face Hub in `_hub.py`, what a data set is built with in `build.py`.
 """
 
 import importlib

@@ -17,10 +17,10 @@ CHUNK = 1 << 20  # characters read at once from a long JSON list
 LONGEST = 1 << 26  # characters that one element of such a list may have; LongMemEval's have 0.6 million
 
 
-def located(file: DataFile, *, unverified: bool = False) -> tuple[Path, bool]:
-    """The path of a data file, and whether it is the pinned one; another one only where `unverified` is asked for."""
-    path = find(file, unverified=unverified)
-    return path, not unverified or matches(path, file)
+def located(*wanted: DataFile, unverified: bool = False) -> tuple[list[Path], bool]:
+    """The paths of data files, and whether all are the pinned ones; others only where `unverified` is asked for."""
+    paths = [find(file, unverified=unverified) for file in wanted]
+    return paths, not unverified or all(map(matches, paths, wanted))
 
 
 def no_argument(name: str, argument: str | None) -> None:

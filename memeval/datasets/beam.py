@@ -39,7 +39,8 @@ from memeval.core.errors import DataError, PrerequisiteError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import decoded, shown, typed
 from memeval.core.values import field as value_of
-from memeval.datasets._files import digest, elements, listed, located, no_argument, text
+from memeval.datasets._files import elements, listed, no_argument, text
+from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile, data_folder, find
 from memeval.datasets.render import MONTHS
 
@@ -85,12 +86,8 @@ Chats = Mapping[str, tuple[Path, Path]]
 
 def facts(name: str) -> dict[str, Any]:
     """What is known of the data set without its files."""
-    return {
-        "licence": "none in the repository (a derived copy on the Hub says CC BY-SA 4.0)",
-        "url": HOME,
-        "restricted": True,
-        "known_problems": PROBLEMS,
-    }
+    licence = "none in the repository (a derived copy on the Hub says CC BY-SA 4.0)"
+    return {"licence": licence, "url": HOME, "restricted": True, "known_problems": PROBLEMS}
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
@@ -132,7 +129,7 @@ def _pinned(tier: str) -> Mapping[str, tuple[DataFile, DataFile]]:
 def _located(file: DataFile) -> Path:
     """The path of a pinned file on this machine."""
     if len(file.sha256) == 64:
-        return located(file)[0]
+        return find(file)
     path = find(file, unverified=True)
     raw = files.content(path)
     if hashlib.sha1(b"blob %d\0" % len(raw) + raw, usedforsecurity=False).hexdigest() != file.sha256:
@@ -148,41 +145,27 @@ def read(chats: Chats, name: str = "beam-100k", *, verified: bool = True) -> Dat
 
     Raises DataError naming the file, the batch, turn and message or the ability and question, and the field.
     """
-    anomalies: Counter[str] = Counter()
-    queries: list[Query] = []
-    stores: dict[str, tuple[Memory, ...]] = {}
-    qrels: dict[str, dict[str, int]] = {}
-    excluded: dict[str, str] = {}
+    found = Builder()
     for number, (messages, asked) in chats.items():
         store_id = f"{TIERS[name]}-{number}"
-        stores[store_id] = _memories(messages, anomalies)
-        known = {memory.doc_id for memory in stores[store_id]}
-        for query, source in _questions(asked, store_id, anomalies):
-            evidence = _evidence(source, known, anomalies)
+        found.stores[store_id] = _memories(messages, found.anomalies)
+        known = {memory.doc_id for memory in found.stores[store_id]}
+        for query, source in _questions(asked, store_id, found.anomalies):
+            evidence = _evidence(source, known, found.anomalies)
             if query.category == "abstention":
-                anomalies["abstention questions with evidence, which is not used"] += bool(evidence)
+                found.anomalies["abstention questions with evidence, which is not used"] += bool(evidence)
             elif not evidence:
                 named = any(True for _ in _leaves(source))
-                excluded[query.query_id] = f"no evidence message {'exists' if named else 'is given'}"
+                found.excluded[query.query_id] = f"no evidence message {'exists' if named else 'is given'}"
                 continue
             else:
-                qrels[query.query_id] = dict.fromkeys(evidence, 1)
-            queries.append(query)
-    if not qrels:
+                found.qrels[query.query_id] = dict.fromkeys(evidence, 1)
+            found.queries.append(query)
+    if not found.qrels:
         where = ", ".join(str(asked) for _, asked in chats.values())
         raise DataError(f"{where or name}: holds no question with evidence")
-    return Dataset(
-        name=name,
-        version=COMMIT[:8] if verified else f"unverified-{digest(path for pair in chats.values() for path in pair)}",
-        queries=tuple(queries),
-        stores=stores,
-        qrels=qrels,
-        excluded=excluded,
-        anomalies={kind: count for kind, count in anomalies.items() if count},
-        about=ABOUT[name],
-        verified=verified,
-        **facts(name),
-    )
+    paths = (path for pair in chats.values() for path in pair)
+    return found.pinned(name, COMMIT[:8], paths, verified, about=ABOUT[name], **facts(name))
 
 
 def _memories(path: Path, anomalies: Counter[str]) -> tuple[Memory, ...]:

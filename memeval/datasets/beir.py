@@ -40,6 +40,7 @@ from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import field, grade, ident, label, name, plain, shown, typed
 from memeval.datasets import _hub
 from memeval.datasets._files import digest, iso, lines, listed, packed, records
+from memeval.datasets.build import Builder
 
 ABOUT: Mapping[str, str] = {
     "beir": "beir/<folder or Hub id>: a BEIR folder (corpus.jsonl, queries.jsonl, qrels/*.tsv), or FiQA and its like"
@@ -200,17 +201,9 @@ def build(parts: Parts, protocol: Mapping[str, str] = {}) -> Dataset:
     missed = sum(len(absent.get(query.query_id, ())) for query in kept)
     if missed:
         rules = (*rules, f"Labels of memories that are not there count as missed (?dangling=missed): {missed:,}.")
-    return Dataset(
-        name="beir",
-        version="",
-        licence="not stated",
-        url="",
-        queries=tuple(kept),
-        stores={store_id: tuple(found.values()) for store_id, found in stores.items()},
-        qrels={query.query_id: qrels[query.query_id] for query in kept if query.query_id in qrels},
-        excluded=excluded,
-        pools=None if pools is None else {query.query_id: pools[query.query_id] for query in kept},
-        anomalies={kind: count for kind, count in anomalies.items() if count},
+    filled = {store_id: tuple(found.values()) for store_id, found in stores.items()}
+    return Builder(kept, filled, qrels, excluded, pools or {}, anomalies).dataset(
+        "beir",
         restricted=True,
         withheld=withheld,
         absent={query.query_id: absent[query.query_id] for query in kept if query.query_id in absent},

@@ -89,7 +89,7 @@ def _pooled(
 
 
 def _injected(retrieved: Sequence[str], grades: Mapping[str, int], query_id: str, depth: int) -> tuple[str, ...]:
-    """Relevant memories that were missed take the last places, in front of nothing; irrelevant ones make room."""
+    """The best `depth` with every missed relevant memory at the end; for them, the last irrelevant ones are dropped."""
     missed = sorted({doc_id for doc_id, grade in grades.items() if grade > 0}.difference(retrieved))
     missed.sort(key=lambda doc_id: _tie_break(query_id, doc_id))
     kept = list(retrieved)

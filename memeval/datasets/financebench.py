@@ -24,7 +24,8 @@ from typing import Any
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import field, shown, typed
-from memeval.datasets._files import digest, located, no_argument, records, text
+from memeval.datasets._files import located, no_argument, records, text
+from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile
 
 COMMIT = "cc39aeb4"
@@ -53,29 +54,20 @@ STORE = "filings"  # the id of the only store of financebench-global
 
 def facts(name: str) -> dict[str, Any]:
     """What is known of the data set without its files."""
-    return {
-        "licence": "CC BY-NC 4.0",
-        "url": HOME,
-        "restricted": True,
-        "known_problems": PROBLEMS,
-    }
+    return {"licence": "CC BY-NC 4.0", "url": HOME, "restricted": True, "known_problems": PROBLEMS}
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
     """FinanceBench as pinned. Raises PrerequisiteError where a file is not here, UsageError for an argument."""
     no_argument(name, argument)
-    questions, as_pinned = located(QUESTIONS, unverified=unverified)
-    pages, made_as_pinned = located(PAGES, unverified=unverified)
-    return read(questions, pages, name, verified=as_pinned and made_as_pinned)
+    (questions, pages), verified = located(QUESTIONS, PAGES, unverified=unverified)
+    return read(questions, pages, name, verified=verified)
 
 
 def read(questions: Path, pages: Path, name: str = "financebench", *, verified: bool = True) -> Dataset:
     """The data set in a file of questions and a file of pages. Raises DataError naming file, line and field."""
-    anomalies: Counter[str] = Counter()
-    filings = _filings(pages, anomalies)
-    queries: list[Query] = []
-    qrels: dict[str, dict[str, int]] = {}
-    excluded: dict[str, str] = {}
+    found = Builder()
+    filings = _filings(pages, found.anomalies)
     seen: set[str] = set()
     for where, record in records(questions):
         query_id, filing = text(record, "financebench_id", where), text(record, "doc_name", where)
@@ -88,32 +80,22 @@ def read(questions: Path, pages: Path, name: str = "financebench", *, verified: 
         if not cited:
             raise DataError(f"{where}: 'evidence' is empty")
         if filing not in filings:
-            excluded[query_id] = f"its filing {filing} has no pages here"
+            found.excluded[query_id] = f"its filing {filing} has no pages here"
             continue
         for doc_id in cited:
             if doc_id not in filings[filing]:
                 raise DataError(f"{where}: evidence page {shown(doc_id)} is not in {pages}")
-        anomalies["evidence on a page that is cited already"] += len(cited) - len(set(cited))
-        queries.append(Query(query_id, question, filing if name == "financebench" else STORE, category))
-        qrels[query_id] = dict.fromkeys(cited, 1)
-    if not queries:
+        found.anomalies["evidence on a page that is cited already"] += len(cited) - len(set(cited))
+        found.queries.append(Query(query_id, question, filing if name == "financebench" else STORE, category))
+        found.qrels[query_id] = dict.fromkeys(cited, 1)
+    if not found.queries:
         raise DataError(f"{questions}: holds no question to a filing of {pages}")
-    asked = {query.store_id for query in queries}
-    stores = {filing: tuple(found.values()) for filing, found in filings.items() if filing in asked}
-    if name == "financebench-global":
-        stores = {STORE: tuple(memory for found in filings.values() for memory in found.values())}
-    return Dataset(
-        name=name,
-        version=COMMIT if verified else f"unverified-{digest([questions, pages])}",
-        queries=tuple(queries),
-        stores=stores,
-        qrels=qrels,
-        excluded=excluded,
-        anomalies={kind: count for kind, count in anomalies.items() if count},
-        about=ABOUT[name],
-        verified=verified,
-        **facts(name),
-    )
+    asked = {query.store_id for query in found.queries}
+    if name == "financebench":
+        found.stores = {filing: tuple(of.values()) for filing, of in filings.items() if filing in asked}
+    else:
+        found.stores = {STORE: tuple(memory for of in filings.values() for memory in of.values())}
+    return found.pinned(name, COMMIT, [questions, pages], verified, about=ABOUT[name], **facts(name))
 
 
 def _filings(path: Path, anomalies: Counter[str]) -> dict[str, dict[str, Memory]]:

@@ -30,6 +30,7 @@ from typing import Any
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
+from memeval.datasets.build import Builder
 
 NAMES = ("hard-cases",)
 ABOUT = {"hard-cases": "embedded: invented assistant memories, nine kinds of queries that mislead a reranker"}
@@ -59,32 +60,21 @@ def load(name: str, argument: str | None) -> Dataset:
 
 def read(folder: Path) -> Dataset:
     """All stores of a folder, in order of their names."""
-    queries: list[Query] = []
-    stores: dict[str, tuple[Memory, ...]] = {}
-    qrels: dict[str, dict[str, int]] = {}
-    pools: dict[str, tuple[str, ...]] = {}
+    found = Builder()
     for path in sorted(folder.glob("*.toml")):
         content = parsed(path)
         store_id = path.stem
-        stores[store_id] = tuple(_memories(path, content))
+        found.stores[store_id] = tuple(_memories(path, content))
         for number, entry in enumerate(content["queries"], start=1):
             query = _query(path, store_id, number, entry)
-            queries.append(query)
+            found.queries.append(query)
             labels = {2: entry["answers"], 1: entry.get("helps", []), 0: entry["lures"]}
-            qrels[query.query_id] = {doc_id: grade for grade, doc_ids in labels.items() for doc_id in doc_ids}
-            pools[query.query_id] = tuple(sorted(qrels[query.query_id]))
-            if len(qrels[query.query_id]) != sum(map(len, labels.values())):
+            found.qrels[query.query_id] = {doc_id: grade for grade, doc_ids in labels.items() for doc_id in doc_ids}
+            found.pools[query.query_id] = tuple(sorted(found.qrels[query.query_id]))
+            if len(found.qrels[query.query_id]) != sum(map(len, labels.values())):
                 raise DataError(f"{path}: query {number}: a memory stands in two of answers, helps and lures")
-    return Dataset(
-        name="hard-cases",
-        version=VERSION,
-        licence="Apache-2.0",
-        url="embedded in memeval",
-        queries=tuple(queries),
-        stores=stores,
-        qrels=qrels,
-        pools=pools,
-        about=ABOUT["hard-cases"],
+    return found.dataset(
+        "hard-cases", VERSION, licence="Apache-2.0", url="embedded in memeval", about=ABOUT["hard-cases"]
     )
 
 

@@ -29,6 +29,7 @@ Nearly all of BM25's scores are ties at zero (a statement is short), so other id
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +38,13 @@ from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import decoded, shown, typed
 from memeval.core.values import field as value_of
-from memeval.datasets._files import digest, listed, located, no_argument, text
+from memeval.datasets._files import listed, located, no_argument, text
+from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile
 from memeval.measures import trec
 
 COMMIT = "05399308a3cf4eb56b35bed8bee0771e4f8f1404"
-
-
-def _file(path: str, sha256: str, size: int) -> DataFile:
-    address = f"https://raw.githubusercontent.com/irlabamsterdam/iKAT/{COMMIT}/{path}"
-    return DataFile(f"ikat/{path}", address, sha256, size)
-
-
+_file = partial(DataFile.of, "ikat", f"https://raw.githubusercontent.com/irlabamsterdam/iKAT/{COMMIT}")
 TRAIN = _file(
     "2023/data/2023_train_topics.json", "ff52ac0fd49d6bf337679342867214390a2920e57665586df0455d5054c7032d", 101_792
 )
@@ -99,8 +95,8 @@ def load(name: str, argument: str | None = None, *, query: str = "utterance", un
     no_argument(name, argument)
     if query not in QUERIES:
         raise UsageError(f"{name}: there is no query={query}{did_you_mean(query, QUERIES)}")
-    found = [located(file, unverified=unverified) for file in FILES[name]]
-    return read([path for path, _ in found], name, query, verified=all(as_pinned for _, as_pinned in found))
+    paths, verified = located(*FILES[name], unverified=unverified)
+    return read(paths, name, query, verified=verified)
 
 
 def read(paths: Sequence[Path], name: str = "ikat", query: str = "utterance", *, verified: bool = True) -> Dataset:
@@ -109,40 +105,33 @@ def read(paths: Sequence[Path], name: str = "ikat", query: str = "utterance", *,
     Raises DataError naming the file, the topic, the turn and the field, or the line of a label.
     """
     authors = name == "ikat-authors"
-    anomalies: Counter[str] = Counter()
-    stores: dict[str, tuple[Memory, ...]] = {}
+    found = Builder()
     queries: dict[str, Query] = {}
     meant: dict[str, dict[str, int]] = {}
     for path, edition in zip(paths if authors else paths[:-1], EDITIONS if authors else (None,), strict=True):
         for number, topic in enumerate(typed(decoded(files.content(path), str(path), unique=True), list, str(path))):
             store_id = _number(topic, f"{path}: topic {number}")
             where = f"{path}: topic {number} ({shown(store_id)})"
-            if store_id in stores:
+            if store_id in found.stores:
                 raise DataError(f"{where}: 'number' stands twice")
-            stores[store_id] = _statements(topic, where, anomalies)
-            for asked, provenance in _turns(topic, stores[store_id], store_id, QUERIES[query], where, anomalies):
+            found.stores[store_id] = _statements(topic, where, found.anomalies)
+            turns = _turns(topic, found.stores[store_id], store_id, QUERIES[query], where, found.anomalies)
+            for asked, provenance in turns:
                 queries[asked.query_id] = replace(asked, category=edition)
                 if provenance:
                     meant[asked.query_id] = dict.fromkeys(provenance, 1)
-    labels = meant if authors else _labels(paths[-1], queries, stores, anomalies)
+    labels = meant if authors else _labels(paths[-1], queries, found.stores, found.anomalies)
     if not any(any(grades.values()) for grades in labels.values()):
         raise DataError(f"{paths[-1]}: holds no turn with a relevant statement")
     reason = "its author had no statement in mind" if authors else "no statement was judged for it"
-    kept = tuple(asked for query_id, asked in queries.items() if query_id in labels)
-    used = {asked.store_id for asked in kept}
-    return Dataset(
-        name=name if query == "utterance" else f"{name}?query={query}",
-        version=COMMIT[:8] if verified else f"unverified-{digest(paths)}",
-        queries=kept,
-        stores={store_id: memories for store_id, memories in stores.items() if store_id in used},
-        qrels={asked.query_id: labels[asked.query_id] for asked in kept},
-        excluded={query_id: reason for query_id in queries if query_id not in labels},
-        pools={asked.query_id: tuple(memory.doc_id for memory in stores[asked.store_id]) for asked in kept},
-        anomalies={kind: count for kind, count in anomalies.items() if count},
-        about=ABOUT[name],
-        verified=verified,
-        **facts(name),
-    )
+    found.queries = [asked for query_id, asked in queries.items() if query_id in labels]
+    found.qrels, found.excluded = labels, {query_id: reason for query_id in queries if query_id not in labels}
+    used = {asked.store_id for asked in found.queries}
+    found.stores = {store_id: memories for store_id, memories in found.stores.items() if store_id in used}
+    doc_ids = {store_id: tuple(memory.doc_id for memory in memories) for store_id, memories in found.stores.items()}
+    found.pools = {asked.query_id: doc_ids[asked.store_id] for asked in found.queries}
+    title = name if query == "utterance" else f"{name}?query={query}"
+    return found.pinned(title, COMMIT[:8], paths, verified, about=ABOUT[name], **facts(name))
 
 
 def _number(topic: Any, where: str) -> str:

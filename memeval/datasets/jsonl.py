@@ -34,6 +34,7 @@ from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import decoded, field, grade, label, name, shown, typed
 from memeval.datasets._files import iso, lines, listed, text
+from memeval.datasets.build import Builder
 from memeval.datasets.download import local
 
 ABOUT: Mapping[str, str] = {"jsonl": "jsonl/<file>: your own data, one query a line with its candidates and labels"}
@@ -61,10 +62,8 @@ def read(path: Path) -> Dataset:
 
 def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
     """The data set in lines, each with its place. Raises DataError naming up to ten bad lines."""
-    queries: list[Query] = []
+    found = Builder()
     stores: dict[str, dict[str, Memory]] = {}
-    qrels: dict[str, dict[str, int]] = {}
-    anomalies: Counter[str] = Counter()
     bad: list[str] = []
     content = hashlib.sha256()
     places: dict[str, str] = {}
@@ -72,7 +71,7 @@ def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
         content.update(line + b"\n")
         place = f"line {where.rpartition(':')[2]}"
         try:
-            query, memories, grades = _line(decoded(line, place), place, anomalies)
+            query, memories, grades = _line(decoded(line, place), place, found.anomalies)
             if query.query_id in places:
                 raise DataError(f"{place}: query_id {shown(query.query_id)} stands in {places[query.query_id]} already")
             store = stores.get(query.store_id, {})
@@ -84,29 +83,22 @@ def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
             continue
         places[query.query_id] = place
         stores.setdefault(query.store_id, {}).update((memory.doc_id, memory) for memory in memories)
-        queries.append(query)
-        qrels[query.query_id] = grades
-        anomalies["candidates with the text of another"] += len(memories) - len({memory.text for memory in memories})
-        anomalies["queries of one candidate"] += len(memories) == 1
+        found.queries.append(query)
+        found.qrels[query.query_id] = grades
+        found.anomalies["candidates with the text of another"] += len(memories) - len(
+            {memory.text for memory in memories}
+        )
+        found.anomalies["queries of one candidate"] += len(memories) == 1
     if bad:
         more = f"; and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
         count = "1 bad line" if len(bad) == 1 else f"{len(bad)} bad lines"
         raise DataError(f"{path}: {count}: {'; '.join(bad[:SHOWN])}{more}")
-    if not queries:
+    if not found.queries:
         raise DataError(f"{path}: holds no query")
-    return Dataset(
-        name=f"jsonl/{files.stem(path)}",
-        version=content.hexdigest()[:8],
-        licence="not stated",
-        url="",
-        queries=tuple(queries),
-        stores={store_id: tuple(memories.values()) for store_id, memories in stores.items()},
-        qrels=qrels,
-        pools={query_id: tuple(grades) for query_id, grades in qrels.items()},
-        anomalies={kind: count for kind, count in anomalies.items() if count},
-        restricted=True,
-        about=f"queries with their own candidates, from {path.name}",
-    )
+    found.stores = {store_id: tuple(memories.values()) for store_id, memories in stores.items()}
+    found.pools = {query_id: tuple(grades) for query_id, grades in found.qrels.items()}
+    about = f"queries with their own candidates, from {path.name}"
+    return found.dataset(f"jsonl/{files.stem(path)}", content.hexdigest()[:8], restricted=True, about=about)
 
 
 def _line(record: Any, where: str, anomalies: Counter[str]) -> tuple[Query, list[Memory], dict[str, int]]:

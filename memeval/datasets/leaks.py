@@ -1,8 +1,7 @@
 """What must not be in a file that is given away: keys, and texts that must not be redistributed."""
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.outside import SHAPES, USER, set_keys
 from memeval.core.types import Dataset
+from memeval.datasets.shared_text import runs, strings_in, words
 
-WORDS = 8
-"""So many words of a restricted text in a row are a leak; a shorter text is one as a whole, from five words on."""
+SHORTEST = 5
+"""A run of words of a restricted text is a leak; a shorter text is one as a whole, from so many words on."""
 
 
 def secrets(file: Path) -> Iterator[tuple[str, str]]:
@@ -30,18 +30,18 @@ def secrets(file: Path) -> Iterator[tuple[str, str]]:
 
 def texts(file: Path, dataset: Dataset) -> Iterator[tuple[str, str]]:
     """(file, problem) where a file holds words of a data set's queries or memories."""
-    whole, rows = _restricted(dataset)
+    whole, their_runs = _restricted(dataset)
     for string in dict.fromkeys(_strings(file)):
-        words = _words(string)
-        if tuple(words) in whole or any(row in rows for row in _rows(words)):
+        said = words(string)
+        if said in whole or not their_runs.isdisjoint(runs(said)):
             yield str(file), f"holds text of {dataset.name}, which must not be redistributed: {string[:20]!r}…"
             return
 
 
 @lru_cache(maxsize=2)
 def _restricted_by_digest(digest: str, all_texts: tuple[str, ...]) -> tuple[set[tuple[str, ...]], set[tuple[str, ...]]]:
-    split = [_words(text) for text in all_texts]
-    return {tuple(words) for words in split if len(words) >= 5}, {row for words in split for row in _rows(words)}
+    split = [words(text) for text in all_texts]
+    return {said for said in split if len(said) >= SHORTEST}, {run for said in split for run in runs(said)}
 
 
 def _restricted(dataset: Dataset) -> tuple[set[tuple[str, ...]], set[tuple[str, ...]]]:
@@ -51,37 +51,22 @@ def _restricted(dataset: Dataset) -> tuple[set[tuple[str, ...]], set[tuple[str, 
     return _restricted_by_digest(dataset.digest, (*said, *asked))
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
-
-
-def _rows(words: list[str]) -> Iterable[tuple[str, ...]]:
-    return (tuple(words[start : start + WORDS]) for start in range(len(words) - WORDS + 1))
-
-
 def _strings(file: Path) -> Iterator[str]:
     """Every string of a JSON file, or of one value a line; of any other file its text as a whole."""
     text = _text(file)
     try:
-        yield from _inside([files.shaped(text, Any, "")])
+        yield from _long(files.shaped(text, Any, ""))
     except DataError:
         for line in text.splitlines():
             try:
-                yield from _inside([files.shaped(line, Any, "")])
+                yield from _long(files.shaped(line, Any, ""))
             except DataError:
                 yield text
                 return
 
 
-def _inside(values: Iterable[Any]) -> Iterator[str]:
-    for value in values:
-        if isinstance(value, str):
-            if value.count(" ") >= 4:
-                yield value
-        elif isinstance(value, dict):
-            yield from _inside([*value, *value.values()])
-        elif isinstance(value, list):
-            yield from _inside(value)
+def _long(value: Any) -> Iterator[str]:
+    return (string for string in strings_in(value, keys=True) if string.count(" ") >= SHORTEST - 1)
 
 
 def _text(file: Path) -> str:

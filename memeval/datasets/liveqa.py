@@ -30,7 +30,8 @@ from memeval.core import files as disk
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import shown
-from memeval.datasets._files import digest, lines, located, no_argument, shuffled
+from memeval.datasets._files import lines, located, no_argument, shuffled
+from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile
 
 SEED = "liveqa-med 1"
@@ -93,49 +94,35 @@ def facts(name: str) -> dict[str, Any]:
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
     """LiveQA-Med as pinned. Raises PrerequisiteError where a file is not here, UsageError for an argument."""
     no_argument(name, argument)
-    found = [located(file, unverified=unverified) for file in (QUESTIONS, ANSWERS, GRADES_FILE)]
-    return read(Files(*(path for path, _ in found)), name, verified=all(as_pinned for _, as_pinned in found))
+    paths, verified = located(QUESTIONS, ANSWERS, GRADES_FILE, unverified=unverified)
+    return read(Files(*paths), name, verified=verified)
 
 
 def read(files: Files, name: str = "liveqa-med", *, verified: bool = True) -> Dataset:
     """The data set in upstream's three files. Raises DataError naming file, record and field."""
-    anomalies: Counter[str] = Counter()
-    answers = _answers(files.answers, anomalies)
-    grades = _grades(files.grades, answers, anomalies)
+    found = Builder()
+    answers = _answers(files.answers, found.anomalies)
+    grades = found.qrels = _grades(files.grades, answers, found.anomalies)
     questions = _questions(files.questions)
     for question in grades.keys() - questions.keys():
         raise DataError(f"{files.grades}: question {shown(question)} is not in {files.questions}")
     judged = name == "liveqa-med-judged"
-    queries: list[Query] = []
-    excluded: dict[str, str] = {}
-    stores: dict[str, tuple[Memory, ...]] = {}
     for query_id, text in questions.items():
         if query_id not in grades:
-            excluded[query_id] = "no answer was judged"
+            found.excluded[query_id] = "no answer was judged"
         elif not any(grades[query_id].values()):
-            excluded[query_id] = "no answer is graded Incomplete or Excellent"
+            found.excluded[query_id] = "no answer is graded Incomplete or Excellent"
         else:
             store_id = query_id if judged else STORE
-            queries.append(Query(query_id, text, store_id))
-            stores[store_id] = tuple(answers[doc_id] for doc_id in shuffled(grades[query_id], f"{SEED} {query_id}"))
-    if not queries:
+            found.queries.append(Query(query_id, text, store_id))
+            in_order = shuffled(grades[query_id], f"{SEED} {query_id}")
+            found.stores[store_id] = tuple(answers[doc_id] for doc_id in in_order)
+    if not found.queries:
         raise DataError(f"{files.grades}: holds no question with a relevant answer")
     if not judged:
-        stores = {STORE: tuple(answers[doc_id] for doc_id in shuffled(set().union(*grades.values()), SEED))}
-    return Dataset(
-        name=name,
-        version=f"{MEDQUAD}+{TREC}"
-        if verified
-        else f"unverified-{digest([files.questions, files.answers, files.grades])}",
-        queries=tuple(queries),
-        stores=stores,
-        qrels={query.query_id: grades[query.query_id] for query in queries},
-        excluded=excluded,
-        anomalies={kind: count for kind, count in anomalies.items() if count},
-        about=ABOUT[name],
-        verified=verified,
-        **facts(name),
-    )
+        found.stores = {STORE: tuple(answers[doc_id] for doc_id in shuffled(set().union(*grades.values()), SEED))}
+    paths = (files.questions, files.answers, files.grades)
+    return found.pinned(name, f"{MEDQUAD}+{TREC}", paths, verified, about=ABOUT[name], **facts(name))
 
 
 def _answers(path: Path, anomalies: Counter[str]) -> dict[str, Memory]:

@@ -32,6 +32,7 @@ from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import decoded, field, grade, ident, label, plain, shown
 from memeval.datasets import _hub
 from memeval.datasets._files import lines, listed, records, text
+from memeval.datasets.build import Builder
 from memeval.datasets.download import data_folder
 
 ABOUT: Mapping[str, str] = {"lmeb": "lmeb/<task>/<subset>: one of LMEB's 193 subsets of 22 memory retrieval tasks"}
@@ -143,16 +144,14 @@ def _dataset(
     anomalies: Counter[str],
     verified: bool,
 ) -> Dataset:
-    queries: list[Query] = []
-    qrels: dict[str, dict[str, int]] = {}
-    excluded: dict[str, str] = {}
+    found = Builder(anomalies=anomalies)
     members: dict[str, dict[str, Memory]] = {}
     origin: dict[str, tuple[str, ...] | None] = {}
     for query_id, words in asked.items():
         kept = {doc_id: value for doc_id, value in labels.get(query_id, {}).items() if doc_id in corpus}
         anomalies["labels of documents that do not exist"] += len(labels.get(query_id, {})) - len(kept)
         if not any(value > 0 for value in kept.values()):
-            excluded[query_id] = "it has no label" if query_id not in labels else "none of its documents exists"
+            found.excluded[query_id] = "it has no label" if query_id not in labels else "none of its documents exists"
             continue
         scene = task.scene_of(query_id)
         candidates = parts.candidates.get(query_id, parts.candidates.get(scene))
@@ -168,20 +167,16 @@ def _dataset(
         anomalies["relevant documents put among the candidates"] += len(kept.keys() - members[store_id].keys())
         members[store_id].update((doc_id, corpus[doc_id]) for doc_id in kept)
         # Stores that were made of one scene share their chance.
-        queries.append(Query(query_id, words, store_id, cluster=scene if store_id == query_id else None))
-        qrels[query_id] = kept
-    if not queries:
+        found.queries.append(Query(query_id, words, store_id, cluster=scene if store_id == query_id else None))
+        found.qrels[query_id] = kept
+    if not found.queries:
         raise DataError(f"{parts.source}: holds no query with a relevant document")
-    return Dataset(
-        name=name,
-        version=task.revision[:8] if verified else "unverified",
+    found.stores = {store_id: tuple(memories.values()) for store_id, memories in members.items()}
+    return found.dataset(
+        name,
+        task.revision[:8] if verified else "unverified",
         licence=task.licence,
         url=f"https://huggingface.co/datasets/{task.hub}",
-        queries=tuple(queries),
-        stores={store_id: tuple(memories.values()) for store_id, memories in members.items()},
-        qrels=qrels,
-        excluded=excluded,
-        anomalies={kind: count for kind, count in anomalies.items() if count},
         restricted="nc" in task.licence.split("-") or task.licence == "not specified",
         about=f"LMEB, {task.memory} memory, {name.removeprefix('lmeb/')}",
         verified=verified,

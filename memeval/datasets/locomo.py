@@ -28,6 +28,7 @@ from memeval.core.values import decoded, shown, typed
 from memeval.core.values import field as value_of
 from memeval.datasets._files import digest, located, no_argument
 from memeval.datasets._files import text as _text
+from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile
 from memeval.datasets.render import MONTHS
 
@@ -81,7 +82,7 @@ def facts(name: str) -> dict[str, Any]:
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
     """LoCoMo as pinned. Raises PrerequisiteError where the file is not here, UsageError for an argument."""
     no_argument(name, argument)
-    path, verified = located(FILE, unverified=unverified)
+    (path,), verified = located(FILE, unverified=unverified)
     dataset = parse(files.content(path), path.name, name, shipped_audit() if name == "locomo-audited" else None)
     return dataset if verified else replace(dataset, version=f"unverified-{digest([path])}", verified=False)
 
@@ -106,18 +107,14 @@ def parse(raw: bytes, source: str, name: str = "locomo", audit: Audit | None = N
     """
     categories = [number for number in CATEGORIES if number < 5 or name == "locomo-all"]
     corrections = dict(audit.corrections) if audit else {}
-    anomalies: Counter[str] = Counter()
-    queries: list[Query] = []
-    stores: dict[str, tuple[Memory, ...]] = {}
-    qrels: dict[str, dict[str, int]] = {}
-    excluded: dict[str, str] = {}
+    found = Builder()
     for position, sample in enumerate(typed(decoded(raw, source, unique=True), list, source)):
         store_id = _text(sample, "sample_id", f"{source}: conversation {position}")
         where = f"{source}: conversation {shown(store_id)}"
-        if store_id in stores:
+        if store_id in found.stores:
             raise DataError(f"{where}: 'sample_id' stands twice")
-        stores[store_id] = tuple(_turns(value_of(sample, "conversation", dict, where), where, anomalies))
-        doc_ids = {memory.doc_id for memory in stores[store_id]}
+        found.stores[store_id] = tuple(_turns(value_of(sample, "conversation", dict, where), where, found.anomalies))
+        doc_ids = {memory.doc_id for memory in found.stores[store_id]}
         asked: set[str] = set()
         for index, question in enumerate(value_of(sample, "qa", list, where)):
             here = f"{where}: question {index}"
@@ -131,42 +128,32 @@ def parse(raw: bytes, source: str, name: str = "locomo", audit: Audit | None = N
             if category not in categories:
                 continue
             query_id = f"{store_id}:{index}"
-            anomalies["repeated questions"] += text in asked
+            found.anomalies["repeated questions"] += text in asked
             asked.add(text)
-            anomalies["integer answers"] += isinstance(question.get("answer"), int)
-            anomalies["questions with an answer and an adversarial answer"] += {"answer", "adversarial_answer"} <= {
-                *question
-            }
-            evidence = _evidence(cited, doc_ids, anomalies)
+            found.anomalies["integer answers"] += isinstance(question.get("answer"), int)
+            answered_twice = {"answer", "adversarial_answer"} <= {*question}
+            found.anomalies["questions with an answer and an adversarial answer"] += answered_twice
+            evidence = _evidence(cited, doc_ids, found.anomalies)
             reason = "no evidence turn is given" if not cited else "no evidence turn exists"
             if correction is not None:
                 evidence, reason = (
-                    _corrected(evidence, correction, doc_ids, here, anomalies),
+                    _corrected(evidence, correction, doc_ids, here, found.anomalies),
                     "the audit found no evidence turn",
                 )
             if not evidence:
-                excluded[query_id] = reason
+                found.excluded[query_id] = reason
                 continue
-            queries.append(Query(query_id, text, store_id, CATEGORIES[category]))
-            qrels[query_id] = dict.fromkeys(evidence, 1)
+            found.queries.append(Query(query_id, text, store_id, CATEGORIES[category]))
+            found.qrels[query_id] = dict.fromkeys(evidence, 1)
     if corrections:
         conversation, index = min(corrections)
         raise DataError(f"{source}: conversation {conversation} has no question {index}, which the audit corrects")
-    if not queries:
+    if not found.queries:
         raise DataError(f"{source}: holds no question with evidence of the categories of {name!r}")
     for error, count in (audit.errors if audit else {}).items():
-        anomalies[f"audit records: {error}"] += count
-    return Dataset(
-        name=name,
-        version=COMMIT[:8] + (f"+audit-{audit.version}" if audit else ""),
-        queries=tuple(queries),
-        stores=stores,
-        qrels=qrels,
-        excluded=excluded,
-        anomalies={kind: count for kind, count in anomalies.items() if count},
-        about=ABOUT[name],
-        **facts(name),
-    )
+        found.anomalies[f"audit records: {error}"] += count
+    version = COMMIT[:8] + (f"+audit-{audit.version}" if audit else "")
+    return found.dataset(name, version, about=ABOUT[name], **facts(name))
 
 
 def _turns(conversation: dict[str, Any], where: str, anomalies: Counter[str]) -> Iterator[Memory]:

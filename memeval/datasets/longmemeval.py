@@ -20,10 +20,9 @@ the user's turns, .902 and 1 for the sessions.
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +30,16 @@ from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import field as value_of
 from memeval.core.values import shown, typed
-from memeval.datasets._files import digest, elements, listed, located, no_argument, text
+from memeval.datasets._files import elements, listed, located, no_argument, text
+from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile
 
 COMMIT = "98d7416c24c778c2fee6e6f3006e7a073259d48f"
 HUB = f"https://huggingface.co/datasets/xiaowu0162/longmemeval-cleaned/resolve/{COMMIT}"
-S = DataFile(
-    path="longmemeval/longmemeval_s_cleaned.json",
-    url=f"{HUB}/longmemeval_s_cleaned.json",
-    sha256="d6f21ea9d60a0d56f34a05b609c79c88a451d2ae03597821ea3d5a9678c3a442",
-    size=277_383_467,
-)
-ORACLE = DataFile(
-    path="longmemeval/longmemeval_oracle.json",
-    url=f"{HUB}/longmemeval_oracle.json",
-    sha256="821a2034d219ab45846873dd14c14f12cfe7776e73527a483f9dac095d38620c",
-    size=15_388_478,
+_file = partial(DataFile.of, "longmemeval", HUB)
+S = _file("longmemeval_s_cleaned.json", "d6f21ea9d60a0d56f34a05b609c79c88a451d2ae03597821ea3d5a9678c3a442", 277_383_467)
+ORACLE = _file(
+    "longmemeval_oracle.json", "821a2034d219ab45846873dd14c14f12cfe7776e73527a483f9dac095d38620c", 15_388_478
 )
 ABOUT: Mapping[str, str] = {
     "longmemeval-s": "LongMemEval-S (cleaned): 500 questions to chat histories of about 492 turns; marked turns",
@@ -75,18 +68,6 @@ PROBLEMS = (
 )
 
 
-@dataclass
-class _Content:
-    """What has been read so far."""
-
-    queries: list[Query] = field(default_factory=list)
-    stores: dict[str, tuple[Memory, ...]] = field(default_factory=dict)
-    qrels: dict[str, dict[str, int]] = field(default_factory=dict)
-    excluded: dict[str, str] = field(default_factory=dict)
-    anomalies: Counter[str] = field(default_factory=Counter)
-    texts: dict[str, str] = field(default_factory=dict)  # filler sessions return in many histories: keep one copy
-
-
 def facts(name: str) -> dict[str, Any]:
     """What is known of the data set without its file."""
     return {
@@ -100,7 +81,7 @@ def facts(name: str) -> dict[str, Any]:
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
     """LongMemEval as pinned. Raises PrerequisiteError where the file is not here, UsageError for an argument."""
     no_argument(name, argument)
-    path, verified = located(ORACLE if name == "longmemeval-oracle" else S, unverified=unverified)
+    (path,), verified = located(ORACLE if name == "longmemeval-oracle" else S, unverified=unverified)
     return read(path, name, verified=verified)
 
 
@@ -109,26 +90,16 @@ def read(path: Path, name: str = "longmemeval-s", *, verified: bool = True) -> D
 
     Raises DataError naming the file, the row, the session and turn, and the field.
     """
-    found = _Content()
+    found = Builder()
+    texts: dict[str, str] = {}  # filler sessions return in many histories: keep one copy
     for where, row in elements(path):
-        _row(row, where, name, found)
+        _row(row, where, name, found, texts)
     if not found.qrels:
         raise DataError(f"{path}: holds no question with a marked turn")
-    return Dataset(
-        name=name,
-        version=COMMIT[:8] if verified else f"unverified-{digest([path])}",
-        queries=tuple(found.queries),
-        stores=found.stores,
-        qrels=found.qrels,
-        excluded=found.excluded,
-        anomalies={kind: count for kind, count in found.anomalies.items() if count},
-        about=ABOUT[name],
-        verified=verified,
-        **facts(name),
-    )
+    return found.pinned(name, COMMIT[:8], [path], verified, about=ABOUT[name], **facts(name))
 
 
-def _row(row: Any, where: str, name: str, found: _Content) -> None:
+def _row(row: Any, where: str, name: str, found: Builder, texts: dict[str, str]) -> None:
     query_id = text(row, "question_id", where)
     where = f"{where} ({shown(query_id)})"
     if query_id in found.stores:
@@ -138,7 +109,7 @@ def _row(row: Any, where: str, name: str, found: _Content) -> None:
         raise DataError(f"{where}: 'question_type' must be one of {', '.join(sorted(TYPES))}, not {shown(category)}")
     asked_at = _time(text(row, "question_date", where), f"{where}: 'question_date'")
     query = Query(query_id, text(row, "question", where), query_id, category, asked_at)
-    memories, relevant = _memories(row, where, name, asked_at, found)
+    memories, relevant = _memories(row, where, name, asked_at, found, texts)
     found.stores[query_id] = memories
     abstention = query_id.endswith("_abs")
     found.anomalies["abstention questions with marked turns, which are not used"] += bool(abstention and relevant)
@@ -152,7 +123,9 @@ def _row(row: Any, where: str, name: str, found: _Content) -> None:
         found.qrels[query_id] = dict.fromkeys(relevant, 1)
 
 
-def _memories(row: Any, where: str, name: str, asked_at: str, found: _Content) -> tuple[tuple[Memory, ...], list[str]]:
+def _memories(
+    row: Any, where: str, name: str, asked_at: str, found: Builder, texts: dict[str, str]
+) -> tuple[tuple[Memory, ...], list[str]]:
     """The memories of one history, and the ids of the relevant ones."""
     session_ids = listed(row, "haystack_session_ids", str, where)
     dates = listed(row, "haystack_dates", str, where)
@@ -176,7 +149,7 @@ def _memories(row: Any, where: str, name: str, asked_at: str, found: _Content) -
         marked: list[str] = []
         for number, turn in enumerate(session):
             memory, is_marked = _turn(
-                turn, f"{where}: session {position}: turn {number}", position, number, time, found
+                turn, f"{where}: session {position}: turn {number}", position, number, time, found, texts
             )
             if is_marked and not of_evidence:
                 raise DataError(f"{where}: session {position}: turn {number}: 'has_answer' outside the evidence")
@@ -196,13 +169,15 @@ def _memories(row: Any, where: str, name: str, asked_at: str, found: _Content) -
     return tuple(memories), relevant
 
 
-def _turn(turn: Any, where: str, session: int, number: int, time: str, found: _Content) -> tuple[Memory, bool]:
+def _turn(
+    turn: Any, where: str, session: int, number: int, time: str, found: Builder, texts: dict[str, str]
+) -> tuple[Memory, bool]:
     speaker = text(turn, "role", where)
     if speaker not in {"user", "assistant"}:
         raise DataError(f"{where}: 'role' must be user or assistant, not {shown(speaker)}")
     said = value_of(turn, "content", str, where)
     found.anomalies["empty turns"] += not said.strip()
-    said = found.texts.setdefault(said, said)
+    said = texts.setdefault(said, said)
     marked = typed(turn.get("has_answer", False), bool, f"{where}: 'has_answer'")
     return Memory(f"s{session:02}:t{number:02}", said, time, speaker, f"s{session:02}"), marked
 

@@ -20,7 +20,6 @@ are those that the last names for it, in one store. `?config=` chooses among sev
 options of protocol are for this format, and read as for `beir`.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -30,6 +29,7 @@ from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import field
 from memeval.datasets import _hub, beir
 from memeval.datasets._files import listed, shuffled
+from memeval.datasets.build import Builder
 
 PINNED: Mapping[str, tuple[str, str]] = {
     "finfact": ("FinanceMTEB/FinFact-reranking", "70435b4984c687051ecf38b9d2686f33345dcced"),
@@ -106,11 +106,7 @@ def load(
 
 def parse(rows: Iterable[tuple[str, Any]], name: str, source: str) -> Dataset:
     """The data set in rows, each with its place. Raises DataError naming row and field."""
-    anomalies: Counter[str] = Counter()
-    queries: list[Query] = []
-    stores: dict[str, tuple[Memory, ...]] = {}
-    qrels: dict[str, dict[str, int]] = {}
-    excluded: dict[str, str] = {}
+    found = Builder()
     asked: set[str] = set()
     for number, (where, row) in enumerate(rows):
         query_id = f"q{number}"
@@ -119,34 +115,23 @@ def parse(rows: Iterable[tuple[str, Any]], name: str, source: str) -> Dataset:
         for key, grade in (("positive", 1), ("negative", 0)):
             for each in listed(row, key, str, where):
                 if not each.strip():
-                    anomalies[f"empty {key} texts, left out"] += 1
+                    found.anomalies[f"empty {key} texts, left out"] += 1
                 elif each not in grades:
                     grades[each] = grade
                 else:
                     clash = grades[each] != grade
-                    anomalies["texts both positive and negative (count as positive)"] += clash
-                    anomalies["texts that stand twice in a row"] += not clash
+                    found.anomalies["texts both positive and negative (count as positive)"] += clash
+                    found.anomalies["texts that stand twice in a row"] += not clash
         if len(set(grades.values())) < 2:
-            excluded[query_id] = f"it has no {'negative' if 1 in grades.values() else 'positive'} text"
+            found.excluded[query_id] = f"it has no {'negative' if 1 in grades.values() else 'positive'} text"
             continue
-        anomalies["repeated queries"] += words in asked
+        found.anomalies["repeated queries"] += words in asked
         asked.add(words)
-        queries.append(Query(query_id, words, query_id))
+        found.queries.append(Query(query_id, words, query_id))
         in_order = {f"{query_id}:d{place}": each for place, each in enumerate(shuffled(grades, words))}
-        stores[query_id] = tuple(Memory(doc_id, each) for doc_id, each in in_order.items())
-        qrels[query_id] = {doc_id: grades[each] for doc_id, each in in_order.items()}
-    if not queries:
+        found.stores[query_id] = tuple(Memory(doc_id, each) for doc_id, each in in_order.items())
+        found.qrels[query_id] = {doc_id: grades[each] for doc_id, each in in_order.items()}
+    if not found.queries:
         raise DataError(f"{source}: holds no query with a positive and a negative text")
-    return Dataset(
-        name=name,
-        version="",
-        licence="not stated",
-        url="",
-        queries=tuple(queries),
-        stores=stores,
-        qrels=qrels,
-        excluded=excluded,
-        pools={query_id: tuple(grades) for query_id, grades in qrels.items()},
-        anomalies={kind: count for kind, count in anomalies.items() if count},
-        restricted=True,
-    )
+    found.pools = {query_id: tuple(grades) for query_id, grades in found.qrels.items()}
+    return found.dataset(name, restricted=True)

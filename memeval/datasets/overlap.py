@@ -1,13 +1,12 @@
 """What a data set shares with a training corpus: queries and memories that a model may have seen.
 
-Texts are compared as words (lower case, letters and digits). A text is `exact` if a line of the corpus, or a string in
-a JSON line, has the same words in the same order and nothing else; it is `near` if half of its runs of eight words, or
-more, stand together in one text of the corpus. Containment in one text is counted exactly, over all runs: a question
-inside a long training prompt is found, and words scattered over the corpus are not. A text under eight words can only
-be exact. Memory is that of the data set; the corpus is read line by line.
+Texts are compared as words (see shared_text.py). A text is `exact` if a line of the corpus, or a string in a JSON line,
+has the same words in the same order and nothing else; it is `near` if half of its runs of eight words, or more, stand
+together in one text of the corpus. Containment in one text is counted exactly, over all runs: a question inside a long
+training prompt is found, and words scattered over the corpus are not. A text under eight words can only be exact.
+Memory is that of the data set; the corpus is read line by line.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +18,9 @@ from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.outside import visible
 from memeval.core.types import Dataset, Estimate, Result
 from memeval.core.values import plain
+from memeval.datasets.shared_text import runs, strings_in, words
 from memeval.measures import statistics
 
-RUN = 8
-"""Words in a run."""
 SHARE = 0.5
 """From this share of its runs in one text of the corpus on, a text counts as near."""
 
@@ -72,36 +70,27 @@ def overlap(dataset: Dataset, corpus: Path) -> Overlap:
     )
 
 
-def words(text: str) -> tuple[str, ...]:
-    """The words of a text: lower case, letters and digits.
-
-    >>> words("It's 5 o'clock!")
-    ('it', 's', '5', 'o', 'clock')
-    """
-    return tuple(re.findall(r"\w+", text.lower()))
-
-
 def search(
     wanted: Sequence[tuple[tuple[str, ...], tuple[str, ...]]], corpus: Iterable[str]
 ) -> tuple[dict[tuple[str, ...], Kind], int]:
     """key → kind for the wanted texts (key, words) that the corpus holds, and how many texts the corpus has."""
     whole: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-    runs: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    having: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     total: dict[tuple[str, ...], int] = {}
     for key, text in wanted:
         if text:
             whole.setdefault(text, []).append(key)
-        own = set(_runs(text))
+        own = set(runs(text))
         total[key] = len(own)
         for run in own:
-            runs.setdefault(run, []).append(key)
+            having.setdefault(run, []).append(key)
     found: dict[tuple[str, ...], Kind] = {}
     texts = 0
     for line in corpus:
         texts += 1
         text = words(line)
         found.update((key, "exact") for key in whole.get(text, ()))
-        hits = Counter(key for run in set(_runs(text)) for key in runs.get(run, ()))
+        hits = Counter(key for run in set(runs(text)) for key in having.get(run, ()))
         for key, count in hits.items():
             if count >= SHARE * total[key]:
                 found.setdefault(key, "near")
@@ -119,7 +108,7 @@ def strings(path: Path) -> Iterator[str]:
             yield plain(line, where)
             continue
         try:
-            yield from _strings_in(files.shaped(line, Any, where))
+            yield from strings_in(files.shaped(line, Any, where))
         except files.NoJsonError as error:
             raise DataError(f"{error} (a corpus is JSON lines or plain text)") from None
 
@@ -190,18 +179,3 @@ def text(found: Overlap, results: Sequence[Result], measure: str) -> str:
 def _by_category(found: Overlap) -> dict[str | None, tuple[int, int]]:
     counts = Counter(found.categories[query_id] for query_id in found.queries)
     return {category: (counts[category], size) for category, size in found.sizes.items()}
-
-
-def _runs(text: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    return (tuple(text[place : place + RUN]) for place in range(len(text) - RUN + 1))
-
-
-def _strings_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _strings_in(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings_in(inner)

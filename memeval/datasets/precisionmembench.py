@@ -14,6 +14,7 @@ BM25's figures with the texts alone (`bare`): NDCG@10 .905; all-MiniLM-L6-v2's .
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +23,16 @@ from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import decoded, shown, typed
 from memeval.core.values import field as value_of
-from memeval.datasets._files import digest, iso, listed, located, no_argument, text
+from memeval.datasets._files import iso, listed, located, no_argument, text
+from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile
 
 COMMIT = "18c7955357b33098a64d601bc8e4624c41743972"
 HOME = "https://github.com/tenurehq/precisionMemBench"
 RAW = f"https://raw.githubusercontent.com/tenurehq/precisionMemBench/{COMMIT}/fixtures"
-BELIEFS = DataFile(
-    path="precisionmembench/beliefs.seed.json",
-    url=f"{RAW}/beliefs.seed.json",
-    sha256="35659b3b9a581b644fc6746e1b4e902c3e7b56c0973b546bf7b0816a69e3de98",
-    size=33_303,
-)
-CASES = DataFile(
-    path="precisionmembench/retrieval.cases.json",
-    url=f"{RAW}/retrieval.cases.json",
-    sha256="09e99f0852280538abe34b03570f65583fdb10df3c554b7150f0f665d5db709c",
-    size=35_940,
-)
+_file = partial(DataFile.of, "precisionmembench", RAW)
+BELIEFS = _file("beliefs.seed.json", "35659b3b9a581b644fc6746e1b4e902c3e7b56c0973b546bf7b0816a69e3de98", 33_303)
+CASES = _file("retrieval.cases.json", "09e99f0852280538abe34b03570f65583fdb10df3c554b7150f0f665d5db709c", 35_940)
 ABOUT: Mapping[str, str] = {
     "precisionmembench": "PrecisionMemBench: 43 short questions to 34 beliefs about one person, relevant labels only"
 }
@@ -61,51 +54,37 @@ def facts(name: str) -> dict[str, Any]:
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
     """PrecisionMemBench as pinned. Raises PrerequisiteError where a file is not here, UsageError for an argument."""
     no_argument(name, argument)
-    beliefs, as_pinned = located(BELIEFS, unverified=unverified)
-    cases, cases_as_pinned = located(CASES, unverified=unverified)
-    return read(beliefs, cases, verified=as_pinned and cases_as_pinned)
+    (beliefs, cases), verified = located(BELIEFS, CASES, unverified=unverified)
+    return read(beliefs, cases, verified=verified)
 
 
 def read(beliefs: Path, cases: Path, *, verified: bool = True) -> Dataset:
     """The data set in a file of beliefs and one of cases. Raises DataError naming file, record and field."""
-    anomalies: Counter[str] = Counter()
-    memories, searched = _beliefs(beliefs, anomalies)
-    queries: list[Query] = []
-    qrels: dict[str, dict[str, int]] = {}
-    excluded: dict[str, str] = {}
+    found = Builder()
+    found.stores[USER], searched = _beliefs(beliefs, found.anomalies)
     for number, case in enumerate(typed(decoded(files.content(cases), str(cases), unique=True), list, str(cases))):
         query_id = text(case, "caseId", f"{cases}: case {number}")
         where = f"{cases}: case {number} ({shown(query_id)})"
-        if query_id in qrels or query_id in excluded:
+        if query_id in found.qrels or query_id in found.excluded:
             raise DataError(f"{where}: 'caseId' stands twice")
         asked, category = value_of(case, "query", str, where), text(case, "category", where)
         relevant = _expected(value_of(case, "expect", dict, where), where)
         if case.get("userId", USER) != USER:
-            excluded[query_id] = "it is asked of another person's beliefs"
+            found.excluded[query_id] = "it is asked of another person's beliefs"
         elif not relevant:
-            excluded[query_id] = "nothing is expected of the search"
+            found.excluded[query_id] = "nothing is expected of the search"
         elif not asked.strip():
             raise DataError(f"{where}: 'query' is empty, but expects something")
         elif absent := [doc_id for doc_id in relevant if doc_id not in searched]:
             raise DataError(f"{where}: expects {shown(absent[0])}, which is no belief of {USER} that is searched")
         else:
-            queries.append(Query(query_id, asked, USER, category))
-            qrels[query_id] = dict.fromkeys(relevant, 1)
-    if not queries:
+            found.queries.append(Query(query_id, asked, USER, category))
+            found.qrels[query_id] = dict.fromkeys(relevant, 1)
+    if not found.queries:
         raise DataError(f"{cases}: holds no case that expects a belief")
-    return Dataset(
-        name="precisionmembench",
-        version=COMMIT[:8] if verified else f"unverified-{digest([beliefs, cases])}",
-        queries=tuple(queries),
-        stores={USER: memories},
-        qrels=qrels,
-        excluded=excluded,
-        pools=dict.fromkeys(qrels, searched),
-        anomalies={kind: count for kind, count in anomalies.items() if count},
-        about=ABOUT["precisionmembench"],
-        verified=verified,
-        **facts("precisionmembench"),
-    )
+    found.pools = dict.fromkeys(found.qrels, searched)
+    name, paths = "precisionmembench", [beliefs, cases]
+    return found.pinned(name, COMMIT[:8], paths, verified, about=ABOUT[name], **facts(name))
 
 
 def _beliefs(path: Path, anomalies: Counter[str]) -> tuple[tuple[Memory, ...], tuple[str, ...]]:

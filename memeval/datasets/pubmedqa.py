@@ -7,7 +7,6 @@ A title shares its words with its abstract, so lexical search is nearly perfect 
 test for a whole pipeline, and no measure of a reranker.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import decoded, shown, typed
 from memeval.datasets._files import digest, listed, located, no_argument, text
+from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile
 
 COMMIT = "1cbae8e9"
@@ -42,20 +42,15 @@ def facts(name: str) -> dict[str, Any]:
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
     """PubMedQA as pinned. Raises PrerequisiteError where the file is not here, UsageError for an argument."""
     no_argument(name, argument)
-    path, verified = located(FILE, unverified=unverified)
-    return parse(
-        files.content(path),
-        path.name,
-        version=COMMIT if verified else f"unverified-{digest([path])}",
-        verified=verified,
-    )
+    (path,), verified = located(FILE, unverified=unverified)
+    version = COMMIT if verified else f"unverified-{digest([path])}"
+    return parse(files.content(path), path.name, version=version, verified=verified)
 
 
 def parse(raw: bytes, source: str, *, version: str = COMMIT, verified: bool = True) -> Dataset:
     """The data set in the text of `ori_pqal.json`. Raises DataError naming file, record and field."""
-    queries: list[Query] = []
+    found = Builder()
     memories: list[Memory] = []
-    anomalies: Counter[str] = Counter()
     asked: set[str] = set()
     for pmid, record in typed(decoded(raw, source, unique=True), dict, source).items():
         where = f"{source}: {shown(pmid)}"
@@ -66,20 +61,12 @@ def parse(raw: bytes, source: str, *, version: str = COMMIT, verified: bool = Tr
         paragraphs = listed(record, "CONTEXTS", str, where)
         if not any(paragraph.strip() for paragraph in paragraphs):
             raise DataError(f"{where}: 'CONTEXTS' holds no text")
-        anomalies["repeated questions"] += question in asked
+        found.anomalies["repeated questions"] += question in asked
         asked.add(question)
-        queries.append(Query(pmid, question, STORE, decision))
+        found.queries.append(Query(pmid, question, STORE, decision))
+        found.qrels[pmid] = {pmid: 1}
         memories.append(Memory(pmid, " ".join(paragraphs)))
-    if not queries:
+    if not found.queries:
         raise DataError(f"{source}: holds no question")
-    return Dataset(
-        name="pubmedqa",
-        version=version,
-        queries=tuple(queries),
-        stores={STORE: tuple(memories)},
-        qrels={query.query_id: {query.query_id: 1} for query in queries},
-        anomalies={kind: count for kind, count in anomalies.items() if count},
-        about=ABOUT["pubmedqa"],
-        verified=verified,
-        **facts("pubmedqa"),
-    )
+    found.stores[STORE] = tuple(memories)
+    return found.dataset("pubmedqa", version, verified=verified, about=ABOUT["pubmedqa"], **facts("pubmedqa"))

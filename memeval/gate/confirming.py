@@ -48,7 +48,7 @@ def _agreed(check: Check, second: dict[tuple[str, str, str], Check], doubted: se
         return replace(check, message=f"{check.message}; the further run has no value for it")
     if other.verdict == "regressed":
         return replace(check, message=f"{check.message}; confirmed by a further run ({other.difference:+.3f})")
-    return check.but("inconclusive", f"{check.message}, but not in a further run ({other.difference:+.3f})")
+    return check.with_verdict("inconclusive", f"{check.message}, but not in a further run ({other.difference:+.3f})")
 
 
 def _run(values: dict[str, Any], systems: set[str], folder: Path, terms: Terms) -> None:

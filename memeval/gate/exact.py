@@ -33,7 +33,7 @@ def checks(entry: Entry, result: Result, gates: Sequence[Gate]) -> Iterator[Chec
         what = f"{kind} per query"
         if told is None or had is None:
             who = "the result" if told is None else "the baseline"
-            yield check(what, False, f"{who} does not tell any {kind}").but(
+            yield check(what, False, f"{who} does not tell any {kind}").with_verdict(
                 "missing", f"{who} does not tell any {kind}"
             )
             continue
@@ -68,11 +68,11 @@ def _coverage(failed: int, queries: int) -> float:
 
 def _must_pass(check: Check, gate: Gate, result: Result, column: dict[str, float]) -> Check:
     if gone := [query_id for query_id in gate.must_pass if query_id not in column]:
-        return check.but("missing", f"no such query: {', '.join(gone)}")
+        return check.with_verdict("missing", f"no such query: {', '.join(gone)}")
     categories = dict(zip(result.query_ids, result.categories, strict=True))
     failed = [query_id for query_id in gate.must_pass if column[query_id] <= 0]
     if not failed:
         return check
-    worse = check.but("regressed", f"{gate.measure} is 0 for {', '.join(failed)}")
+    worse = check.with_verdict("regressed", f"{gate.measure} is 0 for {', '.join(failed)}")
     flips = tuple(Flip(query_id, categories[query_id], 1.0, 0.0) for query_id in failed)
     return Check(worse.dataset, worse.system, worse.what, "exact", "regressed", worse.message, flips=flips)

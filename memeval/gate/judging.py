@@ -160,15 +160,15 @@ def _absent(dataset: str, system: str, entry: Entry | None, evidence: Evidence, 
     check = Check(dataset, system, "result", "exact", "missing")
     present = evidence.result(dataset, system) is not None
     if not present and system in evidence.optional and system in evidence.unavailable:
-        return check.but("not evaluated", f"optional, and could not run here: {evidence.unavailable[system]}")
+        return check.with_verdict("not evaluated", f"optional, and could not run here: {evidence.unavailable[system]}")
     if present:
         named = any(gate.system == system for gate in gates)
         message = f"is not in the baseline: {comparable.ACCEPT}"
-        return check.but("missing" if named else "new", message)
+        return check.with_verdict("missing" if named else "new", message)
     why = evidence.unavailable.get(system)
     if entry is None:
-        return check.but("missing", "is gated, but neither in the baseline nor in the results")
-    return check.but("missing", f"was accepted, and is gone from the results{f': {why}' if why else ''}")
+        return check.with_verdict("missing", "is gated, but neither in the baseline nor in the results")
+    return check.with_verdict("missing", f"was accepted, and is gone from the results{f': {why}' if why else ''}")
 
 
 def _samples(gate: Gate, entry: Entry, result: Result) -> Iterator[Sample | Check]:
@@ -176,10 +176,10 @@ def _samples(gate: Gate, entry: Entry, result: Result) -> Iterator[Sample | Chec
     measure = str(gate.measure)
     missing = Check(entry.dataset, entry.system, measure, "quality", "missing")
     if measure not in result.values:
-        yield missing.but("missing", f"{measure} is no longer measured")
+        yield missing.with_verdict("missing", f"{measure} is no longer measured")
         return
     if measure not in entry.measures:
-        yield missing.but("missing", f"{measure} is not in the baseline: {comparable.ACCEPT}")
+        yield missing.with_verdict("missing", f"{measure} is not in the baseline: {comparable.ACCEPT}")
         return
     before, now = entry.column(measure), rounded(result, measure)
     for category in _categories(gate, result):
@@ -210,24 +210,24 @@ def _judged(sample: Sample, test: statistics.Test | None, family: int) -> Check:
         collapsed=sum(old >= 0.5 and new < COLLAPSED * old for old, new in zip(sample.before, sample.now, strict=True)),
     )
     if not any(differences):
-        return check.but("ok", "identical on every query")
+        return check.with_verdict("ok", "identical on every query")
     low = statistics.lower_bound(differences, sample.stores)
     visible = max(margin, statistics.detectable(differences, sample.stores, alpha=statistics.ALPHA / max(1, family)))
     check = replace(check, low=low, p=test and test.p, visible=None if math.isnan(visible) else visible, gained=low > 0)
     mean = float(check.difference or 0.0)
     if mean <= -margin and test is not None and test.p <= statistics.ALPHA and not test.undecided:
-        return _explained(check.but("regressed", f"fell by {-mean:.3f}, margin {margin:g}"), sample)
+        return _explained(check.with_verdict("regressed", f"fell by {-mean:.3f}, margin {margin:g}"), sample)
     if low > -margin:
         told = ["better beyond chance: accept it with --update --reason"] * check.gained
         told += [f"{check.collapsed} queries collapsed"] * (check.collapsed > 0)
-        check = check.but("ok", "; ".join(told))
+        check = check.with_verdict("ok", "; ".join(told))
         return _explained(check, sample) if check.collapsed else check
     doubt = _doubt(clusters, family, check.visible, margin)
     if mean <= -margin:
         doubt = f"fell by {-mean:.3f}, margin {margin:g}, which may be chance; {doubt}"
     if test is not None and test.undecided:
         doubt += f"; {test.flips:,} random flips leave open on which side of {statistics.ALPHA:g} p is"
-    return _explained(check.but("inconclusive", doubt), sample)
+    return _explained(check.with_verdict("inconclusive", doubt), sample)
 
 
 def _doubt(clusters: int, family: int, visible: float | None, margin: float) -> str:

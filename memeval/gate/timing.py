@@ -35,7 +35,7 @@ def checks(evidence: Evidence, against: Path | None) -> list[Check]:
             continue
         check = Check(dataset, system, "latency", "latency", "not evaluated", margin=min(limits))
         if against is None:
-            found.append(check.but("not evaluated", "--against DIR names a checkout of the accepted version"))
+            found.append(check.with_verdict("not evaluated", "--against DIR names a checkout of the accepted version"))
         else:
             folder = evidence.folders[dataset, system]
             theirs, ours = interleaved(folder, system, against)
@@ -58,11 +58,11 @@ def judged(check: Check, theirs: Sequence[float], ours: Sequence[float], *, seed
     before, now = float(np.median(old)), float(np.median(new))
     ratio = now / before
     message = f"ratio of medians {ratio:.2f} [{low:.2f}, {high:.2f}], limit {margin:g}"
-    verdict = check.but("inconclusive", message)
+    verdict = check.with_verdict("inconclusive", message)
     if ratio >= margin and low > 1:
-        verdict = check.but("regressed", message)
+        verdict = check.with_verdict("regressed", message)
     elif high < margin:
-        verdict = check.but("ok", message)
+        verdict = check.with_verdict("ok", message)
     return Check(
         check.dataset,
         check.system,

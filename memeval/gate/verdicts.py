@@ -59,7 +59,7 @@ class Check:
         """The check in one phrase; the data set is said where there are several."""
         return f"{self.system} · {self.what}"
 
-    def but(self, verdict: Verdict, message: str) -> "Check":
+    def with_verdict(self, verdict: Verdict, message: str) -> "Check":
         """The check with another verdict."""
         return replace(self, verdict=verdict, message=message)
 

@@ -7,11 +7,16 @@ from memeval.core.outside import plain as plain
 from memeval.core.types import Estimate
 from memeval.measures.statistics import EXACT_CLUSTERS, Difference
 from memeval.report import answering, models
-from memeval.report.board import CONTROLS, Leaderboard, Row
+from memeval.report.board import CONTROLS, TIE_RATE_SHOWN, Leaderboard, Row
 
 NONE = "–"
 UNDECIDED = "?"
 MARKERS = {1: "▲", -1: "▼", 0: ""}
+FAILED_AND_TIED = (
+    "Failed queries keep the first stage's order and count in every mean. Ties: the share of candidates with another's"
+    f" score; above {100 * TIE_RATE_SHOWN:.0f} %, the value with relevant memories last and first among equals."
+)
+REMEMBERED = "Remembered: scores that an earlier run had asked for (days in UTC)."
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -134,6 +139,13 @@ def count(amount: int, noun: str) -> str:
     if amount == 1:
         noun = noun[:-3] + "y" if noun.endswith("ies") else noun.removesuffix("s")
     return f"{amount:,} {noun}"
+
+
+def ties(row: Row, measure: str) -> dict[str, str]:
+    """How many scores are equal, and between which values that leaves a measure, by heading."""
+    bounds = (row.tie_bounds or {}).get(measure)
+    between = NONE if bounds is None else interval(*bounds).strip() or NONE
+    return {"ties": percent(row.tie_rate), f"{measure} with ties worst, best": between}
 
 
 def remembered(row: Row) -> str:

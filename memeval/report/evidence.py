@@ -165,7 +165,7 @@ def gather(
 
     Args:
         load: finds the data set for its texts, and for its labels where no labels file is there.
-        texts: whose texts may be shown: of none, of those embedded in memeval, of those free to share, of all.
+        texts: the data sets whose texts may be shown: none, those embedded in memeval, those free to share, or all.
         meanwhile: called where there is so much to read that other processes do it.
     """
     folders: dict[Path, list[Source]] = {}

@@ -24,7 +24,7 @@ def each(
     weight: Callable[[Job], float] = lambda job: 0.0,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> list[Done]:
-    """What the function makes of every job, in their order; by two processes if there are heavy ones.
+    """What `work` returns for each job, in their order. Where they are `heavy`, two processes share them.
 
     What jobs share is handed over once, not with every job. Those of the largest `weight` are begun first, so that
     neither process is left with one at the end. `meanwhile` is what this process does before it waits for them.

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 import numpy as np
 
 from memeval.report import cells
-from memeval.report.board import TIE_RATE_SHOWN, Leaderboard, Row
+from memeval.report.board import Leaderboard, Row
 from memeval.report.evidence import Evidence
 from memeval.report.tables import Table, frame
 
@@ -31,26 +31,20 @@ def sentences(board: Leaderboard) -> list[str]:
 
 def _behaviour(board: Leaderboard, evidence: Evidence) -> Table:
     def line(row: Row) -> dict[str, str]:
-        bounds = (row.tie_bounds or {}).get(board.headline)
         return {
             "system": cells.name(row),
             "answered": cells.percent(row.coverage),
             "failures by kind": _failures(row, evidence),
-            "ties": cells.percent(row.tie_rate),
-            f"{board.headline} with ties worst, best": cells.NONE
-            if bounds is None
-            else cells.interval(*bounds).strip() or cells.NONE,
+            **cells.ties(row, board.headline),
             "texts cut": cells.percent(row.result.truncation.get("pairs", 0.0)),
             "relevant texts cut": cells.percent(row.result.truncation.get("relevant", 0.0)),
             "remembered scores": cells.remembered(row),
         }
 
     caption = (
-        f"{cells.basis(board)}. Failed queries keep the first stage's order and count in every mean. Ties: the share of"
-        f" candidates with another's score; above {TIE_RATE_SHOWN:.0%}, the value with relevant memories last and first"
-        " among equals. Cut: candidates whose text was truncated by the system. Remembered: scores that an earlier"
-        " run had asked for (days in UTC)."
-    ).replace("%,", " %,")
+        f"{cells.basis(board)}. {cells.FAILED_AND_TIED} Cut: candidates whose text was truncated by the system."
+        f" {cells.REMEMBERED}"
+    )
     rows = [line(row) for row in board.rows]
     return Table(
         "robustness",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from memeval.measures.statistics import ALPHA
 from memeval.report import answering, cells, hosted, sliced
-from memeval.report.board import TIE_RATE_SHOWN, Leaderboard, Row
+from memeval.report.board import Leaderboard, Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,15 +215,12 @@ def _plural(categories: int) -> str:
 
 def _behaviour(board: Leaderboard) -> Table:
     def line(row: Row) -> dict[str, str]:
-        latency, bounds = row.result.latency or {}, (row.tie_bounds or {}).get(board.headline)
-        abstention, per_second = row.result.abstention, latency.get("pairs_per_second")
+        latency, abstention = row.result.latency or {}, row.result.abstention
+        per_second = latency.get("pairs_per_second")
         return {
             "system": cells.name(row),
             "failed": _failed(row),
-            "ties": cells.percent(row.tie_rate),
-            f"{board.headline} with ties worst, best": cells.NONE
-            if bounds is None
-            else cells.interval(*bounds).strip() or cells.NONE,
+            **cells.ties(row, board.headline),
             "AUROC of abstention": cells.number(None if abstention is None else abstention["auroc"]),
             "p50 ms": cells.milliseconds(latency.get("p50")),
             "p95 ms": cells.milliseconds(latency.get("p95")),
@@ -242,13 +239,11 @@ def _behaviour(board: Leaderboard) -> Table:
         }
 
     caption = (
-        f"{cells.basis(board)}. Failed queries keep the first stage's order and count in every mean. Ties: the share"
-        f" of candidates with another's score; above {TIE_RATE_SHOWN:.0%}, the value with relevant memories last and"
-        " first among equals. Latency: one query with its candidates at a time, nothing from a cache; a percentile"
-        " stands only where enough queries were timed. Cut: the share of candidates, and of relevant ones, whose text"
-        " was too long for the model. Remembered: scores that an earlier run had asked for (days in UTC). Peak: of the"
-        " whole process while the system ran."
-    ).replace("%,", " %,")
+        f"{cells.basis(board)}. {cells.FAILED_AND_TIED} Latency: one query with its candidates at a time, nothing from"
+        " a cache; a percentile stands only where enough queries were timed. Cut: the share of candidates, and of"
+        f" relevant ones, whose text was too long for the model. {cells.REMEMBERED} Peak: of the whole process while"
+        " the system ran."
+    )
     return Table("behaviour", "Failures, ties and latency", caption, frame([line(row) for row in board.rows]), "system")
 
 

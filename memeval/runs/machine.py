@@ -54,7 +54,7 @@ def _shared(word: str) -> str:
 
 
 def reset_peaks() -> None:
-    """Lets peak memory count from here, where the system can."""
+    """Starts measuring peak memory anew, on systems that allow it."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     torch = sys.modules.get("torch")

@@ -25,8 +25,7 @@ HOPELESS = 10
 """A system that fails on each of its first so many queries is stopped."""
 
 ONLINE = 100
-"""How many queries are scored one at a time, for their latency, before a system that can gets several at once."""
-
+"""A system that can take several queries at once is given so many singly first: they tell its latency."""
 
 PARTIAL = ".partial"
 """What is put behind the name of a run that is not complete."""

@@ -116,7 +116,7 @@ class Caller:
 
     @property
     def hunger(self) -> int:
-        """How many more calls should be brought, so that as many wait as may be in flight; 0 while half of them do."""
+        """How many calls to bring, so that as many wait as may be in flight; 0 while more than half as many wait."""
         waiting, limit = self._coming + self.pace.waiting, self.pace.limit
         return limit - waiting if 2 * waiting <= limit else 0
 

@@ -201,7 +201,7 @@ def _marked(words: str) -> str | None:
 
 
 def parsed(raw: str, content_type: str) -> str:
-    """The body of a 200 as it is, if it can be JSON. Raises CallError for a page, and for half a JSON (asked again)."""
+    """The body of a successful reply. Raises CallError where it is no JSON, or cut off JSON (which is asked again)."""
     if "json" not in content_type.lower():
         raise CallError(
             "unparsable", f"the reply is no JSON but {content_type.partition(';')[0] or 'without a type'!r}"
