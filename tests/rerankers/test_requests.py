@@ -212,8 +212,8 @@ def test_an_answer_is_read_through_what_is_around_it(wrapped: str, options: str,
 
 
 def test_thoughts_are_not_weighed() -> None:
-    assert judges.said('<think>{"level": 5}</think>{"level": 1}') == ('{"level": 1}', 27)
-    assert judges.said("plain") == ("plain", 0)
+    assert judges.said('<think>{"level": 5}</think>{"level": 1}') == '{"level": 1}'
+    assert judges.said("plain") == "plain"
 
 
 def test_the_keys_header_and_further_ones_come_from_the_shell(

@@ -56,7 +56,8 @@ def _scores(found: Any, wanted: int) -> dict[int, float]:
         if isinstance(items, Mapping):
             plain = items.get("scores")
             numbered = [{"index": index, "score": score} for index, score in enumerate(plain or ())]
-            items = next((items[name] for name in LISTS if name in items), numbered if plain else None)
+            held = (items.get(name) for name in LISTS)
+            items = next((one for one in held if isinstance(one, (list, Mapping))), numbered if plain else None)
     if not isinstance(items, list):
         keys = ", ".join(sorted(found)[:8]) if isinstance(found, Mapping) else type(found).__name__
         raise faults.inside(found, f"the reply holds no list of results (it has: {faults.short(keys)})")
