@@ -124,7 +124,7 @@ def classify(error: Exception) -> CallError:
         return CallError("failed", shut[0], again=True, remedy=shut[1], shut=True)
     if names & {"TimeoutError", "TimeoutException", "APITimeoutError"}:
         return CallError("timed-out", "no answer in time", again=True, billed=True)
-    if names & {"TransportError", "APIConnectionError", "ConnectionError"}:
+    if names & {"TransportError", "APIConnectionError", "ConnectionError", "DecodingError"}:
         return CallError("failed", f"the connection broke ({_last(causes)})", again=True, billed=True)
     if isinstance(error, json.JSONDecodeError):
         return CallError("failed", "the reply is half a JSON", again=True, billed=True)
@@ -254,7 +254,7 @@ def said(words: str) -> list[str]:
 def parsed(raw: str, content_type: str) -> str:
     """The body of a 200 as it is, if it is JSON. Raises CallError for a page, and for half a JSON (asked again), and
     in the service's own words where it is an error."""
-    kind = content_type.partition(";")[0].strip().lower()
+    kind, raw = content_type.partition(";")[0].strip().lower(), raw.removeprefix("\ufeff")
     try:
         found = json.loads(raw)
     except ValueError:

@@ -62,8 +62,8 @@ def counted(told: Mapping[str, Any], most: Mapping[str, float], price: Price | N
     """
     usage: dict[str, float] = {"calls": 1}
     for unit in ("input_tokens", "output_tokens", "search_units", "cached_tokens"):
-        count = told.get(unit)
-        if isinstance(count, (int, float)) and not isinstance(count, bool):
+        count = number(told.get(unit))
+        if count is not None:
             high = usage.get("input_tokens", 0) if unit == "cached_tokens" else BELIEVED * most.get(unit, 0)
             high = max(high, MILLION) if unit in ("input_tokens", "output_tokens") else high
             if (0 if unit == "cached_tokens" else 1) <= count <= high:
@@ -71,6 +71,17 @@ def counted(told: Mapping[str, Any], most: Mapping[str, float], price: Price | N
     lacking = price.needs(usage) if price is not None else []
     usage |= {unit: most.get(unit, 0) for unit in lacking}
     return usage | {"estimated": 1} if any(usage[unit] for unit in lacking) else usage
+
+
+def number(told: Any) -> float | None:
+    """A count as services tell it, in digits too; None where it is none.
+
+    >>> number(7), number("12"), number("many"), number(True), number([7])
+    (7, 12, None, None, None)
+    """
+    if isinstance(told, str) and re.fullmatch("[0-9]{1,15}", told):
+        return int(told)
+    return told if isinstance(told, (int, float)) and not isinstance(told, bool) else None
 
 
 @dataclass

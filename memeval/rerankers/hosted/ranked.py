@@ -16,6 +16,7 @@ from memeval.rerankers.hosted import faults
 from memeval.rerankers.hosted.caller import Body, Reply
 from memeval.rerankers.hosted.estimate import BYTES_A_TOKEN, Work
 from memeval.rerankers.hosted.faults import CallError
+from memeval.rerankers.hosted.prices import number
 from memeval.rerankers.hosted.replies import document, named, told
 from memeval.rerankers.hosted.stream import Asker, Judge, together
 
@@ -150,7 +151,7 @@ def _usage(found: Any) -> dict[str, Any]:
         told(found, "meta", "tokens", "total_tokens"),
         told(found, "meta", "tokens"),
     )
-    tokens = next((count for count in places if isinstance(count, (int, float)) and count > 0), None)
+    tokens = next((count for count in map(number, places) if count and count > 0), None)
     units = told(billed, "search_units")
     units = told(found, "usage", "rerank_units") if units is None else units
     return {"search_units": told(found, "usage", "search_units") if units is None else units, "input_tokens": tokens}

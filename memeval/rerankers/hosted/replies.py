@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from memeval.rerankers.hosted import faults
 from memeval.rerankers.hosted.caller import Body, Reply
 from memeval.rerankers.hosted.faults import CallError
+from memeval.rerankers.hosted.prices import number
 
 Shape = TypeVar("Shape", bound=BaseModel)
 STOPPED = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete"}
@@ -243,5 +244,5 @@ def _sum(answer: Any, thoughts: Any) -> Any:
     """The sum of the answer's tokens and, where they are told, those of its thoughts; None where one is no count."""
     if thoughts is None:
         return answer
-    numbers = all(isinstance(count, (int, float)) and count >= 0 for count in (answer, thoughts))
-    return answer + thoughts if numbers else None
+    counts = [count for count in map(number, (answer, thoughts)) if count is not None and count >= 0]
+    return sum(counts) if len(counts) == 2 else None
