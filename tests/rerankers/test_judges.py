@@ -188,7 +188,7 @@ def test_a_cut_answer_is_asked_for_once_more_with_a_higher_cap(service: str, ser
 SHAPES = [
     (Answer({"ok": True}), "unparsable", 1),
     (Answer([]), "unparsable", 1),
-    (Answer({"choices": [], "candidates": []}), "unparsable", 1),
+    (Answer({"choices": [], "candidates": []}), "failed", 3),
     (Answer(raw=b'{"choices": [{"mess'), "failed", 3),
     (Answer(raw=b"<html>", content_type="text/html"), "unparsable", 1),
     (Answer({"error": {"message": "slow", "code": 429}}, 429), "rate-limited", 3),

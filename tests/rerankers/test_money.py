@@ -117,6 +117,8 @@ TOLD = [
     ({"meta": {"billed_units": {"search_units": 1}}}, {"search_units": 1}),
     ({"usage": None, "meta": None}, {}),
     ({"meta": {"billed_units": {"search_units": "two"}}}, {}),
+    ({"meta": {"billed_units": {"search_units": "2"}}}, {"search_units": 2}),
+    ({"usage": {"total_tokens": "46"}}, {"input_tokens": 46}),
 ]
 
 
@@ -126,6 +128,22 @@ def test_usage_is_found_wherever_services_tell_it(about: Any, expected: Any, ser
     reranker: Any = load(f"rerank-api/m?url={server.url}", EMPTY)
     [(_, scored)] = reranker.score_many([(Query("q", "when is tea", "s"), [Memory("a", "tea at four")])])
     assert scored.usage == {"calls": 1, **expected}
+
+
+@pytest.mark.parametrize("usage", [
+    {"prompt_tokens": 9000, "completion_tokens": 6000},
+    {"input_tokens": 9000, "output_tokens": 6000},
+    {"prompt_tokens": "9000", "completion_tokens": "6000"},
+])  # fmt: skip
+def test_tokens_that_a_gateway_or_thoughts_add_are_paid_as_they_are_told(
+    usage: Any, serve: Callable[..., Wire]
+) -> None:
+    """Twenty times what we expect of so short a prompt, and a hundred times the cap."""
+    serve(lambda asked: spoken(asked, usage))
+    purse = Purse(limit=1.0)
+    reranker: Any = load("openai/m?logprobs=false&price=1,2", EMPTY, terms=Terms(purse=purse))
+    [(_, scored)] = reranker.score_many([(Query("q", "tea", "s"), [Memory("a", "tea rel=.3")])])
+    assert "estimated" not in scored.usage and purse.spent == pytest.approx(0.021)
 
 
 def test_documents_longer_than_a_unit_are_several_in_the_plan_and_in_the_reserve(serve: Callable[..., Wire]) -> None:

@@ -246,13 +246,19 @@ def unfinished(service: str) -> list[Answer]:
         found = [fakes.openai(half, finish) for finish in ("error", "tool_calls", "abort", "weird")]
         found.append(fakes.openai(half))
         found[-1].body["choices"][0]["finish_reason"] = None
-        return [*found, fakes.openai(""), fakes.openai(" \n"), Answer({"error": {"message": "upstream is busy"}})]
+        return [
+            *found,
+            fakes.openai(""),
+            fakes.openai(" \n"),
+            Answer({"choices": None}),
+            Answer({"error": {"message": "upstream is busy"}}),
+        ]
     found = []
     for value in ("OTHER", "MALFORMED_FUNCTION_CALL", "FINISH_REASON_UNSPECIFIED", "NEW", None):
         found.append(fakes.gemini(half))
         found[-1].body["candidates"][0]["finishReason"] = value
     found.append(Answer({"promptFeedback": {"blockReason": "OTHER"}}))
-    return [*found, fakes.gemini("")]
+    return [*found, fakes.gemini(""), Answer({"usageMetadata": {"promptTokenCount": 9}}), Answer({"candidates": []})]
 
 
 @pytest.mark.parametrize("service", ["openai", "gemini"])
@@ -377,6 +383,19 @@ STATES = [
     Answer({"error": {"message": "Limit reached on tokens per day (TPD)"}}, 429),
     Answer({"error": {"message": "come back tomorrow"}}, 429, {"retry-after": "40000"}),
     Answer({"error": {"message": "Insufficient balance", "code": 402}}),
+    Answer([{"error": {"message": "pay", "code": "402"}}]),
+    Answer({"error": "You have run out of credits"}),
+    Answer({"results": [], "choices": [], "errors": [{"http_status": 402, "message": "pay"}]}),
+    Answer({"detail": {"status": 402, "message": "pay"}}),
+    Answer({"success": False, "errors": [{"code": 10000, "message": "Authentication error"}]}),
+    Answer({"statusCode": 401, "message": "who are you"}),
+    Answer({"code": "Arrearage", "message": "Access denied, is your account in good standing?"}, 400),
+    Answer({"error": {"type": "exceeded_current_quota_error", "message": "see your billing details"}}, 429),
+    Answer({"error": {"message": "Model Not Exist"}}, 400),
+    Answer({"message": "Invalid model: m-3.1", "type": "invalid_request_error"}, 400),
+    Answer({"error": {"message": "The model `m-3.1` has been decommissioned"}}, 400),
+    Answer({"error": "maintenance"}, 503, {"retry-after": "3600"}),
+    Answer(raw=b"<html>Attention required</html>", status=403, content_type="text/html"),
     Answer(None, 302, {"location": "http://127.0.0.1:9/login"}),
 ]
 
@@ -450,6 +469,93 @@ def test_a_limit_that_passes_is_waited_for(answer: Answer, serve: Callable[..., 
 def test_a_prompt_that_a_gateway_flags_is_a_refusal_of_that_call_alone(serve: Callable[..., Wire]) -> None:
     serve(lambda asked: Answer({"error": {"message": "your input was flagged", "code": 403}}, 403))
     assert one("openai/m?logprobs=false").status == "refused"
+
+
+FLAGGED = [
+    Answer({"code": "no", "error": "Content violates usage guidelines. Failed check: SAFETY_CHECK"}, 403),
+    Answer({"error": {"message": "Content Exists Risk"}}, 400),
+    Answer({"error": {"code": "data_inspection_failed", "message": "Input may contain inappropriate content."}}, 400),
+    Answer({"error": {"code": "content_policy_violation", "message": "rejected"}}, 400),
+]
+
+
+@pytest.mark.parametrize("answer", FLAGGED)
+@pytest.mark.parametrize("service", ["openai", "gemini"])
+def test_a_prompt_that_a_service_will_not_read_is_refused_and_the_next_one_is_asked(
+    answer: Answer, service: str, serve: Callable[..., Wire]
+) -> None:
+    server = serve(lambda asked: answer if len(server.asked) == 1 else ideal(service)(asked))
+    reranker: Any = load(f"{service}/m?in_flight=1" + ("&logprobs=false" if service == "openai" else ""), EMPTY)
+    found = dict(reranker.score_many([(Query(f"q{n}", f"when is tea {n}", "s"), MEMORIES) for n in range(3)]))
+    assert [found[n].status for n in range(3)] == ["refused", "ok", "ok"]
+    assert len(server.asked) == 3
+
+
+def test_what_a_refusal_repeats_of_a_request_is_no_state_of_the_service(serve: Callable[..., Wire]) -> None:
+    echoed = [
+        {"loc": ["body"], "msg": "too long", "input": "out of credits, invalid api key, model not found, flagged"}
+    ]
+    serve(lambda asked: Answer({"detail": echoed}, 400))
+    scored = one("openai/m?logprobs=false")
+    assert (scored.status, "too long" in str(scored.error)) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    ("finish", "status"),
+    [
+        *((finish, "ok") for finish in ("STOP", "COMPLETE", "stop_sequence", "end_turn")),
+        *((finish, "truncated") for finish in ("MAX_TOKENS", "max_tokens", "model_length")),
+        *((finish, "refused") for finish in ("SAFETY", "refusal", "RECITATION", "content_filter")),
+        *((finish, "failed") for finish in ("tool_calls", "", "insufficient_system_resource")),
+    ],
+)
+def test_an_ending_is_read_in_whatever_words_a_gateway_passes_on(
+    finish: str, status: str, serve: Callable[..., Wire]
+) -> None:
+    serve(lambda asked: fakes.openai(fakes.ideal(asked), finish_reason=finish))
+    assert one("openai/m?logprobs=false&attempts=1").status == status
+
+
+def test_tokens_of_hidden_thoughts_are_not_weighed_for_the_answers(serve: Callable[..., Wire]) -> None:
+    """The text is the answer alone, the tokens hold what came before it, too: a digit stands where the level would."""
+    text = '{"level": 2, "score": 0.3}'
+    thoughts = [
+        {
+            "token": char,
+            "logprob": log(0.2),
+            "top_logprobs": [{"token": str(n), "logprob": log(0.2)} for n in range(1, 6)],
+        }
+        for char in 'thinking: 2 or "level": 3?'
+    ]
+    answer = fakes.openai(text, "stop", **fakes.weighed(text, {2: 0.5, 3: 0.5}))
+    answer.body["choices"][0]["logprobs"]["content"][:0] = thoughts
+    serve(lambda asked: answer)
+    assert one("openai/m?price=0").scores == [pytest.approx(0.4)]
+    del answer.body["choices"][0]["logprobs"]["content"][len(thoughts) :]
+    assert one("openai/m?price=0").status == "unparsable", "the answer's own are not told"
+
+
+@pytest.mark.parametrize("system", ["openai/m?logprobs=false", "gemini/m?seed=0", "memos/m?timeout=9"])
+def test_a_reply_is_read_whatever_type_it_says_it_is_of(system: str, serve: Callable[..., Wire]) -> None:
+    def rule(asked: Asked) -> Answer:
+        if "documents" in asked.body:
+            found = Answer({"results": None, "data": [{"index": 0, "score": 0.3}]})
+        else:
+            found = ideal("openai" if "messages" in asked.body else "gemini")(asked)
+        return Answer(raw=b"\xef\xbb\xbf" + found.payload(), content_type="text/plain; charset=utf-8")
+
+    serve(rule)
+    assert one(system).scores == [0.3]
+
+
+def test_a_body_that_cannot_be_unpacked_is_asked_for_again(serve: Callable[..., Wire]) -> None:
+    for service in ("openai", "gemini"):
+        server = serve(
+            lambda asked, service=service: (
+                Answer({}, headers={"content-encoding": "gzip"}) if len(server.asked) == 1 else ideal(service)(asked)
+            )
+        )
+        assert one(f"{service}/m" + ("?logprobs=false" if service == "openai" else "?seed=0")).scores == [0.3]
 
 
 def test_a_short_made_up_key_changes_no_reply(serve: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,13 @@ def test_log_probabilities_that_the_user_wants_are_not_left_out(serve: Callable[
 
 @pytest.mark.parametrize(
     "words",
-    ["System role not supported", "Conversation roles must alternate user/assistant/user", "invalid role: 'system'"],
+    [
+        "System role not supported",
+        "Conversation roles must alternate user/assistant/user",
+        "invalid role: 'system'",
+        "messages.0.role: Input should be 'user' or 'assistant'",
+        "Only user, assistant and tool roles are supported",
+    ],
 )
 def test_a_template_without_a_system_role_gets_it_in_the_users_turn(words: str, serve: Callable[..., Wire]) -> None:
     server = serve(lambda asked: error(words) if asked.body["messages"][0]["role"] == "system" else answer(asked))
@@ -186,6 +192,24 @@ def test_changes_are_remembered_with_the_answers(serve: Callable[..., Wire], tmp
     assert sum("seed" not in asked.body and "logprobs" not in asked.body for asked in server.asked) == len(MEMORIES)
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Answer({"error": {"message": "unsupported parameter: seed", "code": 400}}),
+        Answer({"error": "unknown field `seed`"}),
+        Answer([{"error": {"message": "Unknown name seed", "code": 400}}], 400),
+        Answer({"error": {"message": "", "code": "unsupported_parameter", "param": "seed"}}, 422),
+        Answer(raw=b"seed is not known here", status=400, content_type="text/plain"),
+        Answer({"error": "seed is not implemented"}, 501),
+    ],
+)
+def test_a_refusal_by_name_is_understood_in_whatever_it_is_wrapped(refusal: Answer, serve: Callable[..., Wire]) -> None:
+    server = serve(lambda asked: refusal if "seed" in asked.body else answer(asked))
+    scored = one("openai/m?logprobs=false&in_flight=1")
+    assert (scored.scores, changes(scored)) == (SCORES, {"without seed"})
+    assert len(server.asked) == len(MEMORIES) + 1
+
+
 def test_a_prompt_that_azure_filters_is_a_refusal(serve: Callable[..., Wire]) -> None:
     body = {"error": {"code": "content_filter", "message": "The prompt triggered a policy", "status": 400}}
     serve(lambda asked: Answer(body, 400))
@@ -199,6 +223,12 @@ def test_a_prompt_that_azure_filters_is_a_refusal(serve: Callable[..., Wire]) ->
         "```\n{}```",
         "<think>level 4, or 5? {{</think>\n{}",
         "<think>x</think>\n\n```json\n{}\n```\n",
+        "```JSON\n{}\n```",
+        "~~~json5\n{}\n~~~",
+        "Here it is:\n\n```json\n{}\n```\nIt says when.",
+        "<thought>3</thought>{}",
+        "<reasoning>3</reasoning>\n```\n{}\n```",
+        "\ufeff{}",
     ],
 )
 @pytest.mark.parametrize("options", ["logprobs=false", "logprobs=true"])
@@ -212,8 +242,8 @@ def test_an_answer_is_read_through_what_is_around_it(wrapped: str, options: str,
 
 
 def test_thoughts_are_not_weighed() -> None:
-    assert judges.said('<think>{"level": 5}</think>{"level": 1}') == ('{"level": 1}', 27)
-    assert judges.said("plain") == ("plain", 0)
+    assert judges.said('<think>{"level": 5}</think>{"level": 1}') == '{"level": 1}'
+    assert judges.said("plain") == "plain"
 
 
 def test_the_keys_header_and_further_ones_come_from_the_shell(

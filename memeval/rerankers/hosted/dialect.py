@@ -15,16 +15,13 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from memeval.rerankers.hosted.caller import Body, Reply, Send
-from memeval.rerankers.hosted.faults import classify
+from memeval.rerankers.hosted.faults import classify, said
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.terms import Door
 
 NO_LOGPROBS = "without logprobs"
 HEAD, TAIL = '{"asked otherwise": ', ', "reply": '
 """What stands around a reply to a changed request."""
-TOLD = ("param", "loc", "message", "msg", "detail", "error", "errors", "reason", "raw")
-"""Where services say what they refuse, the most exact first; not where they repeat the request (`input`)."""
-
 Step: TypeAlias = tuple[str, Callable[[Body], Body]]
 """A change: how it is told, and what it makes of a request."""
 
@@ -77,10 +74,10 @@ class Dialect:
 
     def learn(self, words: str, body: Body) -> bool:
         """Whether what a service says of a request changes how it is asked; no step is taken twice."""
-        said, taken = _said(words), {told for told, _ in self._steps}
-        named = (one for text in said for one in self._knobs if one.named.search(text))
+        told, taken = said(words), {name for name, _ in self._steps}
+        named = (one for text in told for one in self._knobs if one.named.search(text))
         for step in (step for one in named for step in one.steps):
-            made = step(" ".join(said))
+            made = step(" ".join(told))
             if made is not None and made[0] not in taken and made[1](body) != body:
                 self._steps.append(made)
                 return True
@@ -125,31 +122,12 @@ class Dialect:
         return understood
 
 
-def _said(words: str) -> list[str]:
-    """What a service's words say, the most exact first."""
-    try:
-        document = json.loads(words)
-    except ValueError:
-        return [words]
-    found: dict[str, list[str]] = {}
-
-    def collect(value: Any, name: str) -> None:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                collect(inner, key)
-        elif isinstance(value, list):
-            for inner in value:
-                collect(inner, name)
-        elif isinstance(value, str):
-            found.setdefault(name, []).append(value)
-
-    collect(document, "message")
-    return [text for name in TOLD for text in found.get(name, ())] or [words]
-
-
 # ------------------------------------------------------------------------------------------------ chat completions
 
-SYSTEM = r"(system|developer)\W{0,3}(role|message|prompt|instruction)|role\W{1,20}system|roles must alternate"
+SYSTEM = (
+    r"(system|developer)\W{0,3}(role|message|prompt|instruction)|role\W{1,20}system|roles must alternate"
+    r"|(only|(should|must) be)\W{1,3}user\W{1,3}((or|and)\W{1,3})?assistant"
+)
 
 
 def chat(*, cap: str, weighed: bool) -> Dialect:
@@ -160,7 +138,7 @@ def chat(*, cap: str, weighed: bool) -> Dialect:
             knob(r"\bseed\b", without("seed")),
             knob(r"\btemperature\b", without("temperature")),
             knob(r"log_prob", _fewer, *([] if weighed else [_NO_LOGPROBS])),
-            knob(r"response_format|json_schema|json_object|structured_output", _JSON, without("response_format")),
+            knob(r"response_format|json_schema|json_object|structured_output|json_mode", _JSON, without("response_format")),
             knob(r"max_(completion_)?tokens", _fitting(_renamed(cap, other)), _fitting(without(other, told="a cap"))),
             knob(SYSTEM, ("with the system's part in the user's", _joined)),
             knob(r"reasoning_effort", without("reasoning_effort")),

@@ -1,6 +1,6 @@
 """What a call that gave no answer is: a status, and whether asking again may help.
 
-Retried: 408, 409, 425, 429 (unless a quota is used up), 5xx, timeouts, connections that broke, and a body that is half
+Retried: 408, 409, 425, 429 (unless a quota is used up), 5xx but 501, timeouts, connections that broke, and a body that is half
 a JSON, which is a connection that broke, too; so is a 200 that says it is an error. Everything else is final. What
 says that the service takes no calls at all now (no such key, no credits, a day's limit reached, no such model) stops
 the run: see CallError.remedy. So does a door that is `shut` (a refused port, an unknown host, an untrusted
@@ -30,31 +30,51 @@ REMEDIES = {
     410: "check the model's name and the base URL",
 }
 """HTTP status → what the user can do about a service that answers every call so."""
+OWING = (
+    r"insufficient[ _](quota|balance|credit|funds)|billing_(hard_limit|not_active)|credit balance|\b(out of|no) credits?\b"
+    r"|not enough credit|exceeded_current_quota|payment required|arrearage"
+)
 SPENT = re.compile(
-    r"insufficient[ _](quota|balance|credit|funds)|billing_(hard_limit|not_active)|credit balance|out of credit"
-    r"|(per|a|each|this|/)[ _-]?(day|month)\b|daily|monthly|\b[RT]PD\b|today",
+    rf"{OWING}|(per|a|each|this|/)[ _-]?(day|month)\b|daily|monthly|\b[RT]PD\b|today",
     re.IGNORECASE,
 )
 """What a 429 says that waiting a little does not mend; Gemini says it in the quotaId of its limits (`PerDay`)."""
 PASSING = re.compile(r"per[ _-]?(min|sec)", re.IGNORECASE)
 """What it says where its other words only advertise (`add credits for 1,000 requests per day`)."""
 MARKS = (
-    (re.compile(r"API_KEY_INVALID|invalid[ _]?api[ _]?key", re.IGNORECASE), REMEDIES[401]),
-    (re.compile(r"model_not_found|DEPLOYMENT_?NOT_?FOUND", re.IGNORECASE), REMEDIES[404]),
     (
-        re.compile(r"insufficient_(quota|balance)|billing_(hard_limit|not_active)|credit balance is too low"),
-        REMEDIES[402],
+        re.compile(
+            r"API_KEY_INVALID|(invalid|incorrect|expired)[ _]?(x-)?api[ _-]?key|unauthori[sz]ed"
+            r"|authentication[ _](error|fail)",
+            re.IGNORECASE,
+        ),
+        REMEDIES[401],
     ),
+    (
+        re.compile(
+            r"model_not_found|DEPLOYMENT_?NOT_?FOUND|not a valid model|invalid[ _]model([ _](name|id))?( passed|\W*$|\s*[:='\"`])"
+            r"|\bmodel\b[^\n]{0,80}(\bnot exist\b|\bnot found\b|decommissioned)",
+            re.IGNORECASE,
+        ),
+        REMEDIES[404],
+    ),
+    (re.compile(OWING, re.IGNORECASE), REMEDIES[402]),
 )
 """What services say under other statuses than those, as Gemini does of a wrong key in a 400."""
-FLAGGED = re.compile(r"moderation|flagged|content[ _](policy|filter)", re.IGNORECASE)
-"""A 403 that is about what was asked and not about who asks (OpenRouter)."""
+FLAGGED = re.compile(
+    r"moderation|flagged|content[ _-]?(policy|filter|exists risk)|ResponsibleAIPolicyViolation|usage guidelines"
+    r"|inappropriate content|data_?inspection",
+    re.IGNORECASE,
+)
+"""A 400 or 403 that is about what was asked and not about who asks: a refusal before the model has read it."""
 DAYS = 300.0
-"""Seconds: a 429 that wants to be left alone for longer is no matter of pace."""
+"""Seconds: a service that wants to be left alone for longer takes no calls now, which is no matter of pace."""
 WORDS = ("error", "errors", "detail", "message", "msg")
 """Where services put what they have to say."""
-FILTERED = ("content_filter", "ResponsibleAIPolicyViolation")
-"""Marks of a 400 that is a refusal: Azure looks at a prompt before the model does."""
+CODES = ("code", "status", "status_code", "statusCode", "http_status")
+"""Where they put the status that they did not answer with."""
+SAID = ("param", "loc", "message", "msg", "detail", "error", "errors", "reason", "raw", "code", "type", "status")
+"""Where they say what is wrong, the most exact first; not where they repeat the request (`input`)."""
 LONGEST = 300
 """Characters of a service's own words that are kept in an error."""
 
@@ -104,7 +124,7 @@ def classify(error: Exception) -> CallError:
         return CallError("failed", shut[0], again=True, remedy=shut[1], shut=True)
     if names & {"TimeoutError", "TimeoutException", "APITimeoutError"}:
         return CallError("timed-out", "no answer in time", again=True, billed=True)
-    if names & {"TransportError", "APIConnectionError", "ConnectionError"}:
+    if names & {"TransportError", "APIConnectionError", "ConnectionError", "DecodingError"}:
         return CallError("failed", f"the connection broke ({_last(causes)})", again=True, billed=True)
     if isinstance(error, json.JSONDecodeError):
         return CallError("failed", "the reply is half a JSON", again=True, billed=True)
@@ -156,9 +176,7 @@ def _last(causes: Sequence[BaseException]) -> str:
 def of_status(code: int, headers: Any, words: str) -> CallError:
     """The fault behind an HTTP status."""
     why, after = f"HTTP {code}: {short(words)}" if words else f"HTTP {code}", _after(headers, words)
-    if code == 403 and FLAGGED.search(words):
-        return CallError("refused", why)
-    if code == 400 and any(mark in words for mark in FILTERED):
+    if code in (400, 403) and any(map(FLAGGED.search, said(words))):
         return CallError("refused", f"the prompt was filtered ({why})")
     if code == 429:
         spent = "PerDay" in words or (SPENT.search(words) and not PASSING.search(words))
@@ -168,11 +186,13 @@ def of_status(code: int, headers: Any, words: str) -> CallError:
     remedy = REMEDIES.get(405 if 300 <= code < 400 else code) or _marked(words)
     if remedy:
         return CallError("failed", why, remedy=remedy, shut=remedy == REMEDIES[401])
-    if code in RETRIED or code >= 500:
+    if code in RETRIED or (code >= 500 and code != 501):
+        if (after or 0) > DAYS:
+            return CallError("failed", why, remedy=f"it wants to be left alone for {after:.0f} seconds")
         status: Status = "timed-out" if code in (408, 504) else "failed"
         return CallError(status, why, again=True, after=after, billed=code in (408, 504))
     fault = CallError("failed", why)
-    fault.words = words if code in (400, 422) else ""
+    fault.words = words if code in (400, 422, 501) else ""
     return fault
 
 
@@ -181,35 +201,72 @@ def inside(document: Any, otherwise: str) -> CallError:
 
     Without, it is `unparsable`, for the reason given.
     """
+    document = document[0] if isinstance(document, list) and document else document
     about = document if isinstance(document, Mapping) else {}
-    told = {name: about[name] for name in ("code", "status", *WORDS) if about.get(name)}
+    told = {name: about[name] for name in (*CODES, *WORDS) if about.get(name)}
     if not set(told) & set(WORDS):
         return CallError("unparsable", otherwise)
     first, *others = told.values()
     words = first if isinstance(first, str) and not others else json.dumps(told, ensure_ascii=False)
-    error = about.get("error")
-    codes = [error.get("code"), error.get("status")] if isinstance(error, Mapping) else []
-    for code in (*codes, about.get("code"), about.get("status")):
+    for code in _codes(told):
         if isinstance(code, (int, str)) and re.fullmatch("[45][0-9][0-9]", str(code)):
             return of_status(int(code), {}, words)
     why, remedy = f"the service says: {short(words)}", _marked(words)
-    return CallError("failed", why, again=remedy is None, billed=True, remedy=remedy)
+    fault = CallError("failed", why, again=remedy is None, billed=True, remedy=remedy, shut=remedy == REMEDIES[401])
+    fault.words = words
+    return fault
+
+
+def _codes(value: Any) -> Iterator[Any]:
+    """What stands under CODES anywhere in a document, the innermost first."""
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _codes(inner)
+    if isinstance(value, Mapping):
+        yield from (value[name] for name in CODES if name in value)
 
 
 def _marked(words: str) -> str | None:
-    return next((remedy for mark, remedy in MARKS if mark.search(words)), None)
+    return next((remedy for mark, remedy in MARKS if any(map(mark.search, said(words)))), None)
+
+
+def said(words: str) -> list[str]:
+    """What a service's words say, the most exact first."""
+    try:
+        document = json.loads(words)
+    except ValueError:
+        return [words]
+    found: dict[str, list[str]] = {}
+
+    def collect(value: Any, name: str) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                collect(inner, key)
+        elif isinstance(value, list):
+            for inner in value:
+                collect(inner, name)
+        elif isinstance(value, str):
+            found.setdefault(name, []).append(value)
+
+    collect(document, "message")
+    return [text for name in SAID for text in found.get(name, ())] or [words]
 
 
 def parsed(raw: str, content_type: str) -> str:
-    """The body of a successful reply. Raises CallError where it is no JSON, or cut off JSON (which is asked again)."""
-    if "json" not in content_type.lower():
-        raise CallError(
-            "unparsable", f"the reply is no JSON but {content_type.partition(';')[0] or 'without a type'!r}"
-        )
+    """The body of a successful reply.
+
+    Raises CallError for a page, for half a JSON (asked again), and in the service's own words where it is an error.
+    """
+    kind, raw = content_type.partition(";")[0].strip().lower(), raw.removeprefix("\ufeff")
     try:
-        json.loads(raw)
+        found = json.loads(raw)
     except ValueError:
-        raise CallError("failed", "the reply is half a JSON", again=True, billed=True) from None
+        if "json" in kind:
+            raise CallError("failed", "the reply is half a JSON", again=True, billed=True) from None
+        raise CallError("unparsable", f"the reply is no JSON but {kind or 'without a type'!r}") from None
+    found = found[0] if isinstance(found, list) and found else found
+    # Some gateways answer 200 and put the error inside.
+    if isinstance(found, Mapping) and (found.get("error") or found.get("errors")):
+        raise inside(found, "")
     return raw
 
 

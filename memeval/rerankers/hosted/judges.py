@@ -179,34 +179,45 @@ class Order(BaseModel):
 def validated(kind: type[BaseModel], text: str) -> Any:
     """The answer as `kind`. Raises UnreadableError, one line without the answer's own words."""
     try:
-        return kind.model_validate_json(said(text)[0])
+        return kind.model_validate_json(said(text))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise UnreadableError(f"{place}: {first['msg']}" if place else first["msg"]) from None
 
 
-ANSWER = re.compile(r"(?:.*</think(?:ing)?>)?\s*(?:```(?:json)?\s*)?(?P<said>.*?)(?:\s*```)?\s*", re.DOTALL)
-"""A text with an answer in it: behind thoughts, inside a fence."""
+FENCE = "(?:```|~~~)"
+ANSWER = re.compile(
+    rf"(?:.*</(?:think(?:ing)?|thoughts?|reasoning)>)?[\s\ufeff]*(?:[^{{`~]*{FENCE}\w*\s*)?(?P<said>.*?)"
+    rf"(?:\s*{FENCE}[^{{]*)?\s*",
+    re.DOTALL | re.IGNORECASE,
+)
+"""A text with an answer in it: behind thoughts, inside a fence and what is said around that."""
+LEVEL = re.compile(r'"level"\s*:\s*([1-5])')
 
 
-def said(text: str) -> tuple[str, int]:
-    """The answer in a model's text, and where it begins.
+def said(text: str) -> str:
+    """The answer in a model's text.
 
     >>> said('<think>hm</think>```json\\n{"level": 1}\\n```')
-    ('{"level": 1}', 25)
+    '{"level": 1}'
     """
     found = ANSWER.fullmatch(text)
-    return (found["said"], found.start("said")) if found else (text, 0)
+    return found["said"] if found else text
 
 
 def printed(reply: Reply) -> float:
-    """The score that the model wrote; it must lie within its level's range."""
+    """The score that the model wrote."""
+    return _level(reply).score
+
+
+def _level(reply: Reply) -> Level:
+    """What the model wrote; its score must lie within its level's range."""
     answer: Level = validated(Level, reply.text)
     low, high = BANDS[answer.level]
     if not low <= answer.score <= high:
         raise UnreadableError(f"level {answer.level} is for scores from {low} to {high}, not {answer.score}")
-    return answer.score
+    return answer
 
 
 def expected(reply: Reply) -> float:
@@ -215,11 +226,12 @@ def expected(reply: Reply) -> float:
 
     Raises UnreadableError as `printed`, CallError where there are no log-probabilities to weigh by.
     """
-    score = printed(reply)
+    answer = _level(reply)
     if NO_LOGPROBS in reply.changes:
-        return score
-    found = re.compile(r'"level"\s*:\s*([1-5])').search(reply.text, said(reply.text)[1])
-    at, passed = found.start(1) if found else -1, 0
+        return answer.score
+    # The tokens may hold more than the text does: thoughts before it, and letters that are told in another way.
+    found = [*LEVEL.finditer("".join(token for token, _ in reply.logprobs or ()))][-1:]
+    at, passed = found[0].start(1) if found and int(found[0][1]) == answer.level else -1, 0
     for token, alternatives in reply.logprobs or ():
         if passed <= at < passed + len(token):
             before, after = token[: at - passed], token[at - passed + 1 :]

@@ -19,7 +19,8 @@ from memeval.core.errors import IncompleteError, PrerequisiteError, UsageError
 UNITS = ("input_tokens", "cached_tokens", "output_tokens", "search_units", "calls")
 MILLION = 1_000_000
 BELIEVED = 20
-"""A count above so many times the most that we expect is nonsense: it would end a run by its price."""
+"""A count above so many times the most that we expect is nonsense: it would end a run by its price. Of tokens, a million
+are always believed: thoughts, and prompts that a gateway adds, are not among what we expect."""
 FORMS = (
     "0; INPUT,OUTPUT[,CACHED] in dollars for a million tokens (0.15,0.60); N/1000-calls or N/1000-searches in dollars"
     " for a thousand of them (2/1000-searches)"
@@ -61,14 +62,26 @@ def counted(told: Mapping[str, Any], most: Mapping[str, float], price: Price | N
     """
     usage: dict[str, float] = {"calls": 1}
     for unit in ("input_tokens", "output_tokens", "search_units", "cached_tokens"):
-        count = told.get(unit)
-        if isinstance(count, (int, float)) and not isinstance(count, bool):
+        count = number(told.get(unit))
+        if count is not None:
             high = usage.get("input_tokens", 0) if unit == "cached_tokens" else BELIEVED * most.get(unit, 0)
+            high = max(high, MILLION) if unit in ("input_tokens", "output_tokens") else high
             if (0 if unit == "cached_tokens" else 1) <= count <= high:
                 usage[unit] = count
     lacking = price.needs(usage) if price is not None else []
     usage |= {unit: most.get(unit, 0) for unit in lacking}
     return usage | {"estimated": 1} if any(usage[unit] for unit in lacking) else usage
+
+
+def number(told: Any) -> float | None:
+    """A count as services tell it, in digits too; None where it is none.
+
+    >>> number(7), number("12"), number("many"), number(True), number([7])
+    (7, 12, None, None, None)
+    """
+    if isinstance(told, str) and re.fullmatch("[0-9]{1,15}", told):
+        return int(told)
+    return told if isinstance(told, (int, float)) and not isinstance(told, bool) else None
 
 
 @dataclass

@@ -16,6 +16,7 @@ from memeval.rerankers.hosted import faults
 from memeval.rerankers.hosted.caller import Body, Reply
 from memeval.rerankers.hosted.estimate import BYTES_A_TOKEN, Work
 from memeval.rerankers.hosted.faults import CallError
+from memeval.rerankers.hosted.prices import number
 from memeval.rerankers.hosted.replies import document, named, told
 from memeval.rerankers.hosted.stream import Asker, Judge, together
 
@@ -56,7 +57,8 @@ def _scores(found: Any, wanted: int) -> dict[int, float]:
         if isinstance(items, Mapping):
             plain = items.get("scores")
             numbered = [{"index": index, "score": score} for index, score in enumerate(plain or ())]
-            items = next((items[name] for name in LISTS if name in items), numbered if plain else None)
+            held = (items.get(name) for name in LISTS)
+            items = next((one for one in held if isinstance(one, (list, Mapping))), numbered if plain else None)
     if not isinstance(items, list):
         keys = ", ".join(sorted(found)[:8]) if isinstance(found, Mapping) else type(found).__name__
         raise faults.inside(found, f"the reply holds no list of results (it has: {faults.short(keys)})")
@@ -149,7 +151,7 @@ def _usage(found: Any) -> dict[str, Any]:
         told(found, "meta", "tokens", "total_tokens"),
         told(found, "meta", "tokens"),
     )
-    tokens = next((count for count in places if isinstance(count, (int, float)) and count > 0), None)
+    tokens = next((count for count in map(number, places) if count and count > 0), None)
     units = told(billed, "search_units")
     units = told(found, "usage", "rerank_units") if units is None else units
     return {"search_units": told(found, "usage", "search_units") if units is None else units, "input_tokens": tokens}

@@ -13,12 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from memeval.rerankers.hosted import faults
 from memeval.rerankers.hosted.caller import Body, Reply
 from memeval.rerankers.hosted.faults import CallError
+from memeval.rerankers.hosted.prices import number
 
 Shape = TypeVar("Shape", bound=BaseModel)
-STOPPED = {"stop", "eos", "eos_token", "end_turn"}
-"""How chat completions end when the model has said all: OpenAI's word, and those of servers that speak alike."""
+STOPPED = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete"}
+CUT = {"length", "max_tokens", "max_output_tokens", "model_length"}
+"""How chat completions end when the model has said all, or may not go on: OpenAI's word, and those of servers that speak
+alike, in whatever letters; a gateway may pass on what the model's own service says."""
 REFUSED = {"SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "ESCALATION"}
 """Gemini's finish reasons that withhold an answer."""
+WITHHELD = {"content_filter", "refusal", *map(str.lower, REFUSED)}
+"""How chat completions end that withhold it."""
+TEXTS = ("text", "output_text")
+"""The parts of an answer that are no thoughts."""
 BLOCKED = {"SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY", "MODEL_ARMOR", "JAILBREAK"}
 """Its reasons not to answer a prompt."""
 LogProbability = Annotated[float, Field(le=0.001, allow_inf_nan=False)]
@@ -45,6 +52,9 @@ def shaped(kind: type[Shape], found: Any, what: str) -> Shape:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
+        # Gemini's reply leaves its answers out where it has none.
+        if place in ("choices", "candidates") and not found.get(place) and {place, "usageMetadata"} & set(found):
+            raise CallError("failed", "the service gave no answer", again=True, billed=True) from None
         raise faults.inside(found, f"the reply is no {what} ({place or 'it'}: {first['msg']})") from None
 
 
@@ -83,6 +93,7 @@ class Piece(Part):
     """A part of a text, or of a thought."""
 
     text: str = ""
+    type: str = "text"
     thought: bool | None = None
 
 
@@ -109,30 +120,33 @@ class Completion(Part):
 def openai(raw: str, body: Body) -> Reply:
     """A chat completion taken apart. Raises CallError where it is none, or did not end as it should."""
     found = document(raw)
-    if told(found, "error"):  # some gateways answer 200 and put the error inside
-        raise faults.inside(found, "")
     choice = shaped(Completion, found, "chat completion").choices[0]
     usage = {
-        "input_tokens": told(found, "usage", "prompt_tokens"),
+        "input_tokens": _first(told(found, "usage"), "prompt_tokens", "input_tokens"),
         "cached_tokens": told(found, "usage", "prompt_tokens_details", "cached_tokens"),
-        "output_tokens": told(found, "usage", "completion_tokens"),
+        "output_tokens": _first(told(found, "usage"), "completion_tokens", "output_tokens"),
     }
-    model, finish = named(told(found, "model")), choice.finish_reason
+    model, finish = named(told(found, "model")), (choice.finish_reason or "").lower()
     content, refusal = choice.message.content or "", choice.message.refusal
-    text = content if isinstance(content, str) else "".join(piece.text for piece in content)
-    if finish == "content_filter" or (refusal and not text):
+    text = content if isinstance(content, str) else "".join(piece.text for piece in content if piece.type in TEXTS)
+    if finish in WITHHELD or (refusal and not text):
         return Reply(refusal or "content filter", "refused", model, usage)
     if refusal:
         raise CallError("unparsable", "the reply holds an answer and a refusal")
-    if finish == "length":
+    if finish in CUT:
         return Reply(text, "length", model, usage)
     if finish not in STOPPED:
-        raise unfinished(finish, told(found["choices"][0], "error"))
+        raise unfinished(choice.finish_reason, told(found["choices"][0], "error"))
     logprobs = None
     if body.get("logprobs"):
         weighed = shaped(Logprobs, found["choices"][0].get("logprobs") or {}, "answer with log-probabilities")
         logprobs = _weighed((token, token.top_logprobs) for token in weighed.content or ())
     return said(text, model, usage, logprobs)
+
+
+def _first(found: Any, *names: str) -> Any:
+    """What stands under the first of some names that is there."""
+    return next((value for name in names if (value := told(found, name)) is not None), None)
 
 
 def _weighed(tokens: Any) -> tuple[tuple[str, Mapping[str, float]], ...]:
@@ -230,5 +244,5 @@ def _sum(answer: Any, thoughts: Any) -> Any:
     """The sum of the answer's tokens and, where they are told, those of its thoughts; None where one is no count."""
     if thoughts is None:
         return answer
-    numbers = all(isinstance(count, (int, float)) and count >= 0 for count in (answer, thoughts))
-    return answer + thoughts if numbers else None
+    counts = [count for count in map(number, (answer, thoughts)) if count is not None and count >= 0]
+    return sum(counts) if len(counts) == 2 else None
