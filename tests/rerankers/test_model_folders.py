@@ -567,6 +567,7 @@ def test_settings_of_sentence_transformers_hold_only_where_it_reads_them(tmp_pat
     bare = paired(models.bert(tmp_path))
     said = {"model_type": "CrossEncoder", "prompts": {"a": "find: "}, "default_prompt_name": "a"}
     (tmp_path / "config_sentence_transformers.json").write_text(json.dumps(said))
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 12, "do_lower_case": true}')
     assert paired(tmp_path) == bare
     for kind in ("transformers", "sentence-transformers"):
         assert list(scored(f"{kind}/{tmp_path}?cut=longest").scores or ()) == pytest.approx(bare, abs=5e-5)

@@ -136,8 +136,9 @@ def read(name: str, path: Path) -> Folder:
         name,
         path,
         config,
-        document(path / "config_sentence_transformers.json") if modules else {},  # as sentence-transformers reads it
-        document(inner / "sentence_bert_config.json"),
+        # Without modules.json, sentence-transformers reads neither.
+        document(path / "config_sentence_transformers.json") if modules else {},
+        document(inner / "sentence_bert_config.json") if modules else {},
         tokenizer,
         tuple(kind for kind, _ in modules),
         heads[0] if heads else None,
