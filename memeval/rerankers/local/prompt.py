@@ -169,14 +169,15 @@ def text_tokenizer(tokenizer: Any) -> Any:
         for entry in whole["added_tokens"]
         if entry["special"] or not entry["normalized"] or entry["content"] in marks
     }
+    known = whole["model"]["vocab"]
     if whole["model"]["type"] == "Unigram":
-        pieces = whole["model"]["vocab"]
-        whole["model"]["vocab"] = [[f"\0{piece}" if piece in control else piece, weight] for piece, weight in pieces]
+        whole["model"]["vocab"] = [[f"\0{piece}" if piece in control else piece, weight] for piece, weight in known]
+        known = {piece for piece, _ in known}
     # Ids are given out anew, in this order; what is control keeps its own under a name that no text has.
     kept = [
         {**entry, "content": f"\0{entry['content']}", "normalized": False} if entry["content"] in control else entry
         for entry in whole["added_tokens"]
-        if entry["content"] not in control or entry["id"] >= len(whole["model"]["vocab"])
+        if entry["content"] not in control or entry["content"] not in known
     ]
     whole |= {"added_tokens": kept, "post_processor": None, "truncation": None, "padding": None}
     return type(backend).from_str(json.dumps(whole))
