@@ -352,7 +352,7 @@ def test_candidates_may_be_named_by_numbers_as_everything_else_may(tmp_path: Pat
     top = rows(tmp_path / "top_ranked" / "test.jsonl", {"query-id": 7, "corpus-ids": [2, 1]})
     assert datasets.load(f"mteb-reranking/{tmp_path}").pools == {"7": ("2", "1")}
     rows(top, {"query-id": 7, "corpus-ids": [2, 1.5]})
-    with pytest.raises(DataError, match="test.jsonl:1: 'corpus-ids 1' must be a string, not 1.5"):
+    with pytest.raises(DataError, match="'corpus-ids 1' must be a string"):
         datasets.load(f"mteb-reranking/{tmp_path}")
 
 

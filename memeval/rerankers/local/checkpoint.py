@@ -25,7 +25,9 @@ PROMPT = "qwen3-reranker"
 ASKED_YES_NO = re.compile(r"(^|models--)(Qwen(/|--)Qwen3-Reranker|IAAR-Shanghai(/|--)MemReranker)-", re.IGNORECASE)
 """Hub ids (and their folders in the Hub's cache) of the models whose cards ask with that prompt."""
 
-RELEVANT = re.compile(r"(is_)?(relevant|related|yes|true|positive|pos|entail\w*|match|duplicate|(label_)?1)", re.IGNORECASE)
+RELEVANT = re.compile(
+    r"(is_)?(relevant|related|yes|true|positive|pos|entail\w*|match|duplicate|(label_)?1)", re.IGNORECASE
+)
 """Names of a class that means relevance."""
 
 CUT = "document"
