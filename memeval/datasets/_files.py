@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from memeval.core import files
 from memeval.core.errors import DataError, UsageError
-from memeval.core.values import check_pairs, decoded, field, shown, typed
+from memeval.core.values import check_pairs, decoded, field, ident, shown, typed
 from memeval.datasets.download import DataFile, find, matches
 
 CHUNK = 1 << 20  # characters read at once from a long JSON list
@@ -144,6 +144,12 @@ def listed(record: object, key: str, kind: type[Any], where: str) -> list[Any]:
         typed(element, kind, f"{where}: {key!r} {position}")
         for position, element in enumerate(field(record, key, list, where))
     ]
+
+
+def idents(record: object, key: str, where: str) -> list[str]:
+    """A list of ids; some files write them as numbers, as they do elsewhere."""
+    named = ((f"{key} {position}", each) for position, each in enumerate(field(record, key, list, where)))
+    return [ident({place: each}, place, where) for place, each in named]
 
 
 def iso(value: str, where: str) -> str:

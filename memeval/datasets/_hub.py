@@ -133,7 +133,8 @@ def _library(repo: Repository) -> Iterator[Any]:
     except ImportError as error:
         raise PrerequisiteError(f"{repo.where}: reading it needs the library 'datasets': {install('hub')}") from error
     datasets.disable_progress_bars()
-    logging.getLogger("datasets").setLevel(logging.CRITICAL)  # what it logs is raised, too
+    for talker in ("datasets", "huggingface_hub"):
+        logging.getLogger(talker).setLevel(logging.CRITICAL)  # what they log is raised, too
     try:
         yield datasets
     except DataError:

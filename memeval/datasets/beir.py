@@ -36,10 +36,11 @@ from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import DataError, UsageError, did_you_mean
+from memeval.core.files import PACKED
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import field, grade, ident, label, name, plain, shown, typed
 from memeval.datasets import _hub
-from memeval.datasets._files import digest, iso, lines, listed, packed, records
+from memeval.datasets._files import digest, idents, iso, lines, packed, records
 from memeval.datasets.build import Builder
 
 ABOUT: Mapping[str, str] = {
@@ -110,7 +111,8 @@ def load(
         raise DataError(
             f"{name}/{argument}: there is no such folder, here or in MEMEVAL_DATA, and it is no id on the Hub"
         )
-    if folder is not None and not (folder / "README.md").is_file():
+    # A card alone does not make it a copy of a repository.
+    if folder is not None and (not (folder / "README.md").is_file() or any((folder / "qrels").glob("*.tsv*"))):
         return read(folder, split, protocol)
     repo = _hub.Repository(argument, folder, revision or PINNED.get(argument))
     return read_hub(repo, split or "test", config, protocol)
@@ -212,7 +214,9 @@ def build(parts: Parts, protocol: Mapping[str, str] = {}) -> Dataset:
 
 
 def _qrels_file(folder: Path, split: str | None) -> tuple[str, Path]:
-    files = {path.name.partition(".tsv")[0]: path for path in sorted((folder / "qrels").glob("*.tsv*"), reverse=True)}
+    # As it is before packed, and nothing else: a test.tsv.bak is no split.
+    found = [path for end in (*PACKED, "") for path in (folder / "qrels").glob(f"[!.]*.tsv{end}")]
+    files = {path.name.rpartition(".tsv")[0]: path for path in found}
     splits = sorted(name for name, path in files.items() if path.is_file())
     if not splits:
         raise DataError(f"{folder / 'qrels'}: holds no .tsv file with relevance labels (qrels/test.tsv)")
@@ -329,7 +333,7 @@ def _pools(
     """query_id → its candidates, each once. One that is not there is refused, or left out where labels may dangle."""
     pools: dict[str, tuple[str, ...]] = {}
     for where, row in rows:
-        query_id, doc_ids = ident(row, "query-id", where), dict.fromkeys(listed(row, "corpus-ids", str, where))
+        query_id, doc_ids = ident(row, "query-id", where), dict.fromkeys(idents(row, "corpus-ids", where))
         if query_id in pools:
             raise DataError(f"{where}: query {shown(query_id)} stands twice")
         if query_id not in queries:

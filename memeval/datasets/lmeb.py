@@ -31,7 +31,7 @@ from memeval.core.errors import DataError, PrerequisiteError, UsageError, did_yo
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import decoded, field, grade, ident, label, plain, shown
 from memeval.datasets import _hub
-from memeval.datasets._files import lines, listed, records, text
+from memeval.datasets._files import idents, lines, records, text
 from memeval.datasets.build import Builder
 from memeval.datasets.download import data_folder
 
@@ -204,7 +204,7 @@ def raw(folder: Path, subset: str) -> Parts:
     below = folder / subset if (folder / subset).is_dir() else folder
     candidates = (
         {
-            text(row, "scene_id", where): tuple(listed(row, "candidate_doc_ids", str, where))
+            text(row, "scene_id", where): tuple(idents(row, "candidate_doc_ids", where))
             for where, row in records(_shared(below, folder, "candidates.jsonl"))
         }
         if _shared(below, folder, "candidates.jsonl").is_file()
@@ -240,7 +240,7 @@ def _mteb(repo: _hub.Repository, subset: str) -> Parts:
     if corpus is None or queries is None or labels is None:
         raise DataError(f"{repo.where}: lacks the configuration {subset}-corpus, -queries or -qrels")
     candidates = {
-        ident(row, "query-id", where): tuple(listed(row, "corpus-ids", str, where))
+        ident(row, "query-id", where): tuple(idents(row, "corpus-ids", where))
         for where, row in (_hub.rows(repo, ranked) if ranked else ())
     }
     return Parts(

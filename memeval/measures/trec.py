@@ -27,6 +27,8 @@ def read_run(path: Path) -> dict[str, dict[str, float]]:
             raise DataError(f"{where}: query {query_id!r} lists {doc_id!r} twice")
         try:
             value = float(score)
+            if "_" in score or not score.isascii():  # numbers in Python alone: 1_0
+                raise ValueError
         except ValueError:
             raise DataError(f"{where}: the score {shown(score)} is not a number") from None
         if not math.isfinite(value):

@@ -23,11 +23,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 from urllib.parse import parse_qsl, urlencode
 
-from memeval.core import plugins
+from memeval.core import files, plugins
 from memeval.core.errors import PrerequisiteError, UsageError, did_you_mean, install
 from memeval.core.outside import contained, secret, secret_option, struck
 from memeval.core.types import Dataset, Reranker
@@ -171,8 +172,8 @@ def parse(name: str) -> Model:
             raise UsageError(f"unknown system {name!r}: {broken[kind]}")
         raise UsageError(f"unknown system {name!r}{did_you_mean(kind, [*kinds(), *SHORT_NAMES])}")
     model, revision = rest, None
-    if "revision" in _parameters(kind):
-        model, _, revision = rest.partition("@")
+    if "revision" in _parameters(kind) and "@" in rest and not files.is_folder(Path(rest)):
+        model, _, revision = rest.rpartition("@")
     parsed = Model(kind, model, revision or None, given)
     if bool(model) != ("model" in _parameters(kind)):
         wanted = f"{kind}/<model>" if "model" in _parameters(kind) else kind

@@ -249,13 +249,15 @@ def find(suite: str) -> Path:
 def slug(name: str) -> str:
     """A name as a file's name: letters, digits and `._-+` stay, any run of others becomes one `-`.
 
-    What no disk would take for a name is cut, and a digest tells it from others that begin alike.
+    What no disk would take for a name is cut. Where that, or letters of other alphabets, could make two names one, a
+    digest tells them apart.
 
     >>> slug("sentence-transformers/a b?x=1")
     'sentence-transformers-a-b-x-1'
     """
     found = re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-.") or "unnamed"
-    return found if len(found) <= LONGEST else f"{found[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    whole = name.isascii() and len(found) <= LONGEST
+    return found if whole else f"{found[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:

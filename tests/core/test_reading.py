@@ -149,6 +149,11 @@ def test_a_name_that_no_file_can_have_is_one_line(kind: str, letter: str) -> Non
         assert len(done.stderr.splitlines()) == 1
 
 
+def test_names_in_another_alphabet_do_not_share_a_folder() -> None:
+    names = ["jsonl/ä.jsonl", "jsonl/ö.jsonl", "jsonl/北京.jsonl", "jsonl/.jsonl"]
+    assert len({suite.slug(name) for name in names}) == len(names)
+
+
 def test_a_long_name_of_a_system_or_data_set_is_cut_where_it_names_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("".join(f"q{n} Q0 d1 1 1 t\n" for n in range(3)))
     long = "x" * 400

@@ -221,6 +221,27 @@ def test_a_packed_run_and_packed_qrels_are_read(tmp_path: Path) -> None:
     assert row["measures"]["all"]["MAP(rel=2)"]["value"] == 0.0
 
 
+@pytest.mark.parametrize("score", ["1_0", "١", "1e", "0x1"])
+def test_a_score_is_a_number_as_every_tool_reads_it(score: str, tmp_path: Path) -> None:
+    (tmp_path / "a.run").write_text(f"q1 Q0 d1 1 {score} t\n", "utf-8")
+    with pytest.raises(DataError, match="is not a number"):
+        trec.read_run(tmp_path / "a.run")
+
+
+def test_only_labels_are_splits_and_a_card_beside_them_changes_nothing(tmp_path: Path) -> None:
+    place = folder(tmp_path / "set", "q1\td1\t1\nq2\td2\t1\n")
+    plain = datasets.load(f"beir/{place}").qrels
+    for name in ("test.tsv.bak", "train.tsv~", "._dev.tsv", ".test.tsv.swp"):
+        (place / "qrels" / name).write_text("q1\td3\t1\n")
+    (place / "README.md").write_text("# My notes\n")
+    assert datasets.load(f"beir/{place}").qrels == plain
+    with pytest.raises(DataError, match=r"has no train\.tsv"):
+        datasets.load(f"beir/{place}?split=train")
+    (place / "qrels" / "test.tsv").unlink()
+    with pytest.raises(DataError, match=r"holds no \.tsv file"):
+        datasets.load(f"beir/{place}")
+
+
 # --- the protocols of published sets
 
 OWN = {"q1": "Free speech must never be limited", "d1": "Limits protect minorities", "d2": "Sugar tax"}
@@ -322,6 +343,17 @@ def test_candidates_that_are_not_there_are_refused_and_a_query_without_any_is_le
         datasets.load(f"mteb-reranking/{reranking(tmp_path / 'a', {'q1': ['d1', 'd9'], 'q2': ['d2']})}")
     loaded = datasets.load(f"mteb-reranking/{reranking(tmp_path / 'b', {'q1': ['d1', 'd3']})}")
     assert loaded.excluded == {"q2": "no candidates are given for it"}
+
+
+def test_candidates_may_be_named_by_numbers_as_everything_else_may(tmp_path: Path) -> None:
+    rows(tmp_path / "corpus" / "test.jsonl", {"_id": 1, "text": "a"}, {"_id": 2, "text": "b"})
+    rows(tmp_path / "queries" / "test.jsonl", {"_id": 7, "text": "c"})
+    rows(tmp_path / "default" / "test.jsonl", {"query-id": 7, "corpus-id": 1, "score": 1})
+    top = rows(tmp_path / "top_ranked" / "test.jsonl", {"query-id": 7, "corpus-ids": [2, 1]})
+    assert datasets.load(f"mteb-reranking/{tmp_path}").pools == {"7": ("2", "1")}
+    rows(top, {"query-id": 7, "corpus-ids": [2, 1.5]})
+    with pytest.raises(DataError, match="'corpus-ids 1' must be a string"):
+        datasets.load(f"mteb-reranking/{tmp_path}")
 
 
 def test_the_older_layout_takes_no_option_of_the_present_one(tmp_path: Path) -> None:

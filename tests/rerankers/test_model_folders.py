@@ -12,7 +12,13 @@ pytest.importorskip("sentence_transformers")
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 from transformers.utils import logging
 from typer.testing import CliRunner
 
@@ -477,3 +483,91 @@ def test_broken_weights_end_a_run_as_something_missing(folders: dict[str, Path],
     said = CliRunner().invoke(app, [*asked, "--system", f"sentence-transformers/{folder}"])
     assert said.exit_code == 3, said.output
     assert "SafetensorError" in said.stderr
+
+
+def words_of_its_own(folder: Path) -> Path:
+    """A BERT classifier whose vocabulary was extended by a word."""
+    models.bert(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["zx9"])
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    torch.manual_seed(5)
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def runs_of_spaces(folder: Path) -> Path:
+    """A ModernBERT classifier with tokens for several spaces, as the published one has them."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import ModernBertConfig, ModernBertForSequenceClassification, PreTrainedTokenizerFast
+
+    marks = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "unk_token": "[UNK]"}
+    made = models.qwen_tokenizer()
+    made.add_special_tokens(marks)
+    made.add_tokens([" " * count for count in (2, 3, 4)])
+    ids = [(mark, made.convert_tokens_to_ids(mark)) for mark in ("[CLS]", "[SEP]")]
+    backend = made.backend_tokenizer
+    backend.post_processor = TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", ids)
+    names = ["input_ids", "attention_mask"]
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, model_input_names=names, **marks)
+    torch.manual_seed(0)
+    shape = {**models.SMALL, "vocab_size": len(tokenizer), "num_labels": 1, "max_position_embeddings": 512}
+    shape |= {f"{name}_token_id": tokenizer.pad_token_id for name in ("pad", "cls", "bos", "eos", "sep")}
+    ModernBertForSequenceClassification(ModernBertConfig(**shape)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("build", [words_of_its_own, runs_of_spaces])
+@pytest.mark.parametrize("kind", ["transformers", "sentence-transformers"])
+def test_added_tokens_that_are_text_are_read_as_the_tokenizer_reads_them(
+    tmp_path: Path, build: Callable[[Path], Path], kind: str
+) -> None:
+    folder = build(tmp_path / "model")
+    documents = ["the zx9 roses", "tea  at   four\n\n    o'clock", "[SEP] the boat [CLS]"]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    with torch.no_grad():
+        wanted = [float(model(**tokenizer(QUERY, text, return_tensors="pt")).logits) for text in documents]
+    found = list(scored(f"{kind}/{folder}", documents).scores or ())
+    assert found[:2] == pytest.approx(wanted[:2], abs=5e-5)
+    text = prompt.text_tokenizer(tokenizer)
+    for mark in tokenizer.all_special_tokens:
+        assert tokenizer.convert_tokens_to_ids(mark) not in text.encode(f"a {mark} b").ids
+
+
+def test_a_head_that_makes_more_of_a_hidden_state_than_a_product_is_refused(tmp_path: Path) -> None:
+    from transformers import GraniteConfig, GraniteForCausalLM
+
+    tokenizer = models.qwen_tokenizer()
+    tokenizer.chat_template = prompt.template()
+    torch.manual_seed(0)
+    shape = {**models.SMALL, "vocab_size": len(tokenizer), "num_key_value_heads": 2, "max_position_embeddings": 900}
+    GraniteForCausalLM(GraniteConfig(logits_scaling=8.0, **shape)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    assert "are not those of a plain forward pass" in refused(f"transformers/{tmp_path}?max_length=400")
+
+
+@pytest.mark.parametrize("kind", ["transformers", "sentence-transformers", "vllm-server"])
+def test_a_classifier_whose_first_class_is_relevance_is_not_read_the_other_way_round(tmp_path: Path, kind: str) -> None:
+    models.bert(tmp_path, labels=2, id2label={0: "relevant", 1: "irrelevant"})
+    line = refused(f"{kind}/{tmp_path}" if kind != "vllm-server" else f"{kind}/x?tokenizer={tmp_path}")
+    assert "its first class is 'relevant'" in line
+
+
+def test_a_folder_has_no_revisions_and_may_have_a_sign_of_them_in_its_name(tmp_path: Path) -> None:
+    folder = models.bert(tmp_path / "me@home")
+    assert "a folder has no revisions" in refused(f"transformers/{folder}@main")
+    assert scored(f"transformers/{folder}", ["tea"]).scores
+
+
+def test_settings_of_sentence_transformers_hold_only_where_it_reads_them(tmp_path: Path) -> None:
+    bare = paired(models.bert(tmp_path))
+    said = {"model_type": "CrossEncoder", "prompts": {"a": "find: "}, "default_prompt_name": "a"}
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps(said))
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 12, "do_lower_case": true}')
+    assert paired(tmp_path) == bare
+    for kind in ("transformers", "sentence-transformers"):
+        assert list(scored(f"{kind}/{tmp_path}?cut=longest").scores or ()) == pytest.approx(bare, abs=5e-5)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from memeval.rerankers.hosted.caller import Body, Reply, Send
 from memeval.rerankers.hosted.faults import classify, said
@@ -138,7 +138,7 @@ def chat(*, cap: str, weighed: bool) -> Dialect:
             knob(r"\bseed\b", without("seed")),
             knob(r"\btemperature\b", without("temperature")),
             knob(r"log_prob", _fewer, *([] if weighed else [_NO_LOGPROBS])),
-            knob(r"response_format|json_schema|json_object|structured_output|json_mode", _JSON, without("response_format")),
+            knob(r"response_format|json_(schema|object|mode)|structured_output", _JSON, without("response_format")),
             knob(r"max_(completion_)?tokens", _fitting(_renamed(cap, other)), _fitting(without(other, told="a cap"))),
             knob(SYSTEM, ("with the system's part in the user's", _joined)),
             knob(r"reasoning_effort", without("reasoning_effort")),

@@ -1,11 +1,11 @@
 """What a call that gave no answer is: a status, and whether asking again may help.
 
-Retried: 408, 409, 425, 429 (unless a quota is used up), 5xx but 501, timeouts, connections that broke, and a body that is half
-a JSON, which is a connection that broke, too; so is a 200 that says it is an error. Everything else is final. What
-says that the service takes no calls at all now (no such key, no credits, a day's limit reached, no such model) stops
-the run: see CallError.remedy. So does a door that is `shut` (a refused port, an unknown host, an untrusted
-certificate, a wrong key), but a port that has been open before is tried again. No error's text holds a key: see
-`scrubbed`.
+Retried: 408, 409, 425, 429 (unless a quota is used up), 5xx but 501, timeouts, connections that broke, and a body that
+is half a JSON, which is a connection that broke, too; so is a 200 that says it is an error. Everything else is final.
+What says that the service takes no calls at all now (no such key, no credits, a day's limit reached, no such model, a
+wait of hours) stops the run: see CallError.remedy. So does a door that is `shut` (a refused port, an unknown host, an
+untrusted certificate, a wrong key), but a port that has been open before is tried again. No error's text holds a key:
+see `scrubbed`.
 """
 
 import json
@@ -31,8 +31,8 @@ REMEDIES = {
 }
 """HTTP status → what the user can do about a service that answers every call so."""
 OWING = (
-    r"insufficient[ _](quota|balance|credit|funds)|billing_(hard_limit|not_active)|credit balance|\b(out of|no) credits?\b"
-    r"|not enough credit|exceeded_current_quota|payment required|arrearage"
+    r"insufficient[ _](quota|balance|credit|funds)|billing_(hard_limit|not_active)|credit balance"
+    r"|\b(out of|no) credits?\b|not enough credit|exceeded_current_quota|payment required|arrearage"
 )
 SPENT = re.compile(
     rf"{OWING}|(per|a|each|this|/)[ _-]?(day|month)\b|daily|monthly|\b[RT]PD\b|today",
@@ -52,7 +52,8 @@ MARKS = (
     ),
     (
         re.compile(
-            r"model_not_found|DEPLOYMENT_?NOT_?FOUND|not a valid model|invalid[ _]model([ _](name|id))?( passed|\W*$|\s*[:='\"`])"
+            r"model_not_found|DEPLOYMENT_?NOT_?FOUND|not a valid model"
+            r"|invalid[ _]model([ _](name|id))?( passed|\W*$|\s*[:='\"`])"
             r"|\bmodel\b[^\n]{0,80}(\bnot exist\b|\bnot found\b|decommissioned)",
             re.IGNORECASE,
         ),

@@ -19,8 +19,8 @@ from memeval.core.errors import IncompleteError, PrerequisiteError, UsageError
 UNITS = ("input_tokens", "cached_tokens", "output_tokens", "search_units", "calls")
 MILLION = 1_000_000
 BELIEVED = 20
-"""A count above so many times the most that we expect is nonsense: it would end a run by its price. Of tokens, a million
-are always believed: thoughts, and prompts that a gateway adds, are not among what we expect."""
+"""A count above so many times the most that we expect is nonsense: it would end a run by its price. Of tokens, a
+million are always believed: thoughts, and prompts that a gateway adds, are not among what we expect."""
 FORMS = (
     "0; INPUT,OUTPUT[,CACHED] in dollars for a million tokens (0.15,0.60); N/1000-calls or N/1000-searches in dollars"
     " for a thousand of them (2/1000-searches)"

@@ -18,8 +18,8 @@ from memeval.rerankers.hosted.prices import number
 Shape = TypeVar("Shape", bound=BaseModel)
 STOPPED = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete"}
 CUT = {"length", "max_tokens", "max_output_tokens", "model_length"}
-"""How chat completions end when the model has said all, or may not go on: OpenAI's word, and those of servers that speak
-alike, in whatever letters; a gateway may pass on what the model's own service says."""
+"""How chat completions end when the model has said all, or may not go on: OpenAI's word, and those of servers that
+speak alike, in whatever letters; a gateway may pass on what the model's own service says."""
 REFUSED = {"SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "ESCALATION"}
 """Gemini's finish reasons that withhold an answer."""
 WITHHELD = {"content_filter", "refusal", *map(str.lower, REFUSED)}

@@ -48,7 +48,8 @@ class CausalLM:
         self.direction = difference.detach().to(device)
         bias = getattr(rows, "bias", None)
         self.offset = 0.0 if bias is None else float(bias[self.prompt.yes].float() - bias[self.prompt.no].float())
-        self.model = whole.base_model.to(device).eval()
+        self.whole = whole.to(device).eval()
+        self.model = whole.base_model
         self.device = torch.device(device)
         self.batches = Batches(batch_tokens)
         self._read: Any = None
@@ -73,13 +74,14 @@ class CausalLM:
         import torch
 
         prompts = self.prompt.whole(self.name, self.tokenizer, query, documents)
-        self.model.set_attn_implementation("sdpa")
+        self.whole.set_attn_implementation("sdpa")
         try:
             with torch.inference_mode():
-                last = [self.model(torch.tensor([ids], device=self.device))[0][0, -1] for ids in prompts]
-                return [float(hidden.float() @ self.direction) + self.offset for hidden in last]
+                made = [self.whole(torch.tensor([ids], device=self.device), logits_to_keep=1) for ids in prompts]
+                last = [out.logits[0, -1].float() for out in made]
+                return [float(logits[self.prompt.yes] - logits[self.prompt.no]) for logits in last]
         finally:
-            self.model.set_attn_implementation(ATTENTION)
+            self.whole.set_attn_implementation(ATTENTION)
 
     def log_odds(self, head: list[int], tails: list[list[int]]) -> list[float]:
         """Log-odds of yes after head + tail, for each tail."""

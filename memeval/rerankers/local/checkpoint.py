@@ -25,6 +25,11 @@ PROMPT = "qwen3-reranker"
 ASKED_YES_NO = re.compile(r"(^|models--)(Qwen(/|--)Qwen3-Reranker|IAAR-Shanghai(/|--)MemReranker)-", re.IGNORECASE)
 """Hub ids (and their folders in the Hub's cache) of the models whose cards ask with that prompt."""
 
+RELEVANT = re.compile(
+    r"(is_)?(relevant|related|yes|true|positive|pos|entail\w*|match|duplicate|(label_)?1)", re.IGNORECASE
+)
+"""Names of a class that means relevance."""
+
 CUT = "document"
 CUTS = {CUT: "only_second", "longest": "longest_first"}
 """What is cut of a pair that is too long, its document alone or always the longer of its texts → transformers' name."""
@@ -107,6 +112,10 @@ def read(
     if prompt_name and recipe != "yes-no":
         raise UsageError(
             f"{name}: prompt={prompt_name} is for a causal model whose folder does not say how it is asked"
+        )
+    if architecture == "classifier" and len(said.classes) == 2 and RELEVANT.fullmatch(said.classes[0]):
+        raise PrerequisiteError(
+            f"{name}: its first class is {said.classes[0]!r}: of two classes the second must be that of relevance"
         )
     usable = said.positions
     depends: dict[str, Any] = {}

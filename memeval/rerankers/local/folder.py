@@ -89,6 +89,12 @@ class Folder:
         return min((length for length in map(whole, lengths) if length is not None), default=None)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of its classes, in order, where it says them."""
+        said = mapping(self.config.get("id2label"))
+        return tuple(str(said[key]) for key in sorted(said, key=lambda key: (len(key), key)))
+
+    @property
     def stored_dtype(self) -> str | None:
         """The dtype of its first weight file, as that file itself says; None where there is no safetensors file."""
         files = sorted(self.path.glob("*.safetensors"))
@@ -130,8 +136,9 @@ def read(name: str, path: Path) -> Folder:
         name,
         path,
         config,
-        document(path / "config_sentence_transformers.json"),
-        document(inner / "sentence_bert_config.json"),
+        # Without modules.json, sentence-transformers reads neither.
+        document(path / "config_sentence_transformers.json") if modules else {},
+        document(inner / "sentence_bert_config.json") if modules else {},
         tokenizer,
         tuple(kind for kind, _ in modules),
         heads[0] if heads else None,

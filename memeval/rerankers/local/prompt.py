@@ -29,6 +29,7 @@ PREFIX = (
 MIDDLE = "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}"
 SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 YES, NO = "yes", "no"
+CONTROL = ("<|im_start|>", "<|im_end|>", "<think>", "</think>")
 
 INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 """The default of the model cards of Qwen3-Reranker and MemReranker."""
@@ -111,7 +112,7 @@ class Prompt:
         self._plain = text_tokenizer(tokenizer)
         self.instruction, self.max_length = instruction, max_length
         self.yes, self.no = (_single(tokenizer, answer, answer) for answer in (YES, NO))
-        for control in ("<|im_start|>", "<|im_end|>"):
+        for control in CONTROL[:2]:
             _single(tokenizer, control, "control token")
         self.prefix: list[int] = tokenizer.encode(PREFIX, add_special_tokens=False)
         self.suffix: list[int] = tokenizer.encode(SUFFIX, add_special_tokens=False)
@@ -154,18 +155,31 @@ def text_tokenizer(tokenizer: Any) -> Any:
     """The tokenizer (of the package tokenizers) for text alone: it knows no control tokens and adds none.
 
     `split_special_tokens=True` of transformers is not enough: Qwen's `<think>` is an added token, but no special one;
-    and a unigram vocabulary (XLM-R) holds `</s>` among its pieces. Raises PrerequisiteError for a tokenizer that is not
-    a fast one.
+    and a unigram vocabulary (XLM-R) holds `</s>` among its pieces. Added tokens that are text (words that a vocabulary
+    was extended by, ModernBERT's runs of spaces) stay: they are no special ones, and are sought in the normalized text.
+    Raises PrerequisiteError for a tokenizer that is not a fast one.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise PrerequisiteError(f"{_name(tokenizer)} is no fast tokenizer: memeval needs a tokenizer.json")
     whole = json.loads(backend.to_str())
-    added = {entry["content"] for entry in whole["added_tokens"]}
+    marks = {*CONTROL, *tokenizer.all_special_tokens}
+    control = {
+        entry["content"]
+        for entry in whole["added_tokens"]
+        if entry["special"] or not entry["normalized"] or entry["content"] in marks
+    }
+    known = whole["model"]["vocab"]
     if whole["model"]["type"] == "Unigram":
-        pieces = whole["model"]["vocab"]
-        whole["model"]["vocab"] = [[f"\0{piece}" if piece in added else piece, weight] for piece, weight in pieces]
-    whole |= {"added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+        whole["model"]["vocab"] = [[f"\0{piece}" if piece in control else piece, weight] for piece, weight in known]
+        known = {piece for piece, _ in known}
+    # Ids are given out anew, in this order; what is control keeps its own under a name that no text has.
+    kept = [
+        {**entry, "content": f"\0{entry['content']}", "normalized": False} if entry["content"] in control else entry
+        for entry in whole["added_tokens"]
+        if entry["content"] not in control or entry["content"] not in known
+    ]
+    whole |= {"added_tokens": kept, "post_processor": None, "truncation": None, "padding": None}
     return type(backend).from_str(json.dumps(whole))
 
 

