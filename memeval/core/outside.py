@@ -25,7 +25,7 @@ SHAPES = re.compile(
 )
 """Keys and tokens that can be told by their shape."""
 USER = re.compile(
-    r"(?:(?<=://)|(?<=\w\w:/)(?!/))"
+    r"(?:(?<=://)|(?<=\w\w:/)(?!/))(?!\[(?:…|\\u2026)\]@)"
     r"(?:[^/\s\"'?#\\]+|[^/\s\"'?#\\:]*:(?!\d+(?:[/?#\"'\s]|$))[^\s\"'\\]*)(?:@|%40)(?=[\w\[])"
 )
 """User and password of a URL, also where the sign behind them is escaped, or a path has taken one slash away."""
