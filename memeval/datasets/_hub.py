@@ -47,6 +47,8 @@ def repository(named: str, revision: str | None = None) -> Repository:
     folder = local(named)
     if folder is None and not HUB_ID.fullmatch(named):
         raise UsageError(f"{named}: there is no such folder, here or in MEMEVAL_DATA, and it is no id on the Hub (a/b)")
+    if folder is not None and folder.resolve() == Path(folder.resolve().anchor):
+        raise UsageError(f"{named[:40]}: is the whole disk: name the data set's own folder")
     return Repository(named, folder, revision)
 
 

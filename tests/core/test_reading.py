@@ -142,7 +142,9 @@ def test_a_value_of_another_type_is_named_with_its_field(name: str, tmp_path: Pa
 @pytest.mark.parametrize("letter", ["a", "é", "../"])
 @pytest.mark.parametrize("kind", ["jsonl", "beir", "mteb-reranking"])
 def test_a_name_that_no_file_can_have_is_one_line(kind: str, letter: str) -> None:
-    for words in (["show", f"{kind}/{letter * 300}"], ["run", letter * 300], ["report", letter * 300]):
+    asked = [["show", f"{kind}/{letter * 300}"], ["run", letter * 300]]
+    # A report of `../` would read all results on this disk, as it should.
+    for words in asked if letter == "../" else [*asked, ["report", letter * 300]]:
         done = CliRunner().invoke(app, words)
         assert isinstance(done.exception, SystemExit)
         assert done.exit_code == 2
