@@ -206,7 +206,7 @@ def test_what_is_packed_here_is_unpacked_there(browser: Any, tmp_path: Path) -> 
 
     from memeval.report.data import pack
 
-    source = (Path(reporting.__file__).parent / "report" / "page.js").read_text()
+    source = (Path(reporting.__file__).parent / "page.js").read_text()
     reader = source[source.index("const bunzip") : source.index("const opened")]
     drawn = random.Random(0)
     texts = [
