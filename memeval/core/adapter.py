@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args
 
 from memeval.core.errors import UsageError
+from memeval.core.outside import secret
 from memeval.core.types import Memory, Request, Scored, ScoreKind, canonical
 
 Scope: TypeAlias = Literal["pair", "list"]
@@ -114,11 +115,13 @@ def declared(adapter: object) -> Declared:
 
 
 def _plain(name: str, fingerprint: Mapping[str, Any] | None) -> None:
-    """Raises UsageError where a fingerprint could not be written down."""
+    """Raises UsageError where a fingerprint could not, or must not, be written down."""
     try:
-        canonical(fingerprint)
+        text = canonical(fingerprint).decode()
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"{name}: a fingerprint must hold texts, numbers, lists and dicts only ({error})") from None
+    if kind := secret(text):
+        raise UsageError(f"{name}: its fingerprint holds {kind} and would stand in results: leave that out of it")
 
 
 def _shown(value: object) -> str:

@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from memeval.cli import app
+from memeval.core.adapter import declared
+from memeval.core.errors import UsageError
 from memeval.core.outside import secret, secret_option, struck
 from memeval.datasets import leaks
 
@@ -197,3 +199,21 @@ def test_what_is_no_secret_stays(innocent: str) -> None:
 def test_options_that_are_no_secret_are_none() -> None:
     for option, value in (("key_from", "OTHER_KEY"), ("key_from", "none"), ("tokens", "3"), ("url", "http://h:80/v1")):
         assert secret_option(option, value) is None
+
+
+@pytest.mark.parametrize("value", ["https://ann:pw@host/v1", ["a-key-of-this-shell"], {"url": "h?api_key=abc"}])
+def test_a_fingerprint_with_a_secret_is_refused(monkeypatch: pytest.MonkeyPatch, value: object) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "a-key-of-this-shell")
+    adapter = type("Mine", (), {"fingerprint": {"setting": value}})()
+    with pytest.raises(UsageError, match="its fingerprint holds") as told:
+        declared(adapter)
+    assert not any(word in str(told.value) for word in ("pw", "this-shell", "abc"))
+
+
+def test_what_was_struck_out_of_a_url_is_no_user(tmp_path: Path) -> None:
+    text = struck("https://ann:pw@host/v1")
+    assert secret(text) is None
+    for name, written in (("as it is", text), ("escaped", json.dumps(text))):
+        (tmp_path / name).write_text(written)
+        assert not list(leaks.secrets(tmp_path / name))
+    assert secret("https://[…]:pw@host/v1") is not None
