@@ -4,12 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import memeval
-from memeval.core import files
 from memeval.core.types import Dataset, Estimate, Header, Qrels, Query, Ranking, Result
 from memeval.measures import statistics
 from memeval.measures.latency import Times
@@ -177,11 +175,6 @@ def with_latency(result: Result, times: Times | None) -> Result:
     if times is None:
         return result
     return replace(result, latency=times.latency, remembered=times.remembered)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    return files.digest(path)
 
 
 def _estimates(

@@ -140,7 +140,7 @@ def collect(paths: Sequence[Path]) -> Collection:
             times = latency.read(file.with_suffix(".times.jsonl"))
             result = results.read_result(file)
             run = files.stored(file.with_suffix(".run.jsonl"))
-            if run is not None and score.digest(run) != result.signature["run_digest"]:
+            if run is not None and files.digest(run) != result.signature["run_digest"]:
                 raise DataError(f"{file}: is not of the run beside it: measure {run.name} again with `memeval run`")
             sources.append(Source(score.with_latency(result, times), file, times))
         for file in results.find(path, name=results.UNAVAILABLE):

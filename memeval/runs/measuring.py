@@ -109,7 +109,7 @@ def altered(target: Path, about: Header, runs: Sequence[Path]) -> list[Path]:
     further = known.signature.get("further_runs", {}).values()
     measured = (known.signature.get("run_digest"), *chain(*further))
     found = [(disk.stored(run), digest) for run, digest in zip(runs, measured, strict=False)]
-    return [file for file, digest in found if file is not None and score.digest(file) != digest]
+    return [file for file, digest in found if file is not None and disk.digest(file) != digest]
 
 
 def _unfinished(result: Result) -> bool:
@@ -119,7 +119,7 @@ def _unfinished(result: Result) -> bool:
 
 def _digests(path: Path, further: Mapping[str, Sequence[Path]]) -> tuple[str, dict[str, list[str]]]:
     def of(path: Path) -> str:
-        return score.digest(disk.stored(path) or path)
+        return disk.digest(disk.stored(path) or path)
 
     return of(path), {kind: [of(file) for file in files] for kind, files in further.items()}
 

@@ -89,7 +89,7 @@ def _scored(
         "measures": {name: parse(name).definition for name in names},
         "interval": result.INTERVAL,
         "seed": seed,
-        "run_digest": result.digest(run),
+        "run_digest": files.digest(run),
     }
     rankings = [_without(ranking, dataset.withheld) for ranking in rankings]
     depths = {ranking.query_id: ranking.doc_ids for ranking in rankings}

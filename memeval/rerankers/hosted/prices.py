@@ -16,7 +16,6 @@ from typing import Any
 
 from memeval.core.errors import IncompleteError, PrerequisiteError, UsageError
 
-UNITS = ("input_tokens", "cached_tokens", "output_tokens", "search_units", "calls")
 MILLION = 1_000_000
 BELIEVED = 20
 """A count above so many times the most that we expect is nonsense: it would end a run by its price. Of tokens, a
