@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +30,11 @@ PRICED = "openai/m?logprobs=false&price=100,200"
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Wire]]:
-    servers: list[Wire] = []
-
-    def start(rule: Callable[[Asked], Answer] = lambda asked: fakes.openai(fakes.ideal(asked))) -> Wire:
-        servers.append(Wire(rule))
-        monkeypatch.setenv("OPENAI_BASE_URL", servers[-1].url)
-        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", servers[-1].url)
-        monkeypatch.setenv("MEMOS_BASE_URL", servers[-1].url)
-        return servers[-1]
-
+def serve(serve: Callable[..., Wire], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Wire]:
+    """With keys that are looked for in everything that is written."""
     for name, key in KEYS.items():
         monkeypatch.setenv(name, key)
-    monkeypatch.setattr("memeval.rerankers.hosted.caller.FIRST_WAIT", 0.01)
-    yield start
-    for server in servers:
-        server.close()
+    return serve
 
 
 def made(*systems: str, **more: Any) -> suite.Suite:

@@ -1,7 +1,7 @@
 """Judges over the real wire, through the vendors' SDKs: what they ask, and what they believe."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,24 +29,6 @@ NAMES = {
 @pytest.fixture(params=["openai", "gemini"])
 def service(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[Asked], Answer]], Wire]]:
-    servers: list[Wire] = []
-
-    def start(rule: Callable[[Asked], Answer]) -> Wire:
-        servers.append(Wire(rule))
-        monkeypatch.setenv("OPENAI_BASE_URL", f"{servers[-1].url}/v1")
-        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", servers[-1].url)
-        return servers[-1]
-
-    monkeypatch.setenv("OPENAI_API_KEY", "planted-openai")
-    monkeypatch.setenv("GEMINI_API_KEY", "planted-gemini")
-    monkeypatch.setattr("memeval.rerankers.hosted.caller.FIRST_WAIT", 0.01)
-    yield start
-    for server in servers:
-        server.close()
 
 
 def one(name: str, memories: Sequence[Memory] = MEMORIES, query: Query = QUERY, **terms: Any) -> Scored:

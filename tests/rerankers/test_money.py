@@ -1,7 +1,7 @@
 """Money: what is not told is not nothing, limits hold, bills add up, and every system that can have a price has one."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,24 +27,6 @@ from tests.report.test_report import WOBBLE, make
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 EMPTY = Dataset("empty", "1", "", "", (), {}, {})
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Wire]]:
-    servers: list[Wire] = []
-
-    def start(rule: Callable[[Asked], Answer] = lambda asked: fakes.openai(fakes.ideal(asked))) -> Wire:
-        servers.append(Wire(rule))
-        for name in ("OPENAI", "GOOGLE_GEMINI", "MEMOS"):
-            monkeypatch.setenv(f"{name}_BASE_URL", servers[-1].url)
-        return servers[-1]
-
-    for name in ("OPENAI", "GEMINI", "MEMOS"):
-        monkeypatch.setenv(f"{name}_API_KEY", "planted-key")
-    monkeypatch.setattr("memeval.rerankers.hosted.caller.FIRST_WAIT", 0.01)
-    yield start
-    for server in servers:
-        server.close()
 
 
 def spoken(asked: Asked, usage: Any) -> Answer:

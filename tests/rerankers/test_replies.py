@@ -25,24 +25,6 @@ EMPTY = Dataset("empty", "1", "", "", (), {}, {})
 QUERY, MEMORIES = Query("q", "when is tea", "s"), [Memory("a", "tea rel=.3")]
 
 
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Wire]]:
-    servers: list[Wire] = []
-
-    def start(rule: Callable[[Asked], Answer]) -> Wire:
-        servers.append(Wire(rule))
-        for name in ("OPENAI", "GOOGLE_GEMINI", "MEMOS"):
-            monkeypatch.setenv(f"{name}_BASE_URL", servers[-1].url)
-        return servers[-1]
-
-    for name in ("OPENAI", "GEMINI", "MEMOS"):
-        monkeypatch.setenv(f"{name}_API_KEY", "planted-key")
-    monkeypatch.setattr("memeval.rerankers.hosted.caller.FIRST_WAIT", 0.01)
-    yield start
-    for server in servers:
-        server.close()
-
-
 def one(name: str, answers: Path | None = None, **terms: Any) -> Scored:
     reranker: Any = load(name, EMPTY, terms=Terms(answers=answers, **terms))
     [(_, scored)] = reranker.score_many([(QUERY, MEMORIES)])

@@ -1,7 +1,7 @@
 """What chat services are sent, what they refuse by name, and how answers are wrapped: strict servers, real SDKs."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +21,6 @@ EMPTY = Dataset("empty", "1", "", "", (), {}, {})
 MEMORIES = [Memory("a", "tea rel=.3"), Memory("b", "tea at four rel=.9"), Memory("c", "no rel=.1")]
 QUERY = Query("q", "when is tea", "s")
 SCORES = [0.3, 0.9, 0.1]
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[Asked], Answer]], Wire]]:
-    servers: list[Wire] = []
-
-    def start(rule: Callable[[Asked], Answer]) -> Wire:
-        servers.append(Wire(rule))
-        monkeypatch.setenv("OPENAI_BASE_URL", f"{servers[-1].url}/v1")
-        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", servers[-1].url)
-        return servers[-1]
-
-    monkeypatch.setenv("OPENAI_API_KEY", "planted-openai")
-    monkeypatch.setenv("GEMINI_API_KEY", "planted-gemini")
-    yield start
-    for server in servers:
-        server.close()
 
 
 def one(name: str, **terms: Any) -> Scored:

@@ -1,6 +1,6 @@
 """Every rerank style against a server that speaks it and refuses every other shape."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -23,18 +23,12 @@ Spoken = tuple[str, Callable[[Any], tuple[Any, Any]], Reply]
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[Asked], Answer]], Wire]]:
-    servers: list[Wire] = []
-
-    def start(rule: Callable[[Asked], Answer]) -> Wire:
-        servers.append(Wire(rule))
-        return servers[-1]
-
+def serve(
+    listen: Callable[[Callable[[Asked], Answer]], Wire], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[Asked], Answer]], Wire]:
     for style in styles.STYLES.values():
         monkeypatch.setenv(style.key, "planted-key-123")
-    yield start
-    for server in servers:
-        server.close()
+    return listen
 
 
 def one(name: str, memories: Sequence[Memory] = MEMORIES) -> Scored:
