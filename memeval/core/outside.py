@@ -151,10 +151,11 @@ def interrupts() -> Iterator[None]:
         raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:  # ignored, or somebody else's
+    if before not in (signal.default_int_handler, signal.SIG_IGN):  # somebody else's
         yield
         return
-    signal.signal(signal.SIGINT, note)
+    if before is not signal.SIG_IGN:  # as it is in the background of a script: then none is the user's
+        signal.signal(signal.SIGINT, note)
     _Interrupts.watched, _Interrupts.came = True, False
     try:
         yield

@@ -107,6 +107,17 @@ def test_a_module_that_ends_the_process_when_imported_fails_alone(here: Path, en
     assert code == 2 and "cannot import 'plug'" in told and "bm25" in shown
 
 
+def test_a_keyboard_interrupt_is_nobodys_where_ctrl_c_is_ignored(here: Path) -> None:
+    (here / "plug.py").write_text(MODULE.format(ending="KeyboardInterrupt()") + "\nend()\n")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        code, shown, told = run("python/plug:Fine", "bm25")
+        assert code == 2 and "cannot import 'plug'" in told and "bm25" in shown
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_first_stage_that_ends_the_process_is_one_line(here: Path) -> None:
     (here / "plug.py").write_text(MODULE.format(ending="SystemExit(0)"))
     for place, code in (("Scores", 4), ("factory", 2)):
