@@ -4,6 +4,7 @@ and a small data set whose numbers can be checked by hand.
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ SHELL = re.compile(
 """Variables of a user's shell that change what a command says or whom it asks."""
 for _name in [name for name in os.environ if SHELL.search(name)]:
     del os.environ[_name]
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
