@@ -28,7 +28,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def own_cache(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """No test reads or writes the user's cache, or finds texts and modules that another test had loaded."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("MEMEVAL_CACHE", str(folder))
@@ -36,7 +38,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     texts.load.cache_clear()
     yield folder
     for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(f"{tmp_path}{os.sep}"):
+        if str(getattr(module, "__file__", None)).startswith(f"{tmp_path_factory.getbasetemp()}{os.sep}"):
             del sys.modules[name]
 
 

@@ -62,14 +62,14 @@ def data_folder() -> Path | None:
 def local(named: str) -> Path | None:
     """The user's own file or folder of that name, None where there is none.
 
-    An absolute name is taken as it is. Another is sought where this process was told that it is, beside what is being
-    looked at (see `beside`) and in the folders above, here, in MEMEVAL_DATA, and where it was when it was last used.
+    An absolute name is taken as it is. Another is sought beside what is being looked at (see `beside`) and in the
+    folders above, here, in MEMEVAL_DATA, where this process was told that it is, and where it was last used.
     """
     path = Path(os.path.expanduser(named))  # noqa: PTH111  (Path raises for a user it does not know)
     above = [folder for near in _near.get() for folder in (near, *near.absolute().parents)]
     own = data_folder()
-    for base in (*above, Path(), *([own] if own else [])):
-        found = _told.get(named, base / path)
+    told = [_told[named]] if named in _told else []
+    for found in (*(base / path for base in (*above, Path(), *([own] if own else []))), *told):
         if files.is_file(found) or files.is_folder(found):
             _remember(named, found)
             return found

@@ -231,3 +231,15 @@ def test_exported_qrels_hold_every_grade(work: Path) -> None:
     [result] = reporting.read([Path("results")]).collection.results
     assert result.values["BPref"][0] == pytest.approx(theirs["bpref"])
     assert result.values["NDCG@10"][0] == pytest.approx(theirs["ndcg_cut_10"])
+
+
+def test_a_relative_name_is_the_file_that_is_here_whatever_was_loaded_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, text in (("one", "the first"), ("other", "the second")):
+        (tmp_path / folder).mkdir()
+        row = {"query": text, "candidates": [{"doc_id": "d", "text": text, "label": 1}]}
+        (tmp_path / folder / "mine.jsonl").write_text(json.dumps(row) + "\n")
+    datasets.load(f"jsonl/{tmp_path / 'one' / 'mine.jsonl'}")
+    monkeypatch.chdir(tmp_path / "other")
+    assert datasets.load("jsonl/mine.jsonl").queries[0].text == "the second"
