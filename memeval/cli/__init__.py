@@ -77,6 +77,7 @@ for _command in (
     running.parity,
     reading.report,
     reading.overlap,
+    reading.claims,
     looking.list_,
     looking.show,
     ci.check,

@@ -83,6 +83,26 @@ def report(
         show_boards(found.collection.results, dict(found.collection.missing), as_json=False)
 
 
+def claims(
+    results: Annotated[list[Path] | None, typer.Argument(help="Result files or folders.")] = None,
+    named: Annotated[
+        str, typer.Option("--claims", help="A file of claims, or the name of a shipped one.")
+    ] = "memreranker",
+    as_json: Json = False,
+) -> None:
+    """Say of each published claim whether these results show it: it holds, does not, or cannot be decided with them."""
+    from memeval.report import claimed, evidence
+
+    wanted = claimed.load(named)
+    collection = evidence.collect(results or [Path("results")])
+    gathered = evidence.gather(collection, texts="none") if claimed.wants_scores(wanted) else {}
+    found = claimed.held(wanted, collection, gathered)
+    if as_json:
+        tell_json(json.dumps(claimed.document(wanted, found), indent=1))
+    else:
+        tell(claimed.text(wanted, found))
+
+
 def overlap(
     dataset: Annotated[str, typer.Argument(help="A data set.")],
     corpus: Annotated[Path, typer.Argument(help="A training corpus: JSON lines or plain text.")],

@@ -131,6 +131,42 @@ def detectable(differences: Sequence[float], clusters: Sequence[str], *, alpha: 
     return (_student(1 - alpha, freedom) + _student(0.8, freedom)) * math.sqrt(variance)
 
 
+def clusters_needed(
+    differences: Sequence[float], clusters: Sequence[str], effect: float, *, alpha: float = ALPHA
+) -> int | None:
+    """How many clusters like these would let a one-sided test at `alpha` find a true `effect` in four of five cases.
+
+    From the variance seen, as `detectable`; at least as many as a sign-flip test needs to reach `alpha` at all. None
+    where these data cannot say: a single query or cluster, no effect, or more than a billion.
+
+    Raises ValueError if lengths differ or there is no query.
+    """
+    found = units(np.asarray(differences, dtype=np.float64)[:, None], clusters)
+    k = len(found.sizes)
+    if k == 1 or len(set(clusters)) == 1 or not effect > 0:
+        return None
+    [variance] = _variance(found)
+
+    def enough(count: int) -> bool:
+        freedom = count - 1
+        reach = _student(1 - alpha, freedom) + _student(0.8, freedom)
+        return reach * math.sqrt(variance * k / count) <= effect
+
+    least = max(MIN_CLUSTERS, math.ceil(-math.log2(alpha)))
+    if enough(least):
+        return least
+    most = least
+    while not enough(most):
+        most *= 2
+        if most > 2**30:
+            return None
+    low = most // 2
+    while most - low > 1:
+        middle = (low + most) // 2
+        low, most = (low, middle) if enough(middle) else (middle, most)
+    return most
+
+
 def foreseeable(clusters: Sequence[str], within: float, between: float, *, alpha: float = ALPHA) -> float:
     """What `detectable` would be of differences that are not there yet.
 
@@ -323,6 +359,27 @@ def holm_families(
         return [_adjusted([shares.get((i, j)) for j in range(len(families[i]))]) for i in left]
 
     return _decided(len(families), tests)
+
+
+def all_above(families: Sequence[Sequence[Floats]], *, seed: int = 0) -> list[Test | None]:
+    """For each family of cluster sums, the one-sided test that all its means are above 0, adjusted by Holm.
+
+    The intersection-union test (Berger 1982): the largest p of its parts is the p of the whole, each part tested by
+    sign flips as in `holm_families`. None for a family that is empty or has a part of less than six clusters; it does
+    not count.
+    """
+
+    told = [place for place, family in enumerate(families) if family and min(map(len, family)) >= MIN_CLUSTERS]
+
+    def tests(_: Sequence[int], draws: int) -> list[list[Test | None]]:
+        flipped = iter(_shares([-sums for place in told for sums in families[place]], "less", seed, draws))
+        parts = [[next(flipped) for _ in families[place]] for place in told]
+        return [_adjusted([_Share(*(max(ends) for ends in zip(*own, strict=True))) for own in parts])]
+
+    found: list[Test | None] = [None] * len(families)
+    for place, test in zip(told, _decided(1, tests)[0] if told else (), strict=True):
+        found[place] = test
+    return found
 
 
 def _adjusted(shares: Sequence[_Share | None]) -> list[Test | None]:

@@ -1,0 +1,270 @@
+"""Published claims as tests: planted results whose verdicts are known, and how often a claim falsely holds."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from memeval.cli import app
+from memeval.core.errors import SuiteError
+from memeval.measures import statistics
+from memeval.report import claimed
+from memeval.report.claimed import Claim, Part, Seen
+
+STORES = 12
+PART = Part("d", "bm25", "MAP", "theirs", "")
+UNITS = [f"s{n % STORES}" for n in range(STORES * 20)]
+
+CLAIMS = """
+schema = 1
+title = "Three claims"
+source = "this test"
+margin = 0.05
+[systems]
+"O" = ["oracle"]
+"B" = ["bm25"]
+"C" = ["constant"]
+"X" = ["nobody"]
+"""
+RUN = """
+schema = 1
+name = "small"
+datasets = ["hard-cases"]
+measures = ["NDCG@10", "F1"]
+[[systems]]
+model = "oracle"
+[[systems]]
+model = "bm25"
+[[systems]]
+model = "constant"
+"""
+
+
+def claim(test: str, **given: object) -> Claim:
+    wanted = {
+        "better": {"than": ["T"], "measures": ["MAP"]},
+        "not-worse": {"than": ["T"], "measures": ["MAP"]},
+        "level": {"than": ["T"], "measures": ["MAP"]},
+        "value": {"value": 0.5, "measures": ["MAP"]},
+    }[test]
+    return Claim.model_validate(
+        {"id": test, "says": test, "test": test, "system": "S", "datasets": ["d"], **wanted, **given}
+    )
+
+
+def seen(made: Claim, values: Sequence[float], margin: float = 0.02) -> Seen:
+    return claimed._tested(made, PART, np.array(values), UNITS, margin, False)
+
+
+def outcome(test: str, mean: float, spread: float = 0.02) -> str:
+    made, random = claim(test), np.random.default_rng(3)
+    noise = random.normal(0, spread, len(UNITS))
+    [verdict] = claimed.verdicts([(made, [seen(made, mean + noise - noise.mean())])])
+    return verdict.outcome
+
+
+@pytest.mark.parametrize(
+    ("test", "mean", "expected"),
+    [
+        ("better", 0.01, "holds"),
+        ("better", 0.0, "does not hold"),  # less than the margin above
+        ("better", -0.05, "does not hold"),
+        ("not-worse", 0.0, "holds"),
+        ("not-worse", -0.01, "holds"),
+        ("not-worse", -0.04, "does not hold"),
+        ("level", 0.0, "holds"),
+        ("level", 0.04, "does not hold"),
+        ("level", -0.04, "does not hold"),
+        ("value", 0.5, "holds"),
+        ("value", 0.47, "does not hold"),
+    ],
+)
+def test_a_planted_difference_gets_its_verdict(test: str, mean: float, expected: str) -> None:
+    assert outcome(test, mean) == expected
+
+
+@pytest.mark.parametrize("test", ["better", "not-worse", "level"])
+def test_noise_leaves_a_claim_open_and_says_how_many_stores_would_decide_it(test: str) -> None:
+    made, random = claim(test), np.random.default_rng(5)
+    values = random.normal(0, 0.3, len(UNITS))
+    [verdict] = claimed.verdicts([(made, [seen(made, values - values.mean())])])
+    assert verdict.outcome == "cannot be decided"
+    assert verdict.needed is not None and verdict.needed > STORES
+
+
+def test_few_stores_decide_nothing() -> None:
+    made = claim("better")
+    part = claimed._tested(made, PART, np.full(10, 0.5), ["a", "b", "c", "d", "e"] * 2, 0.02, False)
+    [verdict] = claimed.verdicts([(made, [part])])
+    assert verdict.outcome == "cannot be decided" and verdict.p is None
+
+
+def test_a_claim_of_several_parts_needs_all_to_hold_and_one_to_fail() -> None:
+    made = claim("not-worse", than=["T", "U"])
+    good, bad = (seen(made, [mean] * len(UNITS)) for mean in (0.0, -0.1))
+    missing = Part("d", "bm25", "MAP", "U", "", why="no results of U")
+    cases = [([good, good], "holds"), ([good, bad], "does not hold"), ([good, missing], "not measured")]
+    cases += [([bad, missing], "does not hold"), ([missing], "not measured")]
+    for parts, expected in cases:
+        [verdict] = claimed.verdicts([(made, parts)])
+        assert verdict.outcome == expected
+
+
+@pytest.mark.parametrize(("test", "mean"), [("better", 0.0), ("not-worse", -0.02), ("level", 0.02)])
+def test_at_most_one_suite_in_twenty_has_a_false_holds(test: str, mean: float) -> None:
+    """Eight claims a suite, none of them true: the truth lies on the bound, where an error is likeliest."""
+    random, suites, wrong = np.random.default_rng(11), 300, 0
+    made = claim(test)
+    for _ in range(suites):
+        claims = []
+        for _ in range(8):
+            of_store = dict(zip(sorted(set(UNITS)), random.normal(0, 0.05, STORES), strict=True))
+            values = mean + random.normal(0, 0.25, len(UNITS)) + np.array([of_store[unit] for unit in UNITS])
+            claims.append((made, [seen(made, values)]))
+        wrong += any(verdict.outcome == "holds" for verdict in claimed.verdicts(claims))
+    # 300 suites at .05: more than 26 false ones would be seen once in a thousand times.
+    assert wrong <= 26
+
+
+def test_the_joint_test_of_a_family_is_the_largest_p_of_its_parts() -> None:
+    random = np.random.default_rng(2)
+    families = [[random.normal(0.5, 1, 9) for _ in range(count)] for count in (1, 3, 2)]
+    alone = [max(statistics.sign_flip_p(-sums, "less") for sums in family) for family in families]
+    found = statistics.all_above(families)
+    assert [test and test.p for test in found] == statistics.holm(alone)
+    assert statistics.all_above([[], [np.ones(5)]]) == [None, None]
+
+
+def test_the_stores_that_are_said_to_be_needed_are_enough_in_four_of_five_cases() -> None:
+    random = np.random.default_rng(7)
+    pilot = random.normal(0.0, 0.3, 400)
+    needed = statistics.clusters_needed(pilot.tolist(), [str(n) for n in range(400)], 0.1)
+    assert needed is not None
+    found = [
+        statistics.sign_flip_p(-random.normal(0.1, float(pilot.std()), needed), "less") <= 0.05 for _ in range(200)
+    ]
+    assert 0.7 <= np.mean(found) <= 0.9
+    assert statistics.clusters_needed([0.1, 0.2], ["a", "a"], 0.1) is None
+
+
+# --- files and command
+
+
+def file(folder: Path, text: str) -> str:
+    path = folder / "claims.toml"
+    path.write_text(CLAIMS + text)
+    return str(path)
+
+
+def told(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> dict[str, str]:
+    monkeypatch.chdir(folder)
+    (folder / "small.toml").write_text(RUN)
+    assert CliRunner().invoke(app, ["run", "small.toml", "--quiet", "-o", "page.md"]).exit_code == 0
+    done = CliRunner().invoke(app, ["claims", "results", "--claims", file(folder, text), "--json"])
+    assert done.exit_code == 0, done.output
+    return {one["id"]: one["verdict"] for one in json.loads(done.stdout)["claims"]}
+
+
+def test_claims_are_held_against_the_results_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """
+[[claims]]
+id = "above"
+says = "O is above B"
+test = "better"
+system = "O"
+than = ["B"]
+datasets = ["hard-cases"]
+measures = ["ndcg@10"]
+[[claims]]
+id = "as-good"
+says = "B is as good as O"
+test = "not-worse"
+system = "B"
+than = ["O"]
+datasets = ["hard-cases"]
+measures = ["NDCG@10"]
+[[claims]]
+id = "perfect"
+says = "O has 1.0"
+test = "value"
+system = "O"
+value = 1.0
+datasets = ["hard-cases"]
+measures = ["NDCG@10"]
+[[claims]]
+id = "absent"
+says = "X is above B"
+test = "better"
+system = "X"
+than = ["B"]
+datasets = ["hard-cases"]
+measures = ["NDCG@10"]
+[[claims]]
+id = "fast"
+says = "C is not slower than a thousand times B"
+test = "faster"
+system = "C"
+than = ["B"]
+at_most = 1000.0
+datasets = ["hard-cases"]
+[[claims]]
+id = "threshold"
+says = "its own threshold is as good as its own"
+test = "threshold"
+system = "O"
+chosen_on = "hard-cases"
+datasets = ["hard-cases"]
+"""
+    assert told(tmp_path, monkeypatch, text) == {
+        "above": "holds",
+        "as-good": "does not hold",
+        "perfect": "holds",
+        "absent": "not measured",
+        "fast": "holds",
+        "threshold": "holds",
+    }
+    shown = CliRunner().invoke(app, ["claims", "results", "--claims", "claims.toml"])
+    assert shown.exit_code == 0 and "HOLDS" in shown.stdout and "no results of X" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ('[[claims]]\nid = "a"\n', "claims.0.says"),
+        (
+            '[[claims]]\nid="a"\nsays="a"\ntest="better"\nsystem="O"\ndatasets=["d"]\nmeasures=["MAP"]\n',
+            "than is missing for a test 'better'",
+        ),
+        (
+            '[[claims]]\nid="a"\nsays="a"\ntest="value"\nvalue=1.0\nthan=["B"]\nsystem="O"\ndatasets=["d"]\n'
+            'measures=["MAP"]\n',
+            "than says nothing in a test 'value'",
+        ),
+        (
+            '[[claims]]\nid="a"\nsays="a"\ntest="better"\nsystem="Q"\nthan=["B"]\ndatasets=["d"]\nmeasures=["MAP"]\n',
+            "'Q' is not among systems",
+        ),
+        ('[[claims]]\nid="a"\nsays="a"\nbogus=1\n', "bogus: unknown key"),
+    ],
+)
+def test_a_wrong_file_of_claims_is_one_line(tmp_path: Path, text: str, part: str) -> None:
+    with pytest.raises(SuiteError) as error:
+        claimed.load(file(tmp_path, text))
+    assert part in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_shipped_claims_name_systems_and_data_sets_that_memeval_has() -> None:
+    from memeval import datasets, rerankers
+
+    for name in claimed.shipped():
+        found = claimed.load(name)
+        for names in found.systems.values():
+            for one in names:
+                rerankers.parse(one)
+        for one in found.claims:
+            for dataset in one.datasets:
+                datasets.check(dataset)
