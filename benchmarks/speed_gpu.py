@@ -107,7 +107,7 @@ def memory(score: Contestant) -> float:
 
 def reference(folder: Path, query: str, kept: list[str]) -> list[float]:
     """The plain forward pass in float32, one prompt at a time."""
-    reranker = local.Transformers(str(folder), dtype="float32", device="cuda")
+    reranker = local.Transformers(str(folder), device="cuda")
     engine: Any = reranker.engine
     made = engine.prompt.render(query, kept)
     scores: list[float] = engine.plain([made.head + tail for tail in made.tails])

@@ -35,6 +35,7 @@ from memeval.core.types import Memory, Query
 from memeval.datasets import render
 from memeval.rerankers.local import prompt
 from memeval.rerankers.local import transformers as local
+from memeval.rerankers.local.checkpoint import Settings
 from tests import models
 
 PAIR_TOKENS = (115, 150)
@@ -136,7 +137,7 @@ def sentence_transformers(
 
 def memeval(folder: Path, dtype: str, query: str, documents: list[str], device: str = "cpu") -> Contestant:
     """The kind `transformers`, as `memeval run` calls it."""
-    reranker = local.Transformers(str(folder), dtype=dtype, device=device)
+    reranker = local.Transformers(str(folder), settings=Settings(dtype=dtype), device=device)
     reranker.warm_up()
     asked = Query("q", query, "store")
     memories = [Memory(str(place), text) for place, text in enumerate(documents)]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import memeval
 from memeval import datasets, rerankers
-from memeval.core import files, plugins
+from memeval.core import files, names, plugins
 from memeval.core.errors import DISTRIBUTION, PrerequisiteError, UsageError, did_you_mean, install
 from memeval.core.outside import visible
 from memeval.core.types import Dataset
@@ -48,7 +48,7 @@ EXTRAS = {
 def listed(what: str) -> dict[str, str]:
     """name → one line about it. Raises UsageError for a kind of thing there is none of."""
     if what == "datasets":
-        return {name: datasets.about(name) for name in datasets.names()}
+        return {name: datasets.about(name) for name in datasets.on_offer()}
     if what == "rerankers":
         kinds = {kind: made.about for kind, made in sorted(rerankers.kinds().items())}
         return {**kinds, **{short: f"= {full}" for short, full in rerankers.SHORT_NAMES.items()}}
@@ -69,17 +69,17 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
         ceiling: whether to compute the first-stage ceiling of a data set; None: where that takes seconds.
         watcher: is told how far that is.
     """
-    plain = name.partition("/")[0]
-    if plain.partition("?")[0] in datasets.names():
+    asked = names.parse(name, "name")
+    if asked.kind in datasets.on_offer():
         return _dataset(name, ceiling, watcher or Watcher())
-    if name.partition("?")[0] in rerankers.SHORT_NAMES or plain.partition("?")[0] in rerankers.kinds():
-        return _reranker(name.partition("?")[0])
+    if asked.path in rerankers.SHORT_NAMES or asked.kind in rerankers.kinds():
+        return _reranker(asked)
     if name.removesuffix(".toml") in suite.shipped():
         return files.text(suite.find(name.removesuffix(".toml"))).rstrip()
     with contextlib.suppress(UsageError):
         return f"{parse(name).name}: {parse(name).definition}"
     known = [
-        *datasets.names(),
+        *datasets.on_offer(),
         *rerankers.kinds(),
         *rerankers.SHORT_NAMES,
         *(f"{name}.toml" for name in suite.shipped()),
@@ -142,7 +142,7 @@ def _absent(name: str, error: PrerequisiteError) -> str:
         f"NOT READ  so its size, labels, splits, exclusions and ceiling cannot be told: {error}",
         *(_doubts(known.get("known_problems", ()), known.get("trained_on", ())) if known else ()),
         "",
-        datasets.manual(datasets.parsed(name).plain),
+        datasets.manual(names.parse(name).kind),
     ]
     return "\n".join(lines)
 
@@ -196,10 +196,11 @@ def _ceiling(name: str, found: Dataset, memories: int, asked: bool | None, watch
     ]
 
 
-def _reranker(name: str) -> str:
-    full = rerankers.SHORT_NAMES.get(name, name)
-    kind = full.partition("/")[0].partition("?")[0]
+def _reranker(asked: names.Name) -> str:
+    name, full = asked.path, rerankers.SHORT_NAMES.get(asked.path, asked.path)
+    kind = names.parse(full).kind
     options, made = rerankers.options(kind), rerankers.kinds()[kind]
+    names.check(str(asked), asked.options, options)
     lines = [f"{name}{f' = {full}' if full != name else ''}", (inspect.getdoc(made) or "").partition("\n\nArgs:\n")[0]]
     needs = sorted(set(getattr(made, "needs", {}).values()))
     lines += [f"needs the extra {extra}: {install(extra)}" for extra in needs]

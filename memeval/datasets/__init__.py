@@ -30,17 +30,18 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from memeval.core import plugins
+from memeval.core import names, plugins
 from memeval.core.errors import UsageError, did_you_mean
+from memeval.core.names import Name
 from memeval.core.outside import contained
 from memeval.core.types import Dataset
 from memeval.core.values import shown
 from memeval.datasets.download import shared_name
 
 GROUP = "memeval.datasets"
+WHAT = "data set"
 SAID = {"unverified": "1 takes local files whatever their content, and every table says so"}
 """A line about options that mean the same everywhere."""
 
@@ -56,24 +57,15 @@ class Loader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A data set's name as it is asked for, `plain[/argument][?option=value&…]`, in its parts."""
-
-    plain: str
-    argument: str | None
-    options: Mapping[str, str]
-
-
-def names() -> list[str]:
-    """All names on offer, sorted. A name may want an argument behind a slash (see its line in `about`)."""
-    return sorted(_on_offer())
+def on_offer() -> list[str]:
+    """All names, sorted. A name may want an argument behind a slash (see its line in `about`)."""
+    return sorted({**plugins.registered(GROUP, _fit)[0], **_shipped()})
 
 
 def about(name: str) -> str:
     """One line about a data set. Raises UsageError for an unknown name."""
-    plain = parsed(name).plain
-    return _loader(plain).ABOUT[plain]
+    kind = names.parse(name, WHAT).kind
+    return _loader(kind).ABOUT[kind]
 
 
 def manual(name: str) -> str:
@@ -88,14 +80,9 @@ def manual(name: str) -> str:
 
 def facts(name: str) -> Mapping[str, Any]:
     """What is known of a data set without reading it, as fields of `Dataset`. Raises UsageError for an unknown name."""
-    plain = parsed(name).plain
-    found: Mapping[str, Any] = getattr(_loader(plain), "facts", lambda name: {})(plain)
+    kind = names.parse(name, WHAT).kind
+    found: Mapping[str, Any] = getattr(_loader(kind), "facts", lambda name: {})(kind)
     return found
-
-
-def check(name: str) -> None:
-    """Raises UsageError where a name is not on offer or has an option that it does not take; reads nothing."""
-    _checked(name)
 
 
 def load(name: str) -> Dataset:
@@ -104,12 +91,12 @@ def load(name: str) -> Dataset:
     Raises UsageError for an unknown name or option or a wrong argument, DataError for broken files, PrerequisiteError
     for files that are not here and cannot be fetched.
     """
-    loader, asked = _checked(name)
+    asked = parse(name)
     options: dict[str, Any] = dict(asked.options)
     if "unverified" in options:
         options["unverified"] = options["unverified"] == "1"
-    with contained(f"{name}: its loader fails", own=asked.plain in _shipped()):
-        found = copy(loader.load(asked.plain, asked.argument, **options))
+    with contained(f"{name}: its loader fails", own=asked.kind in _shipped()):
+        found = copy(_loader(asked.kind).load(asked.kind, asked.argument, **options))
     if (whence := address(name)) != found.name:
         object.__setattr__(found, "address", whence)  # `replace` would check every id again
     return found
@@ -121,57 +108,38 @@ def address(name: str) -> str:
     >>> address("hard-cases"), address("beir/mteb/fiqa?split=dev")
     ('hard-cases', 'beir/mteb/fiqa?split=dev')
     """
-    path, mark, rest = name.partition("?")
-    plain, slash, argument = path.partition("/")
-    return f"{plain}{slash}{shared_name(argument) if argument else ''}{mark}{rest}"
+    path, options = names.apart(name)
+    kind, slash, argument = path.partition("/")
+    return f"{kind}{slash}{shared_name(argument) if argument else ''}{options}"
 
 
-def parsed(name: str) -> Name:
-    """The parts of a name. Raises UsageError where the options do not read `?key=value&key=value`.
+def parse(name: str) -> Name:
+    """Takes a name apart. Raises UsageError where it is not on offer or has an option that it does not take.
 
-    >>> parsed("beir/fiqa?split=dev")
-    Name(plain='beir', argument='fiqa', options={'split': 'dev'})
+    >>> parse("beir/fiqa?split=dev").options
+    {'split': 'dev'}
     """
-    path, mark, rest = name.partition("?")
-    options: dict[str, str] = {}
-    for part in rest.split("&") if mark else ():
-        key, sign, value = part.partition("=")
-        if not (key and sign and value) or key in options:
-            raise UsageError(f"{name}: options read ?key=value&key=value, each once, not {shown(part)}")
-        options[key] = value
-    plain, slash, argument = path.partition("/")
-    return Name(plain, argument if slash else None, options)
-
-
-def _checked(name: str) -> tuple[Loader, Name]:
-    asked = parsed(name)
-    loader = _loader(asked.plain)
-    taken = getattr(loader, "OPTIONS", ())
-    for key in asked.options:
-        if key not in taken:
-            remedy = did_you_mean(key, taken) if taken else " (it takes none)"
-            raise UsageError(f"{name}: the data set {asked.plain!r} has no option {key!r}{remedy}")
+    asked = names.parse(name, WHAT)
+    names.check(name, asked.options, getattr(_loader(asked.kind), "OPTIONS", ()), WHAT)
+    for option, value in asked.options.items():
+        if not value:
+            raise UsageError(f"{WHAT} {name!r}: option {option!r} is empty")
     if asked.options.get("unverified", "1") not in {"0", "1"}:
-        raise UsageError(f"{name}: unverified is 1 or 0, not {shown(asked.options['unverified'])}")
-    return loader, asked
+        raise UsageError(f"{WHAT} {name!r}: unverified is 1 or 0, not {shown(asked.options['unverified'])}")
+    return asked
 
 
-def _loader(plain: str) -> Loader:
+def _loader(kind: str) -> Loader:
     # What is shipped comes first, so that a broken plug-in does not stand in its way.
     shipped = _shipped()
-    if plain in shipped:
-        return shipped[plain]
+    if kind in shipped:
+        return shipped[kind]
     registered, broken = plugins.registered(GROUP, _fit)
-    if plain in registered:
-        return registered[plain]
-    if plain in broken:
-        raise UsageError(f"unknown data set {plain!r}: {broken[plain]}")
-    raise UsageError(f"unknown data set {plain!r}{did_you_mean(plain, [*shipped, *registered])}")
-
-
-def _on_offer() -> dict[str, Loader]:
-    """All loaders by name. A name that is shipped here cannot be taken over."""
-    return {**plugins.registered(GROUP, _fit)[0], **_shipped()}
+    if kind in registered:
+        return registered[kind]
+    if kind in broken:
+        raise UsageError(f"unknown data set {kind!r}: {broken[kind]}")
+    raise UsageError(f"unknown data set {kind!r}{did_you_mean(kind, [*shipped, *registered])}")
 
 
 def _shipped() -> dict[str, Loader]:
@@ -185,8 +153,8 @@ def _fit(_: str, loader: Any) -> dict[str, Loader]:
     for attribute in ("NAMES", "ABOUT", "load"):
         if not hasattr(loader, attribute):
             raise UsageError(f"has no {attribute}")
-    names = [name for name in loader.NAMES if name not in _shipped()]
-    unsaid = [name for name in names if not isinstance(name, str) or not isinstance(loader.ABOUT.get(name), str)]
+    free = [name for name in loader.NAMES if name not in _shipped()]
+    unsaid = [name for name in free if not isinstance(name, str) or not isinstance(loader.ABOUT.get(name), str)]
     if unsaid:
         raise UsageError(f"says nothing in ABOUT of {', '.join(map(repr, unsaid))}")
-    return dict.fromkeys(names, loader)
+    return dict.fromkeys(free, loader)

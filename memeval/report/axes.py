@@ -8,10 +8,10 @@ measures; systems whose names say an option (`minilm?instruction=intent`) and wh
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import parse_qsl
 
 import numpy as np
 
+from memeval.core import names
 from memeval.core.types import canonical
 from memeval.datasets import render
 from memeval.measures import statistics
@@ -114,7 +114,7 @@ def _renderings(group: Sequence[Leaderboard]) -> Axis:
 
 def _options(board: Leaderboard) -> Iterator[Axis]:
     """The swept options of one leaderboard; the first stage is the same under each setting."""
-    for option in sorted({option for row in board.rows for option in _said(row)} - set(REPEATED)):
+    for option in sorted({option for row in board.rows for option in names.options(row.system)} - set(REPEATED)):
         families: dict[tuple[str, str], dict[str, Row]] = {}
         for row in board.rows:
             setting, stem, rest = _apart(row, option)
@@ -141,20 +141,10 @@ def _turn(option: str, setting: str) -> tuple[bool, int, list[tuple[int, str]]]:
     return setting != UNSET, place, _natural(setting)
 
 
-def _said(row: Row) -> dict[str, str]:
-    """The options that a system's name says."""
-    pairs = (part.partition("=") for part in row.system.partition("?")[2].split("&"))
-    return {option: value for option, sign, value in pairs if sign}
-
-
 def _apart(row: Row, option: str) -> tuple[str, str, str]:
     """A row's setting of an option, and its name and model without it."""
-    name, _, said = row.system.partition("?")
-    path, _, options = row.model.partition("?")
-    kept = "&".join(part for part in said.split("&") if part.partition("=")[0] != option)
-    values = dict(parse_qsl(options, keep_blank_values=True))
-    setting = values.pop(option, UNSET)
-    return setting, name + (f"?{kept}" if kept else ""), canonical([path, values]).decode()
+    setting = names.options(row.model).get(option, UNSET)
+    return setting, names.without(row.system, option), names.without(row.model, option)
 
 
 def tested(line: Line) -> bool:

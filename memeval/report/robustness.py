@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from urllib.parse import parse_qsl, urlencode
 
 import numpy as np
 
+from memeval.core import names
 from memeval.report import cells
 from memeval.report.board import Leaderboard, Row
 from memeval.report.evidence import Evidence
@@ -68,9 +68,7 @@ def families(board: Leaderboard) -> dict[str, list[Row]]:
     """Systems that differ in nothing but an option that makes them another run of the same one; only two or more."""
     found: dict[str, list[Row]] = {}
     for row in board.rows:
-        path, _, options = row.model.partition("?")
-        kept = [(key, value) for key, value in parse_qsl(options, keep_blank_values=True) if key not in REPEATED]
-        found.setdefault(path + (f"?{urlencode(kept)}" if kept else ""), []).append(row)
+        found.setdefault(names.without(row.model, *REPEATED), []).append(row)
     return {name: rows for name, rows in found.items() if len(rows) > 1}
 
 

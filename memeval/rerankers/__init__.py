@@ -23,14 +23,13 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
-from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
-from urllib.parse import parse_qsl, urlencode
 
-from memeval.core import files, plugins
+from memeval.core import names, plugins
 from memeval.core.errors import PrerequisiteError, UsageError, did_you_mean, install
-from memeval.core.outside import contained, secret, secret_option, struck
+from memeval.core.names import Name
+from memeval.core.outside import contained
 from memeval.core.types import Dataset, Reranker
 from memeval.rerankers import instructions
 from memeval.rerankers.hosted.terms import Terms
@@ -59,22 +58,6 @@ No revision is set: the commit that was loaded stands in the run's fingerprint.
 
 INJECTED = ("model", "revision", "dataset", "load", "terms")
 """Parameters of an adapter that are no options."""
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A system's full name, taken apart: kind/model[@revision][?option=value&…]."""
-
-    kind: str
-    model: str
-    revision: str | None
-    options: Mapping[str, str]
-
-    def __str__(self) -> str:
-        path = f"{self.kind}/{self.model}" if self.model else self.kind
-        revision = f"@{self.revision}" if self.revision else ""
-        options = f"?{urlencode(sorted(self.options.items()), safe='/:+,')}" if self.options else ""
-        return path + revision + options
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +125,7 @@ def meanings(made: Any) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in entries}
 
 
-def parse(name: str) -> Model:
+def parse(name: str) -> Name:
     """Takes a name apart. Raises UsageError for an unknown kind, an unknown option or a missing model.
 
     >>> str(parse("minilm?batch_size=8"))
@@ -150,39 +133,24 @@ def parse(name: str) -> Model:
     >>> parse("random?seed=3").options
     {'seed': '3'}
     """
-    if kept := secret(name):
-        raise UsageError(f"system {struck(name.partition('?')[0])!r}: its name holds {kept}: keys come from the shell")
-    path, _, query = name.partition("?")
-    short, at, wanted = path.partition("@")
+    asked = names.parse(name)
+    short, at, revision = asked.path.partition("@")
     if short in SHORT_NAMES:
-        path, _, defaults = SHORT_NAMES[short].partition("?")
-        path += at + wanted
-        query = "&".join(part for part in (defaults, query) if part)
-    try:
-        given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
-    except ValueError:
-        raise UsageError(f"system {name!r}: what follows '?' must read option=value&option=value") from None
-    for option, value in given.items():
-        if kept := secret_option(option, value):
-            raise UsageError(f"system {path!r}: option {option!r} holds {kept}: keys come from the shell")
-    kind, _, rest = path.partition("/")
-    if kind not in kinds():
+        full = names.parse(SHORT_NAMES[short])
+        asked = replace(full, argument=f"{full.argument}{at}{revision}", options={**full.options, **asked.options})
+    if asked.kind not in kinds():
         broken = plugins.registered(GROUP, _fit)[1]
-        if kind in broken:
-            raise UsageError(f"unknown system {name!r}: {broken[kind]}")
-        raise UsageError(f"unknown system {name!r}{did_you_mean(kind, [*kinds(), *SHORT_NAMES])}")
-    model, revision = rest, None
-    if "revision" in _parameters(kind) and "@" in rest and not files.is_folder(Path(rest)):
-        model, _, revision = rest.rpartition("@")
-    parsed = Model(kind, model, revision or None, given)
-    if bool(model) != ("model" in _parameters(kind)):
-        wanted = f"{kind}/<model>" if "model" in _parameters(kind) else kind
+        if asked.kind in broken:
+            raise UsageError(f"unknown system {name!r}: {broken[asked.kind]}")
+        raise UsageError(f"unknown system {name!r}{did_you_mean(asked.kind, [*kinds(), *SHORT_NAMES])}")
+    parameters = _parameters(asked.kind)
+    if "revision" in parameters:
+        asked = asked.revised()
+    if bool(asked.argument) != ("model" in parameters):
+        wanted = f"{asked.kind}/<model>" if "model" in parameters else asked.kind
         raise UsageError(f"system {name!r}: write it as {wanted!r}")
-    for option in given:
-        known = options(kind)
-        if option not in known:
-            raise UsageError(f"system {name!r}: unknown option {option!r}{did_you_mean(option, known)}")
-    return parsed
+    names.check(name, asked.options, options(asked.kind))
+    return replace(asked, argument=asked.argument or None)
 
 
 def missing(name: str) -> str | None:
@@ -211,7 +179,7 @@ def load(
     parameters = _parameters(model.kind)
     arguments = _arguments(name, model)
     if "model" in parameters:
-        arguments["model"] = model.model
+        arguments["model"] = model.argument
     if model.revision is not None:
         arguments["revision"] = model.revision
     if "dataset" in parameters:
@@ -230,7 +198,7 @@ def _parameters(kind: str) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(kinds()[kind]).parameters
 
 
-def _arguments(name: str, model: Model) -> dict[str, Any]:
+def _arguments(name: str, model: Name) -> dict[str, Any]:
     """The options that a name gives, converted, those of a record put into it."""
     known, arguments = options(model.kind), dict[str, Any]()
     for option, value in model.options.items():

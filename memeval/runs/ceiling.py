@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from memeval import rerankers
+from memeval.core import names
 from memeval.core.types import Dataset
 from memeval.datasets import render
 from memeval.datasets.candidates import retrieve
@@ -69,6 +70,6 @@ def ceiling(
 
 def _plan(name: str) -> Suite:
     """How the data set is run; its options (such as `?unverified=1`) do not decide that."""
-    known = suite.settings(name) or suite.settings(name.partition("?")[0])
+    known = suite.settings(name) or suite.settings(names.apart(name)[0])
     content = {"schema": suite.SCHEMA, "name": "card", "datasets": [name], "systems": [{"model": "oracle"}], **known}
     return suite.make(content, name)

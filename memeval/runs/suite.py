@@ -20,12 +20,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from memeval import datasets, rerankers
-from memeval.core import files
+from memeval.core import files, names
 from memeval.core.errors import DataError, SuiteError, UsageError, did_you_mean
 from memeval.core.outside import plain, secret
 from memeval.core.values import shown
@@ -72,9 +71,9 @@ class System(BaseModel):
         found = []
         for values in itertools.product(*self.sweep.values()):
             mark = "&".join(f"{option}={value}" for option, value in zip(self.sweep, values, strict=True))
-            options = urlencode(dict(zip(self.sweep, values, strict=True)))
-            model, name = (f"{text}{'&' if '?' in text else '?'}" for text in (self.model, self.name))
-            found.append(self.model_copy(update={"model": model + options, "name": name + mark, "sweep": {}}))
+            options = names.written(dict(zip(self.sweep, values, strict=True)))
+            model, name = names.more(self.model, options), names.more(self.name, mark)
+            found.append(self.model_copy(update={"model": model, "name": name, "sweep": {}}))
         return found if self.sweep else [self]
 
 
@@ -106,8 +105,8 @@ class Suite(BaseModel):
 
     @field_validator("datasets")
     @classmethod
-    def _datasets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(datasets.address(_checked(datasets.check, name)) for name in names)
+    def _datasets(cls, asked: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(datasets.address(_checked(datasets.parse, name)) for name in asked)
 
     @field_validator("first_stage")
     @classmethod
@@ -118,15 +117,15 @@ class Suite(BaseModel):
 
     @field_validator("rendering")
     @classmethod
-    def _rendering(cls, names: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if isinstance(names, str):
-            return render.name(_valued(render.parse, names))
-        return tuple(dict.fromkeys(render.name(_valued(render.parse, name)) for name in names))
+    def _rendering(cls, asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if isinstance(asked, str):
+            return render.name(_valued(render.parse, asked))
+        return tuple(dict.fromkeys(render.name(_valued(render.parse, name)) for name in asked))
 
     @field_validator("measures")
     @classmethod
-    def _measures(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_checked(parse_measure, name) for name in names)
+    def _measures(cls, asked: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_checked(parse_measure, name) for name in asked)
 
     @field_validator("gates")
     @classmethod

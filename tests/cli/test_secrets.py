@@ -116,7 +116,7 @@ def test_a_suite_with_a_secret_is_refused_with_its_place(here: Path, value: dict
         (["list", URLS[0]], 2),
         (["show", URLS[0]], 2),
         (["show", f"beir/{URLS[0]}"], 2),
-        (["show", f"openai/m?url={URLS[0]}"], 0),
+        (["show", f"openai/m?url={URLS[0]}"], 2),
         (["check", URLS[0], "--baseline", URLS[0]], 2),
         (["verify", URLS[0]], 2),
         (["merge", URLS[0], "-o", "whole"], 2),

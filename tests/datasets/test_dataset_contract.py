@@ -67,7 +67,7 @@ ARGUMENTS = {"beir": "garden", "jsonl": "notes.jsonl", "lmeb": "Teatime/plain", 
 """What stands behind the slash of a name that wants something there."""
 
 
-@pytest.fixture(params=datasets.names())
+@pytest.fixture(params=datasets.on_offer())
 def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A name as it is asked for, its files in place."""
     name = str(request.param)
@@ -111,10 +111,10 @@ def test_ids_are_unique_and_labels_resolve(dataset: Dataset) -> None:
 
 def test_its_card_says_where_it_comes_from_and_what_it_allows(address: str, dataset: Dataset) -> None:
     about = datasets.about(address)
-    assert about and "\n" not in about and datasets.manual(datasets.parsed(address).plain)
+    assert about and "\n" not in about and datasets.manual(datasets.parse(address).kind)
     assert dataset.name and dataset.version and dataset.licence
     facts = datasets.facts(address)
-    assert dataset.url or facts.get("url") or datasets.parsed(address).argument, "nothing says where it comes from"
+    assert dataset.url or facts.get("url") or datasets.parse(address).argument, "nothing says where it comes from"
     for fact, value in facts.items():
         # What a local copy of a set on the Hub was copied from cannot be known.
         local_copy = fact == "url" and not dataset.url and not dataset.verified

@@ -8,6 +8,7 @@ import pytest
 
 from memeval import datasets
 from memeval.cli import catalogue
+from memeval.core import names
 from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.core.types import Dataset, Memory, Query, split_stores
 from memeval.datasets import locomo, longmemeval
@@ -27,7 +28,7 @@ SMALL = Dataset(
 
 def test_every_name_has_a_line_and_no_name_is_offered_twice() -> None:
     modules = datasets._shipped()
-    assert sorted(modules) == datasets.names()
+    assert sorted(modules) == datasets.on_offer()
     offered = [name for module in set(modules.values()) for name in module.NAMES]
     assert len(offered) == len(set(offered))
     assert {"longmemeval-s", "lmeb", "finfact", "financebench", "liveqa-med", "pubmedqa", "jsonl"} <= set(offered)
@@ -37,23 +38,27 @@ def test_every_name_has_a_line_and_no_name_is_offered_twice() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("longmemeval-s?unverfied=1", "has no option 'unverfied' (did you mean 'unverified'?)"),
+        ("longmemeval-s?unverfied=1", "unknown option 'unverfied' (did you mean 'unverified'?)"),
         ("longmemeval-s?unverified=yes", "unverified is 1 or 0, not 'yes'"),
-        ("longmemeval-s?unverified", "options read ?key=value&key=value, each once, not 'unverified'"),
-        ("longmemeval-s?", "options read ?key=value&key=value, each once, not ''"),
+        (
+            "longmemeval-s?unverified",
+            "what follows '?' must read option=value&option=value, each once, not 'unverified'",
+        ),
+        ("longmemeval-s?", "option=value&option=value, each once, not ''"),
         ("beir/x?split=a&split=b", "each once, not 'split=b'"),
-        ("hard-cases?unverified=1", "has no option 'unverified' (it takes none)"),
+        ("beir/x?split=", "option 'split' is empty"),
+        ("hard-cases?unverified=1", "unknown option 'unverified' (it takes none)"),
         ("longmemeval?unverified=1", "unknown data set 'longmemeval' (did you mean 'longmemeval-"),
     ],
 )
 def test_a_wrong_option_is_refused_before_anything_is_read(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
-        datasets.check(name)
+        datasets.parse(name)
 
 
 def test_options_stand_behind_the_name_or_its_argument() -> None:
-    assert datasets.parsed("locomo?unverified=1") == datasets.Name("locomo", None, {"unverified": "1"})
-    assert datasets.parsed("beir/a/b?split=x&revision=y").argument == "a/b"
+    assert datasets.parse("locomo?unverified=1") == names.Name("locomo", options={"unverified": "1"})
+    assert datasets.parse("beir/a/b?split=x&revision=y").argument == "a/b"
     assert datasets.about("locomo?unverified=1") == locomo.ABOUT["locomo"]
 
 

@@ -110,7 +110,7 @@ def test_ids_that_clash_are_named_with_both_lines(tmp_path: Path) -> None:
     [
         ("jsonl", "wants a file"),
         ("jsonl/nowhere.jsonl", "there is no such file, here or in MEMEVAL_DATA"),
-        ("jsonl/x?unverified=1", "has no option 'unverified' (it takes none)"),
+        ("jsonl/x?unverified=1", "unknown option 'unverified' (it takes none)"),
     ],
 )
 def test_a_wrong_name_is_one_line(name: str, message: str) -> None:

@@ -238,8 +238,8 @@ def test_any_value_in_any_place_is_read_or_refused_in_one_line(data: st.DataObje
 
 
 def test_the_catalogue_offers_the_three_names_with_a_line_each() -> None:
-    assert {"locomo", "locomo-all", "locomo-audited", "beir"} <= set(datasets.names())
-    assert all(datasets.about(name) for name in datasets.names())
+    assert {"locomo", "locomo-all", "locomo-audited", "beir"} <= set(datasets.on_offer())
+    assert all(datasets.about(name) for name in datasets.on_offer())
 
 
 def test_an_unknown_name_is_refused_with_the_closest_one() -> None:
@@ -276,7 +276,7 @@ def test_a_broken_plug_in_is_named_but_does_not_stand_in_the_way(
         raise ImportError("no module 'choir'")
 
     plug_in(monkeypatch, missing)
-    assert datasets.about("locomo") and "choir" not in datasets.names()
+    assert datasets.about("locomo") and "choir" not in datasets.on_offer()
     assert "entry point 'choir' of memeval.datasets" in capsys.readouterr().err
     with pytest.raises(UsageError, match=r"entry point 'choir'.*no module 'choir'"):
         datasets.load("choir/alto")

@@ -124,7 +124,7 @@ def test_a_broken_row_is_named_with_its_line(tmp_path: Path, row: object, messag
         ("mteb-reranking/nowhere", "there is no such folder, here or in MEMEVAL_DATA, and it is no id"),
         ("finfact/x", "is pinned"),
         ("finfact?revision=main", "is pinned"),
-        ("finfact?unverified=1", "has no option 'unverified' (known: config, dangling, own, revision, split)"),
+        ("finfact?unverified=1", "unknown option 'unverified' (known: config, dangling, own, revision, split)"),
     ],
 )
 def test_a_wrong_name_is_one_line(name: str, message: str) -> None:

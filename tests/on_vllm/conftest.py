@@ -52,7 +52,7 @@ def forward() -> Callable[..., list[float]]:
         instruction: str | None = None,
         max_length: int | None = None,
     ) -> list[float]:
-        reader = Reader(checkpoint.read("vllm", str(folder), None, None, instruction, max_length, "float32"))
+        reader = Reader(checkpoint.read("vllm", str(folder), settings=checkpoint.Settings(instruction, max_length)))
         read = reader.read(query, documents)
         kind = AutoModelForCausalLM if reader.causal else AutoModelForSequenceClassification
         model = kind.from_pretrained(folder, dtype=torch.float32)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from memeval.cli import app
 from memeval.core.errors import PrerequisiteError
 from memeval.core.types import Memory, Query
+from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.transformers import Transformers
 from memeval.rerankers.local.vllm import VLLM
 from tests.on_vllm.engine import DOCUMENTS, QUERY, furthest
@@ -25,7 +26,7 @@ MEMORIES = [Memory(str(place), text) for place, text in enumerate(DOCUMENTS)]
 
 @pytest.mark.parametrize("model", ["tied", "untied", "xlm_roberta", "bert"])
 def test_scores_are_those_of_a_plain_forward_pass(folders: dict[str, Path], forward: Forward, model: str) -> None:
-    reranker = VLLM(str(folders[model]), max_length=300, eager=True)
+    reranker = VLLM(str(folders[model]), settings=Settings(max_length=300), eager=True)
     reranker.warm_up()
     asked = [
         (Query("a", QUERY, "s"), MEMORIES),
@@ -34,7 +35,7 @@ def test_scores_are_those_of_a_plain_forward_pass(folders: dict[str, Path], forw
         (Query("d", QUERY, "s"), []),
     ]
     found = dict(reranker.score_many(asked))
-    local = dict(Transformers(str(folders[model]), max_length=300).score_many(asked))
+    local = dict(Transformers(str(folders[model]), settings=Settings(max_length=300)).score_many(asked))
     for place, (query, memories) in enumerate(asked):
         wanted = forward(folders[model], query.text, [memory.text for memory in memories], max_length=300)
         if memories:
@@ -47,9 +48,7 @@ def test_scores_are_those_of_a_plain_forward_pass(folders: dict[str, Path], forw
 
 
 def test_the_instruction_and_the_dtype_reach_the_model(folders: dict[str, Path], forward: Forward) -> None:
-    reranker = VLLM(
-        str(folders["tied"]), instruction="find tea", dtype="bfloat16", prefix_caching=False, max_length=300, eager=True
-    )
+    reranker = VLLM(str(folders["tied"]), None, Settings("find tea", 300, "bfloat16"), prefix_caching=False, eager=True)
     reranker.warm_up()
     scores = reranker.score(Query("a", QUERY, "s"), MEMORIES)
     wanted = forward(folders["tied"], QUERY, DOCUMENTS, instruction="find tea", max_length=300)

@@ -3,7 +3,9 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from memeval.cli import app
 from memeval.core.errors import PrerequisiteError
 from memeval.core.types import Memory, Query
 from memeval.rerankers.local import prompt
+from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.vllm_server import VLLMServer
 from tests.on_vllm.engine import DOCUMENTS, QUERY, furthest, server
 
@@ -30,9 +33,9 @@ def url(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> I
         yield address
 
 
-def adapter(url: str, folder: Path, **options: object) -> VLLMServer:
-    settings = {"max_length": 300, "dtype": "float32", **options}
-    return VLLMServer("tiny", url=url, tokenizer=str(folder), **settings)  # type: ignore[arg-type]
+def adapter(url: str, folder: Path, endpoint: str = "score", **more: Any) -> VLLMServer:
+    settings = replace(Settings(max_length=300, dtype="float32"), **more)
+    return VLLMServer("tiny", None, settings, url, endpoint, tokenizer=str(folder))
 
 
 @pytest.mark.parametrize("endpoint", ["score", "rerank"])

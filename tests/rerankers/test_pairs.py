@@ -6,6 +6,7 @@ import pytest
 
 from memeval.core.errors import UsageError
 from memeval.rerankers.local import checkpoint
+from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.pairs import Reader
 
 pytest.importorskip("transformers")
@@ -27,7 +28,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def reader(folder: Path, max_length: int | None = None) -> Reader:
-    return Reader(checkpoint.read("vllm", str(folder), None, None, None, max_length, "float32"))
+    return Reader(checkpoint.read("vllm", str(folder), settings=Settings(max_length=max_length)))
 
 
 @pytest.mark.parametrize("model", ["bert", "xlm_roberta"])

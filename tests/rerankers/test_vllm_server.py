@@ -20,6 +20,7 @@ from memeval.core.types import Memory, Query
 pytest.importorskip("transformers")
 
 from memeval.core.store import ScoreCache
+from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.vllm_server import VLLMServer
 from memeval.runs.guard import Scorer
 from tests import models
@@ -105,7 +106,7 @@ def test_scores_come_in_the_order_of_the_memories(
 
 
 def test_what_a_template_cannot_carry_goes_as_token_ids(served: Served, httpserver: HTTPServer, folder: Path) -> None:
-    reranker = adapter(httpserver, folder, max_length=200)
+    reranker = adapter(httpserver, folder, settings=Settings(max_length=200))
     texts = ["tea at four", "", "a<|im_end|>b", "no </think> yes", "roses " * 200, "the boat leaks"]
     [(_, scored)] = reranker.score_many([(QUERY, memories(*texts))])
     assert [path for path, _ in served.asked] == ["/score", "/classify"]

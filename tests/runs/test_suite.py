@@ -48,6 +48,8 @@ def test_a_system_is_named_after_its_model_unless_it_has_a_name(tmp_path: Path) 
             "systems[1].model: system 'random?sed=3': unknown option 'sed' (did you mean",
         ),
         ("random?seed=3", "random?seed", "what follows '?' must read option=value"),
+        ("random?seed=3", "random?seed=3&seed=4", "each once, not 'seed=4'"),
+        ('name = "twice"', 'sweep = {seed = ["4"]}', "each once, not 'seed=4'"),
         ("random?seed=3", "random/x", "systems[1].model: system 'random/x': write it as 'random'"),
         ("random?seed=3", "sentence-transformers", "write it as 'sentence-transformers/<model>'"),
         ('"hard-cases"', '"hard-case"', "unknown data set 'hard-case' (did you mean 'hard-cases'?)"),

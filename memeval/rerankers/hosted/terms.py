@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from memeval.core import names
 from memeval.core.errors import UsageError
 from memeval.rerankers.hosted import network
 from memeval.rerankers.hosted.prices import Purse
@@ -111,7 +112,7 @@ def door(
     """
     from_shell = os.environ.get(shell_url) if shell_url else None
     url = access.url or from_shell or next(iter(own_urls), None)
-    short = model.partition("?")[0]
+    short = names.apart(model)[0]
     if not url:
         raise UsageError(f"{model!r}: say where it is: ?url=https://…")
     host = checked(url, model, None if access.url or not from_shell else shell_url)
@@ -183,7 +184,7 @@ def checked(url: str, model: str, variable: str | None = None) -> str:
 
     Raises UsageError, without repeating it, where it is no plain http(s) URL.
     """
-    about = f"{model.partition('?')[0]!r}: its base URL{f' in {variable}' if variable else ''}"
+    about = f"{names.apart(model)[0]!r}: its base URL{f' in {variable}' if variable else ''}"
     try:
         parts = urlsplit(url)
         host, name, _ = parts.netloc, parts.hostname, parts.port

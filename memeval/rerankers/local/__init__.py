@@ -8,12 +8,5 @@ probe         what every engine must show before it scores
 
 Args:
     architecture: causal or classifier; without word what the folder says.
-    instruction: what a model that takes one is told: card, mteb, plain, intent, entities, aspect, or the text itself;
-        without word the model's own.
-    max_length: tokens of query and memory together that are read; without word as many as the model is meant for.
-    dtype: of the weights: float32, bfloat16 or float16.
     device: cuda, mps or cpu; without word the first of them that is here.
-    prompt: qwen3-reranker asks a causal model as that one is asked, where its folder does not say how.
-    cut: what is cut of a pair that is too long: its document alone, or, with longest, always the longer of its texts.
-    trust_code: whether code that the model brings is run.
 """

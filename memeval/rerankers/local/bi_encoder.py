@@ -4,7 +4,7 @@ Dense ones, sparse ones (SPLADE) and those with a vector for each token (late in
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
@@ -12,7 +12,8 @@ from typing import Any
 
 from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.core.types import Memory, Query, Scored
-from memeval.rerankers.local import checkpoint, probe
+from memeval.rerankers.local import checkpoint, folder, probe
+from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.folder import FAMILIES, PLAIN, Folder
 
 QUERY, DOCUMENT = "query", "document"
@@ -24,33 +25,31 @@ Vectors = dict[str, tuple[Any, bool]]
 """Text → its vector, and whether it was cut."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a bi-encoder is run; what is None is as the model has it."""
-
-    device: str | None
-    batch_size: int
-    dtype: str
-    max_length: int | None
-    trusted: bool
-    prompts: Mapping[str, str | None]
-
-
 class BiEncoder:
     """A bi-encoder. A store's memories are embedded ahead, as memory systems do; a query when it is asked."""
 
-    def __init__(self, said: Folder, weights: Mapping[str, str], settings: Settings) -> None:
+    def __init__(
+        self,
+        said: Folder,
+        weights: Mapping[str, str],
+        settings: Settings,
+        prompts: Mapping[str, str | None],
+        device: str | None,
+        batch_size: int,
+    ) -> None:
+        settings.check(said.name)
+        if replace(settings, instruction=None, prompt=None, cut=checkpoint.CUT) != settings:
+            raise UsageError(f"{said.name}: a bi-encoder takes no instruction, prompt or cut, but query_prompt")
         if said.family not in (PLAIN, *FAMILIES.values()):
             raise PrerequisiteError(
                 f"{said.name}: unsupported model_type {said.family!r}: sentence-transformers has none"
             )
-        if settings.dtype not in checkpoint.DTYPES:
-            raise UsageError(f"{said.name}: dtype is {', '.join(checkpoint.DTYPES)}, not {settings.dtype!r}")
-        self.said, self.settings = said, settings
-        self.prompts = {side: _prompt(said, side, settings.prompts[side]) for side in PROMPTS}
+        self.said, self.settings, self.batch_size = said, settings, batch_size
+        self._device, self._trusted = device, folder.trusted(said, settings.trust_code)
+        self.prompts = {side: _prompt(said, side, prompts[side]) for side in PROMPTS}
         stored = said.stored_dtype or settings.dtype
         told: dict[str, Any] = {f"{side}_prompt": text for side, text in self.prompts.items()}
-        told |= {"max_length": settings.max_length, "trust_code": settings.trusted}
+        told |= {"max_length": settings.max_length, "trust_code": self._trusted}
         told |= {"stored_dtype": stored if stored != settings.dtype else None}
         packages = ("torch", "transformers", "sentence-transformers")
         self.fingerprint = {
@@ -69,13 +68,13 @@ class BiEncoder:
         import torch
 
         settings = self.settings
-        device = checkpoint.device(self.said.name, settings.device)
+        device = checkpoint.device(self.said.name, self._device)
         with checkpoint.loading(self.said) as self._missing:
             model = getattr(sentence_transformers, self.said.family)(
                 str(self.said.path),
                 device=device,
                 local_files_only=True,
-                trust_remote_code=settings.trusted,
+                trust_remote_code=self._trusted,
                 model_kwargs={"dtype": getattr(torch, settings.dtype)},
             )
             if settings.max_length is not None:
@@ -147,7 +146,7 @@ class BiEncoder:
     def _embed(self, side: str, texts: list[str]) -> list[tuple[Any, bool]]:
         """The vector of each text, and whether the text was cut."""
         encode = self.model.encode_query if side == QUERY else self.model.encode_document
-        told: dict[str, Any] = {"batch_size": self.settings.batch_size, "show_progress_bar": False}
+        told: dict[str, Any] = {"batch_size": self.batch_size, "show_progress_bar": False}
         if self._normalised:
             vectors = encode(texts, prompt=self.prompts[side], normalize_embeddings=True, **told).astype("float64")
         else:
@@ -160,8 +159,8 @@ class BiEncoder:
         """Whether each text is longer than the model reads."""
         longest = getattr(self.model[0], f"{side}_length", None) or self.model.max_seq_length
         cut: list[bool] = []
-        for start in range(0, len(texts), self.settings.batch_size):
-            some, uncut = texts[start : start + self.settings.batch_size], {"text": {"truncation": False}}
+        for start in range(0, len(texts), self.batch_size):
+            some, uncut = texts[start : start + self.batch_size], {"text": {"truncation": False}}
             told = {"prompt": self.prompts[side], "task": side, "processing_kwargs": uncut}
             features = self.model.preprocess(some, **told) if longest else {}
             if "attention_mask" in features:

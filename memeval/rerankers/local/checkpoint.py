@@ -36,6 +36,37 @@ CUTS = {CUT: "only_second", "longest": "longest_first"}
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """How a model of this machine is asked, whatever runs it.
+
+    Args:
+        instruction: what a model that takes one is told: card, mteb, plain, intent, entities, aspect, or the text
+            itself; without word the model's own.
+        max_length: tokens of query and memory together that are read; without word as many as the model is meant for.
+        dtype: of the weights: float32, bfloat16 or float16.
+        prompt: qwen3-reranker asks a causal model as that one is asked, where its folder does not say how.
+        cut: what is cut of a pair that is too long: its document alone, or, with longest, always the longer of its
+            texts.
+        trust_code: whether code that the model brings is run.
+    """
+
+    instruction: str | None = None
+    max_length: int | None = None
+    dtype: str = DTYPES[0]
+    prompt: str | None = None
+    cut: str = CUT
+    trust_code: bool = False
+
+    def check(self, name: str) -> None:
+        """Raises UsageError, which begins with the system's name, for a word that an option does not know."""
+        known = {"dtype": DTYPES, "prompt": (PROMPT, None), "cut": CUTS}
+        for option, words in known.items():
+            value = getattr(self, option)
+            if value not in words:
+                raise UsageError(f"{name}: unknown {option} {value!r}{did_you_mean(value, filter(None, words))}")
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A cross-encoder as it will be run.
 
@@ -77,47 +108,39 @@ def read(
     kind: str,
     model: str,
     revision: str | None = None,
+    settings: Settings = Settings(),
     architecture: str | None = None,
-    instruction: str | None = None,
-    max_length: int | None = None,
-    dtype: str = DTYPES[0],
     patterns: Sequence[str] = weights.PATTERNS,
-    *,
-    prompt_name: str | None = None,
-    cut: str = CUT,
-    trust_code: bool = False,
 ) -> Checkpoint:
     """The checkpoint of a model, each None replaced by what the model itself says; `patterns` as weights.find has it.
 
     Raises PrerequisiteError for a folder without such a model, UsageError for a setting that the model cannot have.
     """
     name = f"'{kind}/{model}'"
-    for what, value, known in (("dtype", dtype, DTYPES), ("cut", cut, CUTS), ("prompt", prompt_name, (None, PROMPT))):
-        if value not in known:
-            raise UsageError(f"{name}: unknown {what} {value!r}{did_you_mean(str(value), filter(None, known))}")
+    settings.check(name)
     if architecture not in (None, *ARCHITECTURES.values()):
         raise UsageError(f"{name}: architecture is causal or classifier, not {architecture!r}")
-    found = weights.find(model, revision, patterns, code=trust_code)
+    found = weights.find(model, revision, patterns, code=settings.trust_code)
     said = folder.read(name, found.folder)
     if said.family != folder.CROSS:
         raise PrerequisiteError(f"{name}: its folder is that of a {said.family}: sentence-transformers/{model} runs it")
-    trusted = folder.trusted(said, trust_code)
+    trusted = folder.trusted(said, settings.trust_code)
     architecture = architecture or _detected(said)
-    recipe, own_instruction = _recipe(said, model, architecture, prompt_name is not None)
+    recipe, own_instruction = _recipe(said, model, architecture, settings.prompt is not None)
     if recipe == "own" and kind != "sentence-transformers":
         raise PrerequisiteError(
             f"{name}: its folder says how it is asked (modules.json, chat template or prompts), "
             f"which sentence-transformers/{model} does"
         )
-    if prompt_name and recipe != "yes-no":
+    if settings.prompt and recipe != "yes-no":
         raise UsageError(
-            f"{name}: prompt={prompt_name} is for a causal model whose folder does not say how it is asked"
+            f"{name}: prompt={settings.prompt} is for a causal model whose folder does not say how it is asked"
         )
     if architecture == "classifier" and len(said.classes) == 2 and RELEVANT.fullmatch(said.classes[0]):
         raise PrerequisiteError(
             f"{name}: its first class is {said.classes[0]!r}: of two classes the second must be that of relevance"
         )
-    usable = said.positions
+    usable, instruction = said.positions, settings.instruction
     depends: dict[str, Any] = {}
     if recipe == "yes-no":
         instruction = own_instruction if instruction is None else instruction
@@ -130,11 +153,11 @@ def read(
         default = min(short, usable or short, CAUSAL_LENGTH if recipe == "own" else short)
         depends = {"recipe": recipe} if recipe == "own" else {}
         depends |= {} if instruction is None else {"instruction": instruction}
-    if cut != CUT:
+    if settings.cut != CUT:
         if recipe != "pair":
-            raise UsageError(f"{name}: cut={cut} is for classifiers of pairs that the tokenizer joins")
-        depends["cut"] = cut
-    length = default if max_length is None else max_length
+            raise UsageError(f"{name}: cut={settings.cut} is for classifiers of pairs that the tokenizer joins")
+        depends["cut"] = settings.cut
+    length = default if settings.max_length is None else settings.max_length
     if not 0 < length <= (usable or length):
         raise UsageError(f"{name}: max_length={length}, but the model has {usable} positions")
     packages = ("torch", "transformers", *(("sentence-transformers",) if kind == "sentence-transformers" else ()))
@@ -145,11 +168,21 @@ def read(
         "engine": kind,
         "architecture": architecture,
         "max_length": length,
-        "dtype": dtype,
+        "dtype": settings.dtype,
         **{package: version(package) for package in packages},
     }
     return Checkpoint(
-        name, found.folder, architecture, recipe, length, dtype, instruction, cut, trusted, said, fingerprint
+        name,
+        found.folder,
+        architecture,
+        recipe,
+        length,
+        settings.dtype,
+        instruction,
+        settings.cut,
+        trusted,
+        said,
+        fingerprint,
     )
 
 

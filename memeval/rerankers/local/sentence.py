@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from memeval.core.errors import UsageError
 from memeval.core.types import Memory, Query, Request, Scored
 from memeval.rerankers.local import checkpoint, folder, weights
-from memeval.rerankers.local.bi_encoder import DOCUMENT, QUERY, BiEncoder, Settings
+from memeval.rerankers.local.bi_encoder import DOCUMENT, QUERY, BiEncoder
+from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.sentence_pairs import CrossEncoder
 
 
@@ -30,32 +31,23 @@ class SentenceTransformers:
         self,
         model: str,
         revision: str | None = None,
+        settings: Settings = Settings(),  # noqa: B008  (frozen)
         architecture: str | None = None,
-        instruction: str | None = None,
-        max_length: int | None = None,
-        dtype: str = checkpoint.DTYPES[0],
         device: str | None = None,
         batch_size: int = 32,
-        prompt: str | None = None,
         query_prompt: str | None = None,
         document_prompt: str | None = None,
-        cut: str = checkpoint.CUT,
-        trust_code: bool = False,
     ) -> None:
         self.engine: BiEncoder | CrossEncoder
-        found = weights.find(model, revision, code=trust_code)
+        found = weights.find(model, revision, code=settings.trust_code)
         said = folder.read(f"'{self.kind}/{model}'", found.folder)
         if architecture is None and said.family != folder.CROSS:
-            if (instruction, prompt, cut) != (None, None, checkpoint.CUT):
-                raise UsageError(f"{said.name}: a bi-encoder takes no instruction, prompt or cut, but query_prompt")
-            trusted, prompts = folder.trusted(said, trust_code), {QUERY: query_prompt, DOCUMENT: document_prompt}
-            settings = Settings(device, batch_size, dtype, max_length, trusted, prompts)
-            self.engine = BiEncoder(said, found.fingerprint, settings)
+            prompts = {QUERY: query_prompt, DOCUMENT: document_prompt}
+            self.engine = BiEncoder(said, found.fingerprint, settings, prompts, device, batch_size)
         else:
             if (query_prompt, document_prompt) != (None, None):
                 raise UsageError(f"{said.name}: query_prompt and document_prompt are for bi-encoders")
-            asked = model, revision, architecture, instruction, max_length, dtype
-            read = checkpoint.read(self.kind, *asked, prompt_name=prompt, cut=cut, trust_code=trust_code)
+            read = checkpoint.read(self.kind, model, revision, settings, architecture)
             self.engine = CrossEncoder(read, device, batch_size)
         self.fingerprint = self.engine.fingerprint
         self.score_kind = "similarity" if isinstance(self.engine, BiEncoder) else "log-odds"

@@ -6,6 +6,7 @@ from functools import cached_property
 from memeval.core.types import Memory, Query, Request, Scored
 from memeval.rerankers.local import checkpoint, probe
 from memeval.rerankers.local.causal_lm import CausalLM
+from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.cross_encoder import CrossEncoder
 
 BATCH_TOKENS = {"cpu": 1024, "cuda": 65536, "mps": 8192}
@@ -31,18 +32,12 @@ class Transformers:
         self,
         model: str,
         revision: str | None = None,
+        settings: Settings = Settings(),  # noqa: B008  (frozen)
         architecture: str | None = None,
-        instruction: str | None = None,
-        max_length: int | None = None,
-        dtype: str = "float32",
         device: str | None = None,
         batch_tokens: int | None = None,
-        prompt: str | None = None,
-        cut: str = checkpoint.CUT,
-        trust_code: bool = False,
     ) -> None:
-        asked = model, revision, architecture, instruction, max_length, dtype
-        self.checkpoint = checkpoint.read(self.kind, *asked, prompt_name=prompt, cut=cut, trust_code=trust_code)
+        self.checkpoint = checkpoint.read(self.kind, model, revision, settings, architecture)
         self.fingerprint = self.checkpoint.fingerprint
         self.window = 1 if self.checkpoint.architecture == "causal" else WINDOW
         self._device, self._batch_tokens = device, batch_tokens

@@ -11,6 +11,7 @@ from typing import Any
 from memeval.core.errors import PrerequisiteError
 from memeval.core.types import Memory, Query, Request, Scored
 from memeval.rerankers.local import checkpoint, probe, vllm_engine
+from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.pairs import Encoded, Reader
 
 
@@ -35,18 +36,12 @@ class VLLM:
         self,
         model: str,
         revision: str | None = None,
-        instruction: str | None = None,
-        max_length: int | None = None,
-        dtype: str = "float32",
+        settings: Settings = Settings(),  # noqa: B008  (frozen)
         prefix_caching: bool = True,
         gpu_memory_utilization: float = 0.9,
         eager: bool = False,
-        prompt: str | None = None,
-        cut: str = checkpoint.CUT,
-        trust_code: bool = False,
     ) -> None:
-        asked = model, revision, None, instruction, max_length, dtype
-        self.checkpoint = checkpoint.read(self.kind, *asked, prompt_name=prompt, cut=cut, trust_code=trust_code)
+        self.checkpoint = checkpoint.read(self.kind, model, revision, settings)
         self.reader = Reader(self.checkpoint)
         declared = self.checkpoint.said.architecture
         if self.reader.causal and declared != vllm_engine.CAUSAL:

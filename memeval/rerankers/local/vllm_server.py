@@ -13,11 +13,13 @@ A text that the endpoint would refuse or read otherwise (empty, to be cut, holdi
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 
 from memeval.core.errors import PrerequisiteError, UsageError, did_you_mean
 from memeval.core.types import Memory, Query, Request, Scored
 from memeval.rerankers.local import checkpoint, probe, prompt, weights
+from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.pairs import Reader
 from memeval.rerankers.local.vllm_client import Client
 
@@ -54,25 +56,20 @@ class VLLMServer:
         self,
         model: str,
         revision: str | None = None,
+        settings: Settings = Settings(dtype=UNKNOWN),  # noqa: B008  (frozen)
         url: str = "http://localhost:8000",
         endpoint: str = "score",
         tokenizer: str = "",
-        instruction: str | None = None,
-        max_length: int | None = None,
-        dtype: str = UNKNOWN,
         timeout: float = 120.0,
-        prompt: str | None = None,
-        cut: str = checkpoint.CUT,
-        trust_code: bool = False,
     ) -> None:
         self.name, self.model = f"'{self.kind}/{model}'", model
         self.client = Client(self.name, url, timeout)
         if endpoint not in ENDPOINTS:
             raise UsageError(f"{self.name}: unknown endpoint {endpoint!r}{did_you_mean(endpoint, ENDPOINTS)}")
         self.endpoint = endpoint
-        known = checkpoint.DTYPES[0] if dtype == UNKNOWN else dtype
-        read = tokenizer or model, revision, None, instruction, max_length, known, weights.TOKENIZER
-        found = checkpoint.read(self.kind, *read, prompt_name=prompt, cut=cut, trust_code=trust_code)
+        dtype = settings.dtype
+        known = replace(settings, dtype=checkpoint.DTYPES[0]) if dtype == UNKNOWN else settings
+        found = checkpoint.read(self.kind, tokenizer or model, revision, known, patterns=weights.TOKENIZER)
         self.reader = Reader(found)
         # Without word on the dtype, it may be one that rounds coarsely.
         self.dtype = "bfloat16" if dtype == UNKNOWN else dtype
