@@ -78,6 +78,7 @@ for _command in (
     reading.report,
     reading.overlap,
     reading.claims,
+    reading.agreement,
     looking.list_,
     looking.show,
     ci.check,

@@ -83,6 +83,22 @@ def report(
         show_boards(found.collection.results, dict(found.collection.missing), as_json=False)
 
 
+def agreement(
+    first: Annotated[str, typer.Argument(help="A data set, for its labels.")],
+    second: Annotated[str, typer.Argument(help="A data set of the same queries, or TREC qrels for them.")],
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Runs of either, to see how the labels order systems.")
+    ] = None,
+    measure: Annotated[str, typer.Option("--measure", help="Measure that orders systems.")] = "NDCG@10",
+    as_json: Json = False,
+) -> None:
+    """Say how far two label sets agree, and which differences between systems are smaller than the labels' noise."""
+    from memeval.runs import agreement as labelled
+
+    found = labelled.agree(first, second, results, measure)
+    tell_json(json.dumps(labelled.document(found), indent=1)) if as_json else tell(labelled.text(found))
+
+
 def claims(
     results: Annotated[list[Path] | None, typer.Argument(help="Result files or folders.")] = None,
     named: Annotated[

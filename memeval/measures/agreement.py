@@ -1,0 +1,219 @@
+"""How far two label sets agree: as labels, and in the order that they give systems.
+
+Everything is clustered: the unit of chance is the store, so intervals come from leaving out one store at a time (the
+jackknife; Student's t with stores - 1 degrees of freedom), or of tau, which moves in steps, from drawing stores anew.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memeval.core.types import Comparison
+from memeval.measures import statistics
+from memeval.measures.statistics import ALPHA, CONFIDENCE, Difference
+
+Floats = NDArray[np.float64]
+DRAWS = 2000
+"""How often stores are drawn anew for the interval of tau; the seed is fixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with its 95 % interval; nan where it cannot be known."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How two people's labels of the same pairs of query and memory agree.
+
+    `table[i, j]` counts the pairs that one gave the i-th of `grades` and the other the j-th. `same` is the share of
+    equal labels, relevant or not; `kappa` Cohen's (1960) of relevant or not; `weighted` that with quadratic weights of
+    grades (Cohen 1968), None where both know two grades only.
+    """
+
+    pairs: int
+    queries: int
+    clusters: int
+    grades: tuple[int, ...]
+    table: NDArray[np.int64]
+    same: Interval
+    kappa: Interval
+    weighted: Interval | None
+
+
+def labels(first: Sequence[int], second: Sequence[int], of_query: Sequence[str], clusters: Sequence[str]) -> Labels:
+    """The agreement of two label sets.
+
+    Args:
+        first: a grade for each pair of query and memory, as `second`; above 0 is relevant.
+        of_query: the query of each pair; `clusters`: its store.
+
+    Raises ValueError if lengths differ or there is no pair.
+    """
+    if not len(first) == len(second) == len(of_query) == len(clusters) or not len(first):
+        raise ValueError(f"{len(first)} and {len(second)} labels of {len(of_query)} pairs")
+    one, other = np.asarray(first), np.asarray(second)
+    grades = np.unique(np.concatenate([one, other]))
+    ids, cluster = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
+    tables = np.zeros((len(ids), len(grades), len(grades)), dtype=np.int64)
+    np.add.at(tables, (cluster, np.searchsorted(grades, one), np.searchsorted(grades, other)), 1)
+    above = grades > 0
+    halves = np.stack([~above, above]).astype(np.int64)
+    binary = halves @ tables @ halves.T
+    apart = (grades[:, None] - grades[None, :]).astype(np.float64) ** 2
+    return Labels(
+        pairs=len(one),
+        queries=len(set(of_query)),
+        clusters=len(ids),
+        grades=tuple(grades.tolist()),
+        table=tables.sum(axis=0),
+        same=_jackknife(binary, _same),
+        kappa=_jackknife(binary, lambda table: _kappa(table, 1 - np.eye(2))),
+        weighted=_jackknife(tables, lambda table: _kappa(table, apart)) if len(grades) > 2 else None,
+    )
+
+
+def _same(table: NDArray[np.int64]) -> float:
+    return float(np.trace(table) / table.sum())
+
+
+def _kappa(table: NDArray[np.int64], apart: Floats) -> float:
+    """1 - what was seen of disagreement / what chance would give; nan where chance gives none."""
+    n = table.sum()
+    expected = float((apart * np.outer(table.sum(axis=1), table.sum(axis=0))).sum()) / n
+    return 1 - float((apart * table).sum()) / expected if expected else math.nan
+
+
+def _jackknife(tables: NDArray[np.int64], of: Callable[[NDArray[np.int64]], float]) -> Interval:
+    """A value of the sum of tables (one for each cluster), with its interval."""
+    total, k = tables.sum(axis=0), len(tables)
+    value = of(total)
+    left = [of(total - table) for table in tables if (total - table).any()]
+    if k < 2 or len(left) < k or any(map(math.isnan, (value, *left))):
+        return Interval(value, math.nan, math.nan)
+    spread = np.asarray(left) - float(np.mean(left))
+    error = math.sqrt((k - 1) / k * math.fsum((spread**2).tolist()))
+    from scipy.special import stdtrit
+
+    reach = float(stdtrit(k - 1, (1 + CONFIDENCE) / 2)) * error
+    return Interval(value, max(-1.0, value - reach), min(1.0, value + reach))
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two systems under either label set. `moved` is the first difference minus the second: what the labels decide."""
+
+    ours: str
+    theirs: str
+    first: Difference
+    second: Difference
+    moved: Comparison
+
+    @property
+    def flips(self) -> bool:
+        """Whether the two label sets put them in opposite orders."""
+        return self.first.comparison.difference * self.second.comparison.difference < 0
+
+    @property
+    def verdict(self) -> str:
+        """What the pair shows, in words."""
+        directions = self.first.direction, self.second.direction
+        if directions[0] * directions[1] < 0:
+            return "opposite, both beyond chance"
+        if directions[0] and directions[0] == directions[1]:
+            return "the same, both beyond chance"
+        if directions[0] or directions[1]:
+            return f"beyond chance under the {'first' if directions[0] else 'second'} labels only"
+        return "not told apart by either"
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the labels move the difference by more than the difference is, under either label set."""
+        sizes = abs(self.first.comparison.difference), abs(self.second.comparison.difference)
+        return abs(self.moved.difference) > min(sizes)
+
+
+@dataclass(frozen=True)
+class Orders:
+    """The systems under two label sets: means, Kendall's tau-b of their orders, and every pair."""
+
+    systems: tuple[str, ...]
+    first: tuple[float, ...]
+    second: tuple[float, ...]
+    tau: Interval
+    pairs: tuple[Pair, ...]
+
+
+def orders(
+    first: Mapping[str, Sequence[float]], second: Mapping[str, Sequence[float]], clusters: Sequence[str]
+) -> Orders:
+    """How two label sets order the same systems.
+
+    Args:
+        first: system → its values by query under the first labels; `second` likewise, the same systems and queries.
+
+    Raises ValueError if systems or lengths differ.
+    """
+    if first.keys() != second.keys():
+        raise ValueError("the two label sets are of different systems")
+    names = sorted(first, key=lambda name: -math.fsum(first[name]))
+    ours, theirs = (np.array([values[name] for name in names], dtype=np.float64).T for values in (first, second))
+    found = []
+    keys = [(i, j) for i in range(len(names)) for j in range(i + 1, len(names))]
+    compared = []
+    for matrix in (ours, theirs, ours - theirs):
+        if not keys:
+            break
+        one, other = matrix[:, [i for i, _ in keys]], matrix[:, [j for _, j in keys]]
+        told = [("", names[i], names[j]) for i, j in keys]
+        compared.append(dict(zip(keys, statistics.compare(one, other, clusters, told), strict=True)))
+    if keys:
+        tested = [statistics.differences(pairs, [keys]) for pairs in compared[:2]]
+        found = [
+            Pair(names[i], names[j], tested[0][i, j], tested[1][i, j], compared[2][i, j].comparison) for i, j in keys
+        ]
+    return Orders(
+        tuple(names),
+        tuple(ours.mean(axis=0).tolist()),
+        tuple(theirs.mean(axis=0).tolist()),
+        _tau(ours, theirs, clusters),
+        tuple(found),
+    )
+
+
+def _tau(ours: Floats, theirs: Floats, clusters: Sequence[str]) -> Interval:
+    """Kendall's tau-b of the systems' means, with the 2.5 and 97.5 percentiles over stores drawn anew."""
+    if ours.shape[1] < 2:
+        return Interval(math.nan, math.nan, math.nan)
+    value = _tau_b(ours.mean(axis=0), theirs.mean(axis=0))
+    sums = [statistics.units(matrix, clusters) for matrix in (ours, theirs)]
+    k = len(sums[0].sizes)
+    if k < 2:
+        return Interval(value, math.nan, math.nan)
+    random = np.random.Generator(np.random.PCG64(0))
+    weights = random.multinomial(k, np.full(k, 1 / k), size=DRAWS).astype(np.float64)
+    sizes = (weights @ sums[0].sizes)[:, None]
+    means = [weights @ one.sums / sizes for one in sums]
+    drawn = [_tau_b(*row) for row in zip(*means, strict=True)]
+    kept = [tau for tau in drawn if not math.isnan(tau)]
+    tail = 100 * ALPHA / 2
+    low, high = np.percentile(kept, [tail, 100 - tail]).tolist() if kept else (math.nan, math.nan)
+    return Interval(value, low, high)
+
+
+def _tau_b(one: Floats, other: Floats) -> float:
+    """nan where either has no order at all."""
+    rows, columns = np.triu_indices(len(one), 1)
+    first, second = (np.sign(np.round(values[rows] - values[columns], 12)) for values in (one, other))
+    scale = math.sqrt(np.count_nonzero(first) * np.count_nonzero(second))
+    return float(first @ second) / scale if scale else math.nan
+
+
+__all__ = ["Interval", "Labels", "Orders", "Pair", "labels", "orders"]
