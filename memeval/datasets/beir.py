@@ -46,7 +46,6 @@ from memeval.datasets.build import Builder
 ABOUT: Mapping[str, str] = {
     "beir": "beir/<folder or Hub id>: a BEIR folder (corpus.jsonl, queries.jsonl, qrels/*.tsv), or FiQA and its like"
 }
-NAMES = tuple(ABOUT)
 PROTOCOL: Mapping[str, str] = {
     "own": "left-out or kept: the memory with the query's own id (default: left out where queries are memories)",
     "dangling": "missed: labels of memories that are not there count as missed, and those of queries that are not there"

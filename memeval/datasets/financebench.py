@@ -17,44 +17,21 @@ One with more filings is taken with `?unverified=1`. Questions to filings withou
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import field, shown, typed
+from memeval.datasets import cards
 from memeval.datasets._files import located, no_argument, records, text
 from memeval.datasets.build import Builder
-from memeval.datasets.download import DataFile
 
-COMMIT = "cc39aeb4"
-HOME = "https://github.com/patronus-ai/financebench"
-QUESTIONS = DataFile(
-    path="financebench/financebench_open_source.jsonl",
-    url="https://raw.githubusercontent.com/patronus-ai/financebench/main/data/financebench_open_source.jsonl",
-    sha256="a5a2aa673e573e55675fc3c0f9aa38c1cf59d2abc91edb077534f71f10a71877",
-    size=929_848,
-)
-PAGES = DataFile(
-    path="financebench/financebench_pages.74docs.pypdfium2.jsonl.xz",
-    url=f"the pages of the PDFs in {HOME} as lines of JSON (how is said in memeval/datasets/financebench.py)",
-    sha256="3391b342f7576578386ad0d740fc59ac49ff0c75ca2ba1a9d7d612b53adb6cad",
-    size=4_679_780,
-)
-ABOUT: Mapping[str, str] = {
-    "financebench": "FinanceBench: 150 questions to company filings; memories are the pages of the named filing",
-    "financebench-global": "FinanceBench with the pages of all filings in one store",
-}
-NAMES = tuple(ABOUT)
+CARD = cards.read("financebench")
+QUESTIONS, PAGES = CARD.files["questions"], CARD.files["pages"]
+ABOUT, facts = CARD.about, CARD.facts
 OPTIONS = ("unverified",)
-PROBLEMS = ("The same figure often stands on several pages; only those named as evidence are labelled.",)
 STORE = "filings"  # the id of the only store of financebench-global
-
-
-def facts(name: str) -> dict[str, Any]:
-    """What is known of the data set without its files."""
-    return {"licence": "CC BY-NC 4.0", "url": HOME, "restricted": True, "known_problems": PROBLEMS}
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
@@ -95,7 +72,7 @@ def read(questions: Path, pages: Path, name: str = "financebench", *, verified: 
         found.stores = {filing: tuple(of.values()) for filing, of in filings.items() if filing in asked}
     else:
         found.stores = {STORE: tuple(memory for of in filings.values() for memory in of.values())}
-    return found.pinned(name, COMMIT, [questions, pages], verified, about=ABOUT[name], **facts(name))
+    return found.pinned(name, CARD.version, [questions, pages], verified, **facts(name))
 
 
 def _filings(path: Path, anomalies: Counter[str]) -> dict[str, dict[str, Memory]]:

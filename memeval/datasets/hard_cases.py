@@ -32,7 +32,6 @@ from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.datasets.build import Builder
 
-NAMES = ("hard-cases",)
 ABOUT = {"hard-cases": "embedded: invented assistant memories, nine kinds of queries that mislead a reranker"}
 CATEGORIES = {
     "high-overlap": "memories repeat the query's words and do not answer it",

@@ -38,7 +38,6 @@ from memeval.datasets.build import Builder
 from memeval.datasets.download import local
 
 ABOUT: Mapping[str, str] = {"jsonl": "jsonl/<file>: your own data, one query a line with its candidates and labels"}
-NAMES = tuple(ABOUT)
 SHOWN = 10  # bad lines named in one error
 
 OF_LINE = ("query", "candidates", "query_id", "category", "asked_at", "context", "store_id", "cluster")

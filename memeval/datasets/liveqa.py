@@ -23,45 +23,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 from memeval.core import files as disk
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import shown
+from memeval.datasets import cards
 from memeval.datasets._files import lines, located, no_argument, shuffled
 from memeval.datasets.build import Builder
-from memeval.datasets.download import DataFile
 
 SEED = "liveqa-med 1"
-MEDQUAD = "577bd37b"
-TREC = "3f5a42cc"
-ANSWERS = DataFile(
-    path="liveqa_medquad/All-2479-Answers-retrieved-from-MedQuAD.csv",
-    url="the CSV in https://github.com/abachaa/MedQuAD/blob/master/QA-TestSet-LiveQA-Med-Qrels-2479-Answers.zip",
-    sha256="0dad0f96fba17eea7592d5f592aa31f2f809bb96eae45a2663422958060a0929",
-    size=3_500_005,
-)
-GRADES_FILE = DataFile(
-    path="liveqa_medquad/All-qrels_LiveQAMed2017-TestQuestions_2479_Judged-Answers.txt",
-    url="the qrels in https://github.com/abachaa/MedQuAD/blob/master/QA-TestSet-LiveQA-Med-Qrels-2479-Answers.zip",
-    sha256="565fcbca824f25497d0951417e3e8f8fa6d2c37acae02cd2422e1d7f7981bf9d",
-    size=95_233,
-)
-QUESTIONS = DataFile(
-    path="liveqa_medquad/TREC-2017-LiveQA-Medical-Test-Questions-w-summaries.xml",
-    url="https://raw.githubusercontent.com/abachaa/LiveQA_MedicalTask_TREC2017/master/TestDataset/"
-    "TREC-2017-LiveQA-Medical-Test-Questions-w-summaries.xml",
-    sha256="f6384fcf03e9b1bd0d9a15f6ea1a1aafc9491082e63fef0922ae2d6bc451805b",
-    size=266_041,
-)
+CARD = cards.read("liveqa")
+QUESTIONS, ANSWERS, GRADES_FILE = (CARD.files[name] for name in ("questions", "answers", "grades"))
 GRADES: Mapping[str, int] = {"1-Incorrect": 0, "2-Related": 0, "3-Incomplete": 1, "4-Excellent": 2}
-ABOUT: Mapping[str, str] = {
-    "liveqa-med": "LiveQA-Med: 78 health questions, 1,935 graded answers from MedQuAD",
-    "liveqa-med-judged": "LiveQA-Med, each question with its 10 to 42 judged answers only",
-}
-NAMES = tuple(ABOUT)
+ABOUT, facts = CARD.about, CARD.facts
 OPTIONS = ("unverified",)
 STORE = "answers"  # the id of the only store of liveqa-med
 
@@ -75,20 +51,6 @@ class Files:
     questions: Path
     answers: Path
     grades: Path
-
-
-def facts(name: str) -> dict[str, Any]:
-    """What is known of the data set without its files."""
-    unjudged = "Answers that were not judged for a question count as not relevant."
-    return {
-        "licence": "CC BY 4.0 (answers and grades), not stated (questions)",
-        "url": "https://github.com/abachaa/MedQuAD",
-        "restricted": True,
-        "known_problems": (
-            "168 of 2,311 pairs were judged twice, each time differently; the higher grade counts.",
-            *(() if name == "liveqa-med-judged" else (unjudged,)),
-        ),
-    }
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
@@ -122,7 +84,7 @@ def read(files: Files, name: str = "liveqa-med", *, verified: bool = True) -> Da
     if not judged:
         found.stores = {STORE: tuple(answers[doc_id] for doc_id in shuffled(set().union(*grades.values()), SEED))}
     paths = (files.questions, files.answers, files.grades)
-    return found.pinned(name, f"{MEDQUAD}+{TREC}", paths, verified, about=ABOUT[name], **facts(name))
+    return found.pinned(name, CARD.version, paths, verified, **facts(name))
 
 
 def _answers(path: Path, anomalies: Counter[str]) -> dict[str, Memory]:

@@ -36,7 +36,6 @@ from memeval.datasets.build import Builder
 from memeval.datasets.download import data_folder
 
 ABOUT: Mapping[str, str] = {"lmeb": "lmeb/<task>/<subset>: one of LMEB's 193 subsets of 22 memory retrieval tasks"}
-NAMES = tuple(ABOUT)
 OPTIONS = ("unverified",)
 WHOLE = "corpus"  # the id of the store of queries without candidates
 

@@ -46,7 +46,6 @@ ABOUT: Mapping[str, str] = {
     "cmedqa-v1": "cMedQA 1 for reranking: answers to health questions, in Chinese (C-MTEB)",
     "cmedqa-v2": "cMedQA 2 for reranking: answers to health questions, in Chinese (C-MTEB)",
 }
-NAMES = tuple(ABOUT)
 OPTIONS = beir.OPTIONS
 
 

@@ -13,8 +13,6 @@ BM25's figures with the texts alone (`bare`): NDCG@10 .905; all-MiniLM-L6-v2's .
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +21,15 @@ from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import decoded, shown, typed
 from memeval.core.values import field as value_of
+from memeval.datasets import cards
 from memeval.datasets._files import iso, listed, located, no_argument, text
 from memeval.datasets.build import Builder
-from memeval.datasets.download import DataFile
 
-COMMIT = "18c7955357b33098a64d601bc8e4624c41743972"
-HOME = "https://github.com/tenurehq/precisionMemBench"
-RAW = f"https://raw.githubusercontent.com/tenurehq/precisionMemBench/{COMMIT}/fixtures"
-_file = partial(DataFile.of, "precisionmembench", RAW)
-BELIEFS = _file("beliefs.seed.json", "35659b3b9a581b644fc6746e1b4e902c3e7b56c0973b546bf7b0816a69e3de98", 33_303)
-CASES = _file("retrieval.cases.json", "09e99f0852280538abe34b03570f65583fdb10df3c554b7150f0f665d5db709c", 35_940)
-ABOUT: Mapping[str, str] = {
-    "precisionmembench": "PrecisionMemBench: 43 short questions to 34 beliefs about one person, relevant labels only"
-}
-NAMES = tuple(ABOUT)
+CARD = cards.read("precisionmembench")
+BELIEFS, CASES = CARD.files["beliefs"], CARD.files["cases"]
+ABOUT, facts = CARD.about, CARD.facts
 OPTIONS = ("unverified",)
 USER = "test-user"  # whose beliefs the cases ask for, where they name nobody else
-PROBLEMS = (
-    "All cases ask one store, so intervals and p-values are of its cases alone: they tell nothing of other people.",
-    "Cases were written around one system; many ask for an alias that stands in the belief's own text.",
-    "A case's scope (code, writing) is not told to systems, and upstream takes beliefs of another one for noise.",
-)
-
-
-def facts(name: str) -> dict[str, Any]:
-    """What is known of the data set without its files."""
-    return {"licence": "MIT", "url": HOME, "known_problems": PROBLEMS}
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
@@ -84,7 +65,7 @@ def read(beliefs: Path, cases: Path, *, verified: bool = True) -> Dataset:
         raise DataError(f"{cases}: holds no case that expects a belief")
     found.pools = dict.fromkeys(found.qrels, searched)
     name, paths = "precisionmembench", [beliefs, cases]
-    return found.pinned(name, COMMIT[:8], paths, verified, about=ABOUT[name], **facts(name))
+    return found.pinned(name, CARD.version, paths, verified, **facts(name))
 
 
 def _beliefs(path: Path, anomalies: Counter[str]) -> tuple[tuple[Memory, ...], tuple[str, ...]]:

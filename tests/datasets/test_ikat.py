@@ -226,7 +226,7 @@ def test_the_real_files_give_the_known_counts_and_figures(
 
 @real
 def test_in_a_labelled_turn_every_statement_is_judged_and_organisers_label_as_the_authors() -> None:
-    nist, organisers, authors = (datasets.load(name) for name in ikat.NAMES)
+    nist, organisers, authors = (datasets.load(name) for name in ikat.ABOUT)
     for dataset in (nist, organisers):
         assert all(
             len(dataset.qrels[query.query_id]) == len(dataset.stores[query.store_id]) for query in dataset.queries
