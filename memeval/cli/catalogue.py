@@ -19,8 +19,7 @@ from memeval.core.types import Dataset
 from memeval.datasets import download
 from memeval.measures.ranx import MEASURES, parse
 from memeval.rerankers.hosted.styles import STYLES
-from memeval.runs import ceiling as ceilings
-from memeval.runs import machine, suite
+from memeval.runs import ceiling, machine, suite
 from memeval.runs.benchmark import Watcher
 
 KEYS = (
@@ -175,11 +174,11 @@ def _excluded(reasons: Mapping[str, str]) -> list[str]:
 
 def _ceiling(name: str, found: Dataset, memories: int, asked: bool | None, watcher: Watcher) -> list[str]:
     """What the first stage reaches and what the best order of its candidates would."""
-    if asked is None and memories > ceilings.MANY:
+    if asked is None and memories > ceiling.MANY:
         return [f"ceiling   not computed for {memories:,} memories, which takes a while: memeval show {name} --ceiling"]
     if asked is False:
         return []
-    made = ceilings.ceiling(
+    made = ceiling.ceiling(
         name,
         found,
         begin=lambda task, total: watcher.begin(task, total, 0),

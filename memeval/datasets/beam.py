@@ -37,10 +37,9 @@ from memeval import datasets
 from memeval.core import files
 from memeval.core.errors import DataError, PrerequisiteError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, shown, typed
-from memeval.core.values import field as value_of
+from memeval.core.values import decoded, shown, typed, value_of
 from memeval.datasets import cards
-from memeval.datasets._files import elements, listed, no_argument, text
+from memeval.datasets._files import elements, filled, listed, no_argument
 from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile, data_folder, find
 from memeval.datasets.render import MONTHS
@@ -166,7 +165,7 @@ def _memories(path: Path, anomalies: Counter[str]) -> tuple[Memory, ...]:
                 number = value_of(message, "id", int, here)
                 if number in found:
                     raise DataError(f"{here}: 'id' {number} stands twice in the dialogue")
-                speaker = text(message, "role", here)
+                speaker = filled(message, "role", here)
                 if speaker not in {"user", "assistant"}:
                     raise DataError(f"{here}: 'role' must be user or assistant, not {shown(speaker)}")
                 written = value_of(message, "content", str, here)
@@ -191,7 +190,7 @@ def _questions(path: Path, store_id: str, anomalies: Counter[str]) -> Iterator[t
         if ability not in ABILITIES:
             raise DataError(f"{path}: {shown(ability)} is none of the abilities {', '.join(sorted(ABILITIES))}")
         for place, question in enumerate(listed(abilities, ability, dict, str(path))):
-            words = text(question, "question", f"{path}: {ability} {place}")
+            words = filled(question, "question", f"{path}: {ability} {place}")
             anomalies["repeated questions"] += words in seen
             seen.add(words)
             category = ability.replace("_", "-")

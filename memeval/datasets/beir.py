@@ -38,7 +38,7 @@ from typing import Any
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.files import PACKED
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import field, grade, ident, label, name, plain, shown, typed
+from memeval.core.values import grade, ident, label, name, plain, shown, typed, value_of
 from memeval.datasets import _hub
 from memeval.datasets._files import digest, idents, iso, lines, packed, records
 from memeval.datasets.build import Builder
@@ -242,7 +242,7 @@ def _stores(rows: Rows, source: str, anomalies: Counter[str]) -> dict[str, dict[
         if doc_id in store:
             raise DataError(f"{where}: '_id' {shown(doc_id)} stands twice")
         title = typed(record.get("title") or "", str, f"{where}: 'title'")
-        text = field(record, "text", str, where)
+        text = value_of(record, "text", str, where)
         text = f"{title} {text}" if title else text
         anomalies["empty memories"] += not text.strip()
         details = [name(extra, key, about) for key in ("speaker", "session_id", "caption")]
@@ -269,7 +269,7 @@ def _queries(rows: Rows, stores: Mapping[str, Mapping[str, Memory]]) -> tuple[di
             raise DataError(f"{where}: metadata.store_id {shown(store_id)} is no store of the corpus")
         if typed(extra.get("unanswerable", False), bool, f"{where}: metadata.unanswerable"):
             unanswerable.add(query_id)
-        text, category = field(record, "text", str, where), name(extra, "category", about)
+        text, category = value_of(record, "text", str, where), name(extra, "category", about)
         cluster = name(extra, "cluster", about)
         queries[query_id] = Query(query_id, text, store_id, category, _time(extra, where), cluster=cluster)
     return queries, unanswerable

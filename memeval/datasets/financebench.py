@@ -22,9 +22,9 @@ from typing import Any
 
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import field, shown, typed
+from memeval.core.values import shown, typed, value_of
 from memeval.datasets import cards
-from memeval.datasets._files import located, no_argument, records, text
+from memeval.datasets._files import filled, located, no_argument, records
 from memeval.datasets.build import Builder
 
 CARD = cards.read("financebench")
@@ -47,12 +47,12 @@ def read(questions: Path, pages: Path, name: str = "financebench", *, verified: 
     filings = _filings(pages, found.anomalies)
     seen: set[str] = set()
     for where, record in records(questions):
-        query_id, filing = text(record, "financebench_id", where), text(record, "doc_name", where)
+        query_id, filing = filled(record, "financebench_id", where), filled(record, "doc_name", where)
         if query_id in seen:
             raise DataError(f"{where}: 'financebench_id' {shown(query_id)} stands twice")
         seen.add(query_id)
-        question, category = text(record, "question", where), text(record, "question_type", where)
-        evidence = field(record, "evidence", list, where)
+        question, category = filled(record, "question", where), filled(record, "question_type", where)
+        evidence = value_of(record, "evidence", list, where)
         cited = [_page(entry, filing, f"{where}: evidence {number}") for number, entry in enumerate(evidence)]
         if not cited:
             raise DataError(f"{where}: 'evidence' is empty")
@@ -79,9 +79,9 @@ def _filings(path: Path, anomalies: Counter[str]) -> dict[str, dict[str, Memory]
     """filing → doc_id → page."""
     filings: dict[str, dict[str, Memory]] = {}
     for where, record in records(path):
-        filing = text(record, "doc_name", where)
+        filing = filled(record, "doc_name", where)
         doc_id = f"{filing}:{_number(record, 'page', where)}"
-        words = field(record, "text", str, where)
+        words = value_of(record, "text", str, where)
         if doc_id in filings.setdefault(filing, {}):
             raise DataError(f"{where}: 'page' {record['page']} of {shown(filing)} stands twice")
         anomalies["pages of fewer than 20 characters"] += len(words.strip()) < 20
@@ -94,14 +94,14 @@ def _filings(path: Path, anomalies: Counter[str]) -> dict[str, dict[str, Memory]
 def _page(entry: Any, filing: str, where: str) -> str:
     """The id of the page that a piece of evidence stands on; upstream's card calls the filing `evidence_doc_name`."""
     key = "evidence_doc_name" if "evidence_doc_name" in typed(entry, dict, where) else "doc_name"
-    named = text(entry, key, where)
+    named = filled(entry, key, where)
     if named != filing:
         raise DataError(f"{where}: stands in {shown(named)}, but the question is about {shown(filing)}")
     return f"{filing}:{_number(entry, 'evidence_page_num', where)}"
 
 
 def _number(record: Any, key: str, where: str) -> int:
-    number = field(record, key, int, where)
+    number = value_of(record, key, int, where)
     if number < 0:
         raise DataError(f"{where}: {key!r} must be 0 or more, not {number}")
     return number

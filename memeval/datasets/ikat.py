@@ -35,10 +35,9 @@ from typing import Any
 from memeval.core import files
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, shown, typed
-from memeval.core.values import field as value_of
+from memeval.core.values import decoded, shown, typed, value_of
 from memeval.datasets import cards
-from memeval.datasets._files import listed, located, no_argument, text
+from memeval.datasets._files import filled, listed, located, no_argument
 from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile
 from memeval.measures import trec
@@ -107,12 +106,12 @@ def read(paths: Sequence[Path], name: str = "ikat", query: str = "utterance", *,
 def _number(topic: Any, where: str) -> str:
     """The number of a topic: a text in 2023 (`9-1`), an integer in 2024."""
     number = typed(topic, dict, where).get("number")
-    return str(number) if type(number) is int else text(topic, "number", where)
+    return str(number) if type(number) is int else filled(topic, "number", where)
 
 
 def _statements(topic: Any, where: str, anomalies: Counter[str]) -> tuple[Memory, ...]:
     statements = value_of(topic, "ptkb", dict, where)
-    found = tuple(Memory(doc_id, text(statements, doc_id, f"{where}: 'ptkb'")) for doc_id in statements)
+    found = tuple(Memory(doc_id, filled(statements, doc_id, f"{where}: 'ptkb'")) for doc_id in statements)
     anomalies["statements with the text of another of the persona"] += len(found) - len({each.text for each in found})
     return found
 
@@ -131,7 +130,7 @@ def _turns(
     said: list[str] = []
     for number, turn in sorted(turns.items()):
         here = f"{where}: 'turn_id' {number}"
-        utterance, response = text(turn, "utterance", here), value_of(turn, "response", str, here)
+        utterance, response = filled(turn, "utterance", here), value_of(turn, "response", str, here)
         asked = value_of(turn, asked_in, str, here)
         anomalies["turns without a resolved utterance, asked as they were said"] += not asked.strip()
         provenance = [str(each) for each in listed(turn, "ptkb_provenance", int, here)]

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from memeval.core import files as disk
+from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import shown
@@ -60,14 +60,14 @@ def load(name: str, argument: str | None = None, *, unverified: bool = False) ->
     return read(Files(*paths), name, verified=verified)
 
 
-def read(files: Files, name: str = "liveqa-med", *, verified: bool = True) -> Dataset:
+def read(three: Files, name: str = "liveqa-med", *, verified: bool = True) -> Dataset:
     """The data set in upstream's three files. Raises DataError naming file, record and field."""
     found = Builder()
-    answers = _answers(files.answers, found.anomalies)
-    grades = found.qrels = _grades(files.grades, answers, found.anomalies)
-    questions = _questions(files.questions)
+    answers = _answers(three.answers, found.anomalies)
+    grades = found.qrels = _grades(three.grades, answers, found.anomalies)
+    questions = _questions(three.questions)
     for question in grades.keys() - questions.keys():
-        raise DataError(f"{files.grades}: question {shown(question)} is not in {files.questions}")
+        raise DataError(f"{three.grades}: question {shown(question)} is not in {three.questions}")
     judged = name == "liveqa-med-judged"
     for query_id, text in questions.items():
         if query_id not in grades:
@@ -80,10 +80,10 @@ def read(files: Files, name: str = "liveqa-med", *, verified: bool = True) -> Da
             in_order = shuffled(grades[query_id], f"{SEED} {query_id}")
             found.stores[store_id] = tuple(answers[doc_id] for doc_id in in_order)
     if not found.queries:
-        raise DataError(f"{files.grades}: holds no question with a relevant answer")
+        raise DataError(f"{three.grades}: holds no question with a relevant answer")
     if not judged:
         found.stores = {STORE: tuple(answers[doc_id] for doc_id in shuffled(set().union(*grades.values()), SEED))}
-    paths = (files.questions, files.answers, files.grades)
+    paths = (three.questions, three.answers, three.grades)
     return found.pinned(name, CARD.version, paths, verified, **facts(name))
 
 
@@ -113,7 +113,7 @@ def _answers(path: Path, anomalies: Counter[str]) -> dict[str, Memory]:
 
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     try:
-        reader = csv.reader(io.StringIO(disk.text(path), newline=""), strict=True)
+        reader = csv.reader(io.StringIO(files.text(path), newline=""), strict=True)
         for row in reader:
             if row:
                 yield f"{path}:{reader.line_num}", row
@@ -147,7 +147,7 @@ def _questions(path: Path) -> dict[str, str]:
     """query_id → what is asked, in the order of the file."""
     questions: dict[str, str] = {}
     try:
-        root = ElementTree.fromstring(disk.content(path))
+        root = ElementTree.fromstring(files.content(path))
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise DataError(f"{path}: is not XML or is cut off ({error})") from error
     for number, question in enumerate(root.iter("NLM-QUESTION")):

@@ -24,11 +24,9 @@ from memeval import datasets
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, shown, typed
-from memeval.core.values import field as value_of
+from memeval.core.values import decoded, shown, typed, value_of
 from memeval.datasets import cards
-from memeval.datasets._files import digest, located, no_argument
-from memeval.datasets._files import text as _text
+from memeval.datasets._files import digest, filled, located, no_argument
 from memeval.datasets.build import Builder
 from memeval.datasets.render import MONTHS
 
@@ -84,7 +82,7 @@ def parse(raw: bytes, source: str, name: str = "locomo", audit: Audit | None = N
     corrections = dict(audit.corrections) if audit else {}
     found = Builder()
     for position, sample in enumerate(typed(decoded(raw, source, unique=True), list, source)):
-        store_id = _text(sample, "sample_id", f"{source}: conversation {position}")
+        store_id = filled(sample, "sample_id", f"{source}: conversation {position}")
         where = f"{source}: conversation {shown(store_id)}"
         if store_id in found.stores:
             raise DataError(f"{where}: 'sample_id' stands twice")
@@ -93,7 +91,7 @@ def parse(raw: bytes, source: str, name: str = "locomo", audit: Audit | None = N
         asked: set[str] = set()
         for index, question in enumerate(value_of(sample, "qa", list, where)):
             here = f"{where}: question {index}"
-            text = _text(question, "question", here)
+            text = filled(question, "question", here)
             category = value_of(question, "category", int, here)
             if category not in CATEGORIES:
                 raise DataError(f"{here}: 'category' must be 1 to 5, not {category}")
@@ -138,14 +136,14 @@ def _turns(conversation: dict[str, Any], where: str, anomalies: Counter[str]) ->
     seen: set[str] = set()
     said: set[tuple[str, str]] = set()
     for _, session_id in sessions:
-        time = _time(_text(conversation, f"{session_id}_date_time", where), f"{where}: '{session_id}_date_time'")
+        time = _time(filled(conversation, f"{session_id}_date_time", where), f"{where}: '{session_id}_date_time'")
         for index, turn in enumerate(value_of(conversation, session_id, list, where)):
             here = f"{where}: {session_id}: turn {index}"
-            doc_id = _text(turn, "dia_id", here)
+            doc_id = filled(turn, "dia_id", here)
             if doc_id in seen:
                 raise DataError(f"{here}: 'dia_id' {shown(doc_id)} stands twice in the conversation")
             seen.add(doc_id)
-            speaker, text = _text(turn, "speaker", here), value_of(turn, "text", str, here)
+            speaker, text = filled(turn, "speaker", here), value_of(turn, "text", str, here)
             anomalies["repeated turns (same speaker and words)"] += (speaker, text) in said
             said.add((speaker, text))
             caption = value_of(turn, "blip_caption", str, here) if "blip_caption" in turn else None

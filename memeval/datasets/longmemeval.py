@@ -26,10 +26,9 @@ from typing import Any
 
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import field as value_of
-from memeval.core.values import shown, typed
+from memeval.core.values import shown, typed, value_of
 from memeval.datasets import cards
-from memeval.datasets._files import elements, listed, located, no_argument, text
+from memeval.datasets._files import elements, filled, listed, located, no_argument
 from memeval.datasets.build import Builder
 
 CARD = cards.read("longmemeval")
@@ -72,15 +71,15 @@ def read(path: Path, name: str = "longmemeval-s", *, verified: bool = True) -> D
 
 
 def _row(row: Any, where: str, name: str, found: Builder, texts: dict[str, str]) -> None:
-    query_id = text(row, "question_id", where)
+    query_id = filled(row, "question_id", where)
     where = f"{where} ({shown(query_id)})"
     if query_id in found.stores:
         raise DataError(f"{where}: 'question_id' stands twice")
-    category = text(row, "question_type", where)
+    category = filled(row, "question_type", where)
     if category not in TYPES:
         raise DataError(f"{where}: 'question_type' must be one of {', '.join(sorted(TYPES))}, not {shown(category)}")
-    asked_at = _time(text(row, "question_date", where), f"{where}: 'question_date'")
-    query = Query(query_id, text(row, "question", where), query_id, category, asked_at)
+    asked_at = _time(filled(row, "question_date", where), f"{where}: 'question_date'")
+    query = Query(query_id, filled(row, "question", where), query_id, category, asked_at)
     memories, relevant = _memories(row, where, name, asked_at, found, texts)
     found.stores[query_id] = memories
     abstention = query_id.endswith("_abs")
@@ -144,7 +143,7 @@ def _memories(
 def _turn(
     turn: Any, where: str, session: int, number: int, time: str, found: Builder, texts: dict[str, str]
 ) -> tuple[Memory, bool]:
-    speaker = text(turn, "role", where)
+    speaker = filled(turn, "role", where)
     if speaker not in {"user", "assistant"}:
         raise DataError(f"{where}: 'role' must be user or assistant, not {shown(speaker)}")
     said = value_of(turn, "content", str, where)

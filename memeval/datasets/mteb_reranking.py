@@ -26,7 +26,7 @@ from typing import Any
 
 from memeval.core.errors import DataError, UsageError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import field
+from memeval.core.values import value_of
 from memeval.datasets import _hub, beir
 from memeval.datasets._files import listed, shuffled
 from memeval.datasets.build import Builder
@@ -109,7 +109,7 @@ def parse(rows: Iterable[tuple[str, Any]], name: str, source: str) -> Dataset:
     asked: set[str] = set()
     for number, (where, row) in enumerate(rows):
         query_id = f"q{number}"
-        words = field(row, "query", str, where)
+        words = value_of(row, "query", str, where)
         grades: dict[str, int] = {}
         for key, grade in (("positive", 1), ("negative", 0)):
             for each in listed(row, key, str, where):

@@ -19,10 +19,9 @@ from typing import Any
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, shown, typed
-from memeval.core.values import field as value_of
+from memeval.core.values import decoded, shown, typed, value_of
 from memeval.datasets import cards
-from memeval.datasets._files import iso, listed, located, no_argument, text
+from memeval.datasets._files import filled, iso, listed, located, no_argument
 from memeval.datasets.build import Builder
 
 CARD = cards.read("precisionmembench")
@@ -44,11 +43,11 @@ def read(beliefs: Path, cases: Path, *, verified: bool = True) -> Dataset:
     found = Builder()
     found.stores[USER], searched = _beliefs(beliefs, found.anomalies)
     for number, case in enumerate(typed(decoded(files.content(cases), str(cases), unique=True), list, str(cases))):
-        query_id = text(case, "caseId", f"{cases}: case {number}")
+        query_id = filled(case, "caseId", f"{cases}: case {number}")
         where = f"{cases}: case {number} ({shown(query_id)})"
         if query_id in found.qrels or query_id in found.excluded:
             raise DataError(f"{where}: 'caseId' stands twice")
-        asked, category = value_of(case, "query", str, where), text(case, "category", where)
+        asked, category = value_of(case, "query", str, where), filled(case, "category", where)
         relevant = _expected(value_of(case, "expect", dict, where), where)
         if case.get("userId", USER) != USER:
             found.excluded[query_id] = "it is asked of another person's beliefs"
@@ -74,16 +73,16 @@ def _beliefs(path: Path, anomalies: Counter[str]) -> tuple[tuple[Memory, ...], t
     searched: list[str] = []
     seen: set[str] = set()
     for number, belief in enumerate(typed(decoded(files.content(path), str(path), unique=True), list, str(path))):
-        doc_id = text(belief, "_id", f"{path}: belief {number}")
+        doc_id = filled(belief, "_id", f"{path}: belief {number}")
         where = f"{path}: belief {number} ({shown(doc_id)})"
         if doc_id in seen:
             raise DataError(f"{where}: '_id' stands twice")
         seen.add(doc_id)
-        name, aliases = text(belief, "canonical_name", where), listed(belief, "aliases", str, where)
-        parts = [name, *aliases, text(belief, "content", where), value_of(belief, "why_it_matters", str, where)]
-        time = iso(text(belief, "created_at", where), f"{where}: 'created_at'")
-        pinned, kind = value_of(belief, "pinned", bool, where), text(belief, "type", where)
-        if text(belief, "user_id", where) != USER:
+        name, aliases = filled(belief, "canonical_name", where), listed(belief, "aliases", str, where)
+        parts = [name, *aliases, filled(belief, "content", where), value_of(belief, "why_it_matters", str, where)]
+        time = iso(filled(belief, "created_at", where), f"{where}: 'created_at'")
+        pinned, kind = value_of(belief, "pinned", bool, where), filled(belief, "type", where)
+        if filled(belief, "user_id", where) != USER:
             anomalies["beliefs about somebody else, left out"] += 1
             continue
         memories[doc_id] = Memory(doc_id, " ".join(part for part in parts if part), time)

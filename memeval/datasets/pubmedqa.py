@@ -12,7 +12,7 @@ from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import decoded, shown, typed
 from memeval.datasets import cards
-from memeval.datasets._files import digest, listed, located, no_argument, text
+from memeval.datasets._files import digest, filled, listed, located, no_argument
 from memeval.datasets.build import Builder
 
 CARD = cards.read("pubmedqa")
@@ -37,8 +37,8 @@ def parse(raw: bytes, source: str, *, version: str = CARD.version, verified: boo
     asked: set[str] = set()
     for pmid, record in typed(decoded(raw, source, unique=True), dict, source).items():
         where = f"{source}: {shown(pmid)}"
-        question = text(record, "QUESTION", where)
-        decision = text(record, "final_decision", where)
+        question = filled(record, "QUESTION", where)
+        decision = filled(record, "final_decision", where)
         if decision not in {"yes", "no", "maybe"}:
             raise DataError(f"{where}: 'final_decision' must be yes, no or maybe, not {shown(decision)}")
         paragraphs = listed(record, "CONTEXTS", str, where)

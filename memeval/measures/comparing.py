@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from memeval.core import files as disk
-from memeval.core import results
+from memeval.core import files, results
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.outside import visible
 from memeval.core.types import Result
@@ -73,13 +72,13 @@ def find(name: str, root: Path) -> Result:
 
     A control may be named as tables name it, with what it is in brackets.
     """
-    if disk.is_file(Path(name)):
+    if files.is_file(Path(name)):
         return results.read_result(Path(name))
-    files = results.find(root)
+    there = results.find(root)
     wanted = name.partition(" (")[0]
-    found = [file for file in files if file.stem == wanted]
+    found = [file for file in there if file.stem == wanted]
     if not found:
-        named = {file: results.read_result(file).signature for file in files}
+        named = {file: results.read_result(file).signature for file in there}
         found = [file for file, facts in named.items() if wanted == facts["system"]]
         found = found or [file for file, facts in named.items() if wanted == facts["model"]]
     if not found:
