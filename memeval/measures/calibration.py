@@ -1,20 +1,20 @@
 """How far a system's scores can be taken at their word: as probabilities, as levels, or against a threshold.
 
-Everything here works on arrays. "Pairs" are flat: one probability and one label (True: relevant) each. "Lists" are
-queries x candidates with each row's best score first and nan behind its last. What is fitted (a threshold, Platt's
-curve, an isotonic one) is fitted on development stores and measured on test stores.
+Everything here works on arrays. "Pairs" are flat: one probability and one label (True: relevant) each; "lists" as
+threshold.py has them. What is fitted (a threshold, Platt's curve, an isotonic one) is fitted on development stores and
+measured on test stores.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
-Labels: TypeAlias = NDArray[np.bool_]
+from memeval.measures.threshold import Floats, Labels, best_thresholds, f1_above, f1_curve
+
 Curve: TypeAlias = Callable[[Floats], Floats]
 """From scores to probabilities; never decreasing."""
 
@@ -165,60 +165,6 @@ def isotonic(scores: Floats, labels: Labels) -> Curve | None:
 def _sigmoid(values: Floats) -> Floats:
     found: Floats = 0.5 * (1 + np.tanh(0.5 * np.asarray(values, dtype=np.float64)))
     return found
-
-
-# --- thresholds
-
-
-def f1_above(scores: Floats, hits: Labels, relevant: NDArray[np.int64], threshold: float) -> Floats:
-    """Each query's F1 of the memories that score at or above a threshold.
-
-    Args:
-        scores: lists; `hits` says which of them are relevant.
-        relevant: by query, all relevant memories, those that missed the pool included; above 0.
-    """
-    let_in = scores >= threshold  # nan is never let in
-    found: Floats = 2 * (let_in & hits).sum(axis=1) / (let_in.sum(axis=1) + relevant)
-    return found
-
-
-def best_thresholds(
-    scores: Floats, hits: Labels, relevant: NDArray[np.int64], groups: Sequence[Labels]
-) -> list[float | None]:
-    """For each group of queries (a mask) the score with the highest mean F1 at or above it; of scores that are equal
-    within 1e-9, the highest. None for a group without scores. The same rule as `measures.cross_fitted_f1`."""
-    known = ~np.isnan(scores)
-    found = np.cumsum(hits & known, axis=1)
-    f1 = 2 * found / (np.arange(1, scores.shape[1] + 1) + relevant[:, None])
-    f1[:, 1:] -= f1[:, :-1].copy()  # what each candidate gains
-    flat, gained, query = scores[known], f1[known], np.nonzero(known)[0]
-    down = np.argsort(flat)[::-1]  # once for all groups
-    flat, gained, query = flat[down], gained[down], query[down]
-
-    def best(group: Labels) -> float | None:
-        kept = group[query]
-        if not kept.any():
-            return None
-        own, mean = flat[kept], np.cumsum(gained[kept]) / np.count_nonzero(group)
-        ends = np.flatnonzero(np.diff(own, append=-np.inf))  # equal scores come in together
-        return float(own[ends[np.argmax(mean[ends] >= mean[ends].max() - 1e-9)]])
-
-    return [best(group) for group in groups]
-
-
-def f1_curve(scores: Floats, hits: Labels, relevant: NDArray[np.int64], thresholds: Floats) -> Floats:
-    """Mean F1 at each threshold, in ascending order: what `f1_above` says of each."""
-    known, width = ~np.isnan(scores), len(thresholds) + 1
-    passed = np.searchsorted(thresholds, scores[known], side="right")  # how many thresholds let a candidate in
-    cells = np.nonzero(known)[0] * width + passed
-    shape = len(scores), width
-
-    def let_in(counted: NDArray[np.int64]) -> NDArray[np.int64]:
-        by_passed = np.bincount(counted, minlength=len(scores) * width).reshape(shape)
-        return np.ascontiguousarray(by_passed[:, :0:-1].cumsum(axis=1)[:, ::-1].T)
-
-    f1 = 2 * let_in(cells[hits[known]]) / (let_in(cells) + relevant)
-    return np.array([float(row.mean()) for row in f1])
 
 
 # --- abstention
