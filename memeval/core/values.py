@@ -100,7 +100,7 @@ def _place(raw: bytes, position: int) -> str:
     return f"line {line}" if b"\n" in raw else f"byte {position}"
 
 
-def plain(raw: bytes, where: str) -> str:
+def utf8(raw: bytes, where: str) -> str:
     """The text of bytes that must be UTF-8. A NUL byte is refused: it is UTF-16, or no text at all."""
     try:
         text = raw.decode("utf-8-sig")

@@ -35,7 +35,7 @@ from pathlib import Path
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.files import PACKED
 from memeval.core.types import Dataset
-from memeval.core.values import ident, plain
+from memeval.core.values import ident, utf8
 from memeval.datasets import _hub, parts
 from memeval.datasets._files import digest, lines, packed, records
 from memeval.datasets.parts import NOTHING, Asked, Parts, build
@@ -137,7 +137,7 @@ def _qrels_file(folder: Path, split: str | None) -> tuple[str, Path]:
 def _columns(path: Path) -> Iterator[tuple[str, str, str, object]]:
     """Place and columns of each line of a qrels file."""
     for where, line in lines(path):
-        columns = plain(line, where).split("\t")
+        columns = utf8(line, where).split("\t")
         if len(columns) != 3:
             raise DataError(f"{where}: wants query-id, corpus-id and score between tabs, found {len(columns)} columns")
         yield where, columns[0], columns[1], columns[2].strip()

@@ -29,7 +29,7 @@ from typing import Any
 from memeval import datasets
 from memeval.core.errors import DataError, PrerequisiteError, UsageError, did_you_mean
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, grade, ident, label, plain, shown, value_of
+from memeval.core.values import decoded, grade, ident, label, shown, utf8, value_of
 from memeval.datasets import _hub
 from memeval.datasets._files import filled, idents, lines, records
 from memeval.datasets.build import Builder
@@ -225,7 +225,7 @@ def _shared(below: Path, above: Path, name: str) -> Path:
 
 def _tsv(path: Path) -> Iterable[tuple[str, str, str, int]]:
     for where, line in lines(path):
-        columns = plain(line, where).split("\t")
+        columns = utf8(line, where).split("\t")
         if len(columns) != 3:
             raise DataError(f"{where}: wants query-id, corpus-id and a grade between tabs, not {shown(line)}")
         yield where, columns[0], columns[1], grade(columns[2], f"{where}: the grade")

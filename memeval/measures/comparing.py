@@ -16,7 +16,7 @@ from memeval.measures.statistics import Difference
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
+class Moved:
     """One query's value of the measure on both sides."""
 
     query_id: str
@@ -26,16 +26,16 @@ class Flip:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SideBySide:
     """What `compare` found; p-values are those of single tests, not adjusted for the number of measures."""
 
     dataset: str
     differences: tuple[Difference, ...]
     measure: str
-    flips: tuple[Flip, ...]
+    flips: tuple[Moved, ...]
 
 
-def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> Pair:
+def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> SideBySide:
     """Compares two result files, or two systems' results below `root`.
 
     Raises UsageError for a name with no result or several, and DataError where the two are not of the same queries,
@@ -62,9 +62,9 @@ def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> 
     compared = dict(zip(shared, paired, strict=True))
     differences = statistics.differences(compared, [] if first.alone else [[name] for name in shared])
     rows = zip(first.query_ids, first.categories, first.values[chosen], second.values[chosen], strict=True)
-    moved = sorted((Flip(*row) for row in rows), key=lambda flip: (-abs(flip.ours - flip.theirs), flip.query_id))
+    moved = sorted((Moved(*row) for row in rows), key=lambda flip: (-abs(flip.ours - flip.theirs), flip.query_id))
     moved = [flip for flip in moved if flip.ours != flip.theirs]
-    return Pair(first.signature["dataset"], tuple(differences.values()), chosen, tuple(moved[:flips]))
+    return SideBySide(first.signature["dataset"], tuple(differences.values()), chosen, tuple(moved[:flips]))
 
 
 def find(name: str, root: Path) -> Result:
@@ -89,7 +89,7 @@ def find(name: str, root: Path) -> Result:
     return results.read_result(found[0])
 
 
-def document(pair: Pair) -> dict[str, Any]:
+def document(pair: SideBySide) -> dict[str, Any]:
     """The comparison as JSON values."""
     rows = [{**asdict(one.comparison), "flips": one.flips, "undecided": one.undecided} for one in pair.differences]
     return {
@@ -100,7 +100,7 @@ def document(pair: Pair) -> dict[str, Any]:
     }
 
 
-def text(pair: Pair) -> str:
+def text(pair: SideBySide) -> str:
     """The comparison as a table for people."""
     first = pair.differences[0].comparison
     lines = [

@@ -115,6 +115,6 @@ async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
             )
             told = reply.sdk_http_response
             headers = {name.lower(): value for name, value in ((told and told.headers) or {}).items()}
-            return faults.parsed((told and told.body) or "", headers.get("content-type", ""))
+            return faults.whole((told and told.body) or "", headers.get("content-type", ""))
 
         yield send

@@ -121,6 +121,6 @@ async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
             reply = await client.post(
                 "/chat/completions", cast_to=httpx2.Response, body=body, options={"headers": headers}
             )
-            return faults.parsed(reply.text, reply.headers.get("content-type", ""))
+            return faults.whole(reply.text, reply.headers.get("content-type", ""))
 
         yield send
