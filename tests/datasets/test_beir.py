@@ -214,7 +214,7 @@ def test_splits_are_listed_where_none_can_be_chosen(garden: Path) -> None:
         ("beir/nowhere-at-all", "there is no such folder"),
         ("beir/x?spilt=dev", "did you mean 'split'"),
         ("beir/x?split=../dev", "a split is a name"),
-        ("beir/x?split", "options read ?key=value"),
+        ("beir/x?split", "must read option=value"),
     ],
 )
 def test_a_wrong_name_is_one_line(name: str, message: str) -> None:
