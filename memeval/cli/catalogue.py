@@ -70,7 +70,7 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
     """
     asked = names.parse(name, "name")
     if asked.kind in datasets.on_offer():
-        return _dataset(name, ceiling, watcher or Watcher())
+        return _dataset(asked, name, ceiling, watcher or Watcher())
     if asked.path in rerankers.SHORT_NAMES or asked.kind in rerankers.kinds():
         return _reranker(asked)
     if name.removesuffix(".toml") in suite.shipped():
@@ -87,11 +87,11 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
     raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")
 
 
-def _dataset(name: str, asked: bool | None, watcher: Watcher) -> str:
+def _dataset(asked: names.Name, name: str, with_ceiling: bool | None, watcher: Watcher) -> str:
     try:
         found = datasets.load(name)
     except UsageError:
-        if "/" in name:
+        if asked.path != asked.kind or asked.options:
             raise
         return datasets.manual(name)  # it wants a file or a subset: what it takes is in its manual
     except PrerequisiteError as error:
@@ -110,7 +110,7 @@ def _dataset(name: str, asked: bool | None, watcher: Watcher) -> str:
         *_clusters(found),
         *(f"protocol  {rule}" for rule in found.rules),
         f"labels    {sum(relevant):,} relevant pairs; {relevant.count(0):,} queries without any",
-        *_ceiling(name, found, memories, asked, watcher),
+        *_ceiling(name, found, memories, with_ceiling, watcher),
         "categories",
         *(f"  {count:>6,}  {category}" for category, count in categories.items()),
         f"excluded  {len(found.excluded):,} queries" if found.excluded else "excluded  none",

@@ -47,7 +47,10 @@ class Bin:
 
 
 def bins(probabilities: Floats, labels: Labels, count: int = BINS) -> tuple[Bin, ...]:
-    """Equal-width bins over 0…1; the last one holds 1.
+    """Equal-width bins over 0…1, lowest first; the last one holds 1.
+
+    Args:
+        probabilities: pairs, each within 0…1; `labels` says which of them are relevant.
 
     >>> [(b.n, b.relevant) for b in bins(np.array([0.1, 0.4, 0.5, 1.0]), np.array([False, True, False, True]), 2)]
     [(2, 1), (2, 1)]
@@ -71,7 +74,8 @@ def bins(probabilities: Floats, labels: Labels, count: int = BINS) -> tuple[Bin,
 
 
 def ece(found: tuple[Bin, ...]) -> float:
-    """Expected calibration error: mean |frequency - confidence| of the bins, weighted by their pairs; nan without any.
+    """Expected calibration error (Naeini et al. 2015): mean |frequency - confidence| of the bins, weighted by their
+    pairs; nan without any.
 
     >>> round(ece(bins(np.array([0.2, 0.2, 0.9]), np.array([False, False, True]), 2)), 6)
     0.166667
@@ -91,14 +95,16 @@ def brier(found: tuple[Bin, ...]) -> float:
 
 
 def right(level: int, found: Bin) -> float:
-    """How often a level is right: not relevant below the middle, relevant above it; nan for the middle level."""
+    """The share of a level's pairs that it is right about: not relevant below the middle, relevant above it; nan for
+    the middle level."""
     if level == len(LEVELS) // 2:
         return math.nan
     return 1 - found.frequency if level < len(LEVELS) // 2 else found.frequency
 
 
 def probability(kind: str | None, scores: Floats) -> Floats | None:
-    """Scores as probabilities, where a system says that they are some: log-odds, or probabilities within 0…1.
+    """Scores of any shape as probabilities, where a system says that they are some: log-odds, or probabilities within
+    0…1; nan stays nan. None for every other kind of scores.
 
     >>> probability("log-odds", np.array([0.0])).tolist(), probability("similarity", np.array([0.5]))
     ([0.5], None)
@@ -111,7 +117,9 @@ def probability(kind: str | None, scores: Floats) -> Floats | None:
 
 
 def platt(scores: Floats, labels: Labels, *, steps: int = 100) -> Curve | None:
-    """Platt's logistic curve (1999), fitted by Newton's method to his smoothed targets; None without both labels.
+    """Platt's logistic curve (1999), fitted to pairs by Newton's method with his smoothed targets.
+
+    None where there are not pairs of both labels.
 
     Scores are standardised first, which moves nothing but the condition of the problem. A falling curve (scores that
     rank backwards) is flattened: calibration must not turn an order round.
@@ -148,8 +156,10 @@ def platt(scores: Floats, labels: Labels, *, steps: int = 100) -> Curve | None:
 
 
 def isotonic(scores: Floats, labels: Labels) -> Curve | None:
-    """The never-decreasing curve of least squares (pool adjacent violators), linear between the scores it was fitted
-    to and flat beyond them; None without pairs."""
+    """The never-decreasing curve of least squares through pairs (by pool adjacent violators: Zadrozny & Elkan 2002).
+
+    It is linear between the scores it was fitted to and flat beyond them. None without pairs.
+    """
     if not len(scores):
         return None
     from scipy.optimize import isotonic_regression
@@ -171,7 +181,11 @@ def _sigmoid(values: Floats) -> Floats:
 
 
 def risk_coverage(top: Floats, correct: Labels, shares: tuple[float, ...]) -> tuple[tuple[float, float, float], ...]:
-    """What answering only the surest queries gives: (share answered, threshold, share of wrong first places).
+    """What answering only the surest queries gives (El-Yaniv & Wiener 2010), for each of some `shares` of them: (share
+    answered, threshold, share of wrong first places).
+
+    Args:
+        top: each query's best score; `correct` says whether what has it is relevant.
 
     Queries are answered from the highest top score down; of equal scores all or none, so a share may be exceeded.
 
@@ -235,7 +249,14 @@ SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)
 def calibrate(
     kind: str | None, scores: Floats, hits: Labels, relevant: NDArray[np.int64], dev: NDArray[np.bool_]
 ) -> Calibration:
-    """Everything about one system's lists; queries without a relevant memory count as pairs and in `risk`."""
+    """Everything about one system's lists; queries without a relevant memory count as pairs and in `risk`.
+
+    Args:
+        kind: what the scores are, as the system says (see core/adapter.py).
+        scores, hits: lists, queries x candidates.
+        relevant: by query, how many memories are relevant, those that missed the pool included.
+        dev: by query, whether its store is one for development.
+    """
     known, test = ~np.isnan(scores), ~dev
     at_test, at_dev = known & test[:, None], known & dev[:, None]
     own, pairs, labels = probability(kind, scores), scores[at_test], hits[at_test]
