@@ -1,11 +1,10 @@
 """Any rerank endpoint, hosted or one's own, in the style that it speaks."""
 
-from functools import partial
 from typing import Literal
 from urllib.parse import urlsplit
 
 from memeval.core.errors import UsageError, did_you_mean
-from memeval.rerankers.hosted import ranked, styles
+from memeval.rerankers.hosted import styles
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.terms import Access, Terms, checked, door, normal
 
@@ -83,6 +82,3 @@ class RerankAPI:
             served, chosen, fits, terms, splits=self.scope == "pair", instruction=instruction
         )  # fmt: skip
         self.score, self.score_many = self.hosted.score, self.hosted.score_many
-        self.calls, self.estimate = (
-            partial(count, documents=fits.documents, tokens=fits.tokens) for count in (ranked.calls, ranked.estimate)
-        )
