@@ -19,8 +19,7 @@ from memeval.core.types import Dataset
 from memeval.datasets import download
 from memeval.measures.ranx import MEASURES, parse
 from memeval.rerankers.hosted.styles import STYLES
-from memeval.runs import ceiling as ceilings
-from memeval.runs import machine, suite
+from memeval.runs import ceiling, machine, suite
 from memeval.runs.benchmark import Watcher
 
 KEYS = (
@@ -71,7 +70,7 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
     """
     asked = names.parse(name, "name")
     if asked.kind in datasets.on_offer():
-        return _dataset(name, ceiling, watcher or Watcher())
+        return _dataset(asked, name, ceiling, watcher or Watcher())
     if asked.path in rerankers.SHORT_NAMES or asked.kind in rerankers.kinds():
         return _reranker(asked)
     if name.removesuffix(".toml") in suite.shipped():
@@ -88,11 +87,11 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
     raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")
 
 
-def _dataset(name: str, asked: bool | None, watcher: Watcher) -> str:
+def _dataset(asked: names.Name, name: str, with_ceiling: bool | None, watcher: Watcher) -> str:
     try:
         found = datasets.load(name)
     except UsageError:
-        if "/" in name:
+        if asked.path != asked.kind or asked.options:
             raise
         return datasets.manual(name)  # it wants a file or a subset: what it takes is in its manual
     except PrerequisiteError as error:
@@ -111,7 +110,7 @@ def _dataset(name: str, asked: bool | None, watcher: Watcher) -> str:
         *_clusters(found),
         *(f"protocol  {rule}" for rule in found.rules),
         f"labels    {sum(relevant):,} relevant pairs; {relevant.count(0):,} queries without any",
-        *_ceiling(name, found, memories, asked, watcher),
+        *_ceiling(name, found, memories, with_ceiling, watcher),
         "categories",
         *(f"  {count:>6,}  {category}" for category, count in categories.items()),
         f"excluded  {len(found.excluded):,} queries" if found.excluded else "excluded  none",
@@ -175,11 +174,11 @@ def _excluded(reasons: Mapping[str, str]) -> list[str]:
 
 def _ceiling(name: str, found: Dataset, memories: int, asked: bool | None, watcher: Watcher) -> list[str]:
     """What the first stage reaches and what the best order of its candidates would."""
-    if asked is None and memories > ceilings.MANY:
+    if asked is None and memories > ceiling.MANY:
         return [f"ceiling   not computed for {memories:,} memories, which takes a while: memeval show {name} --ceiling"]
     if asked is False:
         return []
-    made = ceilings.ceiling(
+    made = ceiling.ceiling(
         name,
         found,
         begin=lambda task, total: watcher.begin(task, total, 0),

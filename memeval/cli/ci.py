@@ -69,7 +69,7 @@ def check(
     terms = Terms(purse=Purse(max_cost), trusted=frozenset(trust or ()))
     outcome = confirming.confirm(outcome, accepted, evidence, confirm, terms)
     outcome = replace(outcome, checks=(*outcome.checks, *timing.checks(evidence, against)))
-    _tell(outcome, strict=strict, junit=junit, markdown=markdown, as_json=as_json)
+    _tell(outcome, strict=strict, junit_file=junit, comment_file=markdown, as_json=as_json)
     if not outcome.passes(strict=strict):
         raise typer.Exit(1)
 
@@ -111,9 +111,11 @@ def _accept(evidence: "Evidence", path: Path, reason: str | None) -> None:
         say(line)
 
 
-def _tell(outcome: "Outcome", *, strict: bool, junit: Path | None, markdown: Path | None, as_json: bool) -> None:
+def _tell(
+    outcome: "Outcome", *, strict: bool, junit_file: Path | None, comment_file: Path | None, as_json: bool
+) -> None:
     from memeval.core.files import write_whole
-    from memeval.gate import github, text
+    from memeval.gate import github, junit, markdown, text
 
     if as_json:
         tell_json(json.dumps(text.document(outcome, strict=strict), indent=1))
@@ -127,11 +129,7 @@ def _tell(outcome: "Outcome", *, strict: bool, junit: Path | None, markdown: Pat
                 github.summarise(outcome, Path(place), strict=strict)
             except OSError as error:  # the verdict does not depend on who shows it
                 say(f"memeval: warning: {place}, the job's summary, cannot be written ({error.strerror})")
-    if junit is not None:
-        from memeval.gate import junit as junit_xml
-
-        write_whole(junit, junit_xml.render(outcome, strict=strict))
-    if markdown is not None:
-        from memeval.gate import markdown as comment
-
-        write_whole(markdown, comment.render(outcome, strict=strict))
+    if junit_file is not None:
+        write_whole(junit_file, junit.render(outcome, strict=strict))
+    if comment_file is not None:
+        write_whole(comment_file, markdown.render(outcome, strict=strict))

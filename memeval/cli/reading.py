@@ -130,15 +130,15 @@ def overlap(
 ) -> None:
     """Say which queries and memories of a data set stand in a training corpus, by category."""
     from memeval import datasets
-    from memeval.datasets import overlap as overlapping
+    from memeval.datasets import overlap
     from memeval.measures.ranx import parse
     from memeval.report import evidence
 
     chosen = parse(measure).name
     loaded = datasets.load(dataset)
-    measured = overlapping.measured(evidence.collect([results]).results, loaded.name, chosen) if results else []
-    found = overlapping.overlap(loaded, corpus)
+    measured = overlap.measured(evidence.collect([results]).results, loaded.name, chosen) if results else []
+    found = overlap.overlap(loaded, corpus)
     if as_json:
-        tell_json(json.dumps(overlapping.document(found, measured, chosen), indent=1))
+        tell_json(json.dumps(overlap.document(found, measured, chosen), indent=1))
     else:
-        tell(overlapping.text(found, measured, chosen))
+        tell(overlap.text(found, measured, chosen))

@@ -149,11 +149,11 @@ def parity(
     as_json: Json = False,
 ) -> None:
     """Score the same pairs on two systems, such as two engines of one model; exit code 1 above the tolerance."""
-    from memeval.runs import parity as pairs
+    from memeval.runs import parity
     from memeval.runs.progress import Progress
 
     with Progress(quiet=quiet) as progress:
-        found = pairs.parity(
+        found = parity.parity(
             ours,
             theirs,
             dataset,
@@ -164,7 +164,7 @@ def parity(
             tolerance=tolerance,
             watcher=progress.watcher,
         )
-    tell_json(json.dumps(pairs.document(found), indent=1)) if as_json else tell(pairs.text(found))
+    tell_json(json.dumps(parity.document(found), indent=1)) if as_json else tell(parity.text(found))
     raise typer.Exit(0 if found.within else 1)
 
 

@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from memeval.core.errors import DataError, PrerequisiteError
 from memeval.core.types import canonical
-from memeval.core.values import plain, shown
+from memeval.core.values import shown, utf8
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -175,7 +175,7 @@ def digest(path: Path) -> str:
 
 def text(path: Path) -> str:
     """A text file: UTF-8, with or without a byte order mark."""
-    return plain(content(path), str(path))
+    return utf8(content(path), str(path))
 
 
 def toml(path: Path) -> dict[str, Any]:
@@ -243,7 +243,7 @@ def shaped(text: str | bytes, shape: Any, where: str) -> Any:
             return found
         except ValueError as error:
             try:
-                plain(text.encode() if isinstance(text, str) else text, where)
+                utf8(text.encode() if isinstance(text, str) else text, where)
             except DataError as reason:  # a better one
                 raise NoJsonError(str(reason)) from None
             raise NoJsonError(f"{where}: is no JSON (cut off?): {error}") from None

@@ -100,7 +100,7 @@ def _place(raw: bytes, position: int) -> str:
     return f"line {line}" if b"\n" in raw else f"byte {position}"
 
 
-def plain(raw: bytes, where: str) -> str:
+def utf8(raw: bytes, where: str) -> str:
     """The text of bytes that must be UTF-8. A NUL byte is refused: it is UTF-16, or no text at all."""
     try:
         text = raw.decode("utf-8-sig")
@@ -111,7 +111,7 @@ def plain(raw: bytes, where: str) -> str:
     return text
 
 
-def field(record: object, key: str, kind: type[T], where: str) -> T:
+def value_of(record: object, key: str, kind: type[T], where: str) -> T:
     """The value of a key in a JSON object. Raises DataError where it is missing or of another type."""
     table = typed(record, dict, where)
     if key not in table:
@@ -139,7 +139,7 @@ def name(record: Mapping[str, Any], key: str, where: str) -> str | None:
 def ident(record: object, key: str, where: str) -> str:
     """An id, which must be there; some files write it as a number."""
     if not (name(typed(record, dict, where), key, where) or "").strip():
-        field(record, key, str, where)
+        value_of(record, key, str, where)
         raise DataError(f"{where}: {key!r} is empty")
     return str(typed(record, dict, where)[key])
 

@@ -2,8 +2,7 @@
 
 Such a module has
 
-    NAMES: tuple[str, ...]                                what it can be asked for
-    ABOUT: Mapping[str, str]                              one line about each name
+    ABOUT: Mapping[str, str]                              what it can be asked for, with a line about each name
     load(name: str, argument: str | None) -> Dataset      `argument` is what follows the first slash, as in `beir/fiqa`
 
 and, where it takes options,
@@ -15,8 +14,9 @@ and, where something is known without the files,
 
     facts(name: str) -> Mapping[str, Any]                 fields of `Dataset`: licence, url, known_problems, …
 
-and imports whatever is heavy inside its functions. One option means the same everywhere: `?unverified=1` takes a local
-file whatever its content, and the data set says so (`verified`). It reaches `load` as `unverified=True`.
+(`cards.py` makes both of a file in `data/`), and imports whatever is heavy inside its functions. One option means the
+same everywhere: `?unverified=1` takes a local file whatever its content, and the data set says so (`verified`). It
+reaches `load` as `unverified=True`.
 
 A package elsewhere offers data sets with an entry point of the group `memeval.datasets` that names a module, or any
 object, with the same attributes.
@@ -49,7 +49,6 @@ SAID = {"unverified": "1 takes local files whatever their content, and every tab
 class Loader(Protocol):
     """What a module in this folder looks like from outside."""
 
-    NAMES: tuple[str, ...]
     ABOUT: Mapping[str, str]
 
     def load(self, name: str, argument: str | None, **options: Any) -> Dataset:
@@ -145,16 +144,18 @@ def _loader(kind: str) -> Loader:
 def _shipped() -> dict[str, Loader]:
     found = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
     modules = [cast(Loader, importlib.import_module(f"{__name__}.{name}")) for name in found]
-    return {name: module for module in modules for name in getattr(module, "NAMES", ())}
+    return {name: module for module in modules for name in getattr(module, "ABOUT", ())}
 
 
 def _fit(_: str, loader: Any) -> dict[str, Loader]:
     """The names of another package's loader. Raises UsageError where it lacks what a loader has."""
-    for attribute in ("NAMES", "ABOUT", "load"):
+    for attribute in ("ABOUT", "load"):
         if not hasattr(loader, attribute):
             raise UsageError(f"has no {attribute}")
-    free = [name for name in loader.NAMES if name not in _shipped()]
-    unsaid = [name for name in free if not isinstance(name, str) or not isinstance(loader.ABOUT.get(name), str)]
+    if not isinstance(loader.ABOUT, Mapping):
+        raise UsageError("has an ABOUT that is no mapping of names to lines")
+    free = [name for name in loader.ABOUT if name not in _shipped()]
+    unsaid = [name for name in free if not isinstance(name, str) or not isinstance(loader.ABOUT[name], str)]
     if unsaid:
         raise UsageError(f"says nothing in ABOUT of {', '.join(map(repr, unsaid))}")
     return dict.fromkeys(free, loader)

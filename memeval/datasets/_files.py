@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from memeval.core import files
 from memeval.core.errors import DataError, UsageError
-from memeval.core.values import check_pairs, decoded, field, ident, shown, typed
+from memeval.core.values import check_pairs, decoded, ident, shown, typed, value_of
 from memeval.datasets.download import DataFile, find, matches
 
 CHUNK = 1 << 20  # characters read at once from a long JSON list
@@ -130,9 +130,9 @@ class _Text:
 # ------------------------------------------------------------------------------------------------ values
 
 
-def text(record: object, key: str, where: str) -> str:
+def filled(record: object, key: str, where: str) -> str:
     """A string that must not be empty."""
-    value = field(record, key, str, where)
+    value = value_of(record, key, str, where)
     if not value.strip():
         raise DataError(f"{where}: {key!r} is empty")
     return value
@@ -142,13 +142,13 @@ def listed(record: object, key: str, kind: type[Any], where: str) -> list[Any]:
     """A list whose elements all have one type."""
     return [
         typed(element, kind, f"{where}: {key!r} {position}")
-        for position, element in enumerate(field(record, key, list, where))
+        for position, element in enumerate(value_of(record, key, list, where))
     ]
 
 
 def idents(record: object, key: str, where: str) -> list[str]:
     """A list of ids; some files write them as numbers, as they do elsewhere."""
-    named = ((f"{key} {position}", each) for position, each in enumerate(field(record, key, list, where)))
+    named = ((f"{key} {position}", each) for position, each in enumerate(value_of(record, key, list, where)))
     return [ident({place: each}, place, where) for place, each in named]
 
 

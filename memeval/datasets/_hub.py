@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memeval.core import files as disk
+from memeval.core import files
 from memeval.core.errors import DataError, PrerequisiteError, UsageError, did_you_mean, install
 from memeval.datasets import download
 from memeval.datasets._files import records
@@ -39,7 +39,7 @@ class Repository:
 def local(named: str) -> Path | None:
     """The user's folder of that name; None where there is none."""
     path = download.local(named)
-    return path if path is not None and disk.is_folder(path) else None
+    return path if path is not None and files.is_folder(path) else None
 
 
 def repository(named: str, revision: str | None = None) -> Repository:
@@ -121,10 +121,10 @@ def _lines(repo: Repository, configuration: str | None, split: str | None, *, sh
     if repo.folder is None or _card(repo):
         return None
     folder = repo.folder / (configuration or ".")
-    files = sorted(folder.glob("*.jsonl"))
-    if (split is None or shared) and len(files) == 1:
-        return files[0]
-    return next((path for path in files if path.stem == (split or "test")), None)
+    there = sorted(folder.glob("*.jsonl"))
+    if (split is None or shared) and len(there) == 1:
+        return there[0]
+    return next((path for path in there if path.stem == (split or "test")), None)
 
 
 @contextmanager

@@ -37,22 +37,17 @@ from memeval import datasets
 from memeval.core import files
 from memeval.core.errors import DataError, PrerequisiteError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, shown, typed
-from memeval.core.values import field as value_of
-from memeval.datasets._files import elements, listed, no_argument, text
+from memeval.core.values import decoded, shown, typed, value_of
+from memeval.datasets import cards
+from memeval.datasets._files import elements, filled, listed, no_argument
 from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile, data_folder, find
 from memeval.datasets.render import MONTHS
 
 COMMIT = "b2a3ee8ba12d68f83143dda191097dc3e028ddd3"
-HOME = "https://github.com/mohammadtavakoli78/BEAM"
+CARD = cards.read("beam")
 TIERS: Mapping[str, str] = {"beam-100k": "100K", "beam-500k": "500K", "beam-1m": "1M"}  # name → upstream's folder
-ABOUT: Mapping[str, str] = {
-    "beam-100k": "BEAM: 20 dialogues of about 290 messages, 355 questions with evidence, 40 of abstention",
-    "beam-500k": "BEAM: 35 dialogues of about 1,090 messages, 629 questions with evidence, 70 of abstention",
-    "beam-1m": "BEAM: 35 dialogues of about 1,800 messages",
-}
-NAMES = tuple(ABOUT)
+ABOUT, facts = CARD.about, CARD.facts
 OPTIONS = ("unverified",)
 ABILITIES = frozenset(
     {
@@ -68,12 +63,6 @@ ABILITIES = frozenset(
         "temporal_reasoning",
     }
 )
-PROBLEMS = (
-    "Dialogues, questions and evidence were written by language models; upstream checked the questions.",
-    "Upstream's own answers come from chat_trunecated.json, a dialogue's beginning, where there is one (10 of 20 in "
-    "100K, 16 of 35 in 1M); here the whole chat.json is the store, and all evidence of 100K lies before the cut.",
-    "One message may repeat what another said; only those named as a question's source are labelled.",
-)
 
 MARK = re.compile(r"\s*->->\s*\d+,\s*\d+\s*$|->->\s*\d+,\s*\d+", re.ASCII)  # as an assistant copies it
 NOTE = re.compile(r"\s*->->.*", re.DOTALL)
@@ -82,12 +71,6 @@ DAY = re.compile(rf"({'|'.join(MONTHS)})-(\d\d?)-(\d{{4}})", re.ASCII)
 
 Chats = Mapping[str, tuple[Path, Path]]
 """number of a dialogue → its messages and its questions."""
-
-
-def facts(name: str) -> dict[str, Any]:
-    """What is known of the data set without its files."""
-    licence = "none in the repository (a derived copy on the Hub says CC BY-SA 4.0)"
-    return {"licence": licence, "url": HOME, "restricted": True, "known_problems": PROBLEMS}
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
@@ -113,9 +96,11 @@ def _pinned(tier: str) -> Mapping[str, tuple[DataFile, DataFile]]:
     """The files of each dialogue. Where only git's own SHA-1 is known of one (of 1M), it is not downloaded."""
     raw = decoded((resources.files(datasets) / "data" / "beam.json").read_bytes(), "beam.json")
 
+    home = CARD.facts("beam-1m")["url"]
+
     def file(path: str, sha: str, size: int) -> DataFile:
         address = f"https://raw.githubusercontent.com/mohammadtavakoli78/BEAM/{COMMIT}/{path}"
-        return DataFile(f"beam/{path}", address if size else f"{path} of {HOME} at {COMMIT[:8]}", sha, size)
+        return DataFile(f"beam/{path}", address if size else f"{path} of {home} at {CARD.version}", sha, size)
 
     return {
         number: (
@@ -165,7 +150,7 @@ def read(chats: Chats, name: str = "beam-100k", *, verified: bool = True) -> Dat
         where = ", ".join(str(asked) for _, asked in chats.values())
         raise DataError(f"{where or name}: holds no question with evidence")
     paths = (path for pair in chats.values() for path in pair)
-    return found.pinned(name, COMMIT[:8], paths, verified, about=ABOUT[name], **facts(name))
+    return found.pinned(name, CARD.version, paths, verified, **facts(name))
 
 
 def _memories(path: Path, anomalies: Counter[str]) -> tuple[Memory, ...]:
@@ -180,7 +165,7 @@ def _memories(path: Path, anomalies: Counter[str]) -> tuple[Memory, ...]:
                 number = value_of(message, "id", int, here)
                 if number in found:
                     raise DataError(f"{here}: 'id' {number} stands twice in the dialogue")
-                speaker = text(message, "role", here)
+                speaker = filled(message, "role", here)
                 if speaker not in {"user", "assistant"}:
                     raise DataError(f"{here}: 'role' must be user or assistant, not {shown(speaker)}")
                 written = value_of(message, "content", str, here)
@@ -205,7 +190,7 @@ def _questions(path: Path, store_id: str, anomalies: Counter[str]) -> Iterator[t
         if ability not in ABILITIES:
             raise DataError(f"{path}: {shown(ability)} is none of the abilities {', '.join(sorted(ABILITIES))}")
         for place, question in enumerate(listed(abilities, ability, dict, str(path))):
-            words = text(question, "question", f"{path}: {ability} {place}")
+            words = filled(question, "question", f"{path}: {ability} {place}")
             anomalies["repeated questions"] += words in seen
             seen.add(words)
             category = ability.replace("_", "-")

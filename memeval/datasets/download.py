@@ -36,11 +36,6 @@ class DataFile:
     sha256: str
     size: int
 
-    @classmethod
-    def of(cls, folder: str, address: str, name: str, sha256: str, size: int) -> "DataFile":
-        """The file that has one name below a folder and below an address."""
-        return cls(f"{folder}/{name}", f"{address}/{name}", sha256, size)
-
 
 def cache_folder() -> Path:
     """The folder for everything that can be made or fetched again; it need not exist yet."""

@@ -17,44 +17,21 @@ One with more filings is taken with `?unverified=1`. Questions to filings withou
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import field, shown, typed
-from memeval.datasets._files import located, no_argument, records, text
+from memeval.core.values import shown, typed, value_of
+from memeval.datasets import cards
+from memeval.datasets._files import filled, located, no_argument, records
 from memeval.datasets.build import Builder
-from memeval.datasets.download import DataFile
 
-COMMIT = "cc39aeb4"
-HOME = "https://github.com/patronus-ai/financebench"
-QUESTIONS = DataFile(
-    path="financebench/financebench_open_source.jsonl",
-    url="https://raw.githubusercontent.com/patronus-ai/financebench/main/data/financebench_open_source.jsonl",
-    sha256="a5a2aa673e573e55675fc3c0f9aa38c1cf59d2abc91edb077534f71f10a71877",
-    size=929_848,
-)
-PAGES = DataFile(
-    path="financebench/financebench_pages.74docs.pypdfium2.jsonl.xz",
-    url=f"the pages of the PDFs in {HOME} as lines of JSON (how is said in memeval/datasets/financebench.py)",
-    sha256="3391b342f7576578386ad0d740fc59ac49ff0c75ca2ba1a9d7d612b53adb6cad",
-    size=4_679_780,
-)
-ABOUT: Mapping[str, str] = {
-    "financebench": "FinanceBench: 150 questions to company filings; memories are the pages of the named filing",
-    "financebench-global": "FinanceBench with the pages of all filings in one store",
-}
-NAMES = tuple(ABOUT)
+CARD = cards.read("financebench")
+QUESTIONS, PAGES = CARD.files["questions"], CARD.files["pages"]
+ABOUT, facts = CARD.about, CARD.facts
 OPTIONS = ("unverified",)
-PROBLEMS = ("The same figure often stands on several pages; only those named as evidence are labelled.",)
 STORE = "filings"  # the id of the only store of financebench-global
-
-
-def facts(name: str) -> dict[str, Any]:
-    """What is known of the data set without its files."""
-    return {"licence": "CC BY-NC 4.0", "url": HOME, "restricted": True, "known_problems": PROBLEMS}
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
@@ -70,12 +47,12 @@ def read(questions: Path, pages: Path, name: str = "financebench", *, verified: 
     filings = _filings(pages, found.anomalies)
     seen: set[str] = set()
     for where, record in records(questions):
-        query_id, filing = text(record, "financebench_id", where), text(record, "doc_name", where)
+        query_id, filing = filled(record, "financebench_id", where), filled(record, "doc_name", where)
         if query_id in seen:
             raise DataError(f"{where}: 'financebench_id' {shown(query_id)} stands twice")
         seen.add(query_id)
-        question, category = text(record, "question", where), text(record, "question_type", where)
-        evidence = field(record, "evidence", list, where)
+        question, category = filled(record, "question", where), filled(record, "question_type", where)
+        evidence = value_of(record, "evidence", list, where)
         cited = [_page(entry, filing, f"{where}: evidence {number}") for number, entry in enumerate(evidence)]
         if not cited:
             raise DataError(f"{where}: 'evidence' is empty")
@@ -95,16 +72,16 @@ def read(questions: Path, pages: Path, name: str = "financebench", *, verified: 
         found.stores = {filing: tuple(of.values()) for filing, of in filings.items() if filing in asked}
     else:
         found.stores = {STORE: tuple(memory for of in filings.values() for memory in of.values())}
-    return found.pinned(name, COMMIT, [questions, pages], verified, about=ABOUT[name], **facts(name))
+    return found.pinned(name, CARD.version, [questions, pages], verified, **facts(name))
 
 
 def _filings(path: Path, anomalies: Counter[str]) -> dict[str, dict[str, Memory]]:
     """filing → doc_id → page."""
     filings: dict[str, dict[str, Memory]] = {}
     for where, record in records(path):
-        filing = text(record, "doc_name", where)
+        filing = filled(record, "doc_name", where)
         doc_id = f"{filing}:{_number(record, 'page', where)}"
-        words = field(record, "text", str, where)
+        words = value_of(record, "text", str, where)
         if doc_id in filings.setdefault(filing, {}):
             raise DataError(f"{where}: 'page' {record['page']} of {shown(filing)} stands twice")
         anomalies["pages of fewer than 20 characters"] += len(words.strip()) < 20
@@ -117,14 +94,14 @@ def _filings(path: Path, anomalies: Counter[str]) -> dict[str, dict[str, Memory]
 def _page(entry: Any, filing: str, where: str) -> str:
     """The id of the page that a piece of evidence stands on; upstream's card calls the filing `evidence_doc_name`."""
     key = "evidence_doc_name" if "evidence_doc_name" in typed(entry, dict, where) else "doc_name"
-    named = text(entry, key, where)
+    named = filled(entry, key, where)
     if named != filing:
         raise DataError(f"{where}: stands in {shown(named)}, but the question is about {shown(filing)}")
     return f"{filing}:{_number(entry, 'evidence_page_num', where)}"
 
 
 def _number(record: Any, key: str, where: str) -> int:
-    number = field(record, key, int, where)
+    number = value_of(record, key, int, where)
     if number < 0:
         raise DataError(f"{where}: {key!r} must be 0 or more, not {number}")
     return number

@@ -32,7 +32,6 @@ from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.datasets.build import Builder
 
-NAMES = ("hard-cases",)
 ABOUT = {"hard-cases": "embedded: invented assistant memories, nine kinds of queries that mislead a reranker"}
 CATEGORIES = {
     "high-overlap": "memories repeat the query's words and do not answer it",
@@ -62,7 +61,7 @@ def read(folder: Path) -> Dataset:
     """All stores of a folder, in order of their names."""
     found = Builder()
     for path in sorted(folder.glob("*.toml")):
-        content = parsed(path)
+        content = contents(path)
         store_id = path.stem
         found.stores[store_id] = tuple(_memories(path, content))
         for number, entry in enumerate(content["queries"], start=1):
@@ -78,7 +77,7 @@ def read(folder: Path) -> Dataset:
     )
 
 
-def parsed(path: Path) -> dict[str, Any]:
+def contents(path: Path) -> dict[str, Any]:
     """A store's file as values. Raises DataError where a key is missing or the TOML is broken."""
     content = files.toml(path)
     for key in ("topic", "about", "sessions", "queries"):

@@ -29,62 +29,31 @@ Nearly all of BM25's scores are ties at zero (a statement is short), so other id
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from memeval.core import files
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, shown, typed
-from memeval.core.values import field as value_of
-from memeval.datasets._files import listed, located, no_argument, text
+from memeval.core.values import decoded, shown, typed, value_of
+from memeval.datasets import cards
+from memeval.datasets._files import filled, listed, located, no_argument
 from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile
 from memeval.measures import trec
 
-COMMIT = "05399308a3cf4eb56b35bed8bee0771e4f8f1404"
-_file = partial(DataFile.of, "ikat", f"https://raw.githubusercontent.com/irlabamsterdam/iKAT/{COMMIT}")
-TRAIN = _file(
-    "2023/data/2023_train_topics.json", "ff52ac0fd49d6bf337679342867214390a2920e57665586df0455d5054c7032d", 101_792
-)
-TEST = _file(
-    "2023/data/2023_test_topics.json", "ff0c1fe67af03cab4b563f628736ca924b9b450212e0dd66daa2d9a7d1e1a883", 362_388
-)
-TEST_2024 = _file(
-    "2024/data/2024_test_topics.json", "c8d5bd52dc59ac49b99a7bdb593be00d889ed27547b1b01ecb422fb7b43da6e3", 277_603
-)
-NIST = _file(
-    "2023/evaluation/ptkb_rel_nist", "a77b50c238df21e44e303f00bc22bfecf5823704c792a6d5387c970d04a5cc00", 13_762
-)
-ORGANISERS = _file(
-    "2023/evaluation/ptkb_rel_org", "b4c647baec07f9101b538037cafbb71ff6f0111d312b83304202ab6cc04eac36", 15_463
-)
+CARD = cards.read("ikat")
+TEST = CARD.files["test"]
 # The topics, and behind them the labels, where these are not in the topics.
 FILES: Mapping[str, tuple[DataFile, ...]] = {
-    "ikat": (TEST, NIST),
-    "ikat-organisers": (TEST, ORGANISERS),
-    "ikat-authors": (TRAIN, TEST, TEST_2024),
+    "ikat": (TEST, CARD.files["nist"]),
+    "ikat-organisers": (TEST, CARD.files["organisers"]),
+    "ikat-authors": (CARD.files["train"], TEST, CARD.files["test-2024"]),
 }
 EDITIONS = ("2023 train", "2023 test", "2024 test")  # of the files of ikat-authors: the categories there
-ABOUT: Mapping[str, str] = {
-    "ikat": "TREC iKAT 2023: a persona's statements for a turn of a dialogue, 98 turns judged by NIST's assessors",
-    "ikat-organisers": "TREC iKAT 2023 with the organisers' labels: 112 turns",
-    "ikat-authors": "TREC iKAT 2023 and 2024 with the statements that the topics' authors had in mind: 249 turns",
-}
-NAMES = tuple(ABOUT)
+ABOUT, facts = CARD.about, CARD.facts
 OPTIONS = ("query", "unverified")
 QUERIES: Mapping[str, str] = {"utterance": "utterance", "resolved": "resolved_utterance"}  # ?query= → upstream's field
-PROBLEMS = (
-    "NIST's assessors and the organisers agree on 315 of 398 pairs, in the 39 turns that both labelled.",
-    "Personas are few, and two or three may share a subject: 9-1 and 9-2 talk about one topic, with other statements.",
-    "Of ten statements about two are relevant, so a random order can expect an NDCG@10 of .43 to .53.",
-)
-
-
-def facts(name: str) -> dict[str, Any]:
-    """What is known of the data set without its files."""
-    return {"licence": "MIT", "url": "https://github.com/irlabamsterdam/iKAT", "known_problems": PROBLEMS}
 
 
 def load(name: str, argument: str | None = None, *, query: str = "utterance", unverified: bool = False) -> Dataset:
@@ -131,18 +100,18 @@ def read(paths: Sequence[Path], name: str = "ikat", query: str = "utterance", *,
     doc_ids = {store_id: tuple(memory.doc_id for memory in memories) for store_id, memories in found.stores.items()}
     found.pools = {asked.query_id: doc_ids[asked.store_id] for asked in found.queries}
     title = name if query == "utterance" else f"{name}?query={query}"
-    return found.pinned(title, COMMIT[:8], paths, verified, about=ABOUT[name], **facts(name))
+    return found.pinned(title, CARD.version, paths, verified, **facts(name))
 
 
 def _number(topic: Any, where: str) -> str:
     """The number of a topic: a text in 2023 (`9-1`), an integer in 2024."""
     number = typed(topic, dict, where).get("number")
-    return str(number) if type(number) is int else text(topic, "number", where)
+    return str(number) if type(number) is int else filled(topic, "number", where)
 
 
 def _statements(topic: Any, where: str, anomalies: Counter[str]) -> tuple[Memory, ...]:
     statements = value_of(topic, "ptkb", dict, where)
-    found = tuple(Memory(doc_id, text(statements, doc_id, f"{where}: 'ptkb'")) for doc_id in statements)
+    found = tuple(Memory(doc_id, filled(statements, doc_id, f"{where}: 'ptkb'")) for doc_id in statements)
     anomalies["statements with the text of another of the persona"] += len(found) - len({each.text for each in found})
     return found
 
@@ -161,7 +130,7 @@ def _turns(
     said: list[str] = []
     for number, turn in sorted(turns.items()):
         here = f"{where}: 'turn_id' {number}"
-        utterance, response = text(turn, "utterance", here), value_of(turn, "response", str, here)
+        utterance, response = filled(turn, "utterance", here), value_of(turn, "response", str, here)
         asked = value_of(turn, asked_in, str, here)
         anomalies["turns without a resolved utterance, asked as they were said"] += not asked.strip()
         provenance = [str(each) for each in listed(turn, "ptkb_provenance", int, here)]

@@ -32,13 +32,12 @@ from typing import Any
 from memeval.core import files
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, field, grade, label, name, shown, typed
-from memeval.datasets._files import iso, lines, listed, text
+from memeval.core.values import decoded, grade, label, name, shown, typed, value_of
+from memeval.datasets._files import filled, iso, lines, listed
 from memeval.datasets.build import Builder
 from memeval.datasets.download import local
 
 ABOUT: Mapping[str, str] = {"jsonl": "jsonl/<file>: your own data, one query a line with its candidates and labels"}
-NAMES = tuple(ABOUT)
 SHOWN = 10  # bad lines named in one error
 
 OF_LINE = ("query", "candidates", "query_id", "category", "asked_at", "context", "store_id", "cluster")
@@ -108,7 +107,7 @@ def _line(record: Any, where: str, anomalies: Counter[str]) -> tuple[Query, list
     store_id = name(record, "store_id", where)
     query = Query(
         query_id=query_id,
-        text=text(record, "query", where),
+        text=filled(record, "query", where),
         store_id=store_id or query_id,
         category=name(record, "category", where),
         asked_at=_time(record, "asked_at", where),
@@ -117,7 +116,7 @@ def _line(record: Any, where: str, anomalies: Counter[str]) -> tuple[Query, list
     )
     memories: dict[str, Memory] = {}
     grades: dict[str, int] = {}
-    for position, candidate in enumerate(field(record, "candidates", list, where)):
+    for position, candidate in enumerate(value_of(record, "candidates", list, where)):
         here = f"{where}: candidate {position}"
         _known(typed(candidate, dict, here), OF_CANDIDATE, here)
         doc_id = name(candidate, "doc_id", here)
@@ -125,7 +124,7 @@ def _line(record: Any, where: str, anomalies: Counter[str]) -> tuple[Query, list
             raise DataError(f"{here}: 'doc_id' is missing, and the line shares a store")
         memory = Memory(
             doc_id=doc_id or f"d{position}",
-            text=text(candidate, "text", here),
+            text=filled(candidate, "text", here),
             time=_time(candidate, "time", here),
             speaker=name(candidate, "speaker", here),
             session_id=name(candidate, "session_id", here),

@@ -23,45 +23,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
-from memeval.core import files as disk
+from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import shown
+from memeval.datasets import cards
 from memeval.datasets._files import lines, located, no_argument, shuffled
 from memeval.datasets.build import Builder
-from memeval.datasets.download import DataFile
 
 SEED = "liveqa-med 1"
-MEDQUAD = "577bd37b"
-TREC = "3f5a42cc"
-ANSWERS = DataFile(
-    path="liveqa_medquad/All-2479-Answers-retrieved-from-MedQuAD.csv",
-    url="the CSV in https://github.com/abachaa/MedQuAD/blob/master/QA-TestSet-LiveQA-Med-Qrels-2479-Answers.zip",
-    sha256="0dad0f96fba17eea7592d5f592aa31f2f809bb96eae45a2663422958060a0929",
-    size=3_500_005,
-)
-GRADES_FILE = DataFile(
-    path="liveqa_medquad/All-qrels_LiveQAMed2017-TestQuestions_2479_Judged-Answers.txt",
-    url="the qrels in https://github.com/abachaa/MedQuAD/blob/master/QA-TestSet-LiveQA-Med-Qrels-2479-Answers.zip",
-    sha256="565fcbca824f25497d0951417e3e8f8fa6d2c37acae02cd2422e1d7f7981bf9d",
-    size=95_233,
-)
-QUESTIONS = DataFile(
-    path="liveqa_medquad/TREC-2017-LiveQA-Medical-Test-Questions-w-summaries.xml",
-    url="https://raw.githubusercontent.com/abachaa/LiveQA_MedicalTask_TREC2017/master/TestDataset/"
-    "TREC-2017-LiveQA-Medical-Test-Questions-w-summaries.xml",
-    sha256="f6384fcf03e9b1bd0d9a15f6ea1a1aafc9491082e63fef0922ae2d6bc451805b",
-    size=266_041,
-)
+CARD = cards.read("liveqa")
+QUESTIONS, ANSWERS, GRADES_FILE = (CARD.files[name] for name in ("questions", "answers", "grades"))
 GRADES: Mapping[str, int] = {"1-Incorrect": 0, "2-Related": 0, "3-Incomplete": 1, "4-Excellent": 2}
-ABOUT: Mapping[str, str] = {
-    "liveqa-med": "LiveQA-Med: 78 health questions, 1,935 graded answers from MedQuAD",
-    "liveqa-med-judged": "LiveQA-Med, each question with its 10 to 42 judged answers only",
-}
-NAMES = tuple(ABOUT)
+ABOUT, facts = CARD.about, CARD.facts
 OPTIONS = ("unverified",)
 STORE = "answers"  # the id of the only store of liveqa-med
 
@@ -77,20 +53,6 @@ class Files:
     grades: Path
 
 
-def facts(name: str) -> dict[str, Any]:
-    """What is known of the data set without its files."""
-    unjudged = "Answers that were not judged for a question count as not relevant."
-    return {
-        "licence": "CC BY 4.0 (answers and grades), not stated (questions)",
-        "url": "https://github.com/abachaa/MedQuAD",
-        "restricted": True,
-        "known_problems": (
-            "168 of 2,311 pairs were judged twice, each time differently; the higher grade counts.",
-            *(() if name == "liveqa-med-judged" else (unjudged,)),
-        ),
-    }
-
-
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
     """LiveQA-Med as pinned. Raises PrerequisiteError where a file is not here, UsageError for an argument."""
     no_argument(name, argument)
@@ -98,14 +60,14 @@ def load(name: str, argument: str | None = None, *, unverified: bool = False) ->
     return read(Files(*paths), name, verified=verified)
 
 
-def read(files: Files, name: str = "liveqa-med", *, verified: bool = True) -> Dataset:
+def read(three: Files, name: str = "liveqa-med", *, verified: bool = True) -> Dataset:
     """The data set in upstream's three files. Raises DataError naming file, record and field."""
     found = Builder()
-    answers = _answers(files.answers, found.anomalies)
-    grades = found.qrels = _grades(files.grades, answers, found.anomalies)
-    questions = _questions(files.questions)
+    answers = _answers(three.answers, found.anomalies)
+    grades = found.qrels = _grades(three.grades, answers, found.anomalies)
+    questions = _questions(three.questions)
     for question in grades.keys() - questions.keys():
-        raise DataError(f"{files.grades}: question {shown(question)} is not in {files.questions}")
+        raise DataError(f"{three.grades}: question {shown(question)} is not in {three.questions}")
     judged = name == "liveqa-med-judged"
     for query_id, text in questions.items():
         if query_id not in grades:
@@ -118,11 +80,11 @@ def read(files: Files, name: str = "liveqa-med", *, verified: bool = True) -> Da
             in_order = shuffled(grades[query_id], f"{SEED} {query_id}")
             found.stores[store_id] = tuple(answers[doc_id] for doc_id in in_order)
     if not found.queries:
-        raise DataError(f"{files.grades}: holds no question with a relevant answer")
+        raise DataError(f"{three.grades}: holds no question with a relevant answer")
     if not judged:
         found.stores = {STORE: tuple(answers[doc_id] for doc_id in shuffled(set().union(*grades.values()), SEED))}
-    paths = (files.questions, files.answers, files.grades)
-    return found.pinned(name, f"{MEDQUAD}+{TREC}", paths, verified, about=ABOUT[name], **facts(name))
+    paths = (three.questions, three.answers, three.grades)
+    return found.pinned(name, CARD.version, paths, verified, **facts(name))
 
 
 def _answers(path: Path, anomalies: Counter[str]) -> dict[str, Memory]:
@@ -151,7 +113,7 @@ def _answers(path: Path, anomalies: Counter[str]) -> dict[str, Memory]:
 
 def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     try:
-        reader = csv.reader(io.StringIO(disk.text(path), newline=""), strict=True)
+        reader = csv.reader(io.StringIO(files.text(path), newline=""), strict=True)
         for row in reader:
             if row:
                 yield f"{path}:{reader.line_num}", row
@@ -185,7 +147,7 @@ def _questions(path: Path) -> dict[str, str]:
     """query_id → what is asked, in the order of the file."""
     questions: dict[str, str] = {}
     try:
-        root = ElementTree.fromstring(disk.content(path))
+        root = ElementTree.fromstring(files.content(path))
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise DataError(f"{path}: is not XML or is cut off ({error})") from error
     for number, question in enumerate(root.iter("NLM-QUESTION")):

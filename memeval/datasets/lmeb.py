@@ -29,14 +29,13 @@ from typing import Any
 from memeval import datasets
 from memeval.core.errors import DataError, PrerequisiteError, UsageError, did_you_mean
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, field, grade, ident, label, plain, shown
+from memeval.core.values import decoded, grade, ident, label, shown, utf8, value_of
 from memeval.datasets import _hub
-from memeval.datasets._files import idents, lines, records, text
+from memeval.datasets._files import filled, idents, lines, records
 from memeval.datasets.build import Builder
 from memeval.datasets.download import data_folder
 
 ABOUT: Mapping[str, str] = {"lmeb": "lmeb/<task>/<subset>: one of LMEB's 193 subsets of 22 memory retrieval tasks"}
-NAMES = tuple(ABOUT)
 OPTIONS = ("unverified",)
 WHOLE = "corpus"  # the id of the store of queries without candidates
 
@@ -108,7 +107,7 @@ def build(parts: Parts, title: str, task: Task, subset: str, *, unverified: bool
         doc_id = _id(row, where)
         if doc_id in corpus:
             raise DataError(f"{where}: id {shown(doc_id)} stands twice")
-        heading, words = row.get("title") or "", field(row, "text", str, where)
+        heading, words = row.get("title") or "", value_of(row, "text", str, where)
         corpus[doc_id] = Memory(doc_id, f"{heading} {words}" if heading else words)
         anomalies["empty documents"] += not words.strip()
     asked: dict[str, str] = {}
@@ -116,7 +115,7 @@ def build(parts: Parts, title: str, task: Task, subset: str, *, unverified: bool
         query_id = _id(row, where)
         if query_id in asked:
             raise DataError(f"{where}: id {shown(query_id)} stands twice")
-        asked[query_id] = text(row, "text", where)
+        asked[query_id] = filled(row, "text", where)
     labels: dict[str, dict[str, int]] = {}
     for where, query_id, doc_id, value in parts.labels:
         if query_id not in asked:
@@ -204,7 +203,7 @@ def raw(folder: Path, subset: str) -> Parts:
     below = folder / subset if (folder / subset).is_dir() else folder
     candidates = (
         {
-            text(row, "scene_id", where): tuple(idents(row, "candidate_doc_ids", where))
+            filled(row, "scene_id", where): tuple(idents(row, "candidate_doc_ids", where))
             for where, row in records(_shared(below, folder, "candidates.jsonl"))
         }
         if _shared(below, folder, "candidates.jsonl").is_file()
@@ -226,7 +225,7 @@ def _shared(below: Path, above: Path, name: str) -> Path:
 
 def _tsv(path: Path) -> Iterable[tuple[str, str, str, int]]:
     for where, line in lines(path):
-        columns = plain(line, where).split("\t")
+        columns = utf8(line, where).split("\t")
         if len(columns) != 3:
             raise DataError(f"{where}: wants query-id, corpus-id and a grade between tabs, not {shown(line)}")
         yield where, columns[0], columns[1], grade(columns[2], f"{where}: the grade")

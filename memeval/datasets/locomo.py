@@ -24,34 +24,18 @@ from memeval import datasets
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, shown, typed
-from memeval.core.values import field as value_of
-from memeval.datasets._files import digest, located, no_argument
-from memeval.datasets._files import text as _text
+from memeval.core.values import decoded, shown, typed, value_of
+from memeval.datasets import cards
+from memeval.datasets._files import digest, filled, located, no_argument
 from memeval.datasets.build import Builder
-from memeval.datasets.download import DataFile
 from memeval.datasets.render import MONTHS
 
-COMMIT = "3eb6f2c585f5e1699204e3c3bdf7adc5c28cb376"
-FILE = DataFile(
-    path="locomo/locomo10.json",
-    url=f"https://raw.githubusercontent.com/snap-research/locomo/{COMMIT}/data/locomo10.json",
-    sha256="79fa87e90f04081343b8c8debecb80a9a6842b76a7aa537dc9fdf651ea698ff4",
-    size=2_805_274,
-)
+CARD = cards.read("locomo")
+FILE = CARD.files["conversations"]
 # The numbers as upstream's task_eval/evaluation.py uses them; many copies of the data set have 1 and 4 the wrong way.
 CATEGORIES: Mapping[int, str] = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
-ABOUT: Mapping[str, str] = {
-    "locomo": "LoCoMo: 10 long conversations, 1,536 questions of categories 1-4, evidence turns are relevant",
-    "locomo-all": "LoCoMo with the adversarial questions of category 5: 1,982 questions",
-    "locomo-audited": "LoCoMo, categories 1-4, with the evidence corrected by the locomo-audit project",
-}
-NAMES = tuple(ABOUT)
+ABOUT, facts = CARD.about, CARD.facts
 OPTIONS = ("unverified",)
-PROBLEMS = (
-    "The locomo-audit project reports 156 wrong answers or citations in 1,540 questions, 92 of which change a label: "
-    "ask for locomo-audited.",
-)
 
 TURN_ID = re.compile(r"D:?\s*(\d+)\s*:\s*(\d+)", re.ASCII)
 SESSION = re.compile(r"session_(\d+)", re.ASCII)
@@ -66,17 +50,6 @@ class Audit:
     version: str
     corrections: Mapping[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
     errors: Mapping[str, int] = field(default_factory=dict)
-
-
-def facts(name: str) -> dict[str, Any]:
-    """What is known of the data set without its file."""
-    return {
-        "licence": "CC BY-NC 4.0",
-        "url": FILE.url,
-        "restricted": True,
-        "known_problems": () if name == "locomo-audited" else PROBLEMS,
-        "trained_on": ("ConvMemory",),
-    }
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
@@ -109,7 +82,7 @@ def parse(raw: bytes, source: str, name: str = "locomo", audit: Audit | None = N
     corrections = dict(audit.corrections) if audit else {}
     found = Builder()
     for position, sample in enumerate(typed(decoded(raw, source, unique=True), list, source)):
-        store_id = _text(sample, "sample_id", f"{source}: conversation {position}")
+        store_id = filled(sample, "sample_id", f"{source}: conversation {position}")
         where = f"{source}: conversation {shown(store_id)}"
         if store_id in found.stores:
             raise DataError(f"{where}: 'sample_id' stands twice")
@@ -118,7 +91,7 @@ def parse(raw: bytes, source: str, name: str = "locomo", audit: Audit | None = N
         asked: set[str] = set()
         for index, question in enumerate(value_of(sample, "qa", list, where)):
             here = f"{where}: question {index}"
-            text = _text(question, "question", here)
+            text = filled(question, "question", here)
             category = value_of(question, "category", int, here)
             if category not in CATEGORIES:
                 raise DataError(f"{here}: 'category' must be 1 to 5, not {category}")
@@ -152,8 +125,8 @@ def parse(raw: bytes, source: str, name: str = "locomo", audit: Audit | None = N
         raise DataError(f"{source}: holds no question with evidence of the categories of {name!r}")
     for error, count in (audit.errors if audit else {}).items():
         found.anomalies[f"audit records: {error}"] += count
-    version = COMMIT[:8] + (f"+audit-{audit.version}" if audit else "")
-    return found.dataset(name, version, about=ABOUT[name], **facts(name))
+    version = CARD.version + (f"+audit-{audit.version}" if audit else "")
+    return found.dataset(name, version, **facts(name))
 
 
 def _turns(conversation: dict[str, Any], where: str, anomalies: Counter[str]) -> Iterator[Memory]:
@@ -163,14 +136,14 @@ def _turns(conversation: dict[str, Any], where: str, anomalies: Counter[str]) ->
     seen: set[str] = set()
     said: set[tuple[str, str]] = set()
     for _, session_id in sessions:
-        time = _time(_text(conversation, f"{session_id}_date_time", where), f"{where}: '{session_id}_date_time'")
+        time = _time(filled(conversation, f"{session_id}_date_time", where), f"{where}: '{session_id}_date_time'")
         for index, turn in enumerate(value_of(conversation, session_id, list, where)):
             here = f"{where}: {session_id}: turn {index}"
-            doc_id = _text(turn, "dia_id", here)
+            doc_id = filled(turn, "dia_id", here)
             if doc_id in seen:
                 raise DataError(f"{here}: 'dia_id' {shown(doc_id)} stands twice in the conversation")
             seen.add(doc_id)
-            speaker, text = _text(turn, "speaker", here), value_of(turn, "text", str, here)
+            speaker, text = filled(turn, "speaker", here), value_of(turn, "text", str, here)
             anomalies["repeated turns (same speaker and words)"] += (speaker, text) in said
             said.add((speaker, text))
             caption = value_of(turn, "blip_caption", str, here) if "blip_caption" in turn else None

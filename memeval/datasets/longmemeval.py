@@ -20,34 +20,20 @@ the user's turns, .902 and 1 for the sessions.
 """
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import field as value_of
-from memeval.core.values import shown, typed
-from memeval.datasets._files import elements, listed, located, no_argument, text
+from memeval.core.values import shown, typed, value_of
+from memeval.datasets import cards
+from memeval.datasets._files import elements, filled, listed, located, no_argument
 from memeval.datasets.build import Builder
-from memeval.datasets.download import DataFile
 
-COMMIT = "98d7416c24c778c2fee6e6f3006e7a073259d48f"
-HUB = f"https://huggingface.co/datasets/xiaowu0162/longmemeval-cleaned/resolve/{COMMIT}"
-_file = partial(DataFile.of, "longmemeval", HUB)
-S = _file("longmemeval_s_cleaned.json", "d6f21ea9d60a0d56f34a05b609c79c88a451d2ae03597821ea3d5a9678c3a442", 277_383_467)
-ORACLE = _file(
-    "longmemeval_oracle.json", "821a2034d219ab45846873dd14c14f12cfe7776e73527a483f9dac095d38620c", 15_388_478
-)
-ABOUT: Mapping[str, str] = {
-    "longmemeval-s": "LongMemEval-S (cleaned): 500 questions to chat histories of about 492 turns; marked turns",
-    "longmemeval-s-turn-user": "LongMemEval-S (cleaned), the user's turns only, as in upstream's turn-level protocol",
-    "longmemeval-s-session": "LongMemEval-S (cleaned), whole sessions: 38-62 of them in a history",
-    "longmemeval-oracle": "LongMemEval's evidence sessions alone: hardly a distractor, not for comparing systems",
-}
-NAMES = tuple(ABOUT)
+CARD = cards.read("longmemeval")
+S, ORACLE = CARD.files["s"], CARD.files["oracle"]
+ABOUT, facts = CARD.about, CARD.facts
 OPTIONS = ("unverified",)
 
 DATE = re.compile(r"(\d{4})/(\d\d)/(\d\d) \([A-Z][a-z]{2}\) (\d\d):(\d\d)", re.ASCII)
@@ -61,21 +47,6 @@ TYPES = frozenset(
         "single-session-preference",
     }
 )
-PROBLEMS = (
-    "Upstream issues report answers or dates in doubt: #37 eac54add (evidence session some 18 days off), #40 370a8ff4 "
-    "and gpt4_88806d6e, #50 9aaed6a3 and gpt4_f420262d. Only eac54add touches a retrieval label.",
-    "94 of 948 evidence sessions have no marked turn; 44 questions have evidence dated after the question.",
-)
-
-
-def facts(name: str) -> dict[str, Any]:
-    """What is known of the data set without its file."""
-    return {
-        "licence": "MIT",
-        "url": (ORACLE if name == "longmemeval-oracle" else S).url,
-        "known_problems": PROBLEMS,
-        "trained_on": ("LycheeMem's reranker (127 questions of LongMemEval-S)",),
-    }
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
@@ -96,19 +67,19 @@ def read(path: Path, name: str = "longmemeval-s", *, verified: bool = True) -> D
         _row(row, where, name, found, texts)
     if not found.qrels:
         raise DataError(f"{path}: holds no question with a marked turn")
-    return found.pinned(name, COMMIT[:8], [path], verified, about=ABOUT[name], **facts(name))
+    return found.pinned(name, CARD.version, [path], verified, **facts(name))
 
 
 def _row(row: Any, where: str, name: str, found: Builder, texts: dict[str, str]) -> None:
-    query_id = text(row, "question_id", where)
+    query_id = filled(row, "question_id", where)
     where = f"{where} ({shown(query_id)})"
     if query_id in found.stores:
         raise DataError(f"{where}: 'question_id' stands twice")
-    category = text(row, "question_type", where)
+    category = filled(row, "question_type", where)
     if category not in TYPES:
         raise DataError(f"{where}: 'question_type' must be one of {', '.join(sorted(TYPES))}, not {shown(category)}")
-    asked_at = _time(text(row, "question_date", where), f"{where}: 'question_date'")
-    query = Query(query_id, text(row, "question", where), query_id, category, asked_at)
+    asked_at = _time(filled(row, "question_date", where), f"{where}: 'question_date'")
+    query = Query(query_id, filled(row, "question", where), query_id, category, asked_at)
     memories, relevant = _memories(row, where, name, asked_at, found, texts)
     found.stores[query_id] = memories
     abstention = query_id.endswith("_abs")
@@ -172,7 +143,7 @@ def _memories(
 def _turn(
     turn: Any, where: str, session: int, number: int, time: str, found: Builder, texts: dict[str, str]
 ) -> tuple[Memory, bool]:
-    speaker = text(turn, "role", where)
+    speaker = filled(turn, "role", where)
     if speaker not in {"user", "assistant"}:
         raise DataError(f"{where}: 'role' must be user or assistant, not {shown(speaker)}")
     said = value_of(turn, "content", str, where)

@@ -26,10 +26,11 @@ from typing import Any
 
 from memeval.core.errors import DataError, UsageError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import field
-from memeval.datasets import _hub, beir
+from memeval.core.values import value_of
+from memeval.datasets import _hub, beir, parts
 from memeval.datasets._files import listed, shuffled
 from memeval.datasets.build import Builder
+from memeval.datasets.parts import Asked
 
 PINNED: Mapping[str, tuple[str, str]] = {
     "finfact": ("FinanceMTEB/FinFact-reranking", "70435b4984c687051ecf38b9d2686f33345dcced"),
@@ -46,8 +47,7 @@ ABOUT: Mapping[str, str] = {
     "cmedqa-v1": "cMedQA 1 for reranking: answers to health questions, in Chinese (C-MTEB)",
     "cmedqa-v2": "cMedQA 2 for reranking: answers to health questions, in Chinese (C-MTEB)",
 }
-NAMES = tuple(ABOUT)
-OPTIONS = beir.OPTIONS
+OPTIONS = parts.OPTIONS
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -56,20 +56,14 @@ def facts(name: str) -> dict[str, Any]:
     return {"licence": "not stated", "restricted": True, **url}
 
 
-def load(
-    name: str,
-    argument: str | None = None,
-    *,
-    split: str | None = None,
-    revision: str | None = None,
-    config: str | None = None,
-    **protocol: str,
-) -> Dataset:
-    """The data set of a folder or repository.
+def load(name: str, argument: str | None = None, **options: str) -> Dataset:
+    """The data set of a folder or repository; `options` are the fields of `parts.Asked`.
 
     Raises UsageError for a wrong name, DataError with the place for broken rows, PrerequisiteError where the Hub cannot
     be reached.
     """
+    asked = Asked(**options)
+    revision, split = asked.revision, asked.split
     if name in PINNED:
         if argument is not None or revision is not None:
             raise UsageError(
@@ -78,15 +72,14 @@ def load(
         argument, revision = PINNED[name]
     if not argument:
         raise UsageError(f"{name!r} wants a folder or an id of the Hub: ask for {name}/<folder or id>")
-    beir.chosen(f"{name}/{argument}", protocol)
+    asked.check(f"{name}/{argument}")
     repo = _hub.repository(argument, revision)
     title = name if name in PINNED else f"{name}/{argument if repo.folder is None else repo.folder.resolve().name}"
     about = ABOUT[name] if name in PINNED else f"MTEB reranking set {title.partition('/')[2]}, split {split or 'test'}"
-    if name not in PINNED and _hub.part(_hub.configurations(repo), config, "queries"):
-        dataset = beir.read_hub(repo, split or "test", config, protocol)
+    if name not in PINNED and _hub.part(_hub.configurations(repo), asked.config, "queries"):
+        dataset = beir.read_hub(repo, asked)
         return replace(dataset, name=f"{name}{dataset.name.removeprefix('beir')}", about=about)
-    if config or protocol:
-        option = next(iter(protocol), "config")
+    if option := next((option for option in ("own", "dangling", "config") if getattr(asked, option)), None):
         raise UsageError(
             f"{name}/{argument}: ?{option}= is for sets with a corpus, queries and labels; this one has rows"
         )
@@ -110,7 +103,7 @@ def parse(rows: Iterable[tuple[str, Any]], name: str, source: str) -> Dataset:
     asked: set[str] = set()
     for number, (where, row) in enumerate(rows):
         query_id = f"q{number}"
-        words = field(row, "query", str, where)
+        words = value_of(row, "query", str, where)
         grades: dict[str, int] = {}
         for key, grade in (("positive", 1), ("negative", 0)):
             for each in listed(row, key, str, where):

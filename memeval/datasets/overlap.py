@@ -17,7 +17,7 @@ from memeval.core import files
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.outside import visible
 from memeval.core.types import Dataset, Estimate, Result
-from memeval.core.values import plain
+from memeval.core.values import utf8
 from memeval.datasets.shared_text import runs, strings_in, words
 from memeval.measures import statistics
 
@@ -105,7 +105,7 @@ def strings(path: Path) -> Iterator[str]:
     for number, line in files.numbered(path):
         where = f"{path}: line {number}"
         if not is_json:
-            yield plain(line, where)
+            yield utf8(line, where)
             continue
         try:
             yield from strings_in(files.shaped(line, Any, where))

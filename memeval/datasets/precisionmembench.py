@@ -13,42 +13,22 @@ BM25's figures with the texts alone (`bare`): NDCG@10 .905; all-MiniLM-L6-v2's .
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, shown, typed
-from memeval.core.values import field as value_of
-from memeval.datasets._files import iso, listed, located, no_argument, text
+from memeval.core.values import decoded, shown, typed, value_of
+from memeval.datasets import cards
+from memeval.datasets._files import filled, iso, listed, located, no_argument
 from memeval.datasets.build import Builder
-from memeval.datasets.download import DataFile
 
-COMMIT = "18c7955357b33098a64d601bc8e4624c41743972"
-HOME = "https://github.com/tenurehq/precisionMemBench"
-RAW = f"https://raw.githubusercontent.com/tenurehq/precisionMemBench/{COMMIT}/fixtures"
-_file = partial(DataFile.of, "precisionmembench", RAW)
-BELIEFS = _file("beliefs.seed.json", "35659b3b9a581b644fc6746e1b4e902c3e7b56c0973b546bf7b0816a69e3de98", 33_303)
-CASES = _file("retrieval.cases.json", "09e99f0852280538abe34b03570f65583fdb10df3c554b7150f0f665d5db709c", 35_940)
-ABOUT: Mapping[str, str] = {
-    "precisionmembench": "PrecisionMemBench: 43 short questions to 34 beliefs about one person, relevant labels only"
-}
-NAMES = tuple(ABOUT)
+CARD = cards.read("precisionmembench")
+BELIEFS, CASES = CARD.files["beliefs"], CARD.files["cases"]
+ABOUT, facts = CARD.about, CARD.facts
 OPTIONS = ("unverified",)
 USER = "test-user"  # whose beliefs the cases ask for, where they name nobody else
-PROBLEMS = (
-    "All cases ask one store, so intervals and p-values are of its cases alone: they tell nothing of other people.",
-    "Cases were written around one system; many ask for an alias that stands in the belief's own text.",
-    "A case's scope (code, writing) is not told to systems, and upstream takes beliefs of another one for noise.",
-)
-
-
-def facts(name: str) -> dict[str, Any]:
-    """What is known of the data set without its files."""
-    return {"licence": "MIT", "url": HOME, "known_problems": PROBLEMS}
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
@@ -63,11 +43,11 @@ def read(beliefs: Path, cases: Path, *, verified: bool = True) -> Dataset:
     found = Builder()
     found.stores[USER], searched = _beliefs(beliefs, found.anomalies)
     for number, case in enumerate(typed(decoded(files.content(cases), str(cases), unique=True), list, str(cases))):
-        query_id = text(case, "caseId", f"{cases}: case {number}")
+        query_id = filled(case, "caseId", f"{cases}: case {number}")
         where = f"{cases}: case {number} ({shown(query_id)})"
         if query_id in found.qrels or query_id in found.excluded:
             raise DataError(f"{where}: 'caseId' stands twice")
-        asked, category = value_of(case, "query", str, where), text(case, "category", where)
+        asked, category = value_of(case, "query", str, where), filled(case, "category", where)
         relevant = _expected(value_of(case, "expect", dict, where), where)
         if case.get("userId", USER) != USER:
             found.excluded[query_id] = "it is asked of another person's beliefs"
@@ -84,7 +64,7 @@ def read(beliefs: Path, cases: Path, *, verified: bool = True) -> Dataset:
         raise DataError(f"{cases}: holds no case that expects a belief")
     found.pools = dict.fromkeys(found.qrels, searched)
     name, paths = "precisionmembench", [beliefs, cases]
-    return found.pinned(name, COMMIT[:8], paths, verified, about=ABOUT[name], **facts(name))
+    return found.pinned(name, CARD.version, paths, verified, **facts(name))
 
 
 def _beliefs(path: Path, anomalies: Counter[str]) -> tuple[tuple[Memory, ...], tuple[str, ...]]:
@@ -93,16 +73,16 @@ def _beliefs(path: Path, anomalies: Counter[str]) -> tuple[tuple[Memory, ...], t
     searched: list[str] = []
     seen: set[str] = set()
     for number, belief in enumerate(typed(decoded(files.content(path), str(path), unique=True), list, str(path))):
-        doc_id = text(belief, "_id", f"{path}: belief {number}")
+        doc_id = filled(belief, "_id", f"{path}: belief {number}")
         where = f"{path}: belief {number} ({shown(doc_id)})"
         if doc_id in seen:
             raise DataError(f"{where}: '_id' stands twice")
         seen.add(doc_id)
-        name, aliases = text(belief, "canonical_name", where), listed(belief, "aliases", str, where)
-        parts = [name, *aliases, text(belief, "content", where), value_of(belief, "why_it_matters", str, where)]
-        time = iso(text(belief, "created_at", where), f"{where}: 'created_at'")
-        pinned, kind = value_of(belief, "pinned", bool, where), text(belief, "type", where)
-        if text(belief, "user_id", where) != USER:
+        name, aliases = filled(belief, "canonical_name", where), listed(belief, "aliases", str, where)
+        parts = [name, *aliases, filled(belief, "content", where), value_of(belief, "why_it_matters", str, where)]
+        time = iso(filled(belief, "created_at", where), f"{where}: 'created_at'")
+        pinned, kind = value_of(belief, "pinned", bool, where), filled(belief, "type", where)
+        if filled(belief, "user_id", where) != USER:
             anomalies["beliefs about somebody else, left out"] += 1
             continue
         memories[doc_id] = Memory(doc_id, " ".join(part for part in parts if part), time)

@@ -7,55 +7,38 @@ A title shares its words with its abstract, so lexical search is nearly perfect 
 test for a whole pipeline, and no measure of a reranker.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import decoded, shown, typed
-from memeval.datasets._files import digest, listed, located, no_argument, text
+from memeval.datasets import cards
+from memeval.datasets._files import digest, filled, listed, located, no_argument
 from memeval.datasets.build import Builder
-from memeval.datasets.download import DataFile
 
-COMMIT = "1cbae8e9"
-FILE = DataFile(
-    path="pubmedqa/ori_pqal.json",
-    url="https://raw.githubusercontent.com/pubmedqa/pubmedqa/master/data/ori_pqal.json",
-    sha256="8b3276be8942ebbd77f3ddcda12c1749bf0e490045a736fd8438ee40cf37a41d",
-    size=2_584_787,
-)
-ABOUT: Mapping[str, str] = {
-    "pubmedqa": "PubMedQA: 1,000 titles of papers and their abstracts; a smoke test, nearly solved by BM25"
-}
-NAMES = tuple(ABOUT)
+CARD = cards.read("pubmedqa")
+FILE = CARD.files["papers"]
+ABOUT, facts = CARD.about, CARD.facts
 OPTIONS = ("unverified",)
 STORE = "abstracts"
-
-
-def facts(name: str) -> dict[str, Any]:
-    """What is known of the data set without its file."""
-    problem = "Nearly solved by lexical search: a smoke test only."
-    return {"licence": "MIT", "url": FILE.url, "known_problems": (problem,)}
 
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
     """PubMedQA as pinned. Raises PrerequisiteError where the file is not here, UsageError for an argument."""
     no_argument(name, argument)
     (path,), verified = located(FILE, unverified=unverified)
-    version = COMMIT if verified else f"unverified-{digest([path])}"
+    version = CARD.version if verified else f"unverified-{digest([path])}"
     return parse(files.content(path), path.name, version=version, verified=verified)
 
 
-def parse(raw: bytes, source: str, *, version: str = COMMIT, verified: bool = True) -> Dataset:
+def parse(raw: bytes, source: str, *, version: str = CARD.version, verified: bool = True) -> Dataset:
     """The data set in the text of `ori_pqal.json`. Raises DataError naming file, record and field."""
     found = Builder()
     memories: list[Memory] = []
     asked: set[str] = set()
     for pmid, record in typed(decoded(raw, source, unique=True), dict, source).items():
         where = f"{source}: {shown(pmid)}"
-        question = text(record, "QUESTION", where)
-        decision = text(record, "final_decision", where)
+        question = filled(record, "QUESTION", where)
+        decision = filled(record, "final_decision", where)
         if decision not in {"yes", "no", "maybe"}:
             raise DataError(f"{where}: 'final_decision' must be yes, no or maybe, not {shown(decision)}")
         paragraphs = listed(record, "CONTEXTS", str, where)
@@ -69,4 +52,4 @@ def parse(raw: bytes, source: str, *, version: str = COMMIT, verified: bool = Tr
     if not found.queries:
         raise DataError(f"{source}: holds no question")
     found.stores[STORE] = tuple(memories)
-    return found.dataset("pubmedqa", version, verified=verified, about=ABOUT["pubmedqa"], **facts("pubmedqa"))
+    return found.dataset("pubmedqa", version, verified=verified, **facts("pubmedqa"))

@@ -26,7 +26,7 @@ COLLAPSED = 0.1
 """A query that had half of a measure or more and keeps less than this share of it has collapsed."""
 WITHIN, BETWEEN = 0.25, 0.02
 """Standard deviations of a query's difference within a store, and of a store's own shift, where one model takes the
-place of another: what was measured on LoCoMo (see simulation.py)."""
+place of another: what was measured on LoCoMo (see benchmarks/power.py)."""
 FLIPS = 10
 """How many of the worst queries a failed check names."""
 SLOWER = 1.25

@@ -1,20 +1,20 @@
 """How far a system's scores can be taken at their word: as probabilities, as levels, or against a threshold.
 
-Everything here works on arrays. "Pairs" are flat: one probability and one label (True: relevant) each. "Lists" are
-queries x candidates with each row's best score first and nan behind its last. What is fitted (a threshold, Platt's
-curve, an isotonic one) is fitted on development stores and measured on test stores.
+Everything here works on arrays. "Pairs" are flat: one probability and one label (True: relevant) each; "lists" as
+threshold.py has them. What is fitted (a threshold, Platt's curve, an isotonic one) is fitted on development stores and
+measured on test stores.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
-Labels: TypeAlias = NDArray[np.bool_]
+from memeval.measures.threshold import Floats, Labels, best_thresholds, f1_above, f1_curve
+
 Curve: TypeAlias = Callable[[Floats], Floats]
 """From scores to probabilities; never decreasing."""
 
@@ -47,7 +47,10 @@ class Bin:
 
 
 def bins(probabilities: Floats, labels: Labels, count: int = BINS) -> tuple[Bin, ...]:
-    """Equal-width bins over 0…1; the last one holds 1.
+    """Equal-width bins over 0…1, lowest first; the last one holds 1.
+
+    Args:
+        probabilities: pairs, each within 0…1; `labels` says which of them are relevant.
 
     >>> [(b.n, b.relevant) for b in bins(np.array([0.1, 0.4, 0.5, 1.0]), np.array([False, True, False, True]), 2)]
     [(2, 1), (2, 1)]
@@ -71,7 +74,8 @@ def bins(probabilities: Floats, labels: Labels, count: int = BINS) -> tuple[Bin,
 
 
 def ece(found: tuple[Bin, ...]) -> float:
-    """Expected calibration error: mean |frequency - confidence| of the bins, weighted by their pairs; nan without any.
+    """Expected calibration error (Naeini et al. 2015): mean |frequency - confidence| of the bins, weighted by their
+    pairs; nan without any.
 
     >>> round(ece(bins(np.array([0.2, 0.2, 0.9]), np.array([False, False, True]), 2)), 6)
     0.166667
@@ -91,14 +95,16 @@ def brier(found: tuple[Bin, ...]) -> float:
 
 
 def right(level: int, found: Bin) -> float:
-    """How often a level is right: not relevant below the middle, relevant above it; nan for the middle level."""
+    """The share of a level's pairs that it is right about: not relevant below the middle, relevant above it; nan for
+    the middle level."""
     if level == len(LEVELS) // 2:
         return math.nan
     return 1 - found.frequency if level < len(LEVELS) // 2 else found.frequency
 
 
 def probability(kind: str | None, scores: Floats) -> Floats | None:
-    """Scores as probabilities, where a system says that they are some: log-odds, or probabilities within 0…1.
+    """Scores of any shape as probabilities, where a system says that they are some: log-odds, or probabilities within
+    0…1; nan stays nan. None for every other kind of scores.
 
     >>> probability("log-odds", np.array([0.0])).tolist(), probability("similarity", np.array([0.5]))
     ([0.5], None)
@@ -111,7 +117,9 @@ def probability(kind: str | None, scores: Floats) -> Floats | None:
 
 
 def platt(scores: Floats, labels: Labels, *, steps: int = 100) -> Curve | None:
-    """Platt's logistic curve (1999), fitted by Newton's method to his smoothed targets; None without both labels.
+    """Platt's logistic curve (1999), fitted to pairs by Newton's method with his smoothed targets.
+
+    None where there are not pairs of both labels.
 
     Scores are standardised first, which moves nothing but the condition of the problem. A falling curve (scores that
     rank backwards) is flattened: calibration must not turn an order round.
@@ -148,8 +156,10 @@ def platt(scores: Floats, labels: Labels, *, steps: int = 100) -> Curve | None:
 
 
 def isotonic(scores: Floats, labels: Labels) -> Curve | None:
-    """The never-decreasing curve of least squares (pool adjacent violators), linear between the scores it was fitted
-    to and flat beyond them; None without pairs."""
+    """The never-decreasing curve of least squares through pairs (by pool adjacent violators: Zadrozny & Elkan 2002).
+
+    It is linear between the scores it was fitted to and flat beyond them. None without pairs.
+    """
     if not len(scores):
         return None
     from scipy.optimize import isotonic_regression
@@ -167,65 +177,15 @@ def _sigmoid(values: Floats) -> Floats:
     return found
 
 
-# --- thresholds
-
-
-def f1_above(scores: Floats, hits: Labels, relevant: NDArray[np.int64], threshold: float) -> Floats:
-    """Each query's F1 of the memories that score at or above a threshold.
-
-    Args:
-        scores: lists; `hits` says which of them are relevant.
-        relevant: by query, all relevant memories, those that missed the pool included; above 0.
-    """
-    let_in = scores >= threshold  # nan is never let in
-    found: Floats = 2 * (let_in & hits).sum(axis=1) / (let_in.sum(axis=1) + relevant)
-    return found
-
-
-def best_thresholds(
-    scores: Floats, hits: Labels, relevant: NDArray[np.int64], groups: Sequence[Labels]
-) -> list[float | None]:
-    """For each group of queries (a mask) the score with the highest mean F1 at or above it; of scores that are equal
-    within 1e-9, the highest. None for a group without scores. The same rule as `measures.cross_fitted_f1`."""
-    known = ~np.isnan(scores)
-    found = np.cumsum(hits & known, axis=1)
-    f1 = 2 * found / (np.arange(1, scores.shape[1] + 1) + relevant[:, None])
-    f1[:, 1:] -= f1[:, :-1].copy()  # what each candidate gains
-    flat, gained, query = scores[known], f1[known], np.nonzero(known)[0]
-    down = np.argsort(flat)[::-1]  # once for all groups
-    flat, gained, query = flat[down], gained[down], query[down]
-
-    def best(group: Labels) -> float | None:
-        kept = group[query]
-        if not kept.any():
-            return None
-        own, mean = flat[kept], np.cumsum(gained[kept]) / np.count_nonzero(group)
-        ends = np.flatnonzero(np.diff(own, append=-np.inf))  # equal scores come in together
-        return float(own[ends[np.argmax(mean[ends] >= mean[ends].max() - 1e-9)]])
-
-    return [best(group) for group in groups]
-
-
-def f1_curve(scores: Floats, hits: Labels, relevant: NDArray[np.int64], thresholds: Floats) -> Floats:
-    """Mean F1 at each threshold, in ascending order: what `f1_above` says of each."""
-    known, width = ~np.isnan(scores), len(thresholds) + 1
-    passed = np.searchsorted(thresholds, scores[known], side="right")  # how many thresholds let a candidate in
-    cells = np.nonzero(known)[0] * width + passed
-    shape = len(scores), width
-
-    def let_in(counted: NDArray[np.int64]) -> NDArray[np.int64]:
-        by_passed = np.bincount(counted, minlength=len(scores) * width).reshape(shape)
-        return np.ascontiguousarray(by_passed[:, :0:-1].cumsum(axis=1)[:, ::-1].T)
-
-    f1 = 2 * let_in(cells[hits[known]]) / (let_in(cells) + relevant)
-    return np.array([float(row.mean()) for row in f1])
-
-
 # --- abstention
 
 
 def risk_coverage(top: Floats, correct: Labels, shares: tuple[float, ...]) -> tuple[tuple[float, float, float], ...]:
-    """What answering only the surest queries gives: (share answered, threshold, share of wrong first places).
+    """What answering only the surest queries gives (El-Yaniv & Wiener 2010), for each of some `shares` of them: (share
+    answered, threshold, share of wrong first places).
+
+    Args:
+        top: each query's best score; `correct` says whether what has it is relevant.
 
     Queries are answered from the highest top score down; of equal scores all or none, so a share may be exceeded.
 
@@ -289,7 +249,14 @@ SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)
 def calibrate(
     kind: str | None, scores: Floats, hits: Labels, relevant: NDArray[np.int64], dev: NDArray[np.bool_]
 ) -> Calibration:
-    """Everything about one system's lists; queries without a relevant memory count as pairs and in `risk`."""
+    """Everything about one system's lists; queries without a relevant memory count as pairs and in `risk`.
+
+    Args:
+        kind: what the scores are, as the system says (see core/adapter.py).
+        scores, hits: lists, queries x candidates.
+        relevant: by query, how many memories are relevant, those that missed the pool included.
+        dev: by query, whether its store is one for development.
+    """
     known, test = ~np.isnan(scores), ~dev
     at_test, at_dev = known & test[:, None], known & dev[:, None]
     own, pairs, labels = probability(kind, scores), scores[at_test], hits[at_test]

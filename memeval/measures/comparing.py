@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from memeval.core import files as disk
-from memeval.core import results
+from memeval.core import files, results
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.outside import visible
 from memeval.core.types import Result
@@ -17,7 +16,7 @@ from memeval.measures.statistics import Difference
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
+class Moved:
     """One query's value of the measure on both sides."""
 
     query_id: str
@@ -27,16 +26,16 @@ class Flip:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SideBySide:
     """What `compare` found; p-values are those of single tests, not adjusted for the number of measures."""
 
     dataset: str
     differences: tuple[Difference, ...]
     measure: str
-    flips: tuple[Flip, ...]
+    flips: tuple[Moved, ...]
 
 
-def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> Pair:
+def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> SideBySide:
     """Compares two result files, or two systems' results below `root`.
 
     Raises UsageError for a name with no result or several, and DataError where the two are not of the same queries,
@@ -63,9 +62,9 @@ def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> 
     compared = dict(zip(shared, paired, strict=True))
     differences = statistics.differences(compared, [] if first.alone else [[name] for name in shared])
     rows = zip(first.query_ids, first.categories, first.values[chosen], second.values[chosen], strict=True)
-    moved = sorted((Flip(*row) for row in rows), key=lambda flip: (-abs(flip.ours - flip.theirs), flip.query_id))
+    moved = sorted((Moved(*row) for row in rows), key=lambda flip: (-abs(flip.ours - flip.theirs), flip.query_id))
     moved = [flip for flip in moved if flip.ours != flip.theirs]
-    return Pair(first.signature["dataset"], tuple(differences.values()), chosen, tuple(moved[:flips]))
+    return SideBySide(first.signature["dataset"], tuple(differences.values()), chosen, tuple(moved[:flips]))
 
 
 def find(name: str, root: Path) -> Result:
@@ -73,13 +72,13 @@ def find(name: str, root: Path) -> Result:
 
     A control may be named as tables name it, with what it is in brackets.
     """
-    if disk.is_file(Path(name)):
+    if files.is_file(Path(name)):
         return results.read_result(Path(name))
-    files = results.find(root)
+    there = results.find(root)
     wanted = name.partition(" (")[0]
-    found = [file for file in files if file.stem == wanted]
+    found = [file for file in there if file.stem == wanted]
     if not found:
-        named = {file: results.read_result(file).signature for file in files}
+        named = {file: results.read_result(file).signature for file in there}
         found = [file for file, facts in named.items() if wanted == facts["system"]]
         found = found or [file for file, facts in named.items() if wanted == facts["model"]]
     if not found:
@@ -90,7 +89,7 @@ def find(name: str, root: Path) -> Result:
     return results.read_result(found[0])
 
 
-def document(pair: Pair) -> dict[str, Any]:
+def document(pair: SideBySide) -> dict[str, Any]:
     """The comparison as JSON values."""
     rows = [{**asdict(one.comparison), "flips": one.flips, "undecided": one.undecided} for one in pair.differences]
     return {
@@ -101,7 +100,7 @@ def document(pair: Pair) -> dict[str, Any]:
     }
 
 
-def text(pair: Pair) -> str:
+def text(pair: SideBySide) -> str:
     """The comparison as a table for people."""
     first = pair.differences[0].comparison
     lines = [

@@ -99,7 +99,7 @@ class Times:
 
 
 def row(ranking: Ranking) -> dict[str, Any]:
-    """What the file tells of one query."""
+    """The line of the file that tells of one query: its seconds, pairs and tokens."""
     found: dict[str, Any] = {"query_id": ranking.query_id, "pairs": len(ranking.doc_ids)}
     if ranking.seconds is not None:
         tokens = {name: count for name, count in (ranking.usage or {}).items() if name == "tokens"}

@@ -25,7 +25,11 @@ def strict_order(scores: Sequence[float]) -> list[int]:
 
 
 def fault(ranking: Ranking, doc_ids: Sequence[str]) -> str | None:
-    """What is wrong with a ranking that was read from a file; `doc_ids` are the query's candidates, in their order."""
+    """What is wrong with a ranking that was read from a file, None where nothing is.
+
+    Args:
+        doc_ids: the query's candidates, in the first stage's order.
+    """
     if sorted(ranking.doc_ids) != sorted(doc_ids):
         return "does not rank exactly its candidates"
     if ranking.scores is None:

@@ -2,8 +2,8 @@
 
 A memory is relevant if its grade is above 0, or at least N for a measure written like "MAP(rel=N)" or "P(rel=N)@5";
 a grade below 0 is no judgement, as in trec_eval. Means are over queries, and denominators count relevant memories that
-the first stage missed. Standard measures come from ranx, on strict orders (see ranking.py). "F1" without a cutoff is
-the F1 of the set above one score threshold, chosen on other stores than those it is measured on: `cross_fitted_f1`.
+the first stage missed. Standard measures come from ranx, on strict orders (see order.py). "F1" without a cutoff is
+the F1 of the set above one score threshold, chosen on other stores than those it is measured on (see threshold.py).
 """
 
 import functools
@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -257,92 +257,3 @@ def _ranx() -> tuple[Callable[..., Any], Callable[..., Any]]:
     finally:
         numba.config.DISABLE_JIT = jit_was_disabled
     return ranx.evaluate, numba.typed.List if compiles else list
-
-
-@dataclass(frozen=True, slots=True)
-class Folds:
-    """The fold of each query, 0 … count-1. `unit` is what was dealt: stores, or queries where there is one store."""
-
-    of_query: tuple[int, ...]
-    count: int
-    unit: Literal["store", "query"]
-
-
-def deal_folds(query_ids: Sequence[str], store_ids: Sequence[str]) -> Folds:
-    """Each store its own fold up to ten of them, else stores are dealt to ten folds by sorted id.
-
-    >>> deal_folds(["q1", "q2", "q3"], ["s2", "s1", "s2"])
-    Folds(of_query=(1, 0, 1), count=2, unit='store')
-    """
-    stores = len(set(store_ids)) > 1
-    units = store_ids if stores else query_ids
-    fold = {unit: position % 10 for position, unit in enumerate(sorted(set(units)))}
-    return Folds(tuple(fold[unit] for unit in units), min(len(fold), 10), "store" if stores else "query")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ThresholdF1:
-    """F1 of each query, and each fold's threshold, None where there was nothing to choose it from."""
-
-    values: Floats
-    thresholds: tuple[float | None, ...]
-    folds: Folds
-
-
-def cross_fitted_f1(
-    scores: Sequence[Sequence[float] | None], grades: Sequence[Sequence[int]], relevant: Sequence[int], folds: Folds
-) -> ThresholdF1:
-    """F1 of the candidates whose score is at or above a threshold that was chosen without looking at their fold.
-
-    A fold's threshold is the one, among all scores in the other folds, with the highest mean F1 over the queries of the
-    other folds; of thresholds that are equal within 1e-9, the highest.
-
-    Args:
-        scores: by query, one per candidate; None where the system failed, which retrieves nothing: F1 is 0.
-        grades: by query, one per candidate in the order of the scores.
-        relevant: by query, the number of relevant memories, those that missed the pool included.
-        folds: see `deal_folds`; with one fold only nothing can be chosen, and every value is nan.
-
-    Raises ValueError if lengths differ, a score is not finite, or `relevant` is 0 or below the pool's own.
-
-    >>> result = cross_fitted_f1([[0.9, 0.2], [0.8, 0.1]], [[1, 0], [1, 0]], [1, 2], deal_folds("ab", "st"))
-    >>> result.values.round(3).tolist(), result.thresholds
-    ([1.0, 0.0], (0.8, 0.9))
-    """
-    pools = [((), ()) if row is None else (row, grade) for row, grade in zip(scores, grades, strict=True)]
-    lengths = np.array([len(row) for row, _ in pools], dtype=np.int64)
-    if not len(pools) == len(relevant) == len(folds.of_query) or lengths.tolist() != [len(grade) for _, grade in pools]:
-        raise ValueError("scores, grades, relevant and folds are not of the same queries and candidates")
-    score = np.array([value for row, _ in pools for value in row], dtype=np.float64)
-    hit = np.array([value for _, grade in pools for value in grade], dtype=np.int64) > 0
-    query = np.repeat(np.arange(len(pools)), lengths)
-    fold, total = np.array(folds.of_query, dtype=np.int64), np.array(relevant, dtype=np.int64)
-    if not np.all(np.isfinite(score)):
-        raise ValueError("a score is not finite")
-    if np.any(total < np.maximum(np.bincount(query[hit], minlength=len(total)), 1)):
-        raise ValueError("a query has no relevant memory, or fewer than its pool")
-
-    # What a query's F1 gains as each of its candidates is let in, best first: sums over any queries follow from it.
-    order = np.lexsort((-score, query))
-    query, score, hit = query[order], score[order], hit[order]
-    start = (np.cumsum(lengths) - lengths)[query]
-    found = np.cumsum(hit)
-    found = found - (found - hit)[start]
-    f1 = 2 * found / (np.arange(len(query)) - start + 1 + total[query])
-    gain = np.where(np.arange(len(query)) == start, f1, f1 - np.roll(f1, 1))
-    down = np.argsort(-score, kind="stable")
-    query, score, hit, gain = query[down], score[down], hit[down], gain[down]
-    thresholds: list[float | None] = []
-    for number in range(folds.count):
-        other = fold[query] != number
-        if not other.any():
-            thresholds.append(None)
-            continue
-        seen, mean = score[other], np.cumsum(gain[other]) / np.sum(fold != number)
-        ends = np.flatnonzero(np.diff(seen, append=-np.inf))  # equal scores come in together
-        thresholds.append(float(seen[ends[np.argmax(mean[ends] >= mean[ends].max() - 1e-9)]]))
-    limits = np.array([np.inf if threshold is None else threshold for threshold in thresholds])
-    let_in = score >= limits[fold[query]]
-    retrieved = np.bincount(query[let_in], minlength=len(total))
-    values = 2 * np.bincount(query[let_in & hit], minlength=len(total)) / (retrieved + total)
-    return ThresholdF1(values if folds.count > 1 else np.full(len(total), np.nan), tuple(thresholds), folds)

@@ -12,7 +12,8 @@ from memeval.core.types import Dataset, Estimate, Header, Qrels, Query, Ranking,
 from memeval.measures import statistics
 from memeval.measures.latency import Times
 from memeval.measures.order import bounds, tie_rate
-from memeval.measures.ranx import cross_fitted_f1, deal_folds, evaluate, parse
+from memeval.measures.ranx import evaluate, parse
+from memeval.measures.threshold import cross_fitted_f1, deal_folds
 
 SCHEMA = 1
 INTERVAL = "95 %, score interval with the effective sample size over clusters (Bell-McCaffrey variance)"

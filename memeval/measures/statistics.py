@@ -4,6 +4,9 @@ The unit of chance is the cluster: the store. Only where all queries are of one 
 said of clusters holds for queries. Intervals come from a variance that is robust to clusters, p-values from flipping
 the signs of whole clusters. Values are rounded to multiples of 2^-32 before they are summed over clusters, so that sums
 are exact whatever their order: the same input gives the same bytes, in whatever order queries and stores are given.
+
+One file, though a long one, because intervals, tests and groups stand on the same units and the same flips; its parts
+are marked by lines.
 """
 
 import itertools

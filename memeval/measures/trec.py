@@ -15,7 +15,7 @@ from pathlib import Path
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Qrels, Ranking
-from memeval.core.values import grade, label, plain, shown
+from memeval.core.values import grade, label, shown, utf8
 
 
 def read_run(path: Path) -> dict[str, dict[str, float]]:
@@ -75,7 +75,7 @@ def ordered(run: Mapping[str, Mapping[str, float]]) -> dict[str, tuple[str, ...]
 def _lines(path: Path, width: int, wanted: str) -> Iterator[tuple[str, list[str]]]:
     for number, line in files.numbered(path):
         where = f"{path}: line {number}"
-        columns = plain(line, where).split()
+        columns = utf8(line, where).split()
         if len(columns) != width:
             raise DataError(f"{where}: {len(columns)} columns, wanted {width}: {wanted}")
         yield where, columns

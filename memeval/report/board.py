@@ -6,8 +6,9 @@ from typing import Any
 
 from memeval.core.types import Estimate, Result
 from memeval.measures.statistics import Difference
+from memeval.rerankers import controls
 
-CONTROLS = {"oracle": "ceiling", "first-stage": "first stage", "random": "chance", "constant": "all tied"}
+CONTROLS = controls.CONTROLS
 """Systems that bound the others: they are placed by their value, but not ranked and in no family of tests."""
 
 TIE_RATE_SHOWN = 0.01

@@ -23,9 +23,10 @@ from memeval.core import files
 from memeval.core.errors import SuiteError, UsageError, did_you_mean
 from memeval.core.types import Result, canonical
 from memeval.datasets import render
-from memeval.measures import calibration, statistics
+from memeval.measures import statistics
 from memeval.measures.ranx import parse as parse_measure
 from memeval.measures.statistics import ALPHA, MIN_CLUSTERS
+from memeval.measures.threshold import best_thresholds, f1_above
 from memeval.report import cells
 from memeval.report.evidence import Collection, Evidence, Source, comparable
 from memeval.report.leaderboard import clusters
@@ -494,13 +495,13 @@ def _threshold(
         return replace(part, why="no runs beside the results: their scores are needed")
     before, here = there.evidence.ranked[names[0]], ground.evidence.ranked[names[1]]
     assert pools[0] is not None and pools[1] is not None  # noqa: S101
-    [threshold] = calibration.best_thresholds(before.scores, before.grades > 0, pools[0].relevant, [pools[0].judged])
+    [threshold] = best_thresholds(before.scores, before.grades > 0, pools[0].relevant, [pools[0].judged])
     if threshold is None:
         return replace(part, why=f"no scores on {claim.chosen_on}")
     place = {query_id: row for row, query_id in enumerate(pools[1].query_ids)}
     rows = [place[query_id] for query_id in ours.result.query_ids]
     relevant = pools[1].relevant[rows]
-    f1 = calibration.f1_above(here.scores[rows], here.grades[rows] > 0, relevant, threshold)
+    f1 = f1_above(here.scores[rows], here.grades[rows] > 0, relevant, threshold)
     own = np.array(ours.result.values["F1"], dtype=np.float64)
     told = replace(part, than=f"its own threshold (carried: {threshold:.4g})", failed=ours.result.failures["failed"])
     return _tested(claim, told, f1 - own, clusters(ours.result), margin, ours.result.alone)

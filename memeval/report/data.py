@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from memeval.measures.calibration import Bin, Calibration
 from memeval.measures.latency import Times
-from memeval.measures.ranx import deal_folds
+from memeval.measures.threshold import deal_folds
 from memeval.report import models
 from memeval.report.board import Leaderboard, Row
 from memeval.report.evidence import Evidence, Pool, Ranked

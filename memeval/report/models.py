@@ -7,10 +7,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from memeval.report.board import Row
+from memeval.report.board import CONTROLS, Row
 
 TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
-LOCAL = ("first-stage", "random", "constant", "oracle", "bm25")
+LOCAL = (*CONTROLS, "bm25")
 """Systems without a model: nothing to buy, nothing to learn from."""
 OWN = (*LOCAL, "transformers", "sentence-transformers", "vllm", "vllm-server")
 """Kinds that run on one's own machine: a call costs nothing, the machine's time what the suite says."""

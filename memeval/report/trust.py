@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memeval.measures import calibration as cal
+from memeval.measures.threshold import Floats, Labels, f1_above
 from memeval.report import cells, figures
 from memeval.report.board import Leaderboard, Row
 from memeval.report.evidence import Evidence, Pool, Ranked
@@ -52,7 +53,7 @@ def _calibration(job: tuple[Pool, str | None, Ranked]) -> cal.Calibration | None
     return cal.calibrate(said, ranked.scores, ranked.grades > 0, pool.relevant, pool.dev)
 
 
-def _judged(pool: Pool, ranked: Ranked) -> "tuple[cal.Floats, cal.Labels, NDArray[np.int64]]":
+def _judged(pool: Pool, ranked: Ranked) -> "tuple[Floats, Labels, NDArray[np.int64]]":
     """Scores, hits and the number of relevant memories of the judged queries."""
     judged = pool.judged
     if judged.all():
@@ -191,7 +192,7 @@ def _carried(board: Leaderboard, found: Mapping[str, cal.Calibration], others: S
                 continue
             if models[row.system] != row.model:
                 continue
-            here = float(cal.f1_above(*_judged(pool, evidence.ranked[row.system]), one.threshold).mean())
+            here = float(f1_above(*_judged(pool, evidence.ranked[row.system]), one.threshold).mean())
             rows.append(
                 {
                     "system": cells.name(row),

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from memeval.core.types import Dataset, Memory, Query
 
+CONTROLS = {"oracle": "ceiling", "first-stage": "first stage", "random": "chance", "constant": "all tied"}
+"""Each control's kind and what its number is, in the order of tables."""
+
 
 class FirstStage:
     """Leaves the candidates as they come: what reranking has to beat."""

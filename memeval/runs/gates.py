@@ -20,11 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from memeval.core.errors import UsageError
 from memeval.measures.ranx import parse
+from memeval.rerankers import controls
 
 MARGIN = 0.02
 """The margin of a gate that names none."""
 
-CONTROLS = ("first-stage", "random", "constant", "oracle")
+CONTROLS = tuple(controls.CONTROLS)
 """Systems that "*" leaves out: they bound the others."""
 
 

@@ -2,6 +2,8 @@
 
 A reranker is not trusted: the number of scores and their finiteness are checked, an exception is a failed query, and
 nothing that failed gets a score or is remembered.
+
+One file, though a long one: a single call, a window and a stream go through the same look-up and the same checks.
 """
 
 import math

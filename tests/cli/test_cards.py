@@ -1,11 +1,13 @@
 """Cards of data sets: what is known, the ceiling of the first stage, and what is left without the data."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from memeval import datasets
 from memeval.cli import catalogue
+from memeval.core.errors import UsageError
 from memeval.core.results import read_result
 from memeval.core.types import Dataset, Memory, Query
 from memeval.runs import ceiling
@@ -50,6 +52,21 @@ def test_a_large_data_set_tells_how_to_get_its_ceiling(monkeypatch: pytest.Monke
     assert "memeval show hard-cases --ceiling" in catalogue.card("hard-cases")
     assert "ceiling   NDCG@10" in catalogue.card("hard-cases", ceiling=True)
     assert "ceiling" not in catalogue.card("hard-cases", ceiling=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("minilm?max_lenght=3", "unknown option 'max_lenght' (did you mean 'max_length'?)"),
+        ("transformers?dtype", "each once, not 'dtype'"),
+        ("locomo?unverifed=1", "unknown option 'unverifed' (did you mean 'unverified'?)"),
+        ("beir?split=dev", "'beir' wants a folder or an id of the Hub"),
+        ("beir/", "'beir' wants a folder or an id of the Hub"),
+    ],
+)
+def test_a_card_is_not_shown_under_a_wrong_name(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        catalogue.card(name)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from memeval import datasets
 from memeval.core.errors import DataError, MemevalError, PrerequisiteError, UsageError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.datasets import beir
+from memeval.datasets.parts import Asked
 
 FOLDERS = Path(__file__).parents[1] / "data" / "beir"
 FILES = ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv")
@@ -196,7 +197,7 @@ def test_a_label_for_a_memory_of_another_store_is_refused(tmp_path: Path) -> Non
 
 def test_splits_are_listed_where_none_can_be_chosen(garden: Path) -> None:
     with pytest.raises(DataError, match=re.escape("has no tset.tsv (did you mean 'test'?)")):
-        beir.read(garden, "tset")
+        beir.read(garden, Asked("tset"))
     (garden / "qrels" / "test.tsv").rename(garden / "qrels" / "train.tsv")
     with pytest.raises(DataError, match="name one of dev, train with"):
         beir.read(garden)
@@ -213,7 +214,7 @@ def test_splits_are_listed_where_none_can_be_chosen(garden: Path) -> None:
         ("beir/nowhere-at-all", "there is no such folder"),
         ("beir/x?spilt=dev", "did you mean 'split'"),
         ("beir/x?split=../dev", "a split is a name"),
-        ("beir/x?split", "options read ?key=value"),
+        ("beir/x?split", "must read option=value"),
     ],
 )
 def test_a_wrong_name_is_one_line(name: str, message: str) -> None:

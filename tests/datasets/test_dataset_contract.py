@@ -52,8 +52,8 @@ FILES: Mapping[str, Mapping[str, str]] = {
     "liveqa-med": ANSWERS,
     "liveqa-med-judged": ANSWERS,
     "lmeb": {"lmeb": "lmeb"},
-    **{name: {"locomo/tiny.json": locomo.FILE.path} for name in locomo.NAMES},
-    **{name: {"longmemeval/tiny.json": longmemeval.S.path} for name in longmemeval.NAMES},
+    **{name: {"locomo/tiny.json": locomo.FILE.path} for name in locomo.ABOUT},
+    **{name: {"longmemeval/tiny.json": longmemeval.S.path} for name in longmemeval.ABOUT},
     "longmemeval-oracle": {"longmemeval/tiny.json": longmemeval.ORACLE.path},
     "mteb-reranking": {"mteb_reranking": "rows"},
     "precisionmembench": {

@@ -29,7 +29,7 @@ SMALL = Dataset(
 def test_every_name_has_a_line_and_no_name_is_offered_twice() -> None:
     modules = datasets._shipped()
     assert sorted(modules) == datasets.on_offer()
-    offered = [name for module in set(modules.values()) for name in module.NAMES]
+    offered = [name for module in set(modules.values()) for name in module.ABOUT]
     assert len(offered) == len(set(offered))
     assert {"longmemeval-s", "lmeb", "finfact", "financebench", "liveqa-med", "pubmedqa", "jsonl"} <= set(offered)
     assert all(0 < len(datasets.about(name)) <= 120 for name in offered)
@@ -95,7 +95,7 @@ def test_both_sides_have_a_store_where_there_are_two() -> None:
 
 def test_a_store_has_the_same_side_in_every_variant_of_a_data_set() -> None:
     tiny = DATA / "longmemeval" / "tiny.json"
-    variants = [longmemeval.read(tiny, name).splits for name in longmemeval.NAMES[:3]]
+    variants = [longmemeval.read(tiny, name).splits for name in list(longmemeval.ABOUT)[:3]]
     assert variants[0] == variants[1] == variants[2]
 
 

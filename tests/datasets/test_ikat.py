@@ -35,7 +35,7 @@ def read(name: str = "ikat", query: str = "utterance", folder: Path = DATA) -> D
 
 def changed(folder: Path, change: Callable[[Json], object]) -> Path:
     """A copy of the small files, the test topics changed."""
-    for file in (ikat.TEST, ikat.NIST):
+    for file in ikat.FILES["ikat"]:
         (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
         (folder / file.path).write_bytes((DATA / file.path).read_bytes())
     topics = json.loads((DATA / ikat.TEST.path).read_text("utf-8"))
@@ -170,7 +170,7 @@ def test_what_is_broken_is_named_with_its_place(message: str, tmp_path: Path) ->
 
 def test_labels_without_a_relevant_statement_are_no_data_set(tmp_path: Path) -> None:
     folder = changed(tmp_path, lambda topics: None)
-    (folder / ikat.NIST.path).write_text("9-1_1 0 1 0\n")
+    (folder / ikat.FILES["ikat"][1].path).write_text("9-1_1 0 1 0\n")
     with pytest.raises(DataError, match="ptkb_rel_nist: holds no turn with a relevant statement"):
         read(folder=folder)
 
@@ -226,7 +226,7 @@ def test_the_real_files_give_the_known_counts_and_figures(
 
 @real
 def test_in_a_labelled_turn_every_statement_is_judged_and_organisers_label_as_the_authors() -> None:
-    nist, organisers, authors = (datasets.load(name) for name in ikat.NAMES)
+    nist, organisers, authors = (datasets.load(name) for name in ikat.ABOUT)
     for dataset in (nist, organisers):
         assert all(
             len(dataset.qrels[query.query_id]) == len(dataset.stores[query.store_id]) for query in dataset.queries

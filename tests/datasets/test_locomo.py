@@ -260,7 +260,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, load: Callable[[], object]) -> None
 def test_another_package_offers_a_data_set_but_takes_none_over(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = locomo.parse(RAW, "tiny.json")
     choir = SimpleNamespace(
-        NAMES=("choir", "locomo"), ABOUT={"choir": "songs"}, load=lambda name, argument: replace(tiny, version=argument)
+        ABOUT={"choir": "songs", "locomo": "mine"}, load=lambda name, argument: replace(tiny, version=argument)
     )
     plug_in(monkeypatch, lambda: choir)
     loaded = datasets.load("choir/alto/2")
@@ -280,7 +280,7 @@ def test_a_broken_plug_in_is_named_but_does_not_stand_in_the_way(
     assert "entry point 'choir' of memeval.datasets" in capsys.readouterr().err
     with pytest.raises(UsageError, match=r"entry point 'choir'.*no module 'choir'"):
         datasets.load("choir/alto")
-    plug_in(monkeypatch, lambda: SimpleNamespace(NAMES=("choir",), ABOUT={}))
+    plug_in(monkeypatch, lambda: SimpleNamespace(ABOUT={"choir": "songs"}))
     with pytest.raises(UsageError, match="has no load"):
         datasets.load("choir")
 

@@ -2,7 +2,7 @@
 
 from math import sqrt
 
-from memeval.gate.simulation import LOCOMO, rates
+from benchmarks.power import LOCOMO, rates
 
 
 def test_without_a_difference_at_most_five_per_cent_of_suites_fail() -> None:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from memeval.measures import calibration as cal
-from memeval.measures.ranx import Folds, cross_fitted_f1
+from memeval.measures.threshold import Folds, best_thresholds, cross_fitted_f1, f1_above, f1_curve
 
 RANDOM = np.random.default_rng(7)
 
@@ -104,12 +104,12 @@ def test_the_threshold_is_the_one_that_the_f1_measure_chooses() -> None:
     fold = [place % 2 for place in range(len(rows))]
     fitted = cross_fitted_f1(rows, grades, relevant.tolist(), Folds(tuple(fold), 2, "store"))
     dev = np.array(fold) == 1
-    threshold, other, nothing = cal.best_thresholds(scores, hits, relevant, [dev, ~dev, dev & ~dev])
+    threshold, other, nothing = best_thresholds(scores, hits, relevant, [dev, ~dev, dev & ~dev])
     assert (threshold, other, nothing) == (fitted.thresholds[0], fitted.thresholds[1], None)
-    values = cal.f1_above(scores[~dev], hits[~dev], relevant[~dev], threshold or 0.0)
+    values = f1_above(scores[~dev], hits[~dev], relevant[~dev], threshold or 0.0)
     assert values.tolist() == pytest.approx(fitted.values[~dev].tolist())
     nan, none = np.full((2, 3), np.nan), np.zeros((2, 3), dtype=bool)
-    assert cal.best_thresholds(nan, none, np.ones(2, dtype=int), [np.ones(2, dtype=bool)]) == [None]
+    assert best_thresholds(nan, none, np.ones(2, dtype=int), [np.ones(2, dtype=bool)]) == [None]
 
 
 def test_only_declared_probabilities_are_taken_for_some() -> None:
@@ -151,5 +151,5 @@ def test_f1_over_many_thresholds_is_that_of_each() -> None:
     scores = np.round(-np.sort(-RANDOM.random((30, 12)), axis=1), 2)  # some are thresholds themselves
     scores[::4, 9:] = np.nan
     hits, relevant = RANDOM.random((30, 12)) < 0.2, np.full(30, 12)
-    each = [float(cal.f1_above(scores, hits, relevant, float(at)).mean()) for at in cal.GRID]
-    assert cal.f1_curve(scores, hits, relevant, cal.GRID).tolist() == each
+    each = [float(f1_above(scores, hits, relevant, float(at)).mean()) for at in cal.GRID]
+    assert f1_curve(scores, hits, relevant, cal.GRID).tolist() == each

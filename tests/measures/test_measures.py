@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from memeval.core.errors import UsageError
 from memeval.measures.order import strict_order
-from memeval.measures.ranx import MEASURES, Folds, cross_fitted_f1, deal_folds, evaluate, parse
+from memeval.measures.ranx import MEASURES, evaluate, parse
+from memeval.measures.threshold import Folds, cross_fitted_f1, deal_folds
 
 DOC_IDS = [f"d{number}" for number in range(15)]
 RUN_OF_TEN = [f"d{number}" for number in range(10)]

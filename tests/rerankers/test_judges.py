@@ -237,7 +237,7 @@ def test_pairwise_makes_the_calls_it_announces(schedule: str, calls: int, serve:
     server = serve(lambda asked: fakes.openai(fakes.ideal(asked)))
     memories = [Memory(str(place), f"text {place} rel=.{place}") for place in (3, 1, 6, 2, 5, 4)]
     reranker: Any = load(f"openai/m?mode=pairwise&{schedule}", EMPTY)
-    assert reranker.estimate(QUERY, memories).calls == calls
+    assert reranker.hosted.estimate(QUERY, memories).calls == calls
     [(_, scored)] = reranker.score_many([(QUERY, memories)])
     assert len(server.asked) == calls
     best = max(range(6), key=lambda place: scored.scores[place])

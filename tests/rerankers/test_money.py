@@ -135,7 +135,7 @@ def test_documents_longer_than_a_unit_are_several_in_the_plan_and_in_the_reserve
     query, purse = Query("q", "tea", "s"), Purse(limit=4.5)
     name = f"rerank-api/m?style=cohere&url={server.url}&price=1000/1000-searches"
     reranker: Any = load(name, EMPTY, terms=Terms(purse=purse))
-    work = reranker.estimate(query, memories)
+    work = reranker.hosted.estimate(query, memories)
     assert (work.calls, work.search_low, work.search_high) == (1, 3, 5)
     assert ranked.search_units("tea", [memory.text for memory in memories]) == 5
     [(_, scored)] = reranker.score_many([(query, memories)])

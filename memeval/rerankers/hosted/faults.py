@@ -252,7 +252,7 @@ def said(words: str) -> list[str]:
     return [text for name in SAID for text in found.get(name, ())] or [words]
 
 
-def parsed(raw: str, content_type: str) -> str:
+def whole(raw: str, content_type: str) -> str:
     """The body of a successful reply.
 
     Raises CallError for a page, for half a JSON (asked again), and in the service's own words where it is an error.

@@ -54,8 +54,7 @@ class Gemini:
         weighed = asking.logprobs is True and judging.mode == "pointwise"
         chat = judges.Chat(_bodies(model, settings, asking), cap, weighed)
         chosen = judges.mode(judging, chat, terms.order)
-        self.scope, self.calls, self.estimate = chosen.scope, chosen.calls, chosen.estimate
-        self.score_kind = "probability" if judging.mode == "pointwise" else "rank"
+        self.scope, self.score_kind = chosen.scope, "probability" if judging.mode == "pointwise" else "rank"
         self.fingerprint = {
             "service": "gemini", "model": model, **found.named, **settings, **asking.told(), **access.told(),
             "cap": chat.cap, **chosen.fingerprint,
@@ -63,7 +62,8 @@ class Gemini:
         cost = prices.find(model, "google" if found.own else None, access.price)
         spoken = dialect.generate()
         connect, read = spoken.connected(_connect), spoken.reading(replies.gemini)
-        self.hosted = Hosted(Service("gemini", name, found, connect, read, cost, limits), terms, chosen.judge)
+        served = Service("gemini", name, found, connect, read, cost, limits)
+        self.hosted = Hosted(served, terms, chosen.judge, chosen.calls, chosen.estimate)
         self.score, self.score_many = self.hosted.score, self.hosted.score_many
 
 
@@ -115,6 +115,6 @@ async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
             )
             told = reply.sdk_http_response
             headers = {name.lower(): value for name, value in ((told and told.headers) or {}).items()}
-            return faults.parsed((told and told.body) or "", headers.get("content-type", ""))
+            return faults.whole((told and told.body) or "", headers.get("content-type", ""))
 
         yield send

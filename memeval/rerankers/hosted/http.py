@@ -62,6 +62,6 @@ async def poster(found: Door, path: str, limits: Limits, headers: Mapping[str, s
             reply = await opened.post(f"{found.url}{path}", json=body, headers={**headers, **found.headers})
             if reply.status_code != 200:
                 raise faults.of_status(reply.status_code, reply.headers, reply.text)
-            return faults.parsed(reply.text, reply.headers.get("content-type", ""))
+            return faults.whole(reply.text, reply.headers.get("content-type", ""))
 
         yield send

@@ -111,7 +111,7 @@ class Mode:
 class Form:
     """One kind of question: its prompt, the schema of its answer, and what reads it (UnreadableError: why not)."""
 
-    prompt: prompts.Prompt
+    prompt: prompts.PromptFile
     schema: Mapping[str, Any]
     tokens: int
     read: Callable[[Reply], Any]
@@ -367,6 +367,6 @@ def mode(judging: Judging, chat: Chat, order: int) -> Mode:
         return listwise(
             chat, window=judging.window, step=judging.step, direction=judging.direction, seed=judging.seed, order=order
         )
-    from memeval.rerankers.hosted.pairs import pairwise
+    from memeval.rerankers.hosted.pairwise import pairwise
 
     return pairwise(chat, schedule=judging.schedule, rounds=judging.rounds)

@@ -1,8 +1,6 @@
 """Memos' hosted rerankers: POST {MEMOS_BASE_URL}/rerank with `Authorization: Token <MEMOS_API_KEY>`."""
 
-from functools import partial
-
-from memeval.rerankers.hosted import ranked, styles
+from memeval.rerankers.hosted import styles
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.terms import Access, Terms, door
 
@@ -42,6 +40,3 @@ class Memos:
         served = styles.service(name, "memos", STYLE, found, STYLE.path, access, limits, promises=True)
         self.hosted = styles.hosted(served, STYLE, fits, terms)
         self.score, self.score_many = self.hosted.score, self.hosted.score_many
-        self.calls, self.estimate = (
-            partial(count, documents=fits.documents, tokens=fits.tokens) for count in (ranked.calls, ranked.estimate)
-        )

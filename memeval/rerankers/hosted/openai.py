@@ -65,8 +65,7 @@ class OpenAI:
             _bodies(model, settings, asking, max_tokens_as), int(cap), weighed and judging.mode == "pointwise"
         )
         chosen = judges.mode(judging, chat, terms.order)
-        self.scope, self.calls, self.estimate = chosen.scope, chosen.calls, chosen.estimate
-        self.score_kind = "probability" if judging.mode == "pointwise" else "rank"
+        self.scope, self.score_kind = chosen.scope, "probability" if judging.mode == "pointwise" else "rank"
         self.fingerprint = {
             "service": "openai", "model": model, **found.named, **settings, **asking.told(), **access.told(),
             "cap": chat.cap, **chosen.fingerprint,
@@ -74,7 +73,8 @@ class OpenAI:
         cost = prices.find(model, "openai" if found.own else None, access.price)
         spoken = dialect.chat(cap=max_tokens_as, weighed=asking.logprobs is True)
         connect, read = spoken.connected(_connect), spoken.reading(replies.openai)
-        self.hosted = Hosted(Service("openai", name, found, connect, read, cost, limits), terms, chosen.judge)
+        served = Service("openai", name, found, connect, read, cost, limits)
+        self.hosted = Hosted(served, terms, chosen.judge, chosen.calls, chosen.estimate)
         self.score, self.score_many = self.hosted.score, self.hosted.score_many
 
 
@@ -121,6 +121,6 @@ async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
             reply = await client.post(
                 "/chat/completions", cast_to=httpx2.Response, body=body, options={"headers": headers}
             )
-            return faults.parsed(reply.text, reply.headers.get("content-type", ""))
+            return faults.whole(reply.text, reply.headers.get("content-type", ""))
 
         yield send

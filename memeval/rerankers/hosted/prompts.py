@@ -18,7 +18,7 @@ from memeval.core.types import Query
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class PromptFile:
     """A prompt's parts. `name` is its id with the hash of the whole file."""
 
     name: str
@@ -36,12 +36,12 @@ class Prompt:
 
 
 @cache
-def load(name: str) -> Prompt:
+def load(name: str) -> PromptFile:
     """The prompt of memeval/rerankers/prompts/<name>.txt. Its name is `<id>-<first 8 of the file's SHA-256>`."""
     content = files("memeval.rerankers").joinpath("prompts", f"{name}.txt").read_text(encoding="utf-8")
     head, system, user = content.split("\n---\n")
     digest = sha256(content.encode()).hexdigest()[:8]
-    return Prompt(f"{head.removeprefix('id: ').strip()}-{digest}", system.strip(), user.strip())
+    return PromptFile(f"{head.removeprefix('id: ').strip()}-{digest}", system.strip(), user.strip())
 
 
 def quoted(value: Any) -> str:

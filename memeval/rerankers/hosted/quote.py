@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeGuard
 
-from memeval.core.types import Memory, Query, Request, Reranker
+from memeval.core.types import Request, Reranker
 from memeval.rerankers.hosted.estimate import Work
 from memeval.rerankers.hosted.prices import Price
 from memeval.rerankers.hosted.stream import Hosted
@@ -43,14 +43,6 @@ class Quotable(Reranker, Protocol):
 
     hosted: Hosted
 
-    def calls(self, query: Query, memories: Sequence[Memory]) -> int:
-        """How many calls a request needs."""
-        ...
-
-    def estimate(self, query: Query, memories: Sequence[Memory]) -> Work:
-        """What they would take, at least and at most."""
-        ...
-
 
 def quotable(reranker: Reranker) -> TypeGuard[Quotable]:
     """Whether an adapter is one of a hosted system: by what its `hosted` is, since others may call things so, too."""
@@ -60,9 +52,9 @@ def quotable(reranker: Reranker) -> TypeGuard[Quotable]:
 def quote(reranker: Quotable, requests: Sequence[Request]) -> Quote:
     """The quote of a hosted reranker for requests, of which some may be empty."""
     asked = [request for request in requests if request[1]]
-    calls = sum(reranker.calls(*request) for request in asked)
+    calls = sum(reranker.hosted.calls(*request) for request in asked)
     step = max(1, len(asked) // SAMPLE)
-    sampled = sum((reranker.estimate(*request) for request in asked[::step]), Work())
+    sampled = sum((reranker.hosted.estimate(*request) for request in asked[::step]), Work())
     work = sampled.times(calls / sampled.calls) if sampled.calls else Work()
     price: Price | None = reranker.hosted.service.price
     return Quote(

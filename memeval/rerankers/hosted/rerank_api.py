@@ -1,13 +1,12 @@
 """Any rerank endpoint, hosted or one's own, in the style that it speaks."""
 
-from functools import partial
 from typing import Literal
 from urllib.parse import urlsplit
 
 from memeval.core.errors import UsageError, did_you_mean
-from memeval.rerankers.hosted import ranked, styles
+from memeval.rerankers.hosted import styles
 from memeval.rerankers.hosted.pace import Limits
-from memeval.rerankers.hosted.terms import Access, Terms, checked, door, plain
+from memeval.rerankers.hosted.terms import Access, Terms, checked, door, normal
 
 LISTWISE = ("jina-reranker-v3",)
 """Names in models that read all documents of a call together (jina-reranker-v3 and v3.5 are such)."""
@@ -75,7 +74,7 @@ class RerankAPI:
         place = address.partition("://")[2]
         told = {"instruction": instruction} if instruction is not None else {}
         self.fingerprint = {
-            "service": "rerank-api", "model": model, "address": place if found.own else plain(address), "style": style,
+            "service": "rerank-api", "model": model, "address": place if found.own else normal(address), "style": style,
             **told, **access.told(),
         }  # fmt: skip
         served = styles.service(name, f"rerank-api {place}", chosen, found, path, access, limits, promises)
@@ -83,6 +82,3 @@ class RerankAPI:
             served, chosen, fits, terms, splits=self.scope == "pair", instruction=instruction
         )  # fmt: skip
         self.score, self.score_many = self.hosted.score, self.hosted.score_many
-        self.calls, self.estimate = (
-            partial(count, documents=fits.documents, tokens=fits.tokens) for count in (ranked.calls, ranked.estimate)
-        )

@@ -19,6 +19,7 @@ from memeval.core.types import CHANGED, Memory, Query, Request, Scored
 from memeval.rerankers.hosted import network
 from memeval.rerankers.hosted.answers import Answers
 from memeval.rerankers.hosted.caller import Body, Breaker, Caller, Reply, Service, Take
+from memeval.rerankers.hosted.estimate import Work
 from memeval.rerankers.hosted.faults import CallError
 from memeval.rerankers.hosted.prices import needed
 from memeval.rerankers.hosted.terms import Terms
@@ -52,10 +53,21 @@ Judge = Callable[[Asker, Query, Sequence[Memory]], Awaitable[tuple[Sequence[floa
 
 
 class Hosted:
-    """A service and a way to judge with it, as `score` and `score_many` want them."""
+    """A service and a way to judge with it, as `score` and `score_many` want them.
 
-    def __init__(self, service: Service, terms: Terms, judge: Judge) -> None:
+    `calls` says how many calls a query needs, `estimate` what they would take, at least and at most.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        terms: Terms,
+        judge: Judge,
+        calls: Callable[[Query, Sequence[Memory]], int],
+        estimate: Callable[[Query, Sequence[Memory]], Work],
+    ) -> None:
         self.service, self.terms, self._judge = service, terms, judge
+        self.calls, self.estimate = calls, estimate
         self.breaker = Breaker()
 
     def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:

@@ -9,6 +9,7 @@ anywhere then: Pinecone's 100 and NVIDIA's 512 documents, which only split a que
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -192,7 +193,9 @@ def hosted(
         return made if instruction is None else _placed(made, style.instruction, instruction)
 
     judge = ranked.judge(body, documents=fits.documents, tokens=fits.tokens, splits=splits)
-    return Hosted(served, terms, _within(judge, fits))
+    calls = partial(ranked.calls, documents=fits.documents, tokens=fits.tokens)
+    work = partial(ranked.estimate, documents=fits.documents, tokens=fits.tokens)
+    return Hosted(served, terms, _within(judge, fits), calls, work)
 
 
 def _placed(body: Body, place: tuple[str, ...], text: str) -> Body:

@@ -75,7 +75,7 @@ class Door:
     @property
     def address(self) -> str:
         """What tells who answers from others: the whole base URL; the service's own is told by its host alone."""
-        return urlsplit(plain(self.url)).netloc if self.own else plain(self.url)
+        return urlsplit(normal(self.url)).netloc if self.own else normal(self.url)
 
     @property
     def named(self) -> dict[str, str]:
@@ -141,13 +141,13 @@ def door(
     blocked = network.obstacle(url)
     if blocked and not lacks:
         lacks = f"{short!r} cannot reach {host}: {blocked}"
-    return Door(url.rstrip("/"), host, key, headers, lacks, plain(url) in map(plain, own_urls))
+    return Door(url.rstrip("/"), host, key, headers, lacks, normal(url) in map(normal, own_urls))
 
 
-def plain(url: str) -> str:
+def normal(url: str) -> str:
     """A base URL as others write the same: letters of scheme and host small, no usual port, no slash at its end.
 
-    >>> plain("HTTPS://API.example.com:443/V1/")
+    >>> normal("HTTPS://API.example.com:443/V1/")
     'https://api.example.com/V1'
     """
     parts = urlsplit(url)

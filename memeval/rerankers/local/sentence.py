@@ -7,7 +7,7 @@ from memeval.core.types import Memory, Query, Request, Scored
 from memeval.rerankers.local import checkpoint, folder, weights
 from memeval.rerankers.local.bi_encoder import DOCUMENT, QUERY, BiEncoder
 from memeval.rerankers.local.checkpoint import Settings
-from memeval.rerankers.local.sentence_pairs import CrossEncoder
+from memeval.rerankers.local.sentence_pairs import PairEncoder
 
 
 class SentenceTransformers:
@@ -38,7 +38,7 @@ class SentenceTransformers:
         query_prompt: str | None = None,
         document_prompt: str | None = None,
     ) -> None:
-        self.engine: BiEncoder | CrossEncoder
+        self.engine: BiEncoder | PairEncoder
         found = weights.find(model, revision, code=settings.trust_code)
         said = folder.read(f"'{self.kind}/{model}'", found.folder)
         if architecture is None and said.family != folder.CROSS:
@@ -48,7 +48,7 @@ class SentenceTransformers:
             if (query_prompt, document_prompt) != (None, None):
                 raise UsageError(f"{said.name}: query_prompt and document_prompt are for bi-encoders")
             read = checkpoint.read(self.kind, model, revision, settings, architecture)
-            self.engine = CrossEncoder(read, device, batch_size)
+            self.engine = PairEncoder(read, device, batch_size)
         self.fingerprint = self.engine.fingerprint
         self.score_kind = "similarity" if isinstance(self.engine, BiEncoder) else "log-odds"
 

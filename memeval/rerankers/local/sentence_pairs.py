@@ -16,7 +16,7 @@ from memeval.rerankers.local import checkpoint, probe, prompt
 from memeval.rerankers.local.cross_encoder import Pairs, log_odds
 
 
-class CrossEncoder:
+class PairEncoder:
     """A CrossEncoder of sentence-transformers, raw scores."""
 
     def __init__(self, found: checkpoint.Checkpoint, device: str | None, batch_size: int) -> None:
@@ -29,7 +29,7 @@ class CrossEncoder:
     def model(self) -> Any:
         """The loaded CrossEncoder."""
         import torch
-        from sentence_transformers import CrossEncoder as Loaded
+        from sentence_transformers import CrossEncoder
 
         found = self.checkpoint
         # Behind a LogitScore of its own, a model is held to its own template.
@@ -37,7 +37,7 @@ class CrossEncoder:
         template = {"chat_template": prompt.template(found.instruction or "")} if ours else {}
         device = checkpoint.device(found.name, self._device)
         with checkpoint.loading(found.said) as self._missing:
-            return Loaded(
+            return CrossEncoder(
                 str(found.folder),
                 device=device,
                 **found.loaded,
