@@ -3,12 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from memeval.core.types import Result
+from memeval.core.types import Card, Failures, Result, Signature, Ties
 from memeval.gate import Baseline, Evidence, accept
 from memeval.runs.gates import DEFAULT, Gate
 
 SIGNATURE: dict[str, Any] = {
     "schema": 1,
+    "memeval": "0.1.0",
+    "first_stage": "bm25",
+    "depth": 10,
+    "interval": "95 %",
+    "seed": 0,
+    "run_digest": "r1",
     "dataset": "garden",
     "dataset_digest": "d1",
     "candidates_digest": "c1",
@@ -19,6 +25,23 @@ SIGNATURE: dict[str, Any] = {
     "model": "python/mine:make",
     "fingerprint": {"prompt": "p1"},
 }
+CARD = Card(
+    name="garden",
+    version="1",
+    licence="CC0",
+    url="",
+    about="",
+    restricted=False,
+    queries=20,
+    judged=20,
+    unanswerable=0,
+    excluded={},
+    anomalies={},
+    stores=10,
+    memories=100,
+    relevant_pairs=20,
+    candidates_per_query=10.0,
+)
 
 
 def result(
@@ -35,17 +58,17 @@ def result(
     n = len(next(iter(values.values())))
     signature = {**SIGNATURE, "system": system, "measures": {name: f"definition of {name}" for name in values}, **facts}
     return Result(
-        signature=signature,
-        card={},
+        signature=Signature(**signature),
+        card=CARD,
         query_ids=tuple(f"q{place}" for place in range(n)),
         store_ids=tuple(stores or (f"s{place // 2}" for place in range(n))),
         categories=tuple(categories or ("plain",) * n),
         values={name: tuple(column) for name, column in values.items()},
         measures={},
-        ties={},
-        truncation={},
+        ties=Ties(rate=0.0, bounds=None),
+        truncation={"pairs": 0.0, "relevant": 0.0},
         usage=usage,
-        failures={"failed": failed, "queries": n, "errors": {"boom": failed} if failed else {}},
+        failures=Failures(failed=failed, queries=n, errors={"boom": failed} if failed else {}),
         abstention=None,
         threshold=None,
         slices={},
@@ -54,9 +77,9 @@ def result(
 
 def evidence(*results: Result, gates: Sequence[Mapping[str, Any]] = (), **suite: Any) -> Evidence:
     """What the gate judges: these results, of a suite with these gates."""
-    systems = [{"name": name, "optional": False} for name in dict.fromkeys(r.signature["system"] for r in results)]
+    systems = [{"name": name, "optional": False} for name in dict.fromkeys(r.signature.system for r in results)]
     values = {"name": "suite", "gates": [dict(gate) for gate in gates], "systems": systems, **suite}
-    found = {(r.signature["dataset"], r.signature["system"]): r for r in results}
+    found = {(r.signature.dataset, r.signature.system): r for r in results}
     return Evidence(values, tuple(Gate.model_validate(gate) for gate in gates) or DEFAULT, found, {}, {})
 
 

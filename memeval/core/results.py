@@ -16,193 +16,126 @@ bytes are the same everywhere.
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, TypeVar
-
-from pydantic import ConfigDict, Field
-from typing_extensions import TypedDict
+from typing import Any, TypeVar
 
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.outside import struck
 from memeval.core.types import (
     Candidates,
+    Count,
     Dataset,
-    Estimate,
+    Grade,
     Header,
-    Query,
     Ranking,
     Result,
     Run,
-    Status,
+    Split,
     canonical,
-    split_stores,
+    written,
 )
-from memeval.core.values import HIGHEST, LARGEST
 
 VERSION = 1
 UNAVAILABLE = "unavailable.json"
 SUITE = "suite.json"
 LABELS = "labels.jsonl"
-TOLD_BY_TIMES = ("latency", "remembered")
-"""What a result has from the times file: it differs between two runs of the same bytes."""
+AGAIN = "make it again with `memeval run`"
 
 R = TypeVar("R")
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
-class Listed(TypedDict):
-    """A line of a file of candidates."""
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """The labels of a data set by id, so that reports need no data set."""
 
-    query_id: str
-    doc_ids: list[str]
-
-
-class Labelled(TypedDict):
-    """A line of a file of labels. `cluster` stands there where it is not the store."""
-
-    query_id: str
-    store_id: str
-    category: str | None
-    grades: dict[str, Annotated[int, Field(ge=-HIGHEST, le=HIGHEST)]]
-    cluster: NotRequired[str]
-
-
-class Ranked(TypedDict):
-    """A line of a run."""
-
-    query_id: str
-    doc_ids: list[str]
-    scores: list[Finite] | None
-    cut: NotRequired[list[str]]
-    usage: NotRequired[dict[str, Finite] | None]
-    status: NotRequired[Status]
-    error: NotRequired[str | None]
-
-
-class _Unavailable(TypedDict):
-    systems: dict[str, str]
-
-
-class _Open(TypedDict):
-    """A table that may hold more than what others rely on."""
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
-
-
-class _Entry(_Open):
-    name: str
-    model: str
-
-
-class _Values(_Open):
-    name: str
-    datasets: list[str]
-    systems: list[_Entry]
-    gates: list[dict[str, Any]]
-
-
-class _Suite(TypedDict):
-    suite: _Values
-
-
-class _Splits(TypedDict):
-    dataset_digest: str
-    splits: dict[str, Literal["dev", "test"]]
-
-
-class _Signature(_Open):
     dataset: str
+    """Name of the data set."""
     dataset_digest: str
-    candidates_digest: str | None
-    first_stage: str | None
-    depth: int | None
-    pool: str | None
-    rendering: str | None
-    partial: int | str | None
-    system: str
-    model: str
-    fingerprint: dict[str, Any] | None
-    measures: dict[str, str]
-    memeval: str
-    seed: Count
-    run_digest: str
-    unit: Literal["store", "cluster", "query"]
-    score_kind: NotRequired[str]
-    address: NotRequired[str]
-    further_runs: NotRequired[dict[str, list[str]]]
+    """SHA-256 of its content."""
+    splits: Mapping[str, Split]
+    """store_id → what the store may be used for."""
+    address: str | None = None
+    """What the data set was loaded as, where that is not its name."""
+    rows: tuple["Labelled", ...] = ()
+    """The queries."""
 
 
-class _Card(_Open):
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """The labels of a query."""
+
+    query_id: str
+    """Id of the query."""
+    store_id: str
+    """The store that it is asked of."""
+    category: str | None
+    """Its category."""
+    grades: Mapping[str, Grade]
+    """doc_id → grade: above 0 is relevant, below 0 not judged."""
+    cluster: str | None = None
+    """What its chance is shared with, where that is not the store."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The candidates of a query."""
+
+    query_id: str
+    """Id of the query."""
+    doc_ids: tuple[str, ...]
+    """Its candidates, best first."""
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """Systems that could not run."""
+
+    systems: Mapping[str, str]
+    """Name of a system → the reason."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A system of a suite."""
+
     name: str
-    version: str
-    licence: str
-    url: str
-    about: str
-    restricted: bool
-    queries: Count
-    judged: Count
-    unanswerable: Count
-    excluded: dict[str, Count]
-    anomalies: dict[str, Count]
-    stores: Count
-    memories: Count
-    relevant_pairs: Count
-    candidates_per_query: Finite
-    rules: NotRequired[list[str]]
+    """For tables and files."""
+    model: str
+    """The model's full name."""
+    optional: bool = False
+    """Whether it need not run everywhere."""
+    repeat: Count | None = 1
+    """How often it is run."""
 
 
-class _Ties(_Open):
-    rate: Finite
-    bounds: dict[str, tuple[Finite | None, Finite | None]] | None
+@dataclass(frozen=True)
+class Manifest:
+    """The suite that results are of, as far as others rely on it; `suite.make` reads all of it."""
+
+    name: str
+    """The suite's name."""
+    datasets: tuple[str, ...]
+    """Addresses of data sets."""
+    systems: tuple[Entry, ...]
+    """What was run."""
+    gates: tuple[Mapping[str, Any], ...]
+    """What must not get worse (see gates.py)."""
 
 
-class _Failures(_Open):
-    failed: Count
-    queries: Count
-    errors: dict[str, Count]
-    statuses: NotRequired[dict[str, Count]]
-    bounds: NotRequired[dict[str, tuple[Finite | None, Finite | None]]]
+@dataclass(frozen=True)
+class _Suite:
+    suite: Manifest
 
 
-class _Abstention(_Open):
-    auroc: Finite | None
-    answerable: Count
-    unanswerable: Count
-
-
-class _Threshold(_Open):
-    thresholds: dict[str, Finite | None]
-    unit: str
-
-
-class _Repeats(_Open):
-    failed: Count
-
-
-class Measured(TypedDict):
-    """A file of a result."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
-
-    signature: _Signature
-    card: _Card
-    query_ids: list[str]
-    store_ids: list[str]
-    categories: list[str | None]
-    values: dict[str, list[Finite | None]]
-    measures: dict[str, dict[str, tuple[Finite | None, Finite | None, Finite | None, Count, Count]]]
-    ties: _Ties
-    slices: dict[str, list[Count]]
-    truncation: dict[str, Finite]
-    usage: dict[str, Finite] | None
-    failures: _Failures
-    abstention: _Abstention | None
-    threshold: _Threshold | None
-    repeats: NotRequired[dict[str, _Repeats] | None]
+TOLD_ELSEWHERE: Mapping[type, tuple[str, ...]] = {
+    Result: ("latency", "remembered"),  # by the times file: they differ between two runs of the same bytes
+    Candidates: ("doc_ids",),  # by the lines behind the first
+    Labels: ("rows",),
+}
+"""Fields of a record that are not in the JSON value of a file."""
 
 
 def times(run: Path) -> Path:
@@ -212,20 +145,15 @@ def times(run: Path) -> Path:
 
 def candidates_lines(candidates: Candidates) -> Iterator[bytes]:
     """A header with the digest, then one line per query."""
-    names = [field.name for field in dataclasses.fields(candidates) if field.name != "doc_ids"]
-    header = {name: getattr(candidates, name) for name in names if name != "address" or candidates.address}
-    yield canonical({"schema": "memeval/candidates", "version": VERSION, **header, "digest": candidates.digest})
+    yield canonical({**_head("candidates", candidates), "digest": candidates.digest})
     for query_id, doc_ids in candidates.doc_ids.items():
         yield canonical({"query_id": query_id, "doc_ids": doc_ids})
 
 
 def read_candidates(path: Path) -> Candidates:
     """The frozen first stage. Raises DataError for a foreign, newer, cut-off or edited file."""
-    rows = files.lines(path, Listed, first=Any)
-    header = _checked_header(path, next(rows, None), "memeval/candidates")
-    digest = header.pop("digest", None)
-    made = _record(path, {**header, "doc_ids": {}}, Candidates, "remove it to make it again")
-    candidates = dataclasses.replace(made, doc_ids={row["query_id"]: tuple(row["doc_ids"]) for row in rows})
+    made, rows, digest = _table(path, "candidates", Candidates, Listed, "remove it to make it again")
+    candidates = replace(made, doc_ids={row.query_id: row.doc_ids for row in rows})
     if candidates.digest != digest:
         raise DataError(
             f"{path}: its content does not match its digest (cut off or edited): remove it to make it again"
@@ -243,41 +171,39 @@ def place_labels(path: Path, dataset: Dataset, *, compress: bool) -> None:
         header: Any = next(files.lines(there), None)
         if isinstance(header, dict) and header.get("dataset_digest") == dataset.digest:
             return
-    files.place(path, map(canonical, labels_rows(dataset)), compress=compress)
+    files.place(path, labels_lines(labels(dataset)), compress=compress)
 
 
-def labels_rows(dataset: Dataset) -> Iterator[Mapping[str, Any]]:
-    """The lines of a file of labels."""
-    header, rows = labels(dataset)
-    yield header
-    yield from rows
+def labels_lines(labels: Labels) -> Iterator[bytes]:
+    """A header, then one line per query."""
+    yield canonical(_head("labels", labels))
+    yield from (canonical(written(row)) for row in labels.rows)
 
 
-def labels(dataset: Dataset) -> tuple[dict[str, Any], list[Labelled]]:
-    """A header, and each query with its store, category and grades; the split of its store is for tuning.
+def labels(dataset: Dataset) -> Labels:
+    """Each query with its store, category and grades, and its cluster where that is not the store."""
+    return Labels(
+        dataset=dataset.name,
+        dataset_digest=dataset.digest,
+        splits=dict(dataset.splits),
+        address=dataset.address,
+        rows=tuple(
+            Labelled(
+                query_id=query.query_id,
+                store_id=query.store_id,
+                category=query.category,
+                grades=dict(dataset.qrels.get(query.query_id, {})),
+                cluster=None if query.unit == query.store_id else query.unit,
+            )
+            for query in dataset.queries
+        ),
+    )
 
-    What it is clustered by stands there where that is not the store.
-    """
-    splits = getattr(dataset, "splits", None) or split_stores(dataset.stores)
-    facts = {"dataset": dataset.name, "dataset_digest": dataset.digest, "splits": dict(splits)}
-    facts |= {"address": dataset.address} if dataset.address else {}
-    header = {"schema": "memeval/labels", "version": VERSION, **facts}
-    return header, [_labelled(query, dataset.qrels.get(query.query_id, {})) for query in dataset.queries]
 
-
-def _labelled(query: Query, grades: Mapping[str, int]) -> Labelled:
-    row = Labelled(query_id=query.query_id, store_id=query.store_id, category=query.category, grades=dict(grades))
-    if query.unit != query.store_id:
-        row["cluster"] = query.unit
-    return row
-
-
-def read_labels(path: Path) -> tuple[dict[str, Any], list[Labelled]]:
-    """The header of a labels file and its rows. Raises DataError for a foreign or broken one."""
-    rows = files.lines(path, Labelled, first=Any)
-    header = _checked_header(path, next(rows, None), "memeval/labels")
-    files.shaped(json.dumps(header), _Splits, f"{path}: line 1")
-    return header, list(rows)
+def read_labels(path: Path) -> Labels:
+    """A labels file. Raises DataError for a foreign or broken one."""
+    made, rows, _ = _table(path, "labels", Labels, Labelled, AGAIN)
+    return replace(made, rows=tuple(rows))
 
 
 # --- runs
@@ -285,7 +211,7 @@ def read_labels(path: Path) -> tuple[dict[str, Any], list[Labelled]]:
 
 def header_line(header: Header) -> bytes:
     """The first line of a run."""
-    return canonical({"schema": "memeval/run", "version": VERSION, **header.facts})
+    return canonical(_head("run", header))
 
 
 def ranking_line(ranking: Ranking) -> bytes:
@@ -300,39 +226,37 @@ def ranking_line(ranking: Ranking) -> bytes:
     return canonical(row)
 
 
-def read_ranking(path: Path, row: Any) -> Ranking:
+def read_ranking(line: bytes, where: str) -> Ranking:
     """The ranking of one line. Raises DataError where it is none."""
-    try:
-        query_id, doc_ids, cut = row["query_id"], tuple(row["doc_ids"]), tuple(row.get("cut", ()))
-        status, error, usage = row.get("status", "ok"), row.get("error"), row.get("usage")
-        if not all(isinstance(text, str) for text in (query_id, *doc_ids, *cut, status, error or "")):
-            raise TypeError("an id, status or error is no text")
-        numbers = (*(row["scores"] or ()), *(usage or {}).values())
-        if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
-            raise ValueError("a score or count is no finite number")
-        scores = None if row["scores"] is None else tuple(map(float, row["scores"]))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as wrong:
-        raise DataError(f"{path}: a line is no ranking ({wrong!r})") from None
-    if scores is not None and len(scores) != len(doc_ids):
-        raise DataError(f"{path}: query {query_id!r} has {len(scores)} scores for {len(doc_ids)} memories")
-    if len(set(doc_ids)) != len(doc_ids):
-        raise DataError(f"{path}: query {query_id!r} lists a memory twice")
-    return Ranking(query_id, doc_ids, scores, status, error, cut, usage)
+    found: Ranking = files.shaped(line, Ranking, where)
+    if found.scores is not None and len(found.scores) != len(found.doc_ids):
+        raise DataError(
+            f"{where}: query {found.query_id!r} has {len(found.scores)} scores for {len(found.doc_ids)} memories"
+        )
+    if len(set(found.doc_ids)) != len(found.doc_ids):
+        raise DataError(f"{where}: query {found.query_id!r} lists a memory twice")
+    return found
+
+
+def rankings(path: Path) -> tuple[Header, Iterator[Ranking]]:
+    """The header of a raw run, and its rankings as they are read. Raises DataError as `read_run` does."""
+    rows = files.numbered(path)
+    header = read_header(next(rows, (1, b"{}"))[1], path)
+    return header, (read_ranking(line, f"{path}: line {number}") for number, line in rows)
 
 
 def read_run(path: Path) -> Run:
     """A raw run. Raises DataError for a foreign, newer, cut-off or broken file."""
-    rows = files.lines(path, Ranked, first=Any)
-    header = make_header(path, next(rows, None))
-    rankings = tuple(read_ranking(path, row) for row in rows)
-    if len({ranking.query_id for ranking in rankings}) != len(rankings):
+    header, rows = rankings(path)
+    run = Run(header, tuple(rows))
+    if len({ranking.query_id for ranking in run.rankings}) != len(run.rankings):
         raise DataError(f"{path}: a query stands twice")
-    return Run(header, rankings)
+    return run
 
 
-def make_header(path: Path, row: Any) -> Header:
+def read_header(line: bytes, path: Path) -> Header:
     """The header of a run from its first line."""
-    return _record(path, _checked_header(path, row, "memeval/run"), Header, "remove it to run the system again")
+    return _record(line, "run", Header, path, "remove it to run the system again", "line 1")[0]
 
 
 # --- results
@@ -340,14 +264,7 @@ def make_header(path: Path, row: Any) -> Header:
 
 def result_text(result: Result) -> str:
     """A result as JSON: keys in order, one measure's values a line. What the times file tells is no part of it."""
-    content = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name not in TOLD_BY_TIMES}
-    if result.repeats is None:
-        del content["repeats"]
-    content["measures"] = {
-        category: {measure: list(dataclasses.astuple(estimate)) for measure, estimate in measures.items()}
-        for category, measures in result.measures.items()
-    }
-    content = {key: _without_nan(value) for key, value in content.items()}
+    content = {name: value for name, value in written(result).items() if name not in TOLD_ELSEWHERE[Result]}
     head = {"schema": "memeval/result", "version": VERSION, "digest": _digest(content)}
     parts = [f"{json.dumps(key)}: {_nested(value)}" for key, value in (head | content).items()]
     return "{\n" + ",\n".join(parts) + "\n}\n"
@@ -359,54 +276,52 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 def read_result(path: Path, *, edited: bool = False) -> Result:
     """A derived result. Raises DataError for a foreign, newer or broken file, and where not allowed, an edited one."""
-    remedy = "make it again with `memeval run`"
-    content = _checked_header(path, files.value(path), "memeval/result")
+    result, content = _record(files.content(path), "result", Result, path, AGAIN)
     digest = content.pop("digest", None)
     if not edited and digest not in (None, _digest(content)):
-        raise DataError(f"{path}: does not match its digest, it was edited: {remedy}")
-    try:
-        files.shaped(json.dumps(content), Measured, str(path))
-    except DataError as error:
-        raise DataError(f"{error}: {remedy}") from None
-    rows = [content["store_ids"], content["categories"], *content["values"].values()]
-    places = [place for slice_ in content["slices"].values() for place in slice_]
-    count = len(content["query_ids"])
+        raise DataError(f"{path}: does not match its digest, it was edited: {AGAIN}")
+    count = len(result.query_ids)
+    rows = [result.store_ids, result.categories, *result.values.values()]
+    places = [place for slice_ in result.slices.values() for place in slice_]
     if any(len(row) != count for row in rows) or max(places, default=-1) >= count:
-        raise DataError(f"{path}: its lists are not of the same queries: {remedy}")
-    content["measures"] = {
-        category: {name: _estimate(*row) for name, row in measures.items()}
-        for category, measures in content["measures"].items()
-    }
-    content |= {key: tuple(content[key]) for key in ("query_ids", "store_ids", "categories")}
-    content["values"] = {name: tuple(map(_nan, row)) if None in row else row for name, row in content["values"].items()}
-    content["slices"] = {name: tuple(places) for name, places in content["slices"].items()}
-    return Result(**content)
+        raise DataError(f"{path}: its lists are not of the same queries: {AGAIN}")
+    return result
 
 
-def _estimate(value: float | None, low: float | None, high: float | None, n: int, clusters: int) -> Estimate:
-    return Estimate(_nan(value), _nan(low), _nan(high), n, clusters)
+def _head(schema: str, record: Any) -> dict[str, Any]:
+    """A record as it stands in a file, behind the schema and version."""
+    told = {name: value for name, value in written(record).items() if name not in TOLD_ELSEWHERE.get(type(record), ())}
+    return {"schema": f"memeval/{schema}", "version": VERSION, **told}
 
 
-def _checked_header(path: Path, row: Any, schema: str) -> dict[str, Any]:
-    if not isinstance(row, dict) or row.get("schema") != schema:
-        raise DataError(f"{path}: is no {schema.replace('/', ' ')} file")
-    if row.get("version") != VERSION:
-        raise DataError(f"{path}: {schema} of version {row.get('version')!r}, this memeval reads {VERSION}: update it")
-    return {key: value for key, value in row.items() if key not in ("schema", "version")}
+def _record(
+    text: bytes, schema: str, kind: type[R], path: Path, remedy: str = AGAIN, place: str = ""
+) -> tuple[R, dict[str, Any]]:
+    """A record from the JSON value of a file, and the value without schema and version.
 
-
-def _record(path: Path, row: Mapping[str, Any], kind: type[R], remedy: str) -> R:
-    """A record from the values of a header. Raises DataError naming a key that is not as it must be."""
-    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    if unknown := row.keys() - known:
-        raise DataError(f"{path}: line 1: {sorted(unknown)[0]!r} is no key of such a file: {remedy}")
+    Raises DataError for a foreign or newer file, and naming a key that is not as it must be.
+    """
+    where = f"{path}: {place}".removesuffix(": ")
+    content = files.shaped(text, Any, where)
+    if not isinstance(content, dict) or content.pop("schema", None) != f"memeval/{schema}":
+        raise DataError(f"{path}: is no memeval {schema} file")
+    if (version := content.pop("version", None)) != VERSION:
+        raise DataError(f"{path}: memeval/{schema} of version {version!r}, this memeval reads {VERSION}: update it")
+    known = {part.name for part in dataclasses.fields(kind)} - {*TOLD_ELSEWHERE.get(kind, ())}  # type: ignore[arg-type]
+    if unknown := content.keys() - known - {"digest"}:
+        raise DataError(f"{where}: {sorted(unknown)[0]!r} is no key of such a file: {remedy}")
     try:
-        made: R = files.shaped(json.dumps(row, allow_nan=False), kind, f"{path}: line 1")
+        record: R = files.shaped(text, kind, where)
     except DataError as error:
         raise DataError(f"{error}: {remedy}") from None
-    except ValueError:
-        raise DataError(f"{path}: line 1: holds a number that is not finite: {remedy}") from None
-    return made
+    return record, content
+
+
+def _table(path: Path, schema: str, head: type[R], row: Any, remedy: str) -> tuple[R, Iterator[Any], str | None]:
+    """What the first line of a file holds, the records of the others as they are read, and the digest it states."""
+    rows = files.numbered(path)
+    made, content = _record(next(rows, (1, b"{}"))[1], schema, head, path, remedy, "line 1")
+    return made, (files.shaped(line, row, f"{path}: line {number}") for number, line in rows), content.get("digest")
 
 
 def _nested(value: Any) -> str:
@@ -418,25 +333,6 @@ def _nested(value: Any) -> str:
         for key, row in value.items()
     )
     return "{\n" + ",\n".join(rows) + "\n}"
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float):
-        return None if value != value else value
-    if isinstance(value, Mapping):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(inner) for inner in value]
-    return value
-
-
-def _nan(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def address(result: Result) -> str:
-    """What the data set of a result was loaded as; two of one name may have two addresses."""
-    return str(result.signature.get("address") or result.signature["dataset"])
 
 
 # --- folders
@@ -467,19 +363,16 @@ def is_result(file: Path) -> bool:
 def write_unavailable(folder: Path, reasons: Mapping[str, str]) -> None:
     """Notes the systems that could not run, or removes the note."""
     path = folder / UNAVAILABLE
-    if reasons := {struck(name): struck(reason) for name, reason in reasons.items()}:
-        files.write_whole(
-            path, json.dumps({"schema": "memeval/unavailable", "version": VERSION, "systems": reasons}, indent=1) + "\n"
-        )
+    if reasons:
+        note = Unavailable({struck(name): struck(reason) for name, reason in reasons.items()})
+        files.write_whole(path, json.dumps(_head("unavailable", note), indent=1) + "\n")
     else:
         path.unlink(missing_ok=True)
 
 
-def read_unavailable(path: Path) -> dict[str, str]:
+def read_unavailable(path: Path) -> Mapping[str, str]:
     """System → reason. Raises DataError for a foreign, newer or broken file."""
-    content = _checked_header(path, files.value(path), "memeval/unavailable")
-    files.shaped(json.dumps(content), _Unavailable, str(path))
-    return dict(content["systems"])
+    return _record(files.content(path), "unavailable", Unavailable, path)[0].systems
 
 
 def write_suite(folder: Path, values: Mapping[str, Any]) -> None:
@@ -490,6 +383,5 @@ def write_suite(folder: Path, values: Mapping[str, Any]) -> None:
 
 def read_suite(path: Path) -> dict[str, Any]:
     """A suite's values. Raises DataError for a foreign, newer or broken file."""
-    content = _checked_header(path, files.value(path), "memeval/suite")
-    files.shaped(json.dumps(content), _Suite, str(path))
-    return dict(content["suite"])
+    values: dict[str, Any] = _record(files.content(path), "suite", _Suite, path)[1]["suite"]
+    return values

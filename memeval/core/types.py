@@ -1,20 +1,36 @@
-"""The nouns of memeval: frozen records that flow from one step to the next. All ids are strings."""
+"""The nouns of memeval: frozen records that flow from one step to the next, and into files. All ids are strings.
+
+Records of files are read by pydantic (see results.py); what each field holds stands below it, and is what a file's JSON
+schema says of it. A keyword-only field is left out of a file where it has its default. The module is long because it is
+the vocabulary: every noun stands here, once.
+"""
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import Field as Part
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from math import nan
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from pydantic import AfterValidator, Field
 
 from memeval.core.errors import DataError
+from memeval.core.values import HIGHEST, LARGEST
+
+Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Quantity: TypeAlias = int | Finite
+"""A number that is written again as it was read: 1 does not become 1.0."""
+Amount: TypeAlias = Annotated[float, Field(ge=0, lt=LARGEST)]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST)]
+Grade: TypeAlias = Annotated[int, Field(ge=-HIGHEST, le=HIGHEST)]
 
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
 """query_id → doc_id → grade; 0 is judged not relevant, above 0 is relevant, below 0 is not judged."""
 
 Pool: TypeAlias = Literal["retrieved", "store", "given", "injected"]
 """Where a query's candidates come from (see candidates.py); results of two pools are never compared."""
-
 
 Split: TypeAlias = Literal["dev", "test"]
 """What a store may be used for: to tune a threshold or a setting, or to measure with it."""
@@ -158,21 +174,26 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Candidates:
-    """What the first stage hands on, best first: the same for every system, frozen on disk.
-
-    `address` is that of the data set, where it is not its name. `depth` is how many a query keeps at most.
-    `first_stage` is the name of the system that ordered them and `fingerprint` what its scores depend on.
-    """
+    """What the first stage hands on, best first: the same for every system, frozen on disk."""
 
     dataset: str
+    """Name of the data set."""
     dataset_digest: str
+    """SHA-256 of its content."""
     first_stage: str
+    """Name of the system that ordered the candidates."""
     fingerprint: Mapping[str, Any] | None
+    """What that system's scores depend on, in its own keys."""
     depth: int
+    """How many memories a query keeps at most."""
     pool: Pool
+    """Where the candidates come from."""
     rendering: str
-    doc_ids: Mapping[str, tuple[str, ...]]
-    address: str | None = None
+    """How memories and queries were rendered."""
+    doc_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """query_id → its candidates, best first."""
+    address: str | None = field(default=None, kw_only=True)
+    """What the data set was loaded as, where that is not its name."""
 
     @cached_property
     def digest(self) -> str:
@@ -284,57 +305,64 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """One query of a run, in strict order. Where status is not "ok", it is the first stage's order, without scores.
-
-    `cut` names the memories whose text was truncated. `seconds` is the time of the one call that scored all
-    candidates; None where any score came from the cache, or several queries shared a call. `waited` is what it waited
-    for a slot or between retries, where the adapter tells. `remembered` tells of its scores that were not asked for.
-    """
+    """One query of a run, in strict order. Where status is not "ok", it is the first stage's order, without scores."""
 
     query_id: str
+    """Id of the query."""
     doc_ids: tuple[str, ...]
-    scores: tuple[float, ...] | None
+    """Its candidates, best first."""
+    scores: tuple[Finite, ...] | None
+    """The score of each, in the same order; null where the query failed."""
     status: Status = "ok"
+    """How the query ended."""
     error: str | None = None
+    """Why it failed."""
     cut: tuple[str, ...] = ()
-    usage: Mapping[str, float] | None = None
+    """The memories whose text was truncated."""
+    usage: Mapping[str, Quantity] | None = None
+    """What it took, by unit: tokens, calls, search units."""
     seconds: float | None = None
+    """The time of the one call that scored all candidates; None where any score came from the cache, or several queries
+    shared a call."""
     waited: float | None = None
+    """Seconds that it waited for a slot or between retries, where the adapter tells."""
     remembered: Remembered | None = None
+    """Its scores that were not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a run is a run of: equal headers mean the same run, and only then is one resumed or reused.
 
-    `partial` says which part of the queries it is of (see shards.py), None for all of them. `score_kind` is what the
-    adapter says of its scores, `address` what the data set was loaded as where that is not its name: they move no
-    score, so they do not make two runs differ.
+    What moves no score (`score_kind`, `address`) does not make two runs differ.
     """
 
     dataset: str
+    """Name of the data set."""
     dataset_digest: str
+    """SHA-256 of its content."""
     candidates_digest: str
+    """SHA-256 of the candidates."""
     first_stage: str
+    """Name of the system that ordered the candidates."""
     depth: int
+    """How many memories a query keeps at most."""
     pool: Pool
+    """Where the candidates come from."""
     rendering: str
+    """How memories and queries were rendered."""
     system: str
+    """The system's name, for tables and files."""
     model: str
+    """The model's full name: kind/model@revision?option=value."""
     fingerprint: Mapping[str, Any] | None
+    """What the scores depend on, in the adapter's own keys; null where it does not tell."""
     partial: int | str | None = None
-    score_kind: ScoreKind | None = field(default=None, compare=False)
-    address: str | None = field(default=None, compare=False)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The header as it is written: what moves nothing stands there only where it says something."""
-        facts = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {name: fact for name, fact in facts.items() if fact is not None or name not in MOVE_NOTHING}
-
-
-MOVE_NOTHING = ("score_kind", "address")
-"""Facts of a header by which no score is another."""
+    """Which part of the queries it is of: the first so many, a shard "1/4", or null for all."""
+    score_kind: ScoreKind | None = field(default=None, compare=False, kw_only=True)
+    """What the scores are, where the adapter tells."""
+    address: str | None = field(default=None, compare=False, kw_only=True)
+    """What the data set was loaded as, where that is not its name."""
 
 
 @dataclass(frozen=True)
@@ -378,39 +406,329 @@ class Comparison:
     identical: bool
 
 
+def _known(row: tuple[float | None, ...]) -> tuple[float, ...]:
+    return tuple(nan if value is None else value for value in row) if None in row else row  # type: ignore[return-value]
+
+
+if TYPE_CHECKING:
+    Column: TypeAlias = tuple[float, ...]
+    Bounds: TypeAlias = tuple[float, float]
+    Mean: TypeAlias = Estimate
+else:  # in a file, null stands for a number that there is not, and an estimate is a row
+    Column = Annotated[tuple[Finite | None, ...], AfterValidator(_known)]
+    Bounds = Annotated[tuple[Finite | None, Finite | None], AfterValidator(_known)]
+    Mean = Annotated[
+        tuple[Finite | None, Finite | None, Finite | None, Count, Count],
+        AfterValidator(lambda row: Estimate(*_known(row))),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """How a result was made: equal signatures mean equal numbers. Null is what a TREC run does not tell."""
+
+    schema: int
+    """Version of the signature."""
+    memeval: str
+    """Version of memeval."""
+    dataset: str
+    """Name of the data set."""
+    dataset_digest: str
+    """SHA-256 of its content."""
+    candidates_digest: str | None
+    """SHA-256 of the candidates."""
+    first_stage: str | None
+    """Name of the system that ordered the candidates."""
+    depth: int | None
+    """How many memories a query keeps at most."""
+    pool: Pool | None
+    """Where the candidates come from."""
+    rendering: str | None
+    """How memories and queries were rendered."""
+    system: str
+    """The system's name, for tables and files."""
+    model: str
+    """The model's full name: kind/model@revision?option=value."""
+    fingerprint: Mapping[str, Any] | None
+    """What the scores depend on, in the adapter's own keys; null where it does not tell."""
+    partial: int | str | None
+    """Which part of the queries it is of: the first so many, a shard "1/4", or null for all."""
+    score_kind: ScoreKind | None = None
+    """What the scores are, where the adapter tells."""
+    address: str | None = None
+    """What the data set was loaded as, where that is not its name."""
+    measures: Mapping[str, str]
+    """Measure → its definition."""
+    interval: str
+    """How intervals were computed."""
+    seed: Count
+    """Of everything that is drawn."""
+    run_digest: str
+    """SHA-256 of the run file's content."""
+    further_runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Digests of further runs of the same system, by kind: `repeats` are the same again, `orders` other orders."""
+    unit: Literal["store", "cluster", "query"]
+    """What is resampled and flipped in statistics."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a reader must know of the data set and the candidates, counted."""
+
+    name: str
+    """Name of the data set."""
+    version: str
+    """Its version."""
+    licence: str
+    """Its licence."""
+    url: str
+    """Where it comes from."""
+    about: str
+    """What it is, in a sentence."""
+    restricted: bool
+    """Whether its texts must not be redistributed."""
+    verified: bool = True
+    """Whether its files are the pinned ones."""
+    rules: tuple[str, ...] = ()
+    """Which protocol held where there are several, in sentences."""
+    queries: Count
+    """Queries in all."""
+    judged: Count
+    """Queries with a relevant memory."""
+    unanswerable: Count
+    """Queries without one, which serve abstention."""
+    excluded: Mapping[str, Count]
+    """Reason → queries that were left out."""
+    anomalies: Mapping[str, Count]
+    """What was repaired or dropped in reading → how often."""
+    stores: Count
+    """Stores in all."""
+    memories: Count
+    """Memories in all stores."""
+    relevant_pairs: Count
+    """Pairs of a query and a relevant memory."""
+    candidates_per_query: Finite
+    """Mean number of candidates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ties:
+    """How often a system's scores do not decide."""
+
+    rate: Finite
+    """The share of candidates whose score is not theirs alone, 0 to 1."""
+    bounds: Mapping[str, Bounds] | None
+    """Measure → its mean with relevant memories last, and first, among equals; null where ties are rare."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """Queries that keep the first stage's order because the system did not answer."""
+
+    failed: Count
+    """How many of the judged queries."""
+    queries: Count
+    """How many judged queries there are."""
+    errors: Mapping[str, Count]
+    """Error → how many queries."""
+    statuses: Mapping[Status, Count] | None = None
+    """How they ended → how many queries; only where some failed."""
+    bounds: Mapping[str, Bounds] | None = None
+    """Measure → its mean with their candidates in the worst, and in the best, order; only where some failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abstention:
+    """How well the top score tells queries that can be answered from those that cannot."""
+
+    auroc: Finite | None
+    """The area under the ROC curve, 0 to 1."""
+    answerable: Count
+    """Scored queries with a relevant memory."""
+    unanswerable: Count
+    """Scored queries without one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """The score thresholds of F1 without a cutoff, each chosen on all folds but one."""
+
+    thresholds: Mapping[str, Finite | None]
+    """Fold that was left out → threshold; null where nothing is retrieved."""
+    unit: str
+    """What a fold is made of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """How runs of the same queries differ."""
+
+    runs: Count
+    """How many, the first included."""
+    queries: Count
+    """How many judged queries all of them answered."""
+    failed: Count
+    """How many failed in some run, blank ones left out."""
+    flips: Finite | None
+    """The share of pairs of candidates that two runs put in opposite order, 0 to 1."""
+    tops: Finite | None
+    """The share of pairs of runs with another memory on top, 0 to 1."""
+    deviation: Mapping[str, Finite | None]
+    """Measure → the standard deviation of its mean over the runs."""
+
+
 @dataclass(frozen=True)
+class Bill:
+    """What a hosted system took, in US dollars; null is what is not known."""
+
+    source: str
+    """The price list."""
+    calls: Count | None = 0
+    """Calls that were answered now."""
+    broken: Count | None = 0
+    """Attempts without an answer."""
+    spent: Amount | None = 0
+    """Paid for calls now."""
+    unsure: Amount | None = 0
+    """At most paid for broken attempts."""
+    listed: Amount | None = None
+    """List price of all its answers, remembered ones too."""
+    estimated: Count | None = 0
+    """Calls whose usage was not told and is our estimate."""
+
+    def __str__(self) -> str:
+        again = f", {self.broken:,} attempts without an answer" if self.broken else ""
+        if self.spent is None:
+            return f"{self.calls:,} calls now{again}, unknown price"
+        unsure = f" (and up to {self.unsure:.4f} for attempts that broke)" if self.unsure else ""
+        whole = "unknown" if self.listed is None else f"{self.listed:.4f} USD"
+        told = f"; {self.estimated:,} calls by our estimate, their usage was not told" if self.estimated else ""
+        return (
+            f"{self.calls:,} calls now{again}, spent {self.spent:.4f} USD{unsure}; list price of all its answers"
+            f" {whole} ({self.source}){told}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What a run was made on."""
+
+    started: str | None = None
+    """Time, ISO 8601, UTC."""
+    command: str | None = None
+    """The command, without absolute paths and secrets."""
+    python: str | None = None
+    """Version of Python."""
+    platform: str | None = None
+    """The operating system."""
+    processor: str | None = None
+    """The processor's name."""
+    cores: Count | None = None
+    """Its logical cores."""
+    device: str | None = None
+    """The accelerator, or the processor where there is none."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Package → version."""
+    peak_host_bytes: Count | None = None
+    """Peak memory of the process, in bytes."""
+    peak_device_bytes: Count | None = None
+    """Peak memory on the accelerator, in bytes."""
+    hardware_usd_per_hour: Amount | None = None
+    """What an hour of it costs, as the suite says."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long a system takes that is asked one query at a time, and what that costs; null is what is not known."""
+
+    p50: Amount | None
+    """Seconds of the median call."""
+    p95: Amount | None
+    """Seconds; null under 20 calls."""
+    p99: Amount | None
+    """Seconds; null under 100 calls."""
+    n: Count
+    """Calls that were timed."""
+    pairs_per_query: Amount | None
+    """Mean number of memories that a call scored."""
+    pairs_per_second: Amount | None
+    """Memories scored in a second: over all calls, or in batches where there were some."""
+    method: str
+    """How percentiles interpolate."""
+    device: str | None = None
+    """What it ran on; null for hosted systems."""
+    _: KW_ONLY
+    peak_host_bytes: Count | None = None
+    """Peak memory of the process, in bytes."""
+    peak_device_bytes: Count | None = None
+    """Peak memory on the accelerator, in bytes."""
+    hardware_usd_per_hour: Amount | None = None
+    """What an hour of the machine costs, as the suite says."""
+    tokens_per_pair: Amount | None = None
+    """Mean number of tokens of a query and a memory."""
+    waited: Amount | None = None
+    """Mean seconds that a query waited for slots and between retries; hosted systems only."""
+    bill: Bill | None = None
+    """What a hosted system took."""
+
+
+UNTIMED = Latency(None, None, None, 0, None, None, "")
+"""The latency of what nobody timed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """What was measured of one run: derived, and can be made again from the run and the labels.
 
-    `query_ids`, `store_ids` and `categories` are parallel and name the judged queries that have a relevant memory;
-    `values` maps each measure to its per-query values in that order; `measures` maps category ("all" for the whole) →
-    measure → Estimate. Of a system that was run several times the values are means over its runs (see repeats.py), all
-    else is of the first. `slices` maps a computed property of queries (see slices.py) to their places in that order.
-    `latency` and `remembered` (None: unknown) are told by the times file: they differ between runs of the same bytes.
+    Of a system that was run several times the values are means over its runs (see repeats.py), all else is of the
+    first. `latency` and `remembered` (None: unknown) are told by the times file: they differ between runs of the same
+    bytes.
     """
 
-    signature: Mapping[str, Any]
-    card: Mapping[str, Any]
+    signature: Signature
+    """How it was made."""
+    card: Card
+    """The data set and the candidates."""
     query_ids: tuple[str, ...]
+    """The judged queries that have a relevant memory."""
     store_ids: tuple[str, ...]
+    """The store, or cluster of stores, of each."""
     categories: tuple[str | None, ...]
-    values: Mapping[str, tuple[float, ...]]
-    measures: Mapping[str, Mapping[str, Estimate]]
-    ties: Mapping[str, Any]
-    slices: Mapping[str, tuple[int, ...]]
-    truncation: Mapping[str, float]
-    usage: Mapping[str, float] | None
-    failures: Mapping[str, Any]
-    abstention: Mapping[str, Any] | None
-    threshold: Mapping[str, Any] | None
-    latency: Mapping[str, Any] | None = None
-    repeats: Mapping[str, Any] | None = None
+    """The category of each."""
+    values: Mapping[str, Column]
+    """Measure → the value of each."""
+    measures: Mapping[str, Mapping[str, Mean]]
+    """Category ("all" for the whole) → measure → mean, its 95 % interval, n, and the clusters that were resampled."""
+    ties: Ties
+    """How often scores do not decide."""
+    slices: Mapping[str, tuple[Count, ...]]
+    """Computed property of queries (see slices.py) → the places of those that have it."""
+    truncation: Mapping[str, Finite]
+    """Shares of candidates (`pairs`) and of relevant ones (`relevant`) whose text was truncated, 0 to 1."""
+    usage: Mapping[str, Quantity] | None
+    """What all queries took together, by unit."""
+    failures: Failures
+    """Queries without an answer."""
+    abstention: Abstention | None
+    """How well the top score tells what cannot be answered."""
+    threshold: Threshold | None
+    """The thresholds of F1."""
+    repeats: Mapping[str, Repeats] | None = None
+    """Kind of further runs → how they differ."""
+    latency: Latency | None = None
+    """How long it takes."""
     remembered: Remembered | None = None
+    """The scores that were not asked for."""
 
     @property
     def alone(self) -> bool:
         """Whether all queries are of one store among several: it speaks for itself alone, so nothing is tested."""
-        return bool(self.signature["unit"] == "query" and self.card.get("stores", 1) > 1)
+        return self.signature.unit == "query" and self.card.stores > 1
+
+    @property
+    def address(self) -> str:
+        """What its data set was loaded as; two of one name may have two addresses."""
+        return self.signature.address or self.signature.dataset
 
 
 def split_stores(store_ids: Iterable[str]) -> dict[str, Split]:
@@ -442,3 +760,21 @@ def canonical(value: Any) -> bytes:
     return (
         json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
     )
+
+
+def written(value: Any) -> Any:
+    """A record, and what it holds, as the JSON values of a file: null for what is no number, defaults left out."""
+    if isinstance(value, float):
+        return None if value != value else value
+    if isinstance(value, Estimate):
+        return [written(getattr(value, part.name)) for part in fields(value)]
+    if is_dataclass(value):
+        told = [(part, getattr(value, part.name)) for part in fields(value)]
+        return {part.name: written(found) for part, found in told if not (part.kw_only and _default(part, found))}
+    if isinstance(value, Mapping):
+        return {key: written(inner) for key, inner in value.items()}
+    return [written(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _default(part: "Part[Any]", value: Any) -> bool:
+    return bool(value == part.default or (part.default_factory is not MISSING and value == part.default_factory()))

@@ -115,9 +115,9 @@ def strings(path: Path) -> Iterator[str]:
 
 def measured(results: Sequence[Result], dataset: str, measure: str) -> list[Result]:
     """The results of a data set that have the measure. Raises UsageError where there are none."""
-    found = [result for result in results if result.signature["dataset"] == dataset]
+    found = [result for result in results if result.signature.dataset == dataset]
     if not found:
-        known = {str(result.signature["dataset"]) for result in results}
+        known = {str(result.signature.dataset) for result in results}
         raise UsageError(f"no result here is of {dataset}{did_you_mean(dataset, known)}")
     having = [result for result in found if measure in result.values]
     if not having:
@@ -145,7 +145,7 @@ def document(found: Overlap, results: Sequence[Result], measure: str) -> dict[st
         "memories": [[*key, kind] for key, kind in found.memories.items()],
         "by_category": {str(category): list(row) for category, row in _by_category(found).items()},
         "systems": {
-            result.signature["system"]: {
+            result.signature.system: {
                 "measure": measure,
                 "all": result.measures["all"][measure].value,
                 "without": None if (rest := without(result, found.touched, measure)) is None else rest.value,
@@ -172,7 +172,7 @@ def text(found: Overlap, results: Sequence[Result], measure: str) -> str:
         shown = (
             "no query is left" if rest is None else f"{rest.value:.3f} [{rest.low:.3f}, {rest.high:.3f}] n={rest.n:,}"
         )
-        lines.append(f"{result.signature['system']}: {measure} {whole.value:.3f}, without these queries {shown}")
+        lines.append(f"{result.signature.system}: {measure} {whole.value:.3f}, without these queries {shown}")
     return "\n".join(map(visible, [*lines, ""]))
 
 

@@ -41,6 +41,6 @@ def accept(evidence: Evidence, path: Path, reason: str, date: str) -> Iterator[s
         (gate, result)
         for result, _ in kept
         for gate in evidence.gates
-        if gate.quality and gate.covers(result.signature["dataset"], result.signature["system"])
+        if gate.quality and gate.covers(result.signature.dataset, result.signature.system)
     ]
     yield from (f"warning   {reason}" for reason in foreseen(tested))

@@ -15,36 +15,69 @@ from typing import Any
 import memeval
 from memeval.core import files
 from memeval.core.errors import DataError
-from memeval.core.results import address
-from memeval.core.types import Result, canonical
+from memeval.core.types import UNTIMED, Count, Quantity, Result, canonical
 
 SCHEMA = "memeval/baseline"
 VERSION = 1
 DIGITS = 6
-FACTS = ("dataset_digest", "candidates_digest", "rendering", "pool", "partial", "unit")
-"""Facts of a signature that must be equal for two results to be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What of a signature must be equal for two results to be compared."""
+
+    dataset_digest: str
+    """SHA-256 of the data set's content."""
+    candidates_digest: str | None
+    """SHA-256 of the candidates."""
+    rendering: str | None
+    """How memories and queries were rendered."""
+    pool: str | None
+    """Where the candidates come from."""
+    partial: int | str | None
+    """Which part of the queries it is of, null for all."""
+    unit: str
+    """What is resampled and flipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a system was: for people, it decides nothing."""
+
+    p50: float
+    """Seconds of the median call."""
+    device: str | None
+    """What it ran on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What was accepted of one system on one data set.
-
-    `facts` are those of FACTS; `measures` maps a measure to its definition; `values` maps a query to its values, in the
-    order of `measures`; `usage` counts over all queries; `latency` is for people, it decides nothing.
-    """
+    """What was accepted of one system on one data set."""
 
     dataset: str
+    """Address of the data set."""
     system: str
+    """The system's name."""
     model: str
+    """The model's full name."""
     fingerprint: Mapping[str, Any] | None
-    facts: Mapping[str, Any]
+    """What its scores depend on, in the adapter's own keys."""
+    facts: Facts
+    """What must be equal."""
     measures: Mapping[str, str]
-    means: Mapping[str, float]
-    usage: Mapping[str, float] | None
-    failed: int
-    repeats: int
-    latency: Mapping[str, Any] | None
-    values: Mapping[str, Sequence[float]]
+    """Measure → its definition."""
+    means: Mapping[str, Quantity]
+    """Measure → its mean."""
+    usage: Mapping[str, Quantity] | None
+    """What all queries took together, by unit."""
+    failed: Count
+    """Queries without an answer."""
+    repeats: Count
+    """Of how many runs the values are the means."""
+    latency: Speed | None
+    """How fast it was."""
+    values: Mapping[str, tuple[Quantity, ...]]
+    """query_id → its values, in the order of `measures`."""
 
     def column(self, measure: str) -> dict[str, float]:
         """query_id → value of one measure."""
@@ -57,10 +90,15 @@ class Baseline:
     """The accepted entries of a suite, and why they were accepted."""
 
     suite: str
+    """Name of the suite."""
     memeval: str
+    """Version of memeval."""
     accepted: str
+    """When: a date, ISO 8601."""
     reason: str
+    """Why."""
     entries: tuple[Entry, ...]
+    """The systems."""
 
     def entry(self, dataset: str, system: str) -> Entry | None:
         """What was accepted of a system on a data set."""
@@ -80,22 +118,21 @@ def accept(
     for result, measures in results:
         signature = result.signature
         columns = {name: rounded(result, name) for name in measures}
-        told = result.latency or {}
-        latency = {"p50": round(told["p50"], 4), "device": told["device"]} if "p50" in told else None
+        told = result.latency or UNTIMED
         entries.append(
             Entry(
-                dataset=address(result),
-                system=signature["system"],
-                model=signature["model"],
-                fingerprint=signature["fingerprint"],
-                facts={name: signature[name] for name in FACTS},
-                measures={name: signature["measures"][name] for name in measures},
+                dataset=result.address,
+                system=signature.system,
+                model=signature.model,
+                fingerprint=signature.fingerprint,
+                facts=Facts(**{part.name: getattr(signature, part.name) for part in dataclasses.fields(Facts)}),
+                measures={name: signature.measures[name] for name in measures},
                 means={name: round(sum(row.values()) / max(1, len(row)), DIGITS) for name, row in columns.items()},
                 usage=result.usage,
-                failed=result.failures["failed"],
-                repeats=repeats.get(signature["system"], 1),
-                latency=latency,
-                values={query_id: [row[query_id] for row in columns.values()] for query_id in result.query_ids},
+                failed=result.failures.failed,
+                repeats=repeats.get(signature.system, 1),
+                latency=None if told.p50 is None else Speed(round(told.p50, 4), told.device),
+                values={query_id: tuple(row[query_id] for row in columns.values()) for query_id in result.query_ids},
             )
         )
     return Baseline(suite, memeval.__version__, date, reason, tuple(entries))
@@ -144,10 +181,10 @@ def read(path: Path) -> Baseline:
             " new numbers with --update --reason"
         )
     try:
-        files.shaped(json.dumps(content), Baseline, str(path))
-        return Baseline(**{**content, "entries": tuple(Entry(**entry) for entry in content["entries"])})
-    except (TypeError, DataError) as error:
+        found: Baseline = files.shaped(json.dumps(content), Baseline, str(path))
+    except DataError as error:
         raise DataError(f"{path}: has not the keys of a baseline ({error})") from None
+    return found
 
 
 def _digest(content: Mapping[str, Any]) -> str:

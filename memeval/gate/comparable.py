@@ -1,7 +1,6 @@
 """Whether a result may be held against what was accepted: same data, labels, candidates, rendering and measures."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from memeval.core.errors import DataError
 from memeval.core.types import Result
@@ -23,11 +22,11 @@ def demand(entry: Entry, result: Result, measures: Sequence[str]) -> None:
     """Raises DataError, saying what differs, where a verdict would mean nothing."""
     about = f"{entry.system} on {entry.dataset} cannot be compared with the baseline"
     for fact, message in _DIFFERENT.items():
-        before, now = entry.facts[fact], result.signature[fact]
+        before, now = (getattr(side, fact) for side in (entry.facts, result.signature))
         if before != now:
             raise DataError(f"{about}: {message}: {_short(before)} → {_short(now)}; {ACCEPT}")
     for measure in measures:
-        before, now = entry.measures.get(measure), result.signature["measures"].get(measure)
+        before, now = entry.measures.get(measure), result.signature.measures.get(measure)
         if before is not None and now is not None and before != now:
             raise DataError(f"{about}: the measure {measure} has changed: {before!r} → {now!r}; {ACCEPT}")
 
@@ -35,10 +34,9 @@ def demand(entry: Entry, result: Result, measures: Sequence[str]) -> None:
 def changes(entry: Entry, result: Result) -> list[str]:
     """What differs between the two systems themselves: model, prompt, settings. It is what a gate is there to judge."""
     found = []
-    if entry.model != result.signature["model"]:
-        found.append(f"model {entry.model} → {result.signature['model']}")
-    before: Mapping[str, Any] = entry.fingerprint or {}
-    now: Mapping[str, Any] = result.signature["fingerprint"] or {}
+    if entry.model != result.signature.model:
+        found.append(f"model {entry.model} → {result.signature.model}")
+    before, now = entry.fingerprint or {}, result.signature.fingerprint or {}
     keys = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
     return found + [f"{key} {_short(before.get(key))} → {_short(now.get(key))}" for key in keys]
 

@@ -75,9 +75,9 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
                 read = results.read_result(file, edited=True)
                 edited.append(file)
             result = score.with_latency(read, latency.read(file.with_suffix(".times.jsonl")))
-            key = results.address(result), result.signature["system"]
-            if key in found and (result.signature["partial"] is None) != (found[key].signature["partial"] is None):
-                if result.signature["partial"] is not None:
+            key = result.address, result.signature.system
+            if key in found and (result.signature.partial is None) != (found[key].signature.partial is None):
+                if result.signature.partial is not None:
                     continue  # a limited run beside the whole one
             elif key in found:
                 raise DataError(f"{file} and {where[key]}: two results of {key[1]} on {key[0]}: name one folder")

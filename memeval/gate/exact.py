@@ -20,13 +20,11 @@ def checks(entry: Entry, result: Result, gates: Sequence[Gate]) -> Iterator[Chec
     least = [gate.coverage for gate in gates if gate.coverage is not None]
     before, now = (
         _coverage(entry.failed, len(entry.values)),
-        _coverage(result.failures["failed"], len(result.query_ids)),
+        _coverage(result.failures.failed, len(result.query_ids)),
     )
-    errors = ", ".join(f"{count} × {error}" for error, count in list(result.failures["errors"].items())[:3])
+    errors = ", ".join(f"{count} × {error}" for error, count in list(result.failures.errors.items())[:3])
     passed = now >= (max(least) if least else before) - 10**-DIGITS
-    yield check(
-        "coverage", passed, "" if passed else f"{result.failures['failed']} queries failed: {errors}", before, now
-    )
+    yield check("coverage", passed, "" if passed else f"{result.failures.failed} queries failed: {errors}", before, now)
 
     for kind in dict.fromkeys(kind for gate in gates for kind in gate.usage):
         told, had = (result.usage or {}).get(kind), (entry.usage or {}).get(kind)

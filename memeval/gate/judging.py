@@ -116,7 +116,7 @@ def quality(samples: Sequence[Sample]) -> list[Check]:
 
 def demand_values(result: Result, measures: Sequence[str]) -> None:
     """Raises IncompleteError where a value that a gate looks at is missing: it was not measured, which is no pass."""
-    about = f"{result.signature['system']} on {result.signature['dataset']}"
+    about = f"{result.signature.system} on {result.signature.dataset}"
     for measure in measures:
         column = result.values.get(measure, ())
         lost = [query_id for query_id, value in zip(result.query_ids, column, strict=False) if not math.isfinite(value)]
@@ -138,7 +138,7 @@ def foreseen(gates: Sequence[tuple[Gate, Result]]) -> Iterator[str]:
             continue
         clusters = len(set(stores)) if len(set(stores)) > 1 else len(stores)
         what = gate.measure if category is None else f"{gate.measure} · {category}"
-        about = f"{result.signature['system']} on {result.signature['dataset']}: {what}"
+        about = f"{result.signature.system} on {result.signature.dataset}: {what}"
         visible = statistics.foreseeable(stores, WITHIN, BETWEEN, alpha=statistics.ALPHA / len(asked))
         if reason := _beyond_reach(clusters, len(asked)):
             yield f"{about}: {reason}"
@@ -286,8 +286,8 @@ def _notes(entry: Entry, result: Result, times: int) -> list[str]:
     if times != entry.repeats:
         found.append(f"{about}: means of {times} runs now, of {entry.repeats} in the baseline")
     before, now = entry.latency, result.latency
-    if before and now and "p50" in now and before["device"] == now["device"]:
-        old, new = 1000 * before["p50"], 1000 * now["p50"]
+    if before and now and now.p50 is not None and before.device == now.device:
+        old, new = 1000 * before.p50, 1000 * now.p50
         if new > SLOWER * old and new > old + 1:
             found.append(f"{about}: p50 {old:.1f} → {new:.1f} ms; times of two runs decide nothing")
     return found

@@ -48,11 +48,11 @@ def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> 
         ("rendering", "renderings"),
         ("partial", "limits"),
     ):
-        if first.signature[fact] != second.signature[fact]:
+        if getattr(first.signature, fact) != getattr(second.signature, fact):
             raise DataError(f"{ours} and {theirs} cannot be compared: their {what} differ")
     if first.query_ids != second.query_ids:
         raise DataError(f"{ours} and {theirs} cannot be compared: they are not of the same queries")
-    names = first.signature["system"], second.signature["system"]
+    names = first.signature.system, second.signature.system
     shared = [name for name in first.values if name in second.values]
     chosen = parse(measure).name
     if chosen not in shared:
@@ -64,7 +64,7 @@ def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> 
     rows = zip(first.query_ids, first.categories, first.values[chosen], second.values[chosen], strict=True)
     moved = sorted((Moved(*row) for row in rows), key=lambda flip: (-abs(flip.ours - flip.theirs), flip.query_id))
     moved = [flip for flip in moved if flip.ours != flip.theirs]
-    return SideBySide(first.signature["dataset"], tuple(differences.values()), chosen, tuple(moved[:flips]))
+    return SideBySide(first.signature.dataset, tuple(differences.values()), chosen, tuple(moved[:flips]))
 
 
 def find(name: str, root: Path) -> Result:
@@ -79,10 +79,10 @@ def find(name: str, root: Path) -> Result:
     found = [file for file in there if file.stem == wanted]
     if not found:
         named = {file: results.read_result(file).signature for file in there}
-        found = [file for file, facts in named.items() if wanted == facts["system"]]
-        found = found or [file for file, facts in named.items() if wanted == facts["model"]]
+        found = [file for file, facts in named.items() if wanted == facts.system]
+        found = found or [file for file, facts in named.items() if wanted == facts.model]
     if not found:
-        known = [str(facts["system"]) for facts in named.values()]
+        known = [facts.system for facts in named.values()]
         raise UsageError(f"no result of {name!r} below {root}{did_you_mean(wanted, known)}")
     if len(found) > 1:
         raise UsageError(f"{name!r} has several results below {root}: name one: {', '.join(map(str, found))}")

@@ -5,14 +5,27 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import memeval
-from memeval.core.types import Dataset, Estimate, Header, Qrels, Query, Ranking, Result
+from memeval.core.types import (
+    Abstention,
+    Card,
+    Dataset,
+    Estimate,
+    Failures,
+    Qrels,
+    Query,
+    Ranking,
+    Result,
+    Signature,
+    Threshold,
+    Ties,
+)
 from memeval.measures import statistics
 from memeval.measures.latency import Times
 from memeval.measures.order import bounds, tie_rate
-from memeval.measures.ranx import evaluate, parse
+from memeval.measures.ranx import Floats, evaluate, parse
 from memeval.measures.threshold import cross_fitted_f1, deal_folds
 
 SCHEMA = 1
@@ -22,35 +35,36 @@ TIES_WORTH_A_LOOK = 0.01
 
 
 def signature(
-    header: Header,
+    facts: Mapping[str, Any],
     measures: Sequence[str],
     seed: int,
     run_digest: str,
     further: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> dict[str, Any]:
-    """How a result was made: equal signatures mean equal numbers. `further` are the digests of more runs, by kind."""
-    facts = header.facts
-    return {
-        "schema": SCHEMA,
-        "memeval": memeval.__version__,
+) -> Signature:
+    """How a result was made, but for the unit. `facts` are those of a run's header, `further` the digests of more runs,
+    by kind.
+    """
+    return Signature(
+        schema=SCHEMA,
+        memeval=memeval.__version__,
         **facts,
-        "measures": {parse(name).name: parse(name).definition for name in measures},
-        "interval": INTERVAL,
-        "seed": seed,
-        "run_digest": run_digest,
-        **({"further_runs": {kind: list(digests) for kind, digests in further.items()}} if further else {}),
-    }
+        measures={parse(name).name: parse(name).definition for name in measures},
+        interval=INTERVAL,
+        seed=seed,
+        run_digest=run_digest,
+        further_runs={kind: tuple(digests) for kind, digests in further.items()},
+        unit="query",
+    )
 
 
 def runs(result: Result) -> int:
     """How many runs its values are the means of."""
-    return 1 + len(result.signature.get("further_runs", {}).get("repeats", ()))
+    return 1 + len(result.signature.further_runs.get("repeats", ()))
 
 
 def unanswered(result: Result) -> int:
     """How many queries failed though they could have been answered: a blank one cannot."""
-    statuses = result.failures.get("statuses") or {}
-    return int(result.failures["failed"] - statuses.get("blank", 0))
+    return result.failures.failed - (result.failures.statuses or {}).get("blank", 0)
 
 
 def averaged(results: Sequence[Result]) -> Result:
@@ -71,8 +85,8 @@ def score(
     qrels: Qrels,
     rankings: Sequence[Ranking],
     *,
-    signature: Mapping[str, Any],
-    card: Mapping[str, Any],
+    signature: Signature,
+    card: Card,
     slices: Mapping[str, frozenset[str]] = MappingProxyType({}),
 ) -> Result:
     """The measures of a run: overall and by category, with intervals, ties, failures and abstention.
@@ -87,7 +101,7 @@ def score(
     stores = tuple(query.unit for query in judged)
     grades = {query_id: qrels[query_id] for query_id in ids}
     found = [by_query.get(query_id, Ranking(query_id, (), None, "failed", "is not in the run")) for query_id in ids]
-    names = list(signature["measures"])
+    names = list(signature.measures)
     ranked = [name for name in names if parse(name).how is not None]
     values: dict[str, tuple[float, ...]] = {}
     if judged:
@@ -104,17 +118,12 @@ def score(
         values["F1"] = tuple(map(float, fitted.values))
         folds = sorted(set(stores)) if len(set(stores)) == fitted.folds.count else range(fitted.folds.count)
         thresholds = {str(fold): value for fold, value in zip(folds, fitted.thresholds, strict=True)}
-        threshold = {"thresholds": thresholds, "unit": fitted.folds.unit}
+        threshold = Threshold(thresholds=thresholds, unit=fitted.folds.unit)
     categories = tuple(query.category for query in judged)
     failures = Counter(str(ranking.error) for ranking in found if ranking.status != "ok")
-    failed: dict[str, Any] = {}
-    if failures:
-        failed = {
-            "statuses": dict(sorted(Counter(ranking.status for ranking in found if ranking.status != "ok").items())),
-            "bounds": _bounds(found, grades, ranked),
-        }
+    statuses = Counter(ranking.status for ranking in found if ranking.status != "ok")
     return Result(
-        signature={**signature, "unit": _unit(judged)},
+        signature=replace(signature, unit=_unit(judged)),
         card=card,
         query_ids=ids,
         store_ids=stores,
@@ -128,47 +137,47 @@ def score(
         },
         truncation=_truncation(found, grades),
         usage=usage(found),
-        failures={
-            "failed": failures.total(),
-            "queries": len(judged),
-            "errors": dict(sorted(failures.items())),
-            **failed,
-        },
+        failures=Failures(
+            failed=failures.total(),
+            queries=len(judged),
+            errors=dict(sorted(failures.items())),
+            statuses=dict(sorted(statuses.items())) if failures else None,
+            bounds=_bounds(found, grades, ranked) if failures else None,
+        ),
         abstention=_abstention([by_query.get(query.query_id) for query in queries], set(ids)),
         threshold=threshold,
     )
 
 
-def _unit(queries: Sequence[Query]) -> str:
+def _unit(queries: Sequence[Query]) -> Literal["store", "cluster", "query"]:
     """What is resampled and tested: the query where all are of one store or cluster."""
     if len({query.unit for query in queries}) < 2:
         return "query"
     return "store" if all(query.unit == query.store_id for query in queries) else "cluster"
 
 
-def card(dataset: Dataset, candidates: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def card(dataset: Dataset, candidates: Mapping[str, Sequence[str]]) -> Card:
     """What a reader must know of the data set and the candidates (query_id → doc_ids), counted."""
     relevant = [sum(grade > 0 for grade in dataset.qrels.get(q.query_id, {}).values()) for q in dataset.queries]
-    return {
-        "name": dataset.name,
-        "version": dataset.version,
-        "licence": dataset.licence,
-        "url": dataset.url,
-        "about": dataset.about,
-        "restricted": dataset.restricted,
-        # Only where there is something to say, so that the cards of results made before stay as they are.
-        **({} if dataset.verified else {"verified": False}),
-        **({"rules": list(dataset.rules)} if dataset.rules else {}),
-        "queries": len(dataset.queries),
-        "judged": sum(count > 0 for count in relevant),
-        "unanswerable": sum(count == 0 for count in relevant),
-        "excluded": dict(sorted(Counter(dataset.excluded.values()).items())),
-        "anomalies": dict(dataset.anomalies),
-        "stores": len(dataset.stores),
-        "memories": sum(map(len, dataset.stores.values())),
-        "relevant_pairs": sum(relevant),
-        "candidates_per_query": sum(map(len, candidates.values())) / max(1, len(candidates)),
-    }
+    return Card(
+        name=dataset.name,
+        version=dataset.version,
+        licence=dataset.licence,
+        url=dataset.url,
+        about=dataset.about,
+        restricted=dataset.restricted,
+        verified=dataset.verified,
+        rules=dataset.rules,
+        queries=len(dataset.queries),
+        judged=sum(count > 0 for count in relevant),
+        unanswerable=sum(count == 0 for count in relevant),
+        excluded=dict(sorted(Counter(dataset.excluded.values()).items())),
+        anomalies=dict(dataset.anomalies),
+        stores=len(dataset.stores),
+        memories=sum(map(len, dataset.stores.values())),
+        relevant_pairs=sum(relevant),
+        candidates_per_query=sum(map(len, candidates.values())) / max(1, len(candidates)),
+    )
 
 
 def with_latency(result: Result, times: Times | None) -> Result:
@@ -193,11 +202,11 @@ def _estimates(
     return found
 
 
-def _ties(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str]) -> dict[str, Any]:
+def _ties(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str]) -> Ties:
     scored = [ranking for ranking in found if ranking.scores is not None]
     rate = sum(tie_rate(ranking.scores or ()) for ranking in scored) / max(1, len(scored))
     if rate <= TIES_WORTH_A_LOOK:
-        return {"rate": rate, "bounds": None}
+        return Ties(rate=rate, bounds=None)
     worst: dict[str, Sequence[str]] = {ranking.query_id: ranking.doc_ids for ranking in found}
     best = dict(worst)
     for ranking in scored:
@@ -205,11 +214,10 @@ def _ties(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str]) -> d
         orders = bounds(range(len(labels)), ranking.scores or (), labels)
         for target, order in zip((worst, best), orders, strict=True):
             target[ranking.query_id] = [ranking.doc_ids[position] for position in order]
-    low, high = evaluate(grades, worst, measures), evaluate(grades, best, measures)
-    return {"rate": rate, "bounds": {name: [float(low[name].mean()), float(high[name].mean())] for name in measures}}
+    return Ties(rate=rate, bounds=_means(evaluate(grades, worst, measures), evaluate(grades, best, measures)))
 
 
-def _bounds(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str]) -> dict[str, list[float]]:
+def _bounds(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Each measure with the worst, and with the best, order of the candidates of failed queries."""
     worst: dict[str, Sequence[str]] = {ranking.query_id: ranking.doc_ids for ranking in found}
     best = dict(worst)
@@ -218,8 +226,11 @@ def _bounds(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str]) ->
             labels = grades[ranking.query_id]
             best[ranking.query_id] = sorted(ranking.doc_ids, key=lambda doc_id, of=labels: -of.get(doc_id, 0))  # type: ignore[misc]
             worst[ranking.query_id] = best[ranking.query_id][::-1]
-    low, high = evaluate(grades, worst, measures), evaluate(grades, best, measures)
-    return {name: [float(low[name].mean()), float(high[name].mean())] for name in measures}
+    return _means(evaluate(grades, worst, measures), evaluate(grades, best, measures))
+
+
+def _means(low: Mapping[str, Floats], high: Mapping[str, Floats]) -> dict[str, tuple[float, float]]:
+    return {name: (float(low[name].mean()), float(high[name].mean())) for name in low}
 
 
 def _truncation(found: Sequence[Ranking], grades: Qrels) -> dict[str, float]:
@@ -238,7 +249,7 @@ def usage(found: Sequence[Ranking]) -> dict[str, float] | None:
     return dict(sorted(total.items())) or None
 
 
-def _abstention(rankings: Sequence[Ranking | None], answerable: set[str]) -> dict[str, Any] | None:
+def _abstention(rankings: Sequence[Ranking | None], answerable: set[str]) -> Abstention | None:
     tops: dict[bool, list[float]] = {True: [], False: []}
     for ranking in rankings:
         if ranking is not None and ranking.scores is not None:
@@ -246,4 +257,4 @@ def _abstention(rankings: Sequence[Ranking | None], answerable: set[str]) -> dic
     if not tops[True] or not tops[False]:
         return None
     auroc = statistics.auroc(tops[True], tops[False])
-    return {"auroc": auroc, "answerable": len(tops[True]), "unanswerable": len(tops[False])}
+    return Abstention(auroc=auroc, answerable=len(tops[True]), unanswerable=len(tops[False]))

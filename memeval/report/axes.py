@@ -71,20 +71,21 @@ def rendered(boards: Sequence[Leaderboard]) -> list[list[Leaderboard]]:
         groups.setdefault(_but_rendering(board), []).append(board)
     found = []
     for group in groups.values():
-        apart = len({board.signature[RENDERING] for board in group}) == len(group)
+        apart = len({board.signature.rendering for board in group}) == len(group)
         found += [sorted(group, key=_place)] if apart else [[board] for board in group]
     return found
 
 
 def _but_rendering(board: Leaderboard) -> bytes:
-    facts = [board.signature.get(key) for key in ("dataset", "first_stage", "depth", "pool", "partial", "measures")]
+    told = board.signature
+    facts = [told.dataset, told.first_stage, told.depth, told.pool, told.partial, told.measures]
     result = board.rows[0].result
-    return canonical([facts, board.card["version"], board.headline, result.query_ids, result.store_ids])
+    return canonical([facts, board.card.version, board.headline, result.query_ids, result.store_ids])
 
 
 def _place(board: Leaderboard) -> tuple[bool, int, list[tuple[int, str]]]:
     """Where a rendering stands: the default one, then those of fewer parts."""
-    name = str(board.signature[RENDERING])
+    name = str(board.signature.rendering)
     return name != render.DEFAULT, name.count("+"), _natural(name)
 
 
@@ -94,7 +95,7 @@ def _natural(text: str) -> list[tuple[int, str]]:
 
 
 def _renderings(group: Sequence[Leaderboard]) -> Axis:
-    settings = [str(board.signature[RENDERING]) for board in group]
+    settings = [str(board.signature.rendering) for board in group]
     found: dict[tuple[str, str], dict[str, Row]] = {}
     for setting, board in zip(settings, group, strict=True):
         for row in board.rows:
@@ -197,7 +198,7 @@ def tables(boards: Sequence[Leaderboard]) -> list[Table]:
 
 def heading(axis: Axis) -> str:
     """What is swept, and over which data set."""
-    name = axis.board.card["name"] if axis.name == RENDERING else axis.board.label
+    name = axis.board.card.name if axis.name == RENDERING else axis.board.label
     return f"{cells.plain(name)} by {cells.plain(axis.name)}"
 
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from memeval.core.types import Estimate, Result
+from memeval.core.types import UNTIMED, Card, Estimate, Latency, Result, Signature
 from memeval.measures.statistics import Difference
 from memeval.rerankers import controls
 
@@ -33,12 +32,12 @@ class Row:
     @property
     def system(self) -> str:
         """The name for tables."""
-        return str(self.result.signature["system"])
+        return self.result.signature.system
 
     @property
     def model(self) -> str:
         """The full name: kind/model?option=value."""
-        return str(self.result.signature["model"])
+        return self.result.signature.model
 
     @property
     def estimates(self) -> Mapping[str, Estimate]:
@@ -48,12 +47,12 @@ class Row:
     @property
     def failed(self) -> int:
         """How many queries the system did not answer."""
-        return int(self.result.failures["failed"])
+        return self.result.failures.failed
 
     @property
     def queries(self) -> int:
         """How many queries it was asked."""
-        return int(self.result.failures["queries"])
+        return self.result.failures.queries
 
     @property
     def coverage(self) -> float:
@@ -63,29 +62,31 @@ class Row:
     @property
     def tie_rate(self) -> float:
         """The share of candidates whose score is not theirs alone."""
-        return float(self.result.ties["rate"])
+        return self.result.ties.rate
 
     @property
     def tie_bounds(self) -> Mapping[str, tuple[float, float]] | None:
         """Measure → value with relevant memories last and first among equals; None where ties are rare."""
-        bounds = self.result.ties.get("bounds")
-        if bounds is None or not self.tie_rate > TIE_RATE_SHOWN:
-            return None
-        return {measure: (low, high) for measure, (low, high) in bounds.items()}
+        return self.result.ties.bounds if self.tie_rate > TIE_RATE_SHOWN else None
+
+    @property
+    def latency(self) -> Latency:
+        """How long it takes, as far as that is known."""
+        return self.result.latency or UNTIMED
 
 
 @dataclass(frozen=True)
 class Leaderboard:
     """The systems that were measured on the same queries, candidates and measures, best first.
 
-    `signature` holds the facts that all rows share; `label` is the data set's name, with something to tell it apart
-    where one report has several leaderboards of it. `missing` maps systems that could not be measured to the reason.
-    `claims` are sentences; those among them that no reader may miss are `remarks`.
+    `signature` is that of the first result, for the facts that all rows share; `label` is the data set's name, with
+    something to tell it apart where one report has several leaderboards of it. `missing` maps systems that could not be
+    measured to the reason. `claims` are sentences; those among them that no reader may miss are `remarks`.
     """
 
     label: str
-    card: Mapping[str, Any]
-    signature: Mapping[str, Any]
+    card: Card
+    signature: Signature
     measures: tuple[str, ...]
     headline: str
     categories: tuple[str, ...]
@@ -104,6 +105,17 @@ class Leaderboard:
         return tuple(row for row in self.rows if row.control is None)
 
     @property
+    def seed(self) -> int | None:
+        """The seed of all rows, None where they differ."""
+        return self.signature.seed if len({row.result.signature.seed for row in self.rows}) == 1 else None
+
+    @property
+    def interval(self) -> str:
+        """How the intervals were made, in short where rows differ."""
+        same = len({row.result.signature.interval for row in self.rows}) == 1
+        return self.signature.interval if same else "95 % interval"
+
+    @property
     def n(self) -> int:
         """How many queries the means are over."""
         return self.rows[0].estimates[self.headline].n
@@ -116,9 +128,9 @@ class Leaderboard:
     @property
     def unit(self) -> str:
         """What is resampled and tested: "stores", "clusters" (of stores) or "queries"."""
-        return {"store": "stores", "cluster": "clusters", "query": "queries"}[self.signature["unit"]]
+        return {"store": "stores", "cluster": "clusters", "query": "queries"}[self.signature.unit]
 
     @property
     def definitions(self) -> Mapping[str, str]:
         """Measure → its definition in one line."""
-        return {measure: str(self.signature["measures"][measure]) for measure in self.measures}
+        return {measure: self.signature.measures[measure] for measure in self.measures}

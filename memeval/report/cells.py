@@ -109,7 +109,7 @@ def name(row: Row) -> str:
     if row.control is None:
         other, code = answering.others(row), models.brings_code(row)
         return plain(row.system) + (answering.MARK if other else "") + (" (own code)" if code else "")
-    what = row.result.signature["first_stage"] if row.control == "first-stage" else CONTROLS[row.control]
+    what = row.result.signature.first_stage if row.control == "first-stage" else CONTROLS[row.control]
     return f"{plain(row.system)} ({plain(what)})"
 
 
@@ -163,7 +163,7 @@ def from_memory(board: Leaderboard) -> str:
 
 def basis(board: Leaderboard) -> str:
     """What the numbers of a table stand on; where a prompt was used, its id and hash."""
-    prompts = {(row.result.signature.get("fingerprint") or {}).get("prompt") for row in board.rows} - {None}
+    prompts = {(row.result.signature.fingerprint or {}).get("prompt") for row in board.rows} - {None}
     judged = f"; prompts: {plain(', '.join(sorted(map(str, prompts))))}" if prompts else ""
     if board.unit == "queries":
         return f"n = {count(board.n, 'queries')} with a relevant memory{judged}"

@@ -66,11 +66,11 @@ def sentences(board: Leaderboard) -> tuple[str, ...]:
 
 
 def _limits(board: Leaderboard) -> Iterator[str]:
-    partial = board.signature.get("partial")
+    partial = board.signature.partial
     if partial is not None:
         yield f"Partial: {shards.phrase(partial)}; these are not results of the whole data set."
-    if board.signature.get("pool") in POOLS:
-        yield POOLS[board.signature["pool"]]
+    if board.signature.pool in POOLS:
+        yield POOLS[board.signature.pool]
     if board.control("first-stage") is None:
         yield "There is no result of the first stage among these, so no difference from it is given."
     oracle = board.control("oracle")

@@ -77,8 +77,8 @@ def numbers(board: Leaderboard, evidence: Evidence, calibrations: Mapping[str, C
         "label": board.label,
         "headline": board.headline,
         "measures": list(board.measures),
-        "unit": board.signature["unit"],
-        "seed": board.signature.get("seed", 0),
+        "unit": board.signature.unit,
+        "seed": board.seed or 0,
         "query_ids": list(result.query_ids),
         "store_ids": list(result.store_ids),
         "categories": list(result.categories),
@@ -124,7 +124,7 @@ def _system(
         "tie_rate": row.tie_rate,
         "truncation": dict(row.result.truncation),
         "usd_per_1000": models.price(row),
-        "pairs_per_second": (row.result.latency or {}).get("pairs_per_second"),
+        "pairs_per_second": row.latency.pairs_per_second,
         "milliseconds": [] if times is None else [float(f"{1000 * s:.4g}") for s, _ in sorted(times.online.values())],
     }
     stored = [name for name in board.measures if name in row.result.values]
@@ -165,7 +165,7 @@ def _let_in(row: Row, scores: Any, rows: Sequence[int]) -> list[int]:
         return []
     folds = deal_folds(row.result.query_ids, row.result.store_ids)
     stores = row.result.store_ids
-    limits = threshold["thresholds"]
+    limits = threshold.thresholds
     by_store = len(set(stores)) == folds.count and folds.unit == "store"
     names = stores if by_store else [str(fold) for fold in folds.of_query]
     wanted = np.array([math.inf if limits.get(name) is None else limits[name] for name in names], dtype=np.float64)

@@ -10,7 +10,7 @@ import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError
-from memeval.core.types import Dataset, Query, Result, canonical, split_stores
+from memeval.core.types import Dataset, Query, Result, canonical
 from memeval.measures import latency
 from memeval.measures import result as score
 from memeval.measures.latency import Times
@@ -140,7 +140,7 @@ def collect(paths: Sequence[Path]) -> Collection:
             times = latency.read(file.with_suffix(".times.jsonl"))
             result = results.read_result(file)
             run = files.stored(file.with_suffix(".run.jsonl"))
-            if run is not None and files.digest(run) != result.signature["run_digest"]:
+            if run is not None and files.digest(run) != result.signature.run_digest:
                 raise DataError(f"{file}: is not of the run beside it: measure {run.name} again with `memeval run`")
             sources.append(Source(score.with_latency(result, times), file, times))
         for file in results.find(path, name=results.UNAVAILABLE):
@@ -150,8 +150,8 @@ def collect(paths: Sequence[Path]) -> Collection:
 
 def comparable(result: Result) -> bytes:
     """Equal where results may stand in one leaderboard."""
-    keys = ("dataset_digest", "candidates_digest", "rendering", "partial", "measures")
-    return canonical([result.signature[key] for key in keys])
+    told = result.signature
+    return canonical([told.dataset_digest, told.candidates_digest, told.rendering, told.partial, told.measures])
 
 
 def gather(
@@ -177,7 +177,7 @@ def gather(
         for source in sources:
             key = comparable(source.result)
             before = found.get(key) or _texts(source.result, load, texts)
-            name = str(source.result.signature["system"])
+            name = source.result.signature.system
             fits = pool is not None and (before.pool is None or before.pool.doc_ids == pool.doc_ids)
             found[key] = replace(
                 before,
@@ -191,16 +191,16 @@ def gather(
 def _texts(result: Result, load: Load | None, texts: Texts) -> Evidence:
     if texts == "none":
         return Evidence(why_no_texts="this page was made without texts (--public)")
-    if texts == "embedded" and result.card.get("url") != EMBEDDED:
+    if texts == "embedded" and result.card.url != EMBEDDED:
         return Evidence(why_no_texts="this page holds the texts of embedded data sets only (--texts embedded)")
-    if texts != "all" and result.card.get("restricted"):
+    if texts != "all" and result.card.restricted:
         return Evidence(why_no_texts="its licence restricts sharing the texts (--texts all shows them)")
     if load is None:
         return Evidence(why_no_texts="no data set was loaded for this page")
-    found = load(results.address(result), str(result.signature["rendering"]))
+    found = load(result.address, str(result.signature.rendering))
     if found is None:
         return Evidence(why_no_texts="the data set is not on the machine that made this page")
-    if found.dataset.digest != result.signature["dataset_digest"]:
+    if found.dataset.digest != result.signature.dataset_digest:
         return Evidence(why_no_texts="the data set on the machine that made this page is another version")
     return Evidence(texts=found)
 
@@ -225,26 +225,27 @@ class _Job:
 
 def _job(folder: Path, sources: Sequence[Source], load: Load | None) -> _Job:
     first = sources[0].result
-    header, rows = _labels(folder, first, load)
-    limit = first.signature.get("partial")
-    runs = {str(s.result.signature["system"]): files.stored(s.file.with_suffix(".run.jsonl")) for s in sources}
+    labels = _labels(folder, first, load)
+    rows = labels.rows if labels is not None else ()
+    limit = first.signature.partial
+    runs = {s.result.signature.system: files.stored(s.file.with_suffix(".run.jsonl")) for s in sources}
     return _Job(
         files.stored(folder / "candidates.jsonl"),
-        shards.taken(rows, limit, store=itemgetter("store_id")),
-        header.get("splits") or split_stores({row["store_id"] for row in rows}),
+        shards.taken(rows, limit, store=attrgetter("store_id")),
+        labels.splits if labels is not None else {},
         {name: path for name, path in runs.items() if path is not None},
     )
 
 
-def _labels(folder: Path, result: Result, load: Load | None) -> tuple[dict[str, Any], list[results.Labelled]]:
+def _labels(folder: Path, result: Result, load: Load | None) -> results.Labels | None:
     path = files.stored(folder / results.LABELS)
     if path is not None:
-        header, rows = results.read_labels(path)
-        if header.get("dataset_digest") == result.signature["dataset_digest"]:
-            return header, rows
-    found = load and load(results.address(result), str(result.signature["rendering"]))
-    if not found or found.dataset.digest != result.signature["dataset_digest"]:
-        return {}, []
+        labels = results.read_labels(path)
+        if labels.dataset_digest == result.signature.dataset_digest:
+            return labels
+    found = load and load(result.address, str(result.signature.rendering))
+    if not found or found.dataset.digest != result.signature.dataset_digest:
+        return None
     return results.labels(found.dataset)
 
 
@@ -265,7 +266,7 @@ def _read(job: _Job) -> tuple[Pool | None, dict[str, Ranked]]:
         listed = results.read_candidates(job.candidates).doc_ids
     except MemevalError:
         return None, {}
-    doc_ids = [listed.get(row["query_id"], ()) for row in job.rows]
+    doc_ids = [listed.get(row.query_id, ()) for row in job.rows]
     places = [dict(zip(row, map(_packed, range(len(row))), strict=True)) for row in doc_ids]
     pool = _pool(job, doc_ids, places)
     number = {query_id: place for place, query_id in enumerate(pool.query_ids)}
@@ -293,21 +294,21 @@ def _pool(job: _Job, doc_ids: Sequence[tuple[str, ...]], places: Sequence[Mappin
     depth = max(1, *map(len, doc_ids))
     lengths = np.array([len(listed) for listed in doc_ids], dtype=np.int64)
     grades = np.where(np.arange(depth) < lengths[:, None], np.int16(0), np.int16(-1))
-    labels = tuple({doc_id: grade for doc_id, grade in row["grades"].items() if grade > 0} for row in job.rows)
+    labels = tuple({doc_id: grade for doc_id, grade in row.grades.items() if grade > 0} for row in job.rows)
     for place, (there, known) in enumerate(zip(places, labels, strict=True)):
         for doc_id, grade in known.items():
             if doc_id in there:
                 grades[place, int.from_bytes(there[doc_id], sys.byteorder)] = grade
     return Pool(
-        query_ids=tuple(row["query_id"] for row in job.rows),
-        store_ids=tuple(row["store_id"] for row in job.rows),
-        categories=tuple(row["category"] for row in job.rows),
+        query_ids=tuple(row.query_id for row in job.rows),
+        store_ids=tuple(row.store_id for row in job.rows),
+        categories=tuple(row.category for row in job.rows),
         doc_ids=tuple(map(tuple, doc_ids)),
         grades=grades,
         relevant=np.array([len(row) for row in labels], dtype=np.int64),
         labels=labels,
-        qrels=tuple(row["grades"] for row in job.rows),
-        dev=np.array([job.splits.get(row["store_id"]) == "dev" for row in job.rows], dtype=np.bool_),
+        qrels=tuple(row.grades for row in job.rows),
+        dev=np.array([job.splits.get(row.store_id) == "dev" for row in job.rows], dtype=np.bool_),
     )
 
 
@@ -317,17 +318,16 @@ def _ranked(path: Path, pool: Pool, places: Sequence[Mapping[str, bytes]], numbe
     # A query that the run lacks keeps the first stage's order.
     order = np.where(pool.grades >= 0, np.arange(shape[1], dtype=np.int32), np.int32(-1))
     status = ["missing"] * shape[0]
-    rows = files.lines(path, results.Ranked, first=Any)
-    results.make_header(path, next(rows, None))
+    _, rows = results.rankings(path)
     found, ordered, scored = [], [], []
     for row in rows:
-        if row["query_id"] not in number:
+        if row.query_id not in number:
             continue
-        place = number[row["query_id"]]
-        status[place] = str(row.get("status", "ok"))
+        place = number[row.query_id]
+        status[place] = row.status
         found.append(place)
-        ordered.append(_places(row["doc_ids"], places[place]))
-        scored.append(row["scores"] or [])
+        ordered.append(_places(row.doc_ids, places[place]))
+        scored.append(row.scores or ())
     lengths = [len(listed) // order.itemsize for listed in ordered]
     _fill(order, found, lengths, np.frombuffer(b"".join(ordered), dtype=np.int32))
     flat = np.fromiter(itertools.chain.from_iterable(scored), dtype=np.float64)

@@ -149,9 +149,9 @@ def _part(
     place = index + 1
     found = {
         "id": f"b{place}",
-        "title": f"{cells.plain(board.label)} {cells.plain(board.card['version'])}",
+        "title": f"{cells.plain(board.label)} {cells.plain(board.card.version)}",
         "label": cells.plain(board.label),
-        "about": cells.plain(board.card["about"]),
+        "about": cells.plain(board.card.about),
         "basis": cells.basis(board),
         "strip": _strip(board, evidence),
         "headline": board.headline,
@@ -260,13 +260,11 @@ def _strip(board: Leaderboard, evidence: Evidence) -> list[tuple[str, str]]:
         ("systems", f"{len(board.ranked):,}"),
         ("failed queries", f"{failed:,}"),
         ("not measured", f"{len(board.missing):,}"),
-        ("candidates", f"{board.card['candidates_per_query']:.0f} a query"),
-        ("first stage", cells.plain(board.signature.get("first_stage") or cells.NONE)),
-        ("data", cells.plain(board.signature["dataset_digest"])[:8]),
+        ("candidates", f"{board.card.candidates_per_query:.0f} a query"),
+        ("first stage", cells.plain(board.signature.first_stage or cells.NONE)),
+        ("data", cells.plain(board.signature.dataset_digest)[:8]),
     ]
-    started = sorted(
-        str(times.manifest["started"])[:10] for times in evidence.times.values() if "started" in times.manifest
-    )
+    started = sorted(times.machine.started[:10] for times in evidence.times.values() if times.machine.started)
     return [*found, ("last run", cells.plain(started[-1]))] if started else found
 
 

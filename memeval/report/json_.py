@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from memeval.core.types import written
 from memeval.measures.statistics import Difference
 from memeval.report import axes, sliced
 from memeval.report.axes import Axis
@@ -32,8 +33,8 @@ def document(board: Leaderboard) -> dict[str, Any]:
     found: dict[str, Any] = _finite(
         {
             "label": board.label,
-            "card": board.card,
-            "signature": board.signature,
+            "card": written(board.card),
+            "signature": _shared(board),
             "headline": board.headline,
             "measures": list(board.measures),
             "categories": list(board.categories),
@@ -48,6 +49,12 @@ def document(board: Leaderboard) -> dict[str, Any]:
     return found
 
 
+def _shared(board: Leaderboard) -> dict[str, Any]:
+    """The facts that the signatures of all rows share."""
+    first, *others = (written(row.result.signature) for row in board.rows)
+    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+
+
 def _row(row: Row) -> dict[str, Any]:
     result = row.result
     return {
@@ -55,24 +62,24 @@ def _row(row: Row) -> dict[str, Any]:
         "model": row.model,
         "control": row.control,
         "rank": row.rank,
-        "run_digest": result.signature["run_digest"],
-        "fingerprint": result.signature["fingerprint"],
-        "memeval": result.signature["memeval"],
+        "run_digest": result.signature.run_digest,
+        "fingerprint": result.signature.fingerprint,
+        "memeval": result.signature.memeval,
         "measures": {
             category: {measure: asdict(estimate) for measure, estimate in estimates.items()}
             for category, estimates in result.measures.items()
         },
         "differences": _differences(row.differences),
         "category_differences": _differences(row.category_differences),
-        "ties": result.ties,
-        "failures": result.failures,
+        "ties": written(result.ties),
+        "failures": written(result.failures),
         "coverage": row.coverage,
-        "abstention": result.abstention,
-        "threshold": result.threshold,
-        "latency": result.latency,
-        "remembered": None if result.remembered is None else asdict(result.remembered),
+        "abstention": written(result.abstention),
+        "threshold": written(result.threshold),
+        "latency": written(result.latency),
+        "remembered": written(result.remembered),
         "usage": result.usage,
-        "repeats": result.repeats,
+        "repeats": written(result.repeats),
     }
 
 
@@ -89,7 +96,7 @@ def _sweep(axis: Axis) -> dict[str, Any]:
     found: dict[str, Any] = _finite(
         {
             "axis": axis.name,
-            "dataset": axis.board.card["name"],
+            "dataset": axis.board.card.name,
             "measure": measure,
             "settings": list(axis.settings),
             "leaderboards": axis.labels,

@@ -156,7 +156,7 @@ def _interval(row: Row, measure: str) -> str:
 
 
 def _title(board: Leaderboard) -> str:
-    return f"{cells.plain(board.label)} {cells.plain(board.card['version'])}"
+    return f"{cells.plain(board.label)} {cells.plain(board.card.version)}"
 
 
 def _caption(board: Leaderboard) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 
@@ -34,10 +33,10 @@ def groups(results: Sequence[Result]) -> list[list[Result]]:
     for group in found.values():
         seen: dict[str, Result] = {}
         for result in group:
-            name = str(result.signature["system"])
+            name = result.signature.system
             if name in seen:
                 raise DataError(
-                    f"{result.signature['dataset']}: two results are named {name!r} ({_runs(seen[name], result)}):"
+                    f"{result.signature.dataset}: two results are named {name!r} ({_runs(seen[name], result)}):"
                     " rename one system or leave one result out"
                 )
             seen[name] = result
@@ -77,7 +76,7 @@ def _told_apart(
 
 def _by_rendering(boards: Sequence[Leaderboard]) -> list[str]:
     """Nothing where a rendering stands twice: then it is not what tells them apart."""
-    renderings = [str(board.signature["rendering"]) for board in boards]
+    renderings = [str(board.signature.rendering) for board in boards]
     apart = len(set(renderings)) == len(boards)
     return [f" ({rendering})" if apart else "" for rendering in renderings]
 
@@ -105,17 +104,17 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
     for result in results:
         if (result.query_ids, result.store_ids) != (first.query_ids, first.store_ids):
             raise DataError(
-                f"{first.signature['dataset']}: {_runs(first, result)} measure different queries: score both again"
+                f"{first.signature.dataset}: {_runs(first, result)} measure different queries: score both again"
             )
     if not first.query_ids:
-        raise DataError(f"{first.card['name']}: no query has a relevant memory, so there is nothing to rank by")
-    measures = tuple(name for name in first.signature["measures"] if any(name in r.measures["all"] for r in results))
+        raise DataError(f"{first.card.name}: no query has a relevant memory, so there is nothing to rank by")
+    measures = tuple(name for name in first.signature.measures if any(name in r.measures["all"] for r in results))
     headline = HEADLINE if HEADLINE in measures else measures[0]
-    present = {str(result.signature["system"]) for result in results}
+    present = {result.signature.system for result in results}
     board = Leaderboard(
-        label=str(first.card["name"]),
+        label=first.card.name,
         card=first.card,
-        signature=_shared([result.signature for result in results]),
+        signature=first.signature,
         measures=measures,
         headline=headline,
         categories=tuple(sorted({category for result in results for category in result.measures} - {"all"})),
@@ -128,20 +127,15 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
 
 def clusters(result: Result) -> tuple[str, ...]:
     """What is resampled and tested as a whole, for each query: its store or cluster, or itself."""
-    return result.query_ids if result.signature["unit"] == "query" else result.store_ids
+    return result.query_ids if result.signature.unit == "query" else result.store_ids
 
 
 def _runs(one: Result, other: Result) -> str:
-    return f"runs {one.signature['run_digest']} and {other.signature['run_digest']}"
-
-
-def _shared(signatures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    first, *others = signatures
-    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+    return f"runs {one.signature.run_digest} and {other.signature.run_digest}"
 
 
 def _control(result: Result) -> str | None:
-    kind = str(result.signature["model"]).partition("?")[0]
+    kind = result.signature.model.partition("?")[0]
     return kind if kind in CONTROLS else None
 
 
@@ -157,7 +151,7 @@ def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> 
         return (
             math.inf if math.isnan(value) else -value,
             list(CONTROLS).index(kind) if kind else -1,
-            str(result.signature["system"]),
+            result.signature.system,
         )
 
     ordered = sorted(results, key=standing)
@@ -170,11 +164,11 @@ def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> 
         Row(
             result=result,
             control=_control(result),
-            rank=ranks.get(headline, {}).get(str(result.signature["system"])),
+            rank=ranks.get(headline, {}).get(result.signature.system),
             ranks={
                 measure: found[name]
                 for measure, found in ranks.items()
-                for name in [str(result.signature["system"])]
+                for name in [result.signature.system]
                 if name in found
             },
             differences=None if stage is None else overall[place],
@@ -187,9 +181,7 @@ def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> 
 def _ranks(ranked: Sequence[Result], measures: Sequence[str]) -> dict[str, dict[str, int]]:
     """Measure → system → rank, of those that have it."""
     values = {
-        measure: {
-            str(result.signature["system"]): result.values[measure] for result in ranked if measure in result.values
-        }
+        measure: {result.signature.system: result.values[measure] for result in ranked if measure in result.values}
         for measure in measures
     }
     known = [measure for measure in measures if values[measure]]
@@ -251,9 +243,7 @@ def _compare(
     rows = np.array(kept, dtype=np.int64)
     ours = [results[place].values[measure] for place, measure in keys]
     theirs = [stage.values[measure] for _, measure in keys]
-    names = [
-        (measure, str(results[place].signature["system"]), str(stage.signature["system"])) for place, measure in keys
-    ]
+    names = [(measure, results[place].signature.system, stage.signature.system) for place, measure in keys]
     if not keys:
         return []
     found = statistics.compare(_columns(ours)[rows], _columns(theirs)[rows], named, names)

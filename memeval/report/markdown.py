@@ -27,7 +27,7 @@ def escape(text: str) -> str:
 
 
 def _section(board: Leaderboard) -> str:
-    version = cells.plain(board.card["version"])
+    version = cells.plain(board.card.version)
     lines = [f"\n## {escape(cells.plain(board.label))} {escape(version)}\n"]
     lines += [f"- {escape(claim)}" for claim in board.claims]
     for table in tables(board):

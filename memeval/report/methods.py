@@ -1,11 +1,11 @@
 """How to make a table again: commands, versions, machines, digests, prices, and whom to cite."""
 
 import shlex
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import memeval
 from memeval.core import files
+from memeval.core.types import Machine
 from memeval.report import cells, models
 from memeval.report.board import Leaderboard, Row
 from memeval.report.evidence import Evidence
@@ -19,15 +19,15 @@ def command(row: Row) -> str:
     Controls come with every command, so theirs names no system of its own.
     """
     facts = row.result.signature
-    words = ["memeval", "run", "--dataset", str(facts.get("address") or facts["dataset"])]
+    words = ["memeval", "run", "--dataset", row.result.address]
     if row.control not in ("first-stage", "random", "oracle"):
         words += ["--system", row.model]
     options = {
-        "--first-stage": facts.get("first_stage"),
-        "--depth": facts.get("depth"),
-        "--pool": facts.get("pool"),
-        "--rendering": facts.get("rendering"),
-        "--shard" if isinstance(facts.get("partial"), str) else "--limit": facts.get("partial"),
+        "--first-stage": facts.first_stage,
+        "--depth": facts.depth,
+        "--pool": facts.pool,
+        "--rendering": facts.rendering,
+        "--shard" if isinstance(facts.partial, str) else "--limit": facts.partial,
     }
     for option, value in options.items():
         if value is not None:
@@ -43,15 +43,15 @@ def tables(board: Leaderboard, evidence: Evidence) -> list[Table]:
 
 def _commands(board: Leaderboard, evidence: Evidence) -> Table:
     def line(row: Row) -> dict[str, str]:
-        fact: Mapping[str, Any] = row.result.signature
+        fact = row.result.signature
         return {
             "system": cells.plain(row.system),
             "command": cells.plain(command(row)),
-            "memeval": cells.plain(fact["memeval"]),
-            "digest of the run": cells.plain(fact["run_digest"])[:16],
+            "memeval": cells.plain(fact.memeval),
+            "digest of the run": cells.plain(fact.run_digest)[:16],
         }
 
-    seed = board.signature.get("seed", cells.NONE)
+    seed = cells.NONE if board.seed is None else board.seed
     caption = (
         f"One command for each row; {cells.basis(board)}. Seed {seed}. Where the data set is not here, the command says"
         " how to get it. `memeval verify` recomputes everything derived from the raw runs."
@@ -64,10 +64,10 @@ def _machines(board: Leaderboard, evidence: Evidence) -> Table:
     groups: dict[tuple[str, ...], list[str]] = {}
     for row in board.rows:
         times = evidence.times.get(row.system)
-        if times is not None and times.manifest:
-            manifest = times.manifest
-            versions = ", ".join(f"{name} {number}" for name, number in sorted(manifest.get("versions", {}).items()))
-            facts = (str(manifest.get(key, cells.NONE)) for key in ("device", "platform", "python"))
+        if times is not None and times.machine != Machine():
+            machine = times.machine
+            versions = ", ".join(f"{name} {number}" for name, number in sorted(machine.versions.items()))
+            facts = (fact or cells.NONE for fact in (machine.device, machine.platform, machine.python))
             key = (*map(cells.plain, facts), cells.plain(versions))
             groups.setdefault(key, []).append(cells.plain(row.system))
     rows = [
@@ -104,7 +104,7 @@ def citations(boards: Sequence[Leaderboard]) -> str:
     if not path.is_file():
         return ""
     known = files.toml(path)
-    names = ["memeval", *(str(board.card["name"]).partition("?")[0].partition("/")[0] for board in boards)]
+    names = ["memeval", *(board.card.name.partition("?")[0].partition("/")[0] for board in boards)]
     if any(beside(board) for board in boards):
         names.append("memreranker")
     entries = [known[name].strip() for name in dict.fromkeys(names) if name in known]

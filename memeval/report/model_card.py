@@ -35,8 +35,8 @@ def card(name: str, rows: Sequence[tuple[Leaderboard, Row]]) -> str:
         EvalResult(
             task_type="text-ranking",
             task_name="Reranking of memories",
-            dataset_type=_plain(board.card["name"]),
-            dataset_name=_plain(f"{board.card['name']} {board.card['version']}"),
+            dataset_type=_plain(board.card.name),
+            dataset_name=_plain(f"{board.card.name} {board.card.version}"),
             metric_type=measure.lower(),
             metric_name=measure,
             metric_value=round(row.estimates[measure].value, 6),
@@ -49,9 +49,9 @@ def card(name: str, rows: Sequence[tuple[Leaderboard, Row]]) -> str:
     lines = [f"---\n{data.to_yaml()}\n---\n", "## Evaluation on agent memory\n"]
     for board, row in rows:
         lines += [
-            f"### {escape(_plain(board.label))} {escape(_plain(board.card['version']))}\n",
+            f"### {escape(_plain(board.label))} {escape(_plain(board.card.version))}\n",
             f"{escape(cells.basis(board))}; 95 % intervals;"
-            f" first stage {escape(_plain(board.signature.get('first_stage')))}.\n",
+            f" first stage {escape(_plain(board.signature.first_stage))}.\n",
             "| measure | value | against the first stage |\n|:--|--:|--:|",
             *(
                 f"| {escape(measure)} | {escape(cells.estimate(row.estimates.get(measure)))}"
@@ -59,7 +59,7 @@ def card(name: str, rows: Sequence[tuple[Leaderboard, Row]]) -> str:
                 for measure in board.measures
             ),
             f"\nMade with `{_plain(command(row)).replace('`', '')}`"
-            f" (memeval {_plain(row.result.signature['memeval'])}).\n",
+            f" (memeval {_plain(row.result.signature.memeval)}).\n",
         ]
     return "\n".join(lines)
 
@@ -73,8 +73,8 @@ def evaluation(rows: Sequence[tuple[Leaderboard, Row]]) -> str:
         raise PrerequisiteError("evaluation results need huggingface_hub: pip install huggingface_hub") from None
     entries = [
         EvalResultEntry(
-            dataset_id=_plain(board.card["name"]),
-            task_id=f"{board.headline}, {_plain(board.signature.get('first_stage'))} at {board.signature.get('depth')}",
+            dataset_id=_plain(board.card.name),
+            task_id=f"{board.headline}, {_plain(board.signature.first_stage)} at {board.signature.depth}",
             value=round(row.estimates[board.headline].value, 6),
             notes=f"{NOTE}; {cells.estimate(row.estimates[board.headline])}, {cells.basis(board)}",
         )

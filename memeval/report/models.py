@@ -52,11 +52,11 @@ def price(row: Row) -> float | None:
     Calls at list prices, and the time of one's own machine, also of a fused system, at what the suite says it costs.
     """
     called, priced = (0.0, True) if own(row) else (_called(row), _fused(row))
-    latency: Mapping[str, Any] = row.result.latency or {}
-    hourly, speed = latency.get("hardware_usd_per_hour"), latency.get("pairs_per_second")
+    latency = row.latency
+    hourly, speed = latency.hardware_usd_per_hour, latency.pairs_per_second
     if called is None or not priced or hourly is None:
         return called
-    return called + latency["pairs_per_query"] / speed / 3600 * 1000 * hourly if speed else None
+    return called + (latency.pairs_per_query or 0.0) / speed / 3600 * 1000 * hourly if speed else None
 
 
 def own(row: Row) -> bool:
@@ -67,7 +67,7 @@ def own(row: Row) -> bool:
 
 def brings_code(row: Row) -> bool:
     """Whether code ran that a model, or a part of a fused system, brings with it."""
-    own = row.result.signature.get("fingerprint") or {}
+    own = row.result.signature.fingerprint or {}
     return any(made.get("trust_code") for made in (own, *_parts(row)))
 
 
@@ -77,14 +77,14 @@ def _fused(row: Row) -> bool:
 
 def _parts(row: Row) -> list[Mapping[str, Any]]:
     """The fingerprints of what a system fuses."""
-    return list(((row.result.signature.get("fingerprint") or {}).get("parts") or {}).values())
+    return list(((row.result.signature.fingerprint or {}).get("parts") or {}).values())
 
 
 def _called(row: Row) -> float | None:
     """US dollars for the calls of 1,000 queries. What the run itself counted in dollars comes first."""
-    bill = (row.result.latency or {}).get("bill") or {}
-    if bill.get("listed") is not None and row.queries:
-        return float(bill["listed"]) / row.queries * 1000
+    bill = row.latency.bill
+    if bill is not None and bill.listed is not None and row.queries:
+        return bill.listed / row.queries * 1000
     usage, listed = row.result.usage, facts(row).price
     if not usage or not row.queries:
         return None

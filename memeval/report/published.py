@@ -31,7 +31,7 @@ def folder() -> Path:
 
 def beside(board: Leaderboard) -> list[Mapping[str, Any]]:
     """The published tables of this leaderboard's data set."""
-    name = str(board.card["name"]).partition("?")[0].partition("/")[0]
+    name = board.card.name.partition("?")[0].partition("/")[0]
     return [table for table in published() if table["measured"] == name]
 
 
@@ -73,13 +73,13 @@ def differences(board: Leaderboard) -> list[str]:
 def _settings(board: Leaderboard, table: Mapping[str, Any]) -> Sequence[str]:
     ours = board.signature
     said: list[str] = []
-    if table.get("first_stage") and str(ours.get("first_stage")) != table["first_stage"]:
-        said.append(f"First stage here: {cells.plain(ours.get('first_stage'))}; there: {table['first_stage']}.")
-    if table.get("depth") and ours.get("depth") != table["depth"]:
-        said.append(f"Depth here: {ours.get('depth')} candidates; there: {table['depth']}.")
+    if table.get("first_stage") and ours.first_stage != table["first_stage"]:
+        said.append(f"First stage here: {cells.plain(ours.first_stage)}; there: {table['first_stage']}.")
+    if table.get("depth") and ours.depth != table["depth"]:
+        said.append(f"Depth here: {ours.depth} candidates; there: {table['depth']}.")
     if table.get("queries"):
         said.append(f"Queries here: {board.n:,}; there: {table['queries']:,}.")
-    said.append(f"Texts here are rendered as “{cells.plain(ours.get('rendering'))}”; there: not stated.")
+    said.append(f"Texts here are rendered as “{cells.plain(ours.rendering)}”; there: not stated.")
     unnamed = [name for name in table["systems"] if name not in {row.system for row in board.rows}]
     if unnamed:
         said.append(f"Not measured here: {', '.join(map(cells.plain, unnamed))}.")

@@ -50,11 +50,11 @@ def read(paths: Sequence[Path], *, texts: str = "free", detail: str = "interesti
 
 def of(results: Sequence[Result], folders: Sequence[Path], missing: Mapping[str, str]) -> Found:
     """The given results, with what lies beside them in their folders."""
-    wanted = {str(result.signature["run_digest"]): result for result in results}
+    wanted = {result.signature.run_digest: result for result in results}
     sources = [
-        replace(source, result=wanted[source.result.signature["run_digest"]])
+        replace(source, result=wanted[source.result.signature.run_digest])
         for source in evidence.collect([folder for folder in folders if folder.is_dir()]).sources
-        if source.result.signature["run_digest"] in wanted
+        if source.result.signature.run_digest in wanted
     ]
     return _found(Collection(tuple(sources), missing), "free", "interesting")
 

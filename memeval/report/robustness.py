@@ -60,7 +60,7 @@ def _failures(row: Row, evidence: Evidence) -> str:
     ranked = evidence.ranked.get(row.system)
     kinds = Counter(status for status in ranked.status if status != "ok") if ranked is not None else Counter[str]()
     if not kinds and row.failed:
-        kinds = Counter({cells.plain(error): count for error, count in row.result.failures.get("errors", {}).items()})
+        kinds = Counter({cells.plain(error): count for error, count in row.result.failures.errors.items()})
     return "; ".join(f"{kind}: {count:,}" for kind, count in sorted(kinds.items())) or "none"
 
 

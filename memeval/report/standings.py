@@ -50,9 +50,9 @@ def _table(board: Leaderboard, measure: str) -> Table:
 
 
 def _line(board: Leaderboard, row: Row, measure: str) -> dict[str, str]:
-    latency = row.result.latency or {}
+    latency = row.latency
     rank = row.ranks.get(measure, row.rank if measure == board.headline else None)
-    per_second: float | None = latency.get("pairs_per_second")
+    per_second = latency.pairs_per_second
     return {
         "rank": cells.NONE if rank is None else str(rank),
         "system": cells.name(row),
@@ -60,8 +60,8 @@ def _line(board: Leaderboard, row: Row, measure: str) -> dict[str, str]:
         "vs first stage": cells.versus(board, row, measure),
         "answered": cells.percent(row.coverage),
         "ties": cells.percent(row.tie_rate),
-        "p50 ms": cells.milliseconds(latency.get("p50")),
-        "p95 ms": cells.milliseconds(latency.get("p95")),
+        "p50 ms": cells.milliseconds(latency.p50),
+        "p95 ms": cells.milliseconds(latency.p95),
         "pairs/s": cells.NONE if per_second is None else f"{per_second:,.0f}",
     }
 

@@ -80,7 +80,7 @@ def ranking(board: Leaderboard) -> str:
 
 def interval_sentence(board: Leaderboard) -> str:
     """How the intervals in square brackets were made."""
-    return f"In brackets: {cells.plain(board.signature.get('interval', '95 % interval')).rstrip('.')}."
+    return f"In brackets: {cells.plain(board.interval).rstrip('.')}."
 
 
 def family_of_systems(board: Leaderboard) -> str:
@@ -215,27 +215,25 @@ def _plural(categories: int) -> str:
 
 def _behaviour(board: Leaderboard) -> Table:
     def line(row: Row) -> dict[str, str]:
-        latency, abstention = row.result.latency or {}, row.result.abstention
-        per_second = latency.get("pairs_per_second")
+        latency, abstention = row.latency, row.result.abstention
+        per_second = latency.pairs_per_second
         return {
             "system": cells.name(row),
             "failed": _failed(row),
             **cells.ties(row, board.headline),
-            "AUROC of abstention": cells.number(None if abstention is None else abstention["auroc"]),
-            "p50 ms": cells.milliseconds(latency.get("p50")),
-            "p95 ms": cells.milliseconds(latency.get("p95")),
-            "p99 ms": cells.milliseconds(latency.get("p99")),
-            "timed queries": f"{latency['n']:,}" if "n" in latency else cells.NONE,
+            "AUROC of abstention": cells.number(None if abstention is None else abstention.auroc),
+            "p50 ms": cells.milliseconds(latency.p50),
+            "p95 ms": cells.milliseconds(latency.p95),
+            "p99 ms": cells.milliseconds(latency.p99),
+            "timed queries": f"{latency.n:,}" if latency.n else cells.NONE,
             "pairs/s": cells.NONE if per_second is None else f"{per_second:,.0f}",
-            "tokens/pair": f"{latency['tokens_per_pair']:,.0f}" if "tokens_per_pair" in latency else cells.NONE,
+            "tokens/pair": cells.NONE if latency.tokens_per_pair is None else f"{latency.tokens_per_pair:,.0f}",
             "cut": cells.percent(row.result.truncation["pairs"]),
             "relevant cut": cells.percent(row.result.truncation["relevant"]),
             "remembered scores": cells.remembered(row),
-            "peak MB": f"{latency['peak_host_bytes'] / 1e6:,.0f}" if "peak_host_bytes" in latency else cells.NONE,
-            "peak MB on the device": f"{latency['peak_device_bytes'] / 1e6:,.0f}"
-            if "peak_device_bytes" in latency
-            else cells.NONE,
-            "device": cells.plain(latency.get("device") or cells.NONE),
+            "peak MB": _megabytes(latency.peak_host_bytes),
+            "peak MB on the device": _megabytes(latency.peak_device_bytes),
+            "device": cells.plain(latency.device or cells.NONE),
         }
 
     caption = (
@@ -245,6 +243,10 @@ def _behaviour(board: Leaderboard) -> Table:
         " the system ran."
     )
     return Table("behaviour", "Failures, ties and latency", caption, frame([line(row) for row in board.rows]), "system")
+
+
+def _megabytes(count: int | None) -> str:
+    return cells.NONE if count is None else f"{count / 1e6:,.0f}"
 
 
 def _failed(row: Row) -> str:
@@ -286,22 +288,22 @@ def _missing(board: Leaderboard) -> Table:
 def _card(board: Leaderboard) -> Table:
     card, facts = board.card, board.signature
     rows: dict[str, str] = {
-        "name": f"{cells.plain(card['name'])} {cells.plain(card['version'])}",
-        "about": cells.plain(card["about"]) or cells.NONE,
-        "licence": cells.plain(card["licence"]) + (" (texts must not be redistributed)" if card["restricted"] else ""),
-        "source": cells.plain(card["url"]) or cells.NONE,
-        "stores, memories": f"{card['stores']:,}, {card['memories']:,}",
-        "queries": f"{card['queries']:,}: {card['judged']:,} with a relevant memory, {card['unanswerable']:,} without",
-        "relevant memories": f"{card['relevant_pairs']:,} (pairs of a query and a memory)",
+        "name": f"{cells.plain(card.name)} {cells.plain(card.version)}",
+        "about": cells.plain(card.about) or cells.NONE,
+        "licence": cells.plain(card.licence) + (" (texts must not be redistributed)" if card.restricted else ""),
+        "source": cells.plain(card.url) or cells.NONE,
+        "stores, memories": f"{card.stores:,}, {card.memories:,}",
+        "queries": f"{card.queries:,}: {card.judged:,} with a relevant memory, {card.unanswerable:,} without",
+        "relevant memories": f"{card.relevant_pairs:,} (pairs of a query and a memory)",
         "excluded queries": excluded(board),
-        "anomalies": _counts(card["anomalies"]),
-        **({"protocol": cells.plain(" ".join(card["rules"]))} if card.get("rules") else {}),
-        "candidates": f"{cells.plain(facts.get('first_stage', cells.NONE))}, depth {facts.get('depth', cells.NONE)},"
-        f" pool “{cells.plain(facts.get('pool', cells.NONE))}”, {card['candidates_per_query']:.1f} for each query",
+        "anomalies": _counts(card.anomalies),
+        **({"protocol": cells.plain(" ".join(card.rules))} if card.rules else {}),
+        "candidates": f"{cells.plain(facts.first_stage or cells.NONE)}, depth {facts.depth or cells.NONE},"
+        f" pool “{cells.plain(facts.pool or cells.NONE)}”, {card.candidates_per_query:.1f} for each query",
         "ceiling": _ceiling(board),
-        "rendering": cells.plain(facts.get("rendering", cells.NONE)),
-        "digest of the data": cells.plain(facts["dataset_digest"]),
-        "digest of the candidates": cells.plain(facts["candidates_digest"]),
+        "rendering": cells.plain(facts.rendering or cells.NONE),
+        "digest of the data": cells.plain(facts.dataset_digest),
+        "digest of the candidates": cells.plain(facts.candidates_digest),
     }
     rows_frame = frame([{"what": key, "of this data set": value} for key, value in rows.items()])
     caption = f"The data set and the candidates; {cells.basis(board)}."
@@ -321,7 +323,7 @@ def _ceiling(board: Leaderboard) -> str:
 
 def excluded(board: Leaderboard) -> str:
     """How many queries were left out, and why."""
-    return _counts(board.card["excluded"])
+    return _counts(board.card.excluded)
 
 
 def _counts(counted: Mapping[str, int]) -> str:
@@ -339,20 +341,20 @@ def _definitions(board: Leaderboard) -> Table:
 
 def _provenance(board: Leaderboard) -> Table:
     def line(row: Row) -> dict[str, str]:
-        facts: Mapping[str, Any] = row.result.signature
-        threshold, errors = row.result.threshold, row.result.failures.get("errors")
-        folds = [] if threshold is None else sorted(threshold["thresholds"].items())
+        facts = row.result.signature
+        threshold, errors = row.result.threshold, row.result.failures.errors
+        folds = [] if threshold is None else sorted(threshold.thresholds.items())
         return {
             "system": cells.plain(row.system),
             "model": cells.plain(row.model),
-            "scores depend on": cells.NONE if facts["fingerprint"] is None else _compact(facts["fingerprint"]),
+            "scores depend on": cells.NONE if facts.fingerprint is None else _compact(facts.fingerprint),
             "F1 thresholds": ", ".join(cells.number(value) for _, value in folds) or cells.NONE,
             "errors": _counts(errors) if errors else "none",
-            "memeval": cells.plain(facts["memeval"]),
-            "run": cells.plain(facts["run_digest"]),
+            "memeval": cells.plain(facts.memeval),
+            "run": cells.plain(facts.run_digest),
         }
 
-    caption = f"How each row was made; {cells.basis(board)}. Seed {board.signature.get('seed', cells.NONE)}."
+    caption = f"How each row was made; {cells.basis(board)}. Seed {cells.NONE if board.seed is None else board.seed}."
     content = frame([line(row) for row in board.rows])
     return Table(
         "provenance",

@@ -40,7 +40,7 @@ def print_leaderboard(board: Leaderboard, console: "Console") -> None:
         found = (row.differences or {}).get(board.headline)
         styles = {"vs first stage": _STYLES[found.direction] if found else "", "system": "" if row.rank else "dim"}
         table.add_row(*(text(lines[place], styles.get(heading, "")) for heading, lines in columns.items()))
-    title = f"{cells.plain(board.label)} {cells.plain(board.card['version'])}"
+    title = f"{cells.plain(board.label)} {cells.plain(board.card.version)}"
     console.print(text(f"{title} · {cells.basis(board)}", "bold"))
     console.print(table)
     console.print(text(_summary(board)))
@@ -67,7 +67,7 @@ def _columns(board: Leaderboard, width: int) -> dict[str, list[str]]:
         wanted["worst, best"] = [hosted.bounds(row, headline) for row in rows]
     if any(row.tie_rate > TIE_RATE_SHOWN for row in board.ranked):
         wanted["ties"] = [cells.percent(row.tie_rate) for row in rows]
-    if any("p50" in (row.result.latency or {}) for row in rows):
+    if any(row.latency.p50 is not None for row in rows):
         wanted["p50 ms"] = [_p50(row) for row in rows]
     for measure in ("MRR", "Recall@5", "Recall@20"):
         if measure in board.measures and measure != headline:
@@ -93,7 +93,7 @@ def _name_width(names: list[str]) -> int:
 
 
 def _p50(row: Row) -> str:
-    return cells.milliseconds((row.result.latency or {}).get("p50"))
+    return cells.milliseconds(row.latency.p50)
 
 
 def _summary(board: Leaderboard) -> str:
@@ -103,13 +103,13 @@ def _summary(board: Leaderboard) -> str:
     facts = [
         f"n = {board.n:,}",
         *(
-            [cells.count(board.card["stores"], "stores"), cells.count(board.clusters, "clusters")]
+            [cells.count(board.card.stores, "stores"), cells.count(board.clusters, "clusters")]
             if board.unit == "clusters"
             else [cells.count(len(set(board.rows[0].result.store_ids)), "stores")]
         ),
         f"ceiling of the pool {ceiling}",
         f"excluded {excluded(board)}",
     ]
-    partial = board.signature.get("partial")
+    partial = board.signature.partial
     line = " · ".join(facts if partial is None else [*facts, f"PARTIAL: {shards.phrase(partial)}"])
-    return "\n".join([line, *map(cells.plain, board.card.get("rules", ()))])
+    return "\n".join([line, *map(cells.plain, board.card.rules)])

@@ -10,7 +10,7 @@ from memeval.report.tables import Table, frame
 
 
 def _milliseconds(row: Row) -> float | None:
-    seconds = (row.result.latency or {}).get("p95")
+    seconds = row.latency.p95
     return None if seconds is None else float(seconds) * 1000
 
 
@@ -66,29 +66,28 @@ def tables(board: Leaderboard) -> list[Table]:
         return []
     edges = [set(frontier(board, found)) for found in (by_latency, by_price)]
     slowest = {
-        key: max([(row.result.latency or {}).get(key) or 0.0 for row, _ in by_latency], default=0.0)
-        for key in ("p50", "p95")
+        key: max([getattr(row.latency, key) or 0.0 for row, _ in by_latency], default=0.0) for key in ("p50", "p95")
     }
 
     def share(row: Row, key: str) -> str:
-        value = (row.result.latency or {}).get(key)
+        value = getattr(row.latency, key)
         return cells.NONE if value is None or not slowest[key] else cells.percent(value / slowest[key])
 
     def line(row: Row) -> dict[str, str]:
-        latency = row.result.latency or {}
+        latency = row.latency
         on = [what for what, edge in zip(("latency", "price"), edges, strict=True) if row.system in edge]
         return {
             "system": cells.name(row),
             board.headline: cells.estimate(row.estimates.get(board.headline)),
-            "p50 ms": cells.milliseconds(latency.get("p50")),
+            "p50 ms": cells.milliseconds(latency.p50),
             "of the slowest p50": share(row, "p50"),
-            "p95 ms": cells.milliseconds(latency.get("p95")),
+            "p95 ms": cells.milliseconds(latency.p95),
             "of the slowest p95": share(row, "p95"),
-            "timed queries": f"{latency['n']:,}" if "n" in latency else cells.NONE,
-            "memories a query": f"{latency['pairs_per_query']:.1f}" if "n" in latency else cells.NONE,
+            "timed queries": f"{latency.n:,}" if latency.n else cells.NONE,
+            "memories a query": f"{latency.pairs_per_query:.1f}" if latency.n else cells.NONE,
             "USD / 1,000 queries": models.dollars(models.price(row)),
             "on the frontier of": " and ".join(on) or cells.NONE,
-            "device": cells.plain(latency.get("device") or cells.NONE),
+            "device": cells.plain(latency.device or cells.NONE),
         }
 
     rows = [row for row in board.rows if row.control in (None, "first-stage")]
@@ -116,7 +115,7 @@ def sentences(board: Leaderboard) -> list[str]:
             continue
         names = ", ".join(map(cells.plain, frontier(board, known)))
         found.append(f"Frontier of {board.headline} and {axis.what}: {names}.")
-    timed = {row.system: row.result.latency["p50"] for row, _ in points(board, AXES[0]) if row.result.latency}
+    timed = {row.system: row.latency.p50 for row, _ in points(board, AXES[0]) if row.latency.p50 is not None}
     if len(timed) > 1 and board.ranked:
         slowest = max(timed, key=lambda name: timed[name])
         best = board.ranked[0].system

@@ -63,7 +63,7 @@ def _judged(pool: Pool, ranked: Ranked) -> "tuple[Floats, Labels, NDArray[np.int
 
 def kind(row: Row) -> str | None:
     """What the system says of its scores."""
-    said = row.result.signature.get("score_kind")
+    said = row.result.signature.score_kind
     return str(said) if said in KINDS and said is not None else None
 
 
@@ -213,7 +213,7 @@ def _carried(board: Leaderboard, found: Mapping[str, cal.Calibration], others: S
 def _abstention(board: Leaderboard, found: Mapping[str, cal.Calibration], evidence: Evidence) -> Table:
     def line(row: Row) -> dict[str, str]:
         one, abstention = found[row.system], row.result.abstention
-        auroc = None if abstention is None else abstention["auroc"]
+        auroc = None if abstention is None else abstention.auroc
         risks = {f"wrong at {share:.0%}".replace("%", " %"): cells.NONE for share in cal.SHARES}
         for share, (_, _, risk) in zip(cal.SHARES, one.risk, strict=False):
             risks[f"wrong at {share:.0%}".replace("%", " %")] = cells.percent(risk)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError
 from memeval.core.outside import contained
 from memeval.core.store import ScoreCache
-from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Reranker, Result
+from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Reranker, Result, written
 from memeval.datasets import render, slices
 from memeval.datasets.candidates import retrieve
 from memeval.measures import latency
@@ -148,7 +148,7 @@ def _systems(work: Work) -> Report:
         wrong = _incomplete(work.suite, result)
         if wrong:
             report.incomplete[system.name] = wrong
-    kept = {slug(result.signature["system"]) for result in report.results}
+    kept = {slug(result.signature.system) for result in report.results}
     reasons = {name: str(error) for name, error in report.unavailable.items() if slug(name) not in kept}
     results.write_unavailable(report.folder, reasons)
     return report
@@ -156,13 +156,13 @@ def _systems(work: Work) -> Report:
 
 def _incomplete(suite: Suite, result: Result) -> str | None:
     """Why a result counts as incomplete: too many queries failed, or the money ran out."""
-    failed, queries = score.unanswered(result), result.failures["queries"]
-    statuses = result.failures.get("statuses") or {}
+    failed, queries = score.unanswered(result), result.failures.queries
+    statuses = result.failures.statuses or {}
     if failed > suite.failures * queries or statuses.get("over-budget"):
-        return f"{failed} of {queries} queries failed: {next(iter(result.failures['errors']))}"
+        return f"{failed} of {queries} queries failed: {next(iter(result.failures.errors))}"
     for kind, found in (result.repeats or {}).items():
-        if found["failed"] > suite.failures * queries:
-            return f"{kind}: {found['failed']} of {queries} queries failed in some run"
+        if found.failed > suite.failures * queries:
+            return f"{kind}: {found.failed} of {queries} queries failed in some run"
     return None
 
 
@@ -196,7 +196,7 @@ def run_system(work: Work, system: System) -> tuple[Result, bool]:
 def _timed(times: Path, suite: Suite) -> latency.Times | None:
     """The times of a run, with what an hour of the machine costs, as the suite says it."""
     told = latency.read(times)
-    if told is not None and told.manifest.get(latency.HARDWARE) != suite.hardware:
+    if told is not None and told.machine.hardware_usd_per_hour != suite.hardware:
         files.append(times, {latency.HARDWARE: suite.hardware})
         told = latency.read(times)
     return told
@@ -221,7 +221,7 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
         if scorer.hosted and (usages is not None or asked):
             bill = prices.bill([one.service.price for one in scorer.hosted], before, purse, usages)
             watcher.step(f"{task}: {bill}")
-            files.append(times, {"bill": asdict(bill)})
+            files.append(times, {"bill": written(bill)})
 
     try:
         outcome = runner.run(

@@ -13,6 +13,7 @@ from typing import Any
 
 import memeval
 from memeval.core.outside import struck
+from memeval.core.types import Machine
 
 PACKAGES = (
     "numpy",
@@ -29,18 +30,18 @@ PACKAGES = (
 )
 
 
-def manifest() -> dict[str, Any]:
+def manifest() -> Machine:
     """Versions, platform, processor, device, command and time (UTC)."""
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": struck(shlex.join([Path(sys.argv[0]).name, *map(_shared, sys.argv[1:])])),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "device": device(),
-        "versions": versions(),
-    }
+    return Machine(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=struck(shlex.join([Path(sys.argv[0]).name, *map(_shared, sys.argv[1:])])),
+        python=platform.python_version(),
+        platform=platform.platform(),
+        processor=processor(),
+        cores=os.cpu_count(),
+        device=device(),
+        versions=versions(),
+    )
 
 
 def _shared(word: str) -> str:

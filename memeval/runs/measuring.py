@@ -1,7 +1,7 @@
 """From the run files of one system to its result: what they are runs of, what was measured, and whether that holds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from memeval.core import files as disk
 from memeval.core import results
 from memeval.core.errors import MemevalError
-from memeval.core.types import MOVE_NOTHING, Candidates, Dataset, Header, Result, ScoreKind
+from memeval.core.types import Candidates, Dataset, Header, Result, ScoreKind
 from memeval.measures import result as score
 from memeval.runs import repeats, shards
 from memeval.runs.suite import Suite, System
@@ -43,6 +43,11 @@ def header(
     )
 
 
+def facts(header: Header) -> dict[str, Any]:
+    """What a header says, by name."""
+    return {part.name: getattr(header, part.name) for part in fields(header)}
+
+
 def measure(
     path: Path,
     dataset: Dataset,
@@ -59,7 +64,7 @@ def measure(
     further = repeats.files(path, system.repeat, system.orders) if system is not None else {}
     run = results.read_run(disk.stored(path) or path)
     again = {kind: [results.read_run(disk.stored(file) or file).rankings for file in further[kind]] for kind in further}
-    how = score.signature(run.header, suite.measures, suite.seed, *_digests(path, further))
+    how = score.signature(facts(run.header), suite.measures, suite.seed, *_digests(path, further))
     about = score.card(dataset, candidates.doc_ids)
     queries = shards.taken(dataset.queries, run.header.partial)
     measured = score.averaged(
@@ -84,13 +89,12 @@ def current(
         known = results.read_result(target)
     except MemevalError:
         return None
-    wanted = score.signature(about, suite.measures, suite.seed, *_digests(run, further))
+    wanted = score.signature(facts(about), suite.measures, suite.seed, *_digests(run, further))
     # Facts that move no number: the unit follows from the data, what is said of the scores from the adapter, and the
     # data set's address from what it was asked for as.
-    told = {key: known.signature[key] for key in ("unit", *MOVE_NOTHING) if key in known.signature}
-    wanted = {key: value for key, value in wanted.items() if key not in MOVE_NOTHING}
-    same = plain({**wanted, **told}) == plain(known.signature)
-    return known if same and not _unfinished(known) else None
+    told = known.signature
+    wanted = replace(wanted, unit=told.unit, score_kind=told.score_kind, address=told.address)
+    return known if wanted == told and not _unfinished(known) else None
 
 
 def altered(target: Path, about: Header, runs: Sequence[Path]) -> list[Path]:
@@ -103,18 +107,16 @@ def altered(target: Path, about: Header, runs: Sequence[Path]) -> list[Path]:
         known = results.read_result(target)
     except MemevalError:
         return []
-    facts = {name: known.signature.get(name) for name in Header.__dataclass_fields__ if name != "score_kind"}
-    if _unfinished(known) or plain(facts) != plain({name: getattr(about, name) for name in facts}):
+    if _unfinished(known) or any(getattr(known.signature, name) != fact for name, fact in facts(about).items()):
         return []
-    further = known.signature.get("further_runs", {}).values()
-    measured = (known.signature.get("run_digest"), *chain(*further))
+    measured = (known.signature.run_digest, *chain(*known.signature.further_runs.values()))
     found = [(disk.stored(run), digest) for run, digest in zip(runs, measured, strict=False)]
     return [file for file, digest in found if file is not None and disk.digest(file) != digest]
 
 
 def _unfinished(result: Result) -> bool:
     """Whether a run of it has queries that are tried again."""
-    return bool(score.unanswered(result) or any(found["failed"] for found in (result.repeats or {}).values()))
+    return bool(score.unanswered(result) or any(found.failed for found in (result.repeats or {}).values()))
 
 
 def _digests(path: Path, further: Mapping[str, Sequence[Path]]) -> tuple[str, dict[str, list[str]]]:

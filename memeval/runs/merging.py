@@ -9,7 +9,7 @@ from memeval import datasets
 from memeval.core import files as disk
 from memeval.core import results
 from memeval.core.errors import DataError, IncompleteError, UsageError
-from memeval.core.types import Candidates, Dataset, Header, Ranking, canonical
+from memeval.core.types import Candidates, Dataset, Header, Ranking, canonical, written
 from memeval.datasets import slices
 from memeval.datasets.download import beside
 from memeval.measures import latency
@@ -94,8 +94,8 @@ def _run(run: Path, places: Sequence[Path], dataset: Dataset, candidates: Candid
     rows = [row for file in times if file.is_file() for row in disk.lines(file, broken=True)]
     told = b"".join(canonical(row) for row in rows if isinstance(row, dict) and "bill" not in row)
     bills = [found.bill for file in times if (found := latency.read(file)) is not None and found.bill is not None]
-    if bills:
-        told += canonical({"bill": latency.added(bills, apart=True)})
+    if whole := latency.added(bills, apart=True):
+        told += canonical({"bill": written(whole)})
     disk.place(run, [results.header_line(header), *map(results.ranking_line, rankings)], compress=suite.compress)
     disk.write_whole(clock, told)
     return len(files)

@@ -13,11 +13,10 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
 import numpy as np
 
-from memeval.core.types import Qrels, Ranking
+from memeval.core.types import Qrels, Ranking, Repeats
 from memeval.measures.ranx import evaluate, parse
 from memeval.rerankers.hosted.terms import Terms
 
@@ -41,10 +40,8 @@ def files(run: Path, repeat: int, orders: int) -> dict[str, list[Path]]:
     }
 
 
-def summary(runs: Sequence[Sequence[Ranking]], qrels: Qrels, measures: Sequence[str]) -> dict[str, Any]:
-    """How runs of the same queries differ: `runs`, `queries` that all answered, `failed` in any (blank queries are left
-    out), `flips`, `tops` (the share of pairs of runs with another memory on top), and the `deviation` of each measure.
-    """
+def summary(runs: Sequence[Sequence[Ranking]], qrels: Qrels, measures: Sequence[str]) -> Repeats:
+    """How runs of the same queries differ."""
     by_run = [{ranking.query_id: ranking for ranking in run if ranking.status == "ok"} for run in runs]
     asked = [ranking for ranking in runs[0] if ranking.status != "blank"]
     judged = [r.query_id for r in asked if any(grade > 0 for grade in qrels.get(r.query_id, {}).values())]
@@ -58,14 +55,14 @@ def summary(runs: Sequence[Sequence[Ranking]], qrels: Qrels, measures: Sequence[
         grades = {query_id: qrels[query_id] for query_id in kept}
         means = [evaluate(grades, {q: run[q].doc_ids for q in kept}, names) for run in by_run]
         deviation = {name: stdev(float(found[name].mean()) for found in means) for name in names}
-    return {
-        "runs": len(runs),
-        "queries": len(kept),
-        "failed": len(judged) - len(kept),
-        "flips": mean(flips) if kept else None,
-        "tops": float(mean(tops)) if kept else None,
-        "deviation": deviation,
-    }
+    return Repeats(
+        runs=len(runs),
+        queries=len(kept),
+        failed=len(judged) - len(kept),
+        flips=mean(flips) if kept else None,
+        tops=float(mean(tops)) if kept else None,
+        deviation=deviation,
+    )
 
 
 def flipped(ours: Sequence[str], theirs: Sequence[str]) -> float:

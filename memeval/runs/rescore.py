@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import memeval
 from memeval import datasets
 from memeval.core import files, results
 from memeval.core.errors import DataError, UsageError
@@ -15,7 +14,7 @@ from memeval.datasets import render
 from memeval.datasets.download import beside
 from memeval.measures import result, trec
 from memeval.measures.ranx import parse
-from memeval.runs import shards
+from memeval.runs import measuring, shards
 from memeval.runs.suite import MEASURES
 
 
@@ -62,8 +61,7 @@ def _own(run: Path, qrels: Path | None, dataset: str | None, names: Sequence[str
             labelled = render.rendered(datasets.load(dataset or header.address or header.dataset), header.rendering)
         if labelled.digest != header.dataset_digest:
             raise DataError(f"{run}: is a run of another {header.dataset} than the one here (the digests differ)")
-    facts = {name: fact for name, fact in header.facts.items() if not name.startswith("dataset")}
-    return _scored(run, found.rankings, labelled, names, seed, facts)
+    return _scored(run, found.rankings, labelled, names, seed, measuring.facts(header))
 
 
 def _scored(
@@ -73,27 +71,12 @@ def _scored(
     strange = next((ranking.query_id for ranking in rankings if ranking.query_id not in known), None)
     if strange is not None and strange not in dataset.excluded and not known & {r.query_id for r in rankings}:
         raise DataError(f"{run}: has no query of {dataset.name} (its first is {strange!r})")
-    signature = {
-        "schema": result.SCHEMA,
-        "memeval": memeval.__version__,
-        "dataset": dataset.name,
-        "dataset_digest": dataset.digest,
-        "candidates_digest": None,
-        "first_stage": None,
-        "depth": None,
-        "pool": None,
-        "rendering": None,
-        "fingerprint": None,
-        "partial": None,
-        **facts,
-        "measures": {name: parse(name).definition for name in names},
-        "interval": result.INTERVAL,
-        "seed": seed,
-        "run_digest": files.digest(run),
-    }
+    untold = dict.fromkeys(("candidates_digest", "first_stage", "depth", "pool", "rendering", "fingerprint", "partial"))
+    told = {**untold, **facts, "dataset": dataset.name, "dataset_digest": dataset.digest}
+    signature = result.signature(told, names, seed, files.digest(run))
     rankings = [_without(ranking, dataset.withheld) for ranking in rankings]
     depths = {ranking.query_id: ranking.doc_ids for ranking in rankings}
-    queries = shards.taken(dataset.queries, facts.get("partial"))
+    queries = shards.taken(dataset.queries, signature.partial)
     return result.score(queries, dataset.qrels, rankings, signature=signature, card=result.card(dataset, depths))
 
 

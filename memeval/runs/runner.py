@@ -14,7 +14,18 @@ from typing import Any, BinaryIO, TypeVar
 
 from memeval.core import files, results
 from memeval.core.errors import DataError, IncompleteError
-from memeval.core.types import Candidates, Dataset, Header, Query, Ranking, Request, Scored, canonical
+from memeval.core.types import (
+    Candidates,
+    Dataset,
+    Header,
+    Machine,
+    Query,
+    Ranking,
+    Request,
+    Scored,
+    canonical,
+    written,
+)
 from memeval.measures import latency
 from memeval.measures.order import fault, strict_order
 from memeval.runs import machine, shards
@@ -62,7 +73,7 @@ def run(
     path: Path,
     *,
     compress: bool = False,
-    manifest: Mapping[str, Any] | None = None,
+    manifest: Machine | None = None,
     progress: Progress | None = None,
     fresh: bool = False,
 ) -> Outcome:
@@ -101,7 +112,7 @@ def run(
             if clock.tell() and not times.read_bytes().endswith(b"\n"):
                 clock.write(b"\n")  # a line was cut off: the next one stands by itself
             machine.reset_peaks()
-            _append(clock, {"schema": "memeval/times", "version": latency.VERSION, **(manifest or {})})
+            _append(clock, {"schema": "memeval/times", "version": latency.VERSION, **written(manifest or Machine())})
             ranked = _scored(rank(scorer, order, len(kept), dataset, candidates))
             for position, (ranking, batch) in enumerate(ranked, start=1):
                 if ranking.seconds is not None or ranking.remembered is not None:
@@ -121,9 +132,9 @@ def run(
     except OSError as error:
         raise files.unwritable(partial, error) from None
     in_order = (lines[query.query_id] for query in queries)
-    written = files.place(path, [results.header_line(header), *in_order], compress=compress)
+    whole = files.place(path, [results.header_line(header), *in_order], compress=compress)
     partial.unlink()
-    return Outcome(written, times, len(queries) - len(kept), errors.total(), errors)
+    return Outcome(whole, times, len(queries) - len(kept), errors.total(), errors)
 
 
 def in_turn(queries: Sequence[Query], window: int) -> list[Query]:
@@ -229,14 +240,14 @@ def reliable(file: Path, header: Header, queries: Sequence[Query], candidates: C
         first, *rows = files.content(file).split(b"\n")
         if not rows and not whole:
             return Reliable()
-        if results.make_header(file, files.parsed(first)) != header:
+        if results.read_header(first, file) != header:
             return Reliable()
     except (ValueError, DataError) as error:
         return Reliable(damage=_told(file, error))
     rankings: list[Ranking] = []
     for number, (line, query) in enumerate(zip(rows[:-1], queries, strict=False), start=2):
         try:
-            ranking = results.read_ranking(file, _unsealed(line))
+            ranking = results.read_ranking(_unsealed(line), str(file))
             wrong = "is another query's" if ranking.query_id != query.query_id else None
             wrong = wrong or fault(ranking, candidates.doc_ids[query.query_id])
             due = ordered(query, candidates, BLANK) if query.blank else None
@@ -263,13 +274,13 @@ def _sealed(line: bytes) -> bytes:
     return line.removesuffix(b"}\n") + b',"sha256":"' + sha256(line).hexdigest().encode() + b'"}\n'
 
 
-def _unsealed(line: bytes) -> Any:
-    """The values of a line. Raises ValueError where they do not match their checksum, if there is one."""
+def _unsealed(line: bytes) -> bytes:
+    """A line. Raises ValueError where it does not match its checksum, if there is one."""
     row = files.parsed(line)
     told = row.pop("sha256", None) if isinstance(row, dict) else None
     if told is not None and told != sha256(canonical(row)).hexdigest():
         raise ValueError("it does not match its checksum")
-    return row
+    return line
 
 
 def _append(file: BinaryIO, row: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from memeval.core import files as disk
 from memeval.core import results
 from memeval.core.errors import DataError, MemevalError, PrerequisiteError, UsageError
 from memeval.core.outside import visible
-from memeval.core.types import Candidates, Dataset, Run, canonical
+from memeval.core.types import Candidates, Dataset, Run
 from memeval.datasets import leaks, slices
 from memeval.datasets.download import beside
 from memeval.measures.order import fault
@@ -98,7 +98,7 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
         return
     yield from _candidates(suite, dataset, candidates, folder)
     notes = folder / results.UNAVAILABLE
-    told: dict[str, str] = {}
+    told: Mapping[str, str] = {}
     if notes.is_file():
         try:
             told = results.read_unavailable(notes)
@@ -109,7 +109,7 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
     labels = disk.stored(folder / results.LABELS)
     if labels is not None:
         known.add(labels)
-        if list(disk.lines(labels)) != [json.loads(canonical(row)) for row in results.labels_rows(dataset)]:
+        if disk.content(labels) != b"".join(results.labels_lines(results.labels(dataset))):
             yield str(labels), "does not hold the labels of the data set"
     for entry in suite.systems:
         stem = slug(entry.name)

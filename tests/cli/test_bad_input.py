@@ -110,7 +110,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (packed / f"{name}.bz2").write_bytes(bz2.compress((packed / name).read_bytes()))
         (packed / name).unlink()
     measured = results.read_result(packed / "mine.json")
-    own = {**measured.signature, "run_digest": core_files.digest(packed / "mine.run.jsonl.bz2")}
+    own = replace(measured.signature, run_digest=core_files.digest(packed / "mine.run.jsonl.bz2"))
     (packed / "mine.json").write_text(results.result_text(replace(measured, signature=own)))
     return folder
 

@@ -60,7 +60,7 @@ def test_a_name_that_means_something_else_to_its_owner_is_left_alone(
 ) -> None:
     wanted = memeval.run(Longest(), garden, measures=["MRR"])
     found = memeval.run(with_(Longest, **attributes), garden, measures=["MRR"])
-    assert found.failures["failed"] == 0 and found.values == wanted.values
+    assert found.failures.failed == 0 and found.values == wanted.values
     assert Scorer(with_(Longest, **attributes), None).hosted == []
 
 

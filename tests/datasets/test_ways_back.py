@@ -132,8 +132,8 @@ def test_each_command_that_a_page_prints_works_and_gives_the_numbers_of_its_row(
         again = reporting.read([Path(f"again-{number}")]).collection.results
         assert again
         for result in again:
-            assert repr(result.values) == repr(before[result.signature["system"]].values)
-            assert result.signature["partial"] == before[result.signature["system"]].signature["partial"]
+            assert repr(result.values) == repr(before[result.signature.system].values)
+            assert result.signature.partial == before[result.signature.system].signature.partial
 
 
 @pytest.mark.parametrize("dataset", SETS)

@@ -4,19 +4,20 @@ import math
 import numpy as np
 import pytest
 
+from memeval.core.types import written
 from memeval.measures.latency import summary
 
 
 def test_percentiles_interpolate_between_calls():
     seconds = [number / 100 for number in range(101)]
     result = summary(seconds, [20] * 101)
-    assert [result[name] for name in ("p50", "p95", "p99")] == pytest.approx([0.5, 0.95, 0.99])
-    assert "linear" in result["method"]
+    assert [result.p50, result.p95, result.p99] == pytest.approx([0.5, 0.95, 0.99])
+    assert "linear" in result.method
 
 
 def test_order_of_calls_does_not_matter():
     seconds = np.random.default_rng(0).random(150)
-    assert summary(seconds, [1] * 150)["p99"] == summary(np.sort(seconds), [1] * 150)["p99"]
+    assert summary(seconds, [1] * 150).p99 == summary(np.sort(seconds), [1] * 150).p99
 
 
 @pytest.mark.parametrize(
@@ -25,17 +26,17 @@ def test_order_of_calls_does_not_matter():
 )
 def test_a_percentile_needs_enough_calls(calls, p95, p99):
     result = summary([0.2] * calls, [5] * calls)
-    assert (result["p50"], result["n"]) == (0.2, calls)
-    assert (result["p95"] is not None, result["p99"] is not None) == (p95, p99)
+    assert (result.p50, result.n) == (0.2, calls)
+    assert (result.p95 is not None, result.p99 is not None) == (p95, p99)
 
 
 def test_pairs_per_second_are_over_all_calls():
     result = summary([1.0, 3.0], [10, 70])
-    assert (result["pairs_per_query"], result["pairs_per_second"]) == (40.0, 20.0)
+    assert (result.pairs_per_query, result.pairs_per_second) == (40.0, 20.0)
 
 
 def test_calls_that_took_no_time_have_no_rate():
-    assert summary([0.0], [3])["pairs_per_second"] is None
+    assert summary([0.0], [3]).pairs_per_second is None
 
 
 def test_no_call_has_no_latency():
@@ -43,7 +44,7 @@ def test_no_call_has_no_latency():
 
 
 def test_a_summary_can_be_written_as_json():
-    assert json.loads(json.dumps(summary(np.ones(3), [1, 2, 3]), allow_nan=False))["n"] == 3
+    assert json.loads(json.dumps(written(summary(np.ones(3), [1, 2, 3])), allow_nan=False))["n"] == 3
 
 
 @pytest.mark.parametrize("seconds", [[-0.1], [math.nan], [math.inf], [0.1, 0.2]])

@@ -50,7 +50,7 @@ def test_parquet_holds_every_value_of_every_query_exactly(tmp_path: Path) -> Non
     assert len(frame) == sum(len(values) for result in measured for values in result.values.values())
     for result in measured:
         for name, values in result.values.items():
-            own = frame[(frame["system"] == result.signature["system"]) & (frame["measure"] == name)]
+            own = frame[(frame["system"] == result.signature.system) & (frame["measure"] == name)]
             assert tuple(own["query_id"]) == result.query_ids
             assert tuple(own["store_id"]) == result.store_ids
             assert tuple(own["category"].astype(object).where(own["category"].notna(), None)) == result.categories
@@ -84,7 +84,7 @@ def test_trec_eval_finds_the_same_values_in_the_exported_files(folder: Path, tmp
             pytrec_eval.parse_qrel(file), {"ndcg_cut.10", "recall.5", "map"} | {"recip_rank"}
         )
     for result in looked_at.collection.results:
-        with (tmp_path / "shop" / f"{result.signature['system']}.run.txt").open() as file:
+        with (tmp_path / "shop" / f"{result.signature.system}.run.txt").open() as file:
             theirs = evaluator.evaluate(pytrec_eval.parse_run(file))
         for their, our in names.items():
             assert [theirs[query_id][their] for query_id in result.query_ids] == pytest.approx(result.values[our])
@@ -176,9 +176,9 @@ def test_cards_of_hostile_names_stay_text_in_files_of_their_own(hostile: Found, 
 
 def test_hostile_words_in_a_card_stay_text(tmp_path: Path) -> None:
     hub = pytest.importorskip("huggingface_hub")
-    card = {**CARD, "name": HOSTILE[1], "version": HOSTILE[4]}
+    card = replace(CARD, name=HOSTILE[1], version=HOSTILE[4])
     rows = [make("x", MIDDLE, model=f"python/a`b{HOSTILE[0]}", card=card), make("first-stage", MIDDLE, card=card)]
-    [board] = leaderboards([rows[0], replace(rows[1], signature={**rows[1].signature, "model": "first-stage"})])
+    [board] = leaderboards([rows[0], replace(rows[1], signature=replace(rows[1].signature, model="first-stage"))])
     text, _ = model_card.cards([board])["x"]
     assert {one.dataset_type for one in hub.ModelCard(text).data.eval_results} == {HOSTILE[1]}
     outside = text.split("\n---\n", 1)[1].split("`")[::2]  # all that stands in no code

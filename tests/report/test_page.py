@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pages import HOSTILE, MODELS, found, measure, shop, without_runs
 
-from memeval.core.types import Dataset
+from memeval.core.types import Bill, Dataset
 from memeval.measures import statistics
 from memeval.measures.calibration import GRID, Bin, brier, ece
 from memeval.report import data, models, reporting, trust, write
@@ -251,9 +251,7 @@ def test_the_price_is_that_of_usage_and_the_rates_that_the_page_shows(
     monkeypatch.setattr(models, "_known", lambda: (("gpt-4o-mini", models.Facts(price=listed)),))
     usage = {"input_tokens": 200_000.0, "cached_tokens": 50_000.0, "output_tokens": 4_000.0, "calls": 23.0}
     priced = replace(make("judge", WOBBLE, model="openai/gpt-4o-mini"), usage=usage)
-    billed = replace(
-        make("billed", MIDDLE), latency={**LATENCY, "bill": {"listed": 0.0437, "spent": 0.0, "source": "x"}}
-    )
+    billed = replace(make("billed", MIDDLE), latency=replace(LATENCY, bill=Bill("x", spent=0.0, listed=0.0437)))
     write([make("first-stage", MIDDLE, model="first-stage"), priced, billed], tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
     inside = {system["name"]: system["usd_per_1000"] for system in held(page)["systems"]}

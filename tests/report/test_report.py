@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from memeval.core.errors import DataError
-from memeval.core.types import Result
+from memeval.core.types import Abstention, Card, Failures, Latency, Result, Signature, Threshold, Ties
 from memeval.measures import statistics
 from memeval.report import cells, groups, leaderboard, print_leaderboard, write
 from memeval.report.board import Leaderboard, Row
@@ -33,32 +33,24 @@ DEFINITIONS = {
     "Recall@5": "share of relevant memories among the first 5",
     "Recall@20": "share of relevant memories among the first 20",
 }
-CARD = {
-    "name": "toy",
-    "version": "1",
-    "licence": "CC0",
-    "url": "https://example.org/toy",
-    "about": "Twenty queries to ten stores.",
-    "restricted": False,
-    "queries": 25,
-    "judged": 20,
-    "unanswerable": 3,
-    "excluded": {"no evidence": 2},
-    "anomalies": {"empty memory dropped": 4},
-    "stores": STORES,
-    "memories": 100,
-    "relevant_pairs": 22,
-    "candidates_per_query": 8.5,
-}
-LATENCY = {
-    "p50": 0.0041,
-    "p95": 0.31,
-    "p99": None,
-    "n": 20,
-    "pairs_per_query": 8.5,
-    "pairs_per_second": 910.0,
-    "device": "cpu",
-}
+CARD = Card(
+    name="toy",
+    version="1",
+    licence="CC0",
+    url="https://example.org/toy",
+    about="Twenty queries to ten stores.",
+    restricted=False,
+    queries=25,
+    judged=20,
+    unanswerable=3,
+    excluded={"no evidence": 2},
+    anomalies={"empty memory dropped": 4},
+    stores=STORES,
+    memories=100,
+    relevant_pairs=22,
+    candidates_per_query=8.5,
+)
+LATENCY = Latency(0.0041, 0.31, None, 20, 8.5, 910.0, "", "cpu")
 
 
 def make(
@@ -67,7 +59,7 @@ def make(
     *,
     model: str | None = None,
     stores: Sequence[str] | None = None,
-    card: Mapping[str, Any] = CARD,
+    card: Card = CARD,
     failed: int = 0,
     tie_rate: float = 0.0,
     **signature: Any,
@@ -80,7 +72,7 @@ def make(
     signature = {
         "schema": 1,
         "memeval": "0.1.0",
-        "dataset": card["name"],
+        "dataset": card.name,
         "dataset_digest": "d" * 64,
         "candidates_digest": "c" * 64,
         "first_stage": "bm25",
@@ -105,7 +97,7 @@ def make(
         return dict.fromkeys(DEFINITIONS, found)
 
     return Result(
-        signature=signature,
+        signature=Signature(**signature),
         card=card,
         query_ids=query_ids,
         store_ids=store_ids,
@@ -115,13 +107,13 @@ def make(
             "all": estimates(range(n)),
             **{name: estimates([i for i in range(n) if categories[i] == name]) for name in sorted(set(categories))},
         },
-        ties={"rate": tie_rate, "bounds": {"NDCG@10": [0.25, 0.75]} if tie_rate else None},
+        ties=Ties(rate=tie_rate, bounds={"NDCG@10": (0.25, 0.75)} if tie_rate else None),
         slices={"several needed": tuple(range(0, n, 3))},
         truncation={"pairs": 0.0, "relevant": 0.0},
         usage=None,
-        failures={"failed": failed, "queries": 23, "errors": {"HTTP 500": failed} if failed else {}},
-        abstention={"auroc": 0.8125, "answerable": 20, "unanswerable": 3},
-        threshold={"thresholds": {"0": 0.5, "1": 0.625}, "unit": "store"},
+        failures=Failures(failed=failed, queries=23, errors={"HTTP 500": failed} if failed else {}),
+        abstention=Abstention(auroc=0.8125, answerable=20, unanswerable=3),
+        threshold=Threshold(thresholds={"0": 0.5, "1": 0.625}, unit="store"),
         latency=LATENCY,
     )
 
@@ -221,7 +213,7 @@ def test_a_family_too_large_for_its_stores_is_named() -> None:
 
 def test_results_of_two_data_sets_are_not_mixed(tmp_path: Path) -> None:
     other = [
-        make(system, MIDDLE, card={**CARD, "name": "other"}, model=model, dataset_digest="e" * 64)
+        make(system, MIDDLE, card=replace(CARD, name="other"), model=model, dataset_digest="e" * 64)
         for system, model in (("first-stage", "first-stage"), ("good", "python/x:y"))
     ]
     results = [*toy(), *other]
@@ -260,7 +252,7 @@ def test_missing_systems_are_listed_and_not_ranked(tmp_path: Path) -> None:
 
 
 def test_without_a_first_stage_there_are_no_differences(tmp_path: Path) -> None:
-    results = [result for result in toy() if result.signature["system"] != "first-stage"]
+    results = [result for result in toy() if result.signature.system != "first-stage"]
     board = leaderboard(results)
     assert all(row.differences is None for row in board.rows)
     assert any("no result of the first stage" in claim for claim in board.claims)
@@ -284,7 +276,7 @@ def test_one_query_has_no_interval_and_no_test(unit: str, tmp_path: Path) -> Non
 
 
 def test_queries_are_named_where_they_are_the_unit(tmp_path: Path) -> None:
-    results = [replace(result, signature={**result.signature, "unit": "query"}) for result in toy()]
+    results = [replace(result, signature=replace(result.signature, unit="query")) for result in toy()]
     write(results, tmp_path / "r.md")
     assert "permutation test over queries" in (tmp_path / "r.md").read_text()
 
@@ -308,6 +300,6 @@ def test_failed_queries_are_flagged_and_still_ranked(tmp_path: Path) -> None:
     ],
 )
 def test_a_model_s_own_code_stands_behind_a_system_s_name(fingerprint: dict[str, Any] | None, told: str) -> None:
-    result = SimpleNamespace(signature={"fingerprint": fingerprint}, usage=None)
+    result = SimpleNamespace(signature=SimpleNamespace(fingerprint=fingerprint), usage=None)
     row: Any = SimpleNamespace(control=None, system="mine", model="transformers/mine", result=result)
     assert cells.name(row) == told

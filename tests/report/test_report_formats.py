@@ -149,7 +149,7 @@ def test_ties_are_bounded_where_they_matter(tmp_path: Path) -> None:
 
 
 def test_a_partial_result_says_so() -> None:
-    board = leaderboard([replace(result, signature={**result.signature, "partial": 20}) for result in toy()])
+    board = leaderboard([replace(result, signature=replace(result.signature, partial=20)) for result in toy()])
     assert board.claims[0].startswith("Partial: limited to 20 queries")
     assert "PARTIAL" in printed(board)
 

@@ -91,8 +91,8 @@ def test_max_cost_stops_before_the_call_that_could_pass_it_and_resumes(
     assert purse.spent == pytest.approx(each * len(server.asked))
     assert 0 < len(server.asked) < 48
     [result] = report.results
-    assert result.failures["statuses"]["over-budget"] > 0
-    low, high = result.failures["bounds"]["MRR"]
+    assert result.failures.statuses["over-budget"] > 0
+    low, high = result.failures.bounds["MRR"]
     assert low <= result.measures["all"]["MRR"].value <= high
     assert "0.50 USD could be passed" in report.incomplete["openai"]
     done = len(server.asked)
@@ -149,8 +149,8 @@ def test_repeats_are_asked_apart_and_their_differences_told(serve: Callable[...,
     assert len(server.asked) == 3 * 24
     assert result.repeats is not None
     told = result.repeats["repeats"]
-    assert (told["runs"], told["queries"], told["failed"]) == (3, 6, 0)
-    assert 0 < told["flips"] < 1 and told["deviation"]["MRR"] >= 0
+    assert (told.runs, told.queries, told.failed) == (3, 6, 0)
+    assert 0 < told.flips < 1 and told.deviation["MRR"] >= 0
     [again] = run(chosen, tmp_path).results
     assert (len(server.asked), again.repeats) == (72, result.repeats)
 
@@ -162,16 +162,16 @@ def test_orders_show_listwise_judges_other_orders(serve: Callable[..., Wire], tm
     serve(first_shown)
     [result] = run(made("openai/m?mode=listwise", repeat=2, orders=2), tmp_path).results
     assert result.repeats is not None
-    assert result.repeats["repeats"]["flips"] == 0
-    assert result.repeats["orders"]["flips"] > 0.1
+    assert result.repeats["repeats"].flips == 0
+    assert result.repeats["orders"].flips > 0.1
 
 
 def test_flips_are_counted_by_hand() -> None:
     runs = [[Ranking("q", tuple(order), (3.0, 2.0, 1.0))] for order in ("abc", "acb", "bac")]
     told = repeats.summary(runs, {"q": {"a": 1}}, ["MRR"])
-    assert told["flips"] == pytest.approx((1 / 3 + 1 / 3 + 2 / 3) / 3)
-    assert told["tops"] == pytest.approx(2 / 3)
-    assert told["deviation"]["MRR"] == pytest.approx(0.288675, abs=1e-6)
+    assert told.flips == pytest.approx((1 / 3 + 1 / 3 + 2 / 3) / 3)
+    assert told.tops == pytest.approx(2 / 3)
+    assert told.deviation["MRR"] == pytest.approx(0.288675, abs=1e-6)
 
 
 def test_planted_keys_reach_no_file_no_log_no_error(
@@ -247,14 +247,14 @@ def test_failed_queries_widen_the_mean_and_are_told_apart(serve: Callable[..., W
     serve(picky)
     report = run(made("openai/m?logprobs=false"), tmp_path)
     [result] = report.results
-    failed = result.failures["failed"]
-    assert 0 < failed < 6 and result.failures["statuses"] == {"refused": failed}
-    low, high = result.failures["bounds"]["MRR"]
+    failed = result.failures.failed
+    assert 0 < failed < 6 and result.failures.statuses == {"refused": failed}
+    low, high = result.failures.bounds["MRR"]
     assert low <= result.measures["all"]["MRR"].value <= high and high - low > 0
     assert "failed" in report.incomplete["openai"]
     [file] = results.find(report.folder)
     assert results.read_result(file).failures == result.failures
-    assert result.latency is not None and result.latency["bill"]["calls"] == 24
+    assert result.latency is not None and result.latency.bill.calls == 24
 
 
 def test_attempts_without_an_answer_are_counted_on_the_bill(serve: Callable[..., Wire], tmp_path: Path) -> None:
@@ -269,8 +269,8 @@ def test_attempts_without_an_answer_are_counted_on_the_bill(serve: Callable[...,
 
     serve(flaky)
     [result] = run(made("openai/m?logprobs=false"), tmp_path).results
-    assert result.failures["failed"] == 0 and result.latency is not None
-    assert (result.latency["bill"]["calls"], result.latency["bill"]["broken"]) == (24, 24)
+    assert result.failures.failed == 0 and result.latency is not None
+    assert (result.latency.bill.calls, result.latency.bill.broken) == (24, 24)
 
 
 def test_a_report_tells_calls_costs_prompts_and_variation(serve: Callable[..., Wire], tmp_path: Path) -> None:

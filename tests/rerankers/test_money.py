@@ -14,7 +14,7 @@ from memeval import report, rerankers
 from memeval.cli import catalogue
 from memeval.core.errors import UsageError
 from memeval.core.store import ScoreCache
-from memeval.core.types import ANSWERED, Dataset, Memory, Query, Result
+from memeval.core.types import ANSWERED, UNTIMED, Dataset, Memory, Query, Result
 from memeval.measures import latency
 from memeval.report import answering, models, tradeoffs
 from memeval.report.leaderboard import leaderboards
@@ -184,13 +184,13 @@ def test_merged_shards_add_up_their_bills_and_a_resumed_run_its_own(serve: Calla
     assert times is not None and times.bill is not None
     for name in ("calls", "spent", "listed", "broken", "unsure"):
         assert times.bill[name] == pytest.approx(sum((told or {})["bill"][name] for told in bills)), name
-    assert times.bill["calls"] == 720
+    assert times.bill.calls == 720
     once = run(chosen, tmp_path / "again", 12, purse=Purse(limit=0.3))
     [whole] = run(chosen, tmp_path / "again", 12).results
-    first = (once.results[0].latency or {})["bill"]
-    bill = (whole.latency or {})["bill"]
-    assert 0 < first["calls"] < 48 and bill["listed"] == pytest.approx(48 * (100 * 100 + 12 * 200) / 1e6)
-    assert (bill["calls"], bill["spent"]) == (48, pytest.approx(bill["listed"]))
+    first = (once.results[0].latency or UNTIMED).bill
+    bill = (whole.latency or UNTIMED).bill
+    assert 0 < first["calls"] < 48 and bill.listed == pytest.approx(48 * (100 * 100 + 12 * 200) / 1e6)
+    assert (bill.calls, bill.spent) == (48, pytest.approx(bill.listed))
 
 
 def test_a_stopped_run_says_what_it_has_cost(serve: Callable[..., Wire], tmp_path: Path) -> None:
@@ -202,8 +202,8 @@ def test_a_stopped_run_says_what_it_has_cost(serve: Callable[..., Wire], tmp_pat
     assert found.unavailable["judge"].exit_code == 4 and not found.results
     assert any("8 calls now" in line and "spent 0.0992 USD" in line for line in said)
     times = latency.read(found.folder / "judge.times.jsonl")
-    assert times is not None and times.bill is not None and times.bill["listed"] is None
-    assert times.bill["spent"] == pytest.approx(8 * (100 * 100 + 12 * 200) / 1e6)
+    assert times is not None and times.bill is not None and times.bill.listed is None
+    assert times.bill.spent == pytest.approx(8 * (100 * 100 + 12 * 200) / 1e6)
 
 
 def test_local_systems_cost_their_time_and_fused_ones_their_hosted_part_and_there_is_a_plot(
@@ -225,8 +225,8 @@ def test_local_systems_cost_their_time_and_fused_ones_their_hosted_part_and_ther
     timed = run(made(*systems, hardware=3.6), tmp_path).results
     [board] = leaderboards(timed)
     rows = {row.system: row for row in board.rows}
-    told = rows["bm25"].result.latency or {}
-    assert models.price(rows["bm25"]) == pytest.approx(told["pairs_per_query"] / told["pairs_per_second"])
+    told = rows["bm25"].latency
+    assert models.price(rows["bm25"]) == pytest.approx(told.pairs_per_query / told.pairs_per_second)
     assert models.price(rows["judge"]) == pytest.approx(each)
     with pytest.raises(Exception, match="hardware"):
         made(*systems, hardware=-1)
@@ -238,12 +238,12 @@ def test_scores_that_are_remembered_without_their_usage_have_no_list_price(
 ) -> None:
     serve(lambda asked: spoken(asked, None))
     [unpriced] = run(made({**JUDGE, "model": "openai/m?logprobs=false"}), tmp_path).results
-    bill = (unpriced.latency or {})["bill"]
-    assert (bill["spent"], bill["listed"], bill["source"]) == (None, None, "unknown")
+    bill = (unpriced.latency or UNTIMED).bill
+    assert (bill.spent, bill.listed, bill.source) == (None, None, "unknown")
     shares = run(made(JUDGE), tmp_path).folder / "judge.times.jsonl"
     times = latency.read(shares)
     assert times is not None and times.bill is not None
-    assert (times.bill["spent"], times.bill["listed"]) == (0, None)
+    assert (times.bill.spent, times.bill.listed) == (0, None)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_committed_result_follows_from_its_run(
     again = measuring.measure(
         file.with_suffix(".run.jsonl"), dataset, candidates, suite, slices.members(loaded, candidates)
     )
-    assert known.signature["run_digest"] == again.signature["run_digest"]
+    assert known.signature.run_digest == again.signature.run_digest
     assert known.query_ids == again.query_ids
     assert known.slices == again.slices
     for measure, values in known.values.items():
@@ -77,5 +77,5 @@ def test_no_text_of_locomo_is_in_the_results() -> None:
 
 def _rounded(result: Result) -> str:
     """What is neither a measure nor exact prose: ties, truncation, failures, thresholds."""
-    facts = {"ties": result.ties["rate"], **result.truncation, "failed": result.failures["failed"]}
+    facts = {"ties": result.ties.rate, **result.truncation, "failed": result.failures.failed}
     return str({key: round(value, 9) for key, value in facts.items()}) + str(score.SCHEMA)

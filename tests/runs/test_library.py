@@ -17,9 +17,9 @@ class Longest:
 
 def test_any_object_with_score_can_be_measured() -> None:
     result = memeval.run(Longest(), "hard-cases", limit=18)
-    assert result.signature["system"] == "Longest"
+    assert result.signature.system == "Longest"
     assert result.measures["all"]["NDCG@10"].n == 18
-    assert result.failures["failed"] == 0
+    assert result.failures.failed == 0
 
 
 def test_a_constant_scorer_equals_the_first_stage_exactly() -> None:
@@ -81,4 +81,4 @@ def test_only_a_fingerprint_of_its_own_makes_a_factorys_scores_remembered(
     assert anew.values == values["Swayed"][1] and anew.remembered == Remembered(0)
     again = memeval.run("python/swayed:Marked", garden, pool="store", measures=["MRR"])
     assert again.values == anew.values and again.remembered is not None and again.remembered.scores == 12
-    assert again.signature["fingerprint"] == {"v": 1, "factory": "swayed:Marked"}
+    assert again.signature.fingerprint == {"v": 1, "factory": "swayed:Marked"}

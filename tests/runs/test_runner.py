@@ -446,7 +446,7 @@ def test_blank_queries_fail_for_everybody_and_are_not_tried_again(garden: Datase
     plan = suite.make({"schema": 1, "name": "t", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}, "test")
     result = measuring.measure(path, dataset, made, plan, {})
     assert result.query_ids == ("q1", "q2", "q3")
-    assert result.failures["failed"] == 1 and result.failures["statuses"] == {"blank": 1}
+    assert result.failures.failed == 1 and result.failures.statuses == {"blank": 1}
     assert score.unanswered(result) == 0
     again = Backwards()
     assert runner.run(Scorer(again, None), header(dataset, made), dataset, made, path).ran == 0
@@ -464,7 +464,7 @@ def test_a_sweep_runs_once_for_each_rendering(tmp_path: Path) -> None:
     reports = benchmark.run(suite.make(content, "test"), tmp_path, cache=None)
     assert [report.folder.name for report in reports] == ["hard-cases.speaker", "hard-cases.speaker+context"]
     plain, told = (report.results[0] for report in reports)
-    assert (plain.signature["rendering"], told.signature["rendering"]) == ("speaker", "speaker+context")
+    assert (plain.signature.rendering, told.signature.rendering) == ("speaker", "speaker+context")
     assert plain.values != told.values
 
 
@@ -480,7 +480,7 @@ def test_a_cut_off_line_of_times_costs_that_time_only(garden: Dataset, tmp_path:
     plan = suite.make({"schema": 1, "name": "t", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}, "test")
     result = score.with_latency(measuring.measure(path, garden, made, plan, {}), latency.read(times))
     assert result.latency is not None
-    assert result.latency["n"] == 3
+    assert result.latency.n == 3
 
 
 def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import IncompleteError, PrerequisiteError, UsageError
+from memeval.core.types import Bill
 
 MILLION = 1_000_000
 BELIEVED = 20
@@ -129,32 +130,6 @@ class Purse:
             self.unsure += 0.0 if answered else cost
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What a system took: `calls` answered now, attempts that were `broken`, dollars `spent` on calls now (`unsure`: on
-    broken attempts), and the `listed` price of all its answers, remembered ones too; None where it is not known."""
-
-    calls: int
-    broken: int
-    spent: float | None
-    unsure: float
-    listed: float | None
-    source: str
-    estimated: int = 0
-
-    def __str__(self) -> str:
-        again = f", {self.broken:,} attempts without an answer" if self.broken else ""
-        if self.spent is None:
-            return f"{self.calls:,} calls now{again}, unknown price"
-        unsure = f" (and up to {self.unsure:.4f} for attempts that broke)" if self.unsure else ""
-        whole = "unknown" if self.listed is None else f"{self.listed:.4f} USD"
-        told = f"; {self.estimated:,} calls by our estimate, their usage was not told" if self.estimated else ""
-        return (
-            f"{self.calls:,} calls now{again}, spent {self.spent:.4f} USD{unsure}; list price of all its answers"
-            f" {whole} ({self.source}){told}"
-        )
-
-
 def bill(
     prices: Sequence[Price | None], before: Purse, now: Purse, usages: Iterable[Mapping[str, float]] | None
 ) -> Bill:
@@ -173,13 +148,13 @@ def bill(
     ]
     amounts = [amount for amount in told if amount is not None]
     return Bill(
-        now.calls - before.calls,
-        now.broken - before.broken,
-        now.spent - before.spent if sure else None,
-        now.unsure - before.unsure,
-        sum(amounts) if sure and usages is not None and len(amounts) == len(taken) else None,
-        "; ".join(sorted({price.source for price in known})) if sure else "unknown",
-        int(sum(usage.get("estimated", 0) for usage in taken)),
+        source="; ".join(sorted({price.source for price in known})) if sure else "unknown",
+        calls=now.calls - before.calls,
+        broken=now.broken - before.broken,
+        spent=now.spent - before.spent if sure else None,
+        unsure=now.unsure - before.unsure,
+        listed=sum(amounts) if sure and usages is not None and len(amounts) == len(taken) else None,
+        estimated=int(sum(usage.get("estimated", 0) for usage in taken)),
     )
 
 
