@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from memeval.core import files
 from memeval.core.errors import SuiteError, UsageError, did_you_mean
-from memeval.core.types import Result, canonical
+from memeval.core.types import Result, Signature
 from memeval.datasets import render
 from memeval.measures import statistics
 from memeval.measures.ranx import parse as parse_measure
@@ -313,8 +313,8 @@ class _Ground:
         """The source of a system that is called by one of some names."""
         for source in self.sources:
             signature = source.result.signature
-            model = str(signature["model"]).partition("?")[0].partition("@")[0]
-            if signature["system"] in names or model in names or signature["model"] in names:
+            model = signature.model.partition("?")[0].partition("@")[0]
+            if signature.system in names or model in names or signature.model in names:
                 return source
         return None
 
@@ -344,13 +344,13 @@ def _parts(claims: Claims, claim: Claim, grounds: Sequence[_Ground]) -> Iterator
 
 def _meant(ground: _Ground, dataset: str, claim: Claim) -> bool:
     signature = ground.first.signature
-    if not _is(ground, dataset) or (claim.rendering and signature["rendering"] != claim.rendering):
+    if not _is(ground, dataset) or (claim.rendering and signature.rendering != claim.rendering):
         return False
-    return claim.first_stage is None or signature["first_stage"] == claim.first_stage
+    return claim.first_stage is None or signature.first_stage == claim.first_stage
 
 
 def _is(ground: _Ground, dataset: str) -> bool:
-    names = (str(ground.first.signature["dataset"]), str(ground.first.card.get("name", "")))
+    names = ground.first.signature.dataset, ground.first.card.name
     return dataset in names or dataset in [name.partition("?")[0].partition("/")[0] for name in names]
 
 
@@ -358,7 +358,7 @@ def _on(
     claims: Claims, claim: Claim, dataset: str, ground: _Ground, grounds: Sequence[_Ground]
 ) -> Iterator[Part | Seen]:
     margin = claim.margin or claims.margin
-    stage = str(ground.first.signature["first_stage"])
+    stage = str(ground.first.signature.first_stage)
     ours = ground.of(claims.systems[claim.system])
     empty = Part(dataset, stage, "", "", "")
     if claim.test == "threshold":
@@ -397,7 +397,7 @@ def _compared(
     if np.isnan(own).any() or np.isnan(other).any():
         return replace(part, why=f"{measure} is not known of every query")
     units = [clusters(ours)[place] for place in kept]
-    failed = ours.failures["failed"] + (theirs.failures["failed"] if theirs is not None else 0)
+    failed = ours.failures.failed + (theirs.failures.failed if theirs is not None else 0)
     return _tested(claim, replace(part, failed=failed), own - other, units, margin, ours.alone)
 
 
@@ -427,14 +427,17 @@ def _context(
     claims: Claims, claim: Claim, part: Part, ground: _Ground, grounds: Sequence[_Ground], margin: float
 ) -> Part | Seen:
     """A system with one rendering against itself with another, on the same queries and first stage."""
-    names, facts = claims.systems[claim.system], ("dataset", "first_stage", "depth", "pool", "partial")
+
+    def setting(signature: Signature) -> tuple[object, ...]:
+        return signature.dataset, signature.first_stage, signature.depth, signature.pool, signature.partial
+
+    names = claims.systems[claim.system]
     ours = ground.of(names)
-    key = canonical([ground.first.signature.get(fact) for fact in facts])
     others = [
         found
         for other in grounds
-        if other.first.signature["rendering"] == claim.than_rendering
-        and canonical([other.first.signature.get(fact) for fact in facts]) == key
+        if other.first.signature.rendering == claim.than_rendering
+        and setting(other.first.signature) == setting(ground.first.signature)
         and (found := other.of(names)) is not None
     ]
     if ours is None or not others:
@@ -449,7 +452,7 @@ def _faster(claim: Claim, part: Part, ours: Source, theirs: Source) -> Part | Se
     """The ratio of our seconds to theirs, over the queries that both were timed on alone."""
     if ours.times is None or theirs.times is None:
         return replace(part, why="no times beside the results")
-    devices = [source.times.manifest.get("device") for source in (ours, theirs) if source.times is not None]
+    devices = [source.times.machine.device for source in (ours, theirs) if source.times is not None]
     if devices[0] != devices[1] or devices[0] is None:
         return replace(part, why=f"timed on different machines ({devices[0]} and {devices[1]})")
     units = dict(zip(ours.result.query_ids, clusters(ours.result), strict=True))
@@ -489,7 +492,7 @@ def _threshold(
     if "F1" not in ours.result.values or np.isnan(ours.result.values["F1"]).any():
         return replace(part, why="F1 with a threshold of the data set's own was not measured")
     there, source = chosen[0]
-    names = [str(one.result.signature["system"]) for one in (source, ours)]
+    names = [one.result.signature.system for one in (source, ours)]
     pools = there.evidence.pool, ground.evidence.pool
     if None in pools or names[0] not in there.evidence.ranked or names[1] not in ground.evidence.ranked:
         return replace(part, why="no runs beside the results: their scores are needed")
@@ -503,7 +506,7 @@ def _threshold(
     relevant = pools[1].relevant[rows]
     f1 = f1_above(here.scores[rows], here.grades[rows] > 0, relevant, threshold)
     own = np.array(ours.result.values["F1"], dtype=np.float64)
-    told = replace(part, than=f"its own threshold (carried: {threshold:.4g})", failed=ours.result.failures["failed"])
+    told = replace(part, than=f"its own threshold (carried: {threshold:.4g})", failed=ours.result.failures.failed)
     return _tested(claim, told, f1 - own, clusters(ours.result), margin, ours.result.alone)
 
 

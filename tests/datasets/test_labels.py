@@ -129,7 +129,7 @@ def test_a_label_that_stands_twice_is_refused_only_where_the_two_contradict(
 def test_labels_that_stand_twice_alike_are_counted_in_all_formats(tmp_path: Path) -> None:
     (tmp_path / "q").write_text("q 0 d 1\nq 0 d 1.0\n")
     (tmp_path / "r").write_text("q Q0 d 1 1 x\n")
-    assert rescore.rescore(tmp_path / "r", qrels=tmp_path / "q").card["anomalies"] == {"repeated labels": 1}
+    assert rescore.rescore(tmp_path / "r", qrels=tmp_path / "q").card.anomalies == {"repeated labels": 1}
     line = {"query": "a", "candidates": [{"doc_id": "d", "text": "x", "label": 1}] * 2}
     assert datasets.load(f"jsonl/{rows(tmp_path / 'm.jsonl', line)}").anomalies["repeated labels"] == 1
 

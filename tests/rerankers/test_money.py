@@ -183,13 +183,13 @@ def test_merged_shards_add_up_their_bills_and_a_resumed_run_its_own(serve: Calla
     times = latency.read(tmp_path / "merged/money/hard-cases/judge.times.jsonl")
     assert times is not None and times.bill is not None
     for name in ("calls", "spent", "listed", "broken", "unsure"):
-        assert times.bill[name] == pytest.approx(sum((told or {})["bill"][name] for told in bills)), name
+        assert getattr(times.bill, name) == pytest.approx(sum(getattr(told.bill, name) for told in bills)), name
     assert times.bill.calls == 720
     once = run(chosen, tmp_path / "again", 12, purse=Purse(limit=0.3))
     [whole] = run(chosen, tmp_path / "again", 12).results
     first = (once.results[0].latency or UNTIMED).bill
     bill = (whole.latency or UNTIMED).bill
-    assert 0 < first["calls"] < 48 and bill.listed == pytest.approx(48 * (100 * 100 + 12 * 200) / 1e6)
+    assert 0 < first.calls < 48 and bill.listed == pytest.approx(48 * (100 * 100 + 12 * 200) / 1e6)
     assert (bill.calls, bill.spent) == (48, pytest.approx(bill.listed))
 
 
