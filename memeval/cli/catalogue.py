@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import memeval
 from memeval import datasets, rerankers
+from memeval.cli import schemas
 from memeval.core import files, names, plugins
 from memeval.core.errors import DISTRIBUTION, PrerequisiteError, UsageError, did_you_mean, install
 from memeval.core.outside import visible
@@ -73,6 +74,8 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
         return _dataset(asked, name, ceiling, watcher or Watcher())
     if asked.path in rerankers.SHORT_NAMES or asked.kind in rerankers.kinds():
         return _reranker(asked)
+    if asked.kind == "schema":
+        return schemas.listed() if asked.argument is None else schemas.text(asked.argument)
     if name.removesuffix(".toml") in suite.shipped():
         return files.text(suite.find(name.removesuffix(".toml"))).rstrip()
     with contextlib.suppress(UsageError):
@@ -83,6 +86,7 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
         *rerankers.SHORT_NAMES,
         *(f"{name}.toml" for name in suite.shipped()),
         *MEASURES,
+        "schema",
     ]
     raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")
 

@@ -27,7 +27,7 @@ def list_(
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A data set, reranker, measure or suite; with --query, results.")],
+    name: Annotated[str, typer.Argument(help="A data set, reranker, measure, suite or schema; with --query, results.")],
     query: Annotated[str | None, typer.Option("--query", help="One query of these results, system by system.")] = None,
     system: Annotated[list[str] | None, typer.Option("--system", help="Only these systems; repeatable.")] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="How many places of each order.")] = 10,

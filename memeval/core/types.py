@@ -241,12 +241,16 @@ class Reranker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Scores that were not asked for: how many, the UTC days of the oldest and the newest, how many of no known day."""
+    """Scores that were not asked for."""
 
     scores: int
+    """How many."""
     oldest: str | None = None
+    """The UTC day on which the oldest was made."""
     newest: str | None = None
+    """The UTC day on which the newest was made."""
     undated: int = 0
+    """How many were made on no known day."""
 
     @classmethod
     def of(cls, made: Iterable[str | None]) -> "Remembered":
