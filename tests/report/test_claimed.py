@@ -267,4 +267,4 @@ def test_the_shipped_claims_name_systems_and_data_sets_that_memeval_has() -> Non
                 rerankers.parse(one)
         for one in found.claims:
             for dataset in one.datasets:
-                datasets.check(dataset)
+                datasets.parse(dataset)
