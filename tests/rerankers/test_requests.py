@@ -12,7 +12,7 @@ from wire import Answer, Asked, Wire
 from memeval.cli import catalogue
 from memeval.core.errors import UsageError
 from memeval.core.types import CHANGED, Dataset, Memory, Query, Scored
-from memeval.rerankers import load
+from memeval.rerankers import load, windows
 from memeval.rerankers.hosted import dialect, judges
 from memeval.rerankers.hosted.terms import Terms
 
@@ -225,8 +225,8 @@ def test_an_answer_is_read_through_what_is_around_it(wrapped: str, options: str,
 
 
 def test_thoughts_are_not_weighed() -> None:
-    assert judges.said('<think>{"level": 5}</think>{"level": 1}') == '{"level": 1}'
-    assert judges.said("plain") == "plain"
+    assert windows.said('<think>{"level": 5}</think>{"level": 1}') == '{"level": 1}'
+    assert windows.said("plain") == "plain"
 
 
 def test_the_keys_header_and_further_ones_come_from_the_shell(
