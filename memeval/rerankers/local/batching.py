@@ -1,7 +1,7 @@
 """Batches by number of tokens, longest sequences first, smaller where memory does not suffice."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from memeval.core.errors import UsageError
 
@@ -51,6 +51,20 @@ class Batches:
             scores |= zip(places, found, strict=True)
             start += len(places)
         return [scores[place] for place in range(len(sequences))]
+
+
+def left_padded(rows: Sequence[list[int]], device: str) -> dict[str, Any]:
+    """What a causal model takes for rows of different lengths.
+
+    Positions count from a row's first token: behind thousands of pads, rotary angles in float32 are not exact.
+    """
+    import torch
+
+    longest = max(map(len, rows))
+    ids = [[0] * (longest - len(row)) + row for row in rows]
+    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    made = {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
+    return {**made, "position_ids": (made["attention_mask"].cumsum(1) - 1).clamp(min=0)}
 
 
 def out_of_memory(error: Exception) -> bool:
