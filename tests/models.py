@@ -384,3 +384,92 @@ def t5gemma2(folder: Path) -> Path:
         eoi_token_index=2,
     )
     return _saved(folder, T5Gemma2ForConditionalGeneration(config), tokenizer)
+
+
+def colbert(folder: Path, layout: str, **settings: Any) -> Path:
+    """A BERT with late interaction, as PyLate up to 3 (`pylate`) or Stanford's ColBERT (`stanford`) saves it."""
+    import json
+
+    import torch
+    from safetensors.torch import load_file, save_file
+    from tokenizers import AddedToken
+    from transformers import BertConfig, BertModel
+
+    tokenizer = bert_tokenizer()
+    marks = ["[Q] ", "[D] "] if layout == "pylate" else ["[unused0]", "[unused1]"]
+    tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in marks])
+    torch.manual_seed(0)
+    shape = {**SMALL, "vocab_size": len(tokenizer), "max_position_embeddings": 128}
+    _saved(folder, BertModel(BertConfig(**shape)), tokenizer)
+    weight = torch.nn.init.normal_(torch.empty(16, 64))
+
+    def write(name: str, value: Any) -> None:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps(value))
+
+    if layout == "stanford":
+        held = {f"bert.{name}": value for name, value in load_file(folder / "model.safetensors").items()}
+        save_file({**held, "linear.weight": weight}, folder / "model.safetensors", metadata={"format": "pt"})
+        config = json.loads((folder / "config.json").read_text())
+        write("config.json", {**config, "architectures": ["HF_ColBERT"]})
+        write("artifact.metadata", {"query_maxlen": 16, "doc_maxlen": 20, "mask_punctuation": True, **settings})
+        return folder
+    write("modules.json", [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Dense", "type": "pylate.models.Dense.Dense"},
+    ])  # fmt: skip
+    write("1_Dense/config.json", {
+        "in_features": 64, "out_features": 16, "bias": False,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    })  # fmt: skip
+    save_file({"linear.weight": weight}, folder / "1_Dense" / "model.safetensors")
+    write("sentence_bert_config.json", {"max_seq_length": 19, "do_lower_case": False})
+    write("config_sentence_transformers.json", {
+        "model_type": "ColBERT", "prompts": {}, "default_prompt_name": None, "similarity_fn_name": "MaxSim",
+        "query_prefix": "[Q] ", "document_prefix": "[D] ", "query_length": 16, "document_length": 20,
+        "do_query_expansion": True, "attend_to_expansion_tokens": False, "skiplist_words": [",", ";", "?"], **settings,
+    })  # fmt: skip
+    return folder
+
+
+def listed(folder: Path, *, more: str = "") -> Path:
+    """A Qwen3 that brings code of its own, with the interface of jina-reranker-v3: one window, the cosine of tokens."""
+    import json
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    qwen(folder, template=None)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"architectures": ["Listed"], "auto_map": {"AutoModel": "modeling_listed.Listed"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    held = load_file(folder / "model.safetensors")
+    torch.manual_seed(7)
+    save_file(
+        {**held, "projector.weight": torch.randn(16, 64)}, folder / "model.safetensors", metadata={"format": "pt"}
+    )
+    (folder / "modeling_listed.py").write_text(
+        "import torch\n"
+        "from transformers import AutoTokenizer, Qwen3Config, Qwen3Model, Qwen3PreTrainedModel\n\n\n"
+        "class Listed(Qwen3PreTrainedModel):\n"
+        "    config_class = Qwen3Config\n\n"
+        "    def __init__(self, config):\n"
+        "        super().__init__(config)\n"
+        "        self.model = Qwen3Model(config)\n"
+        "        self.projector = torch.nn.Linear(config.hidden_size, 16, bias=False)\n"
+        "        self.post_init()\n\n"
+        "    @torch.no_grad()\n"
+        "    def rerank(self, query, documents, top_n=None, max_doc_length=64, max_query_length=32):\n"
+        "        read = AutoTokenizer.from_pretrained(self.name_or_path)\n"
+        "        parts = [read.encode(text)[:max_doc_length] + [7] for text in documents]\n"
+        "        parts.append(read.encode(query)[:max_query_length] + [8])\n"
+        "        ids = torch.tensor([[token for part in parts for token in part]], device=self.device)\n"
+        "        hidden = self.projector(self.model(ids).last_hidden_state[0]).float()\n"
+        "        ends = torch.tensor([len(part) for part in parts]).cumsum(0) - 1\n"
+        "        *found, asked = hidden[ends]\n"
+        "        scores = [float(torch.cosine_similarity(one, asked, dim=0)) for one in found]\n"
+        "        order = sorted(range(len(scores)), key=lambda place: -scores[place])\n"
+        "        rows = [{'index': place, 'relevance_score': scores[place]} for place in order]\n"
+        f"        return rows{more}\n"
+    )
+    return folder
