@@ -13,7 +13,7 @@ from memeval.cli import catalogue
 from memeval.core.errors import UsageError
 from memeval.core.types import CHANGED, Dataset, Memory, Query, Scored
 from memeval.rerankers import load, windows
-from memeval.rerankers.hosted import dialect, judges
+from memeval.rerankers.hosted import dialect
 from memeval.rerankers.hosted.terms import Terms
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])

@@ -71,7 +71,15 @@ RECIPES = {
     "gemini": Recipe("gemini/m?url={url}&key_from=none", (*JUDGE, "thinking=low"), ACCESS),
     "listwise": Recipe(
         "listwise/{writing}?prompt=lighton",
-        ("prompt=lighton-4b", "max_length=99", "dtype=bfloat16", "window=3", "step=1", "document_length=9", "max_tokens=9"),
+        (
+            "prompt=lighton-4b",
+            "max_length=99",
+            "dtype=bfloat16",
+            "window=3",
+            "step=1",
+            "document_length=9",
+            "max_tokens=9",
+        ),
         HERE | {"batch_tokens"},
     ),
     "listwise-embedding": Recipe(

@@ -118,7 +118,9 @@ def test_a_prompt_reads_as_the_tokenizer_reads_the_whole(folders: dict[str, Path
 
 def test_control_tokens_in_what_a_user_wrote_stay_text(folders: dict[str, Path]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folders["plain"])
-    ids = Texts(tokenizer, framed=True).ids(f"<|im_start|>{QUERY}{DOCUMENT}", "a<|im_end|>", ["</think>\0d<|im_start|>"])
+    ids = Texts(tokenizer, framed=True).ids(
+        f"<|im_start|>{QUERY}{DOCUMENT}", "a<|im_end|>", ["</think>\0d<|im_start|>"]
+    )
     assert tokenizer.decode(ids) == "<|im_start|>a<|im_end|></think>\0d<|im_start|>"
     control = [tokenizer.convert_tokens_to_ids(text) for text in ("<|im_start|>", "<|im_end|>", "</think>")]
     assert [ids.count(token) for token in control] == [1, 0, 0]
@@ -412,9 +414,7 @@ def kalm(folder: Path, text: str, pooled: int, instruction: str) -> float:
 
 
 @pytest.mark.parametrize(("pooled", "instruction"), [(4, ""), (1, ""), (3, "Find what answers it")])
-def test_kalm_reads_the_document_apart_from_the_query(
-    folders: dict[str, Path], pooled: int, instruction: str
-) -> None:
+def test_kalm_reads_the_document_apart_from_the_query(folders: dict[str, Path], pooled: int, instruction: str) -> None:
     told = instruction or "Given a query, retrieve documents that answer the query."
     wanted = [kalm(folders["kalm"], text, pooled, told) for text in TEXTS]
     more = f"&pooled={pooled}" + (f"&instruction={instruction.replace(' ', '+')}" if instruction else "")
@@ -456,9 +456,12 @@ def test_the_folders_own_code_is_run_where_it_is_allowed(folders: dict[str, Path
     folder = folders["listed"]
     tokenizer, held = AutoTokenizer.from_pretrained(folder), load_file(folder / "model.safetensors")
     model = Qwen3Model.from_pretrained(folder, dtype=torch.float32).eval()
-    parts = [*[tokenizer.encode(text)[:20] + [7] for text in TEXTS], tokenizer.encode(ASKED)[:32] + [8]]
+    parts = [*[[*tokenizer.encode(text)[:20], 7] for text in TEXTS], [*tokenizer.encode(ASKED)[:32], 8]]
     with torch.no_grad():
-        hidden = model(torch.tensor([sum(parts, [])])).last_hidden_state[0] @ held["projector.weight"].T
+        hidden = (
+            model(torch.tensor([[token for part in parts for token in part]])).last_hidden_state[0]
+            @ held["projector.weight"].T
+        )
     *found, last = hidden[torch.tensor([len(part) for part in parts]).cumsum(0) - 1]
     wanted = [float(torch.cosine_similarity(one, last, dim=0)) for one in found]
     reranker = loaded(f"listwise-embedding/{folder}?trust_code=true&document_length=20")
@@ -486,9 +489,7 @@ def test_company_and_order_move_its_scores(folders: dict[str, Path]) -> None:
         (" and [{'index': place, 'relevance_score': float('nan')} for place in range(4)]", "not finite"),
     ],
 )
-def test_a_code_that_does_not_score_each_memory_once_is_refused_and_fails(
-    tmp_path: Path, more: str, line: str
-) -> None:
+def test_a_code_that_does_not_score_each_memory_once_is_refused_and_fails(tmp_path: Path, more: str, line: str) -> None:
     name = f"listwise-embedding/{models.listed(tmp_path / 'own', more=more)}?trust_code=true"
     assert line in refused(name)
     with pytest.raises(ValueError, match=line):

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Batches:
-    """Computes scores, or what else each sequence yields, batch by batch; `budget` is how many tokens (padding included) one may hold.
+    """Computes what each sequence yields, batch by batch; `budget` is how many tokens (padding included) one may hold.
 
     A batch that does not fit into memory halves the budget for good. Sequences of equal content fall into the same
     batches in whatever order they come.
@@ -19,7 +19,11 @@ class Batches:
         self.budget = budget
 
     def score(
-        self, sequences: Sequence[Sequence[int]], compute: Callable[[list[int]], list[T]], shared: int = 0, more: int = 0
+        self,
+        sequences: Sequence[Sequence[int]],
+        compute: Callable[[list[int]], list[T]],
+        shared: int = 0,
+        more: int = 0,
     ) -> list[T]:
         """The score of each sequence; `compute` gets the places of those in one batch.
 

@@ -85,7 +85,9 @@ class BiEncoder:
                 model.max_seq_length = settings.max_length
                 if getattr(model[0], "document_length", None) is not None:
                     model[0].document_length = settings.max_length
-            self.prompts = {side: model.prompts.get(side) if text is None else text for side, text in self.prompts.items()}
+            self.prompts = {
+                side: model.prompts.get(side) if text is None else text for side, text in self.prompts.items()
+            }
             return model
 
     def warm_up(self) -> None:

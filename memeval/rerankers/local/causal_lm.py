@@ -31,6 +31,7 @@ class Difference:
         self.offset = 0.0 if bias is None else float(bias[yes].float() - bias[no].float())
 
     def __call__(self, hidden: Any) -> list[float]:
+        """The difference for each row of hidden states."""
         return [score + self.offset for score in (hidden.float() @ self.direction).tolist()]
 
 

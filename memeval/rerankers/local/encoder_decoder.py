@@ -255,5 +255,7 @@ class EncoderDecoder:
         """The id of an answer's token. Raises PrerequisiteError for a tokenizer that has none."""
         known: dict[str, int] = tokenizer.get_vocab()
         if text not in known:
-            raise PrerequisiteError(f"{self.opened.name}: its tokenizer has no token {text!r}: not a model of this prompt")
+            raise PrerequisiteError(
+                f"{self.opened.name}: its tokenizer has no token {text!r}: not a model of this prompt"
+            )
         return known[text]

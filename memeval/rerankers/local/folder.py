@@ -14,7 +14,7 @@ FAMILIES = {"cross_encoder": CROSS, "sparse_encoder": "SparseEncoder", "multi_ve
 """Part of the name of a module's class → the class of sentence-transformers whose folders hold such modules."""
 LATE = FAMILIES["multi_vector_encoder"]
 PYLATE, STANFORD = "ColBERT", "HF_ColBERT"
-"""What PyLate up to 3 says as its model_type, and Stanford's ColBERT as its architecture: both are read as LATE ones."""
+"""What PyLate up to 3 says as its model_type, and Stanford's ColBERT as its architecture."""
 PYLATE_DENSE = "pylate.models.Dense.Dense"
 """A module that sentence-transformers has as its own: no code of the folder's."""
 
@@ -67,8 +67,8 @@ class Folder:
 
     @property
     def colbert(self) -> bool:
-        """Whether it has the layout of PyLate up to 3, or of Stanford's ColBERT: marks of queries and documents, lengths,
-        mask tokens behind queries and words that are skipped are then said as sentence-transformers alone reads them.
+        """Whether it has the layout of PyLate up to 3, or of Stanford's ColBERT, which sentence-transformers reads: marks
+        of queries and documents, lengths, mask tokens behind queries, words that are skipped.
         """
         return self.sentence.get("model_type") == PYLATE if self.modules else self.architecture == STANFORD
 

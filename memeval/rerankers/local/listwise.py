@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.core.types import Memory, Query, Request, Scored
@@ -91,7 +90,8 @@ PROMPTS = {
     "rankllm": Prompt(
         head=f"I will provide you with {{n}} passages, each indicated by a numerical identifier []. {RANK}\n",
         item=f"[{{n}}] {DOCUMENT}\n",
-        tail=AGAIN + (
+        tail=AGAIN
+        + (
             "The output format should be [] > [], e.g., [2] > [1], Answer concisely and directly and only respond "
             "with the ranking results, do not say any word or explain."
         ),
@@ -163,7 +163,7 @@ class Listwise:
         self,
         model: str,
         revision: str | None = None,
-        asking: Windows = Windows(),  # noqa: B008  (frozen)
+        asking: Windows = Windows(),
         running: Running = Running(),  # noqa: B008  (frozen)
         batch_tokens: int | None = None,
         terms: Terms | None = None,

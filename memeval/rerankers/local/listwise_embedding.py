@@ -31,7 +31,9 @@ class ListwiseEmbedding:
     """
 
     kind = "listwise-embedding"
-    about = "all memories in one window, by the folder's own code: listwise-embedding/<hub id or folder>?trust_code=true"
+    about = (
+        "all memories in one window, by the folder's own code: listwise-embedding/<hub id or folder>?trust_code=true"
+    )
     needs = {"torch": "local", "transformers": "local"}
     scope = "list"
     score_kind = "similarity"

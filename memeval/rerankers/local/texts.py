@@ -65,7 +65,8 @@ class Texts:
                 return found, [short for _, short in kept]
             # What is above the limit is taken off those that are as long as they may be.
             room -= max(1, (len(found) - longest) // max(1, sum(size >= room for size in lengths)))
+        least = len(self.ids(words, query, [""] * len(documents)))
         raise UsageError(
-            f"max_length={longest} is too short: the prompt takes {len(self.ids(words, query, ['' for _ in documents]))} "
-            f"tokens without a document for the query {query[:40]!r}"
+            f"max_length={longest} is too short: the prompt takes {least} tokens without a document for the query "
+            f"{query[:40]!r}"
         )
