@@ -67,8 +67,9 @@ class Folder:
 
     @property
     def colbert(self) -> bool:
-        """Whether it has the layout of PyLate up to 3, or of Stanford's ColBERT, which sentence-transformers reads: marks
-        of queries and documents, lengths, mask tokens behind queries, words that are skipped.
+        """Whether it has the layout of PyLate up to 3, or of Stanford's ColBERT, which sentence-transformers reads.
+
+        Marks of queries and documents, lengths, mask tokens behind queries and words that are skipped stand elsewhere.
         """
         return self.sentence.get("model_type") == PYLATE if self.modules else self.architecture == STANFORD
 
