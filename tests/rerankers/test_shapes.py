@@ -278,8 +278,8 @@ def test_other_orders_show_the_same_memories_otherwise(folders: dict[str, Path])
 
 
 def test_a_text_that_was_cut_is_told(folders: dict[str, Path]) -> None:
-    answer = asked(loaded(f"listwise/{folders['writing']}?prompt=lighton&max_length=80"))
-    assert answer.cut == [False, False, True, False] and answer.usage and answer.usage["tokens"] <= 80
+    answer = asked(loaded(f"listwise/{folders['writing']}?prompt=lighton&max_length=120"))
+    assert answer.cut == [False, False, True, False] and answer.usage and answer.usage["tokens"] <= 120
     answer = asked(loaded(f"listwise/{folders['writing']}?prompt=lighton&document_length=3"))
     assert list(answer.cut or ())[1:3] == [False, True]
 
@@ -382,7 +382,7 @@ def test_monot5_is_the_decoders_first_step(folders: dict[str, Path], name: str, 
     word = {"t5": "monot5", "mt5": "mt5"}[name]
     for batch_tokens in (1, 60, 10_000):
         answer = asked(loaded(f"encoder-decoder/{folders[name]}?prompt={word}&batch_tokens={batch_tokens}"))
-        assert list(answer.scores or ()) == pytest.approx(wanted, abs=1e-5)
+        assert list(answer.scores or ()) == pytest.approx(wanted, abs=5e-5)
     other = {"t5": "mt5", "mt5": "monot5"}[name]
     assert "has no token" in refused(f"encoder-decoder/{folders[name]}?prompt={other}")
 
@@ -467,7 +467,8 @@ def test_the_folders_own_code_is_run_where_it_is_allowed(folders: dict[str, Path
     reranker = loaded(f"listwise-embedding/{folder}?trust_code=true&document_length=20")
     answer = asked(reranker)
     assert list(answer.scores or ()) == pytest.approx(wanted, abs=1e-5)
-    assert answer.cut == [False, False, True, True] and reranker.fingerprint["trust_code"] is True
+    assert answer.cut == [len(tokenizer.encode(text)) > 20 for text in TEXTS] and any(answer.cut)
+    assert reranker.fingerprint["trust_code"] is True
     assert "only trust_code=true runs it" in refused(f"listwise-embedding/{folder}")
     assert "has no code of its own" in refused(f"listwise-embedding/{folders['plain']}?trust_code=true")
 

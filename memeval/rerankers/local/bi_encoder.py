@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
+from logging import ERROR, getLogger
 from typing import Any
 
 from memeval.core.errors import PrerequisiteError, UsageError
@@ -46,6 +47,7 @@ class BiEncoder:
                 f"{said.name}: unsupported model_type {said.family!r}: sentence-transformers has none"
             )
         self.said, self.settings, self.batch_size = said, settings, batch_size
+        getLogger("sentence_transformers").setLevel(ERROR)  # of what is cut, which is counted here
         self._device, self._trusted = device, folder.trusted(said, settings.trust_code)
         self.prompts = {side: _prompt(said, side, prompts[side]) for side in PROMPTS}
         stored = said.stored_dtype or settings.dtype
