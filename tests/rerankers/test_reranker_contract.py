@@ -72,7 +72,6 @@ RECIPES = {
     "listwise": Recipe(
         "listwise/{writing}?prompt=lighton",
         (
-            "prompt=lighton-4b",
             "max_length=99",
             "dtype=bfloat16",
             "window=3",
@@ -81,6 +80,7 @@ RECIPES = {
             "max_tokens=9",
         ),
         HERE | {"batch_tokens"},
+        frozenset({"prompt"}),
     ),
     "listwise-embedding": Recipe(
         "listwise-embedding/{listed}?trust_code=true",
@@ -97,7 +97,7 @@ RECIPES = {
     "python": Recipe(f"python/{__name__}:Lengths"),
     "random": Recipe("random", ("seed=1",)),
     "reasoning": Recipe(
-        "reasoning/{thinking}?max_tokens=9",
+        "reasoning/{thinking}",
         ("max_length=99", "dtype=bfloat16", "max_tokens=8", "spent=answer"),
         HERE | {"batch_tokens"},
     ),
