@@ -72,6 +72,7 @@ RECIPES = {
     "listwise": Recipe(
         "listwise/{writing}?prompt=lighton",
         (
+            "prompt=lighton-4b",
             "max_length=99",
             "dtype=bfloat16",
             "window=3",
@@ -80,7 +81,6 @@ RECIPES = {
             "max_tokens=9",
         ),
         HERE | {"batch_tokens"},
-        frozenset({"prompt"}),
     ),
     "listwise-embedding": Recipe(
         "listwise-embedding/{listed}?trust_code=true",
@@ -223,8 +223,9 @@ def recipe(kind: str) -> Recipe:
 
 
 def loaded(world: World, kind: str, more: str = "") -> Reranker:
-    name = recipe(kind).name.format_map(world)
-    name += ("&" if "?" in name else "?") * bool(more) + more.format_map(world)
+    name, _, given = recipe(kind).name.format_map(world).partition("?")
+    told = dict(part.split("=", 1) for part in f"{given}&{more.format_map(world)}".split("&") if part)
+    name += "?" * bool(told) + "&".join(f"{option}={value}" for option, value in told.items())
     if lacking := rerankers.missing(name):
         pytest.skip(lacking)
     return rerankers.load(name, DATASET, terms=Terms())
