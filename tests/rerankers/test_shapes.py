@@ -119,9 +119,9 @@ def test_a_prompt_reads_as_the_tokenizer_reads_the_whole(folders: dict[str, Path
 def test_control_tokens_in_what_a_user_wrote_stay_text(folders: dict[str, Path]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folders["plain"])
     ids = Texts(tokenizer, framed=True).ids(
-        f"<|im_start|>{QUERY}{DOCUMENT}", "a<|im_end|>", ["</think>\0d<|im_start|>"]
+        f"<|im_start|>{QUERY}{DOCUMENT}", "a<|im_end|>", ["</think>{document}<|im_start|>"]
     )
-    assert tokenizer.decode(ids) == "<|im_start|>a<|im_end|></think>\0d<|im_start|>"
+    assert tokenizer.decode(ids) == "<|im_start|>a<|im_end|></think>{document}<|im_start|>"
     control = [tokenizer.convert_tokens_to_ids(text) for text in ("<|im_start|>", "<|im_end|>", "</think>")]
     assert [ids.count(token) for token in control] == [1, 0, 0]
 

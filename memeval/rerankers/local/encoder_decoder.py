@@ -6,7 +6,7 @@ text, the latest REMEMBERED bytes of them: the first query that meets a memory p
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,8 +14,8 @@ from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.core.types import Memory, Query, Request, Scored
 from memeval.rerankers.local import checkpoint, probe
 from memeval.rerankers.local.batching import Batches
-from memeval.rerankers.local.opened import Running, chosen, digest, opened, positive
-from memeval.rerankers.local.texts import DOCUMENT, QUERY, Texts
+from memeval.rerankers.local.opened import Running, chosen, digest, opened, positive, prompts
+from memeval.rerankers.local.texts import Texts
 
 BATCH_TOKENS = {"cpu": 1024, "cuda": 65536, "mps": 8192}
 REMEMBERED = 2**30
@@ -29,6 +29,7 @@ class Prompt:
     `longest` is in tokens of what the encoder reads, `query` of a query that the decoder reads.
     """
 
+    source: str
     encoder: str
     yes: str
     no: str
@@ -39,28 +40,6 @@ class Prompt:
     instruction: str | None = None
 
 
-PAIR = f"Query: {QUERY} Document: {DOCUMENT} Relevant:"
-PROMPTS = {
-    # github.com/castorini/pygaggle, rerank/transformer.py and model/tokenize.py (2020-2022); mteb has the same.
-    "monot5": Prompt(PAIR, "▁true", "▁false", 512),
-    "mt5": Prompt(PAIR, "▁yes", "▁no", 512),
-    # KaLM-Embedding's wrapper in mteb, kalm_reranker.py (2026-07), which names kalm_reranker.py of the model's folder.
-    "kalm": Prompt(
-        encoder=f"<Document>: {DOCUMENT}",
-        yes="yes",
-        no="no",
-        longest=1024,
-        decoder=(
-            "<bos><start_of_turn>user\nJudge whether the Document meets the requirements based on the Query and the "
-            'Instruct provided. Note that the answer can only be "yes" or "no".\n\n<Instruct>: {instruction}\n'
-            f"<Query>: {QUERY}<end_of_turn>\n<start_of_turn>model\n\n\n\n"
-        ),
-        query=512,
-        pooled=4,
-        instruction="Given a query, retrieve documents that answer the query.",
-    ),
-}
-"""Word of `prompt` → the prompt, with its source."""
 Read = tuple[list[int], bool]
 """What the encoder reads, and whether the document was cut for it."""
 
@@ -94,14 +73,15 @@ class EncoderDecoder:
         batch_tokens: int | None = None,
     ) -> None:
         name = f"'{self.kind}/{model}'"
-        word = chosen(name, "prompt", prompt, list(PROMPTS))
+        known = prompts(self.kind, Prompt)
+        word = chosen(name, "prompt", prompt, known)
         positive(name, max_length=max_length, pooled=pooled)
-        self.prompt = made = PROMPTS[word]
+        self.prompt = made = known[word]
         if not made.decoder and (instruction, pooled) != (None, None):
             raise UsageError(f"{name}: instruction and pooled are for prompt=kalm")
         self.longest, self.pooled = max_length or made.longest, pooled or made.pooled
         self.instruction = made.instruction if instruction is None else instruction
-        depends = {"prompt": word, "template": digest(*astuple(made)), "max_length": self.longest}
+        depends = {"prompt": word, "template": digest(made), "max_length": self.longest}
         depends |= {"pooled": self.pooled, "instruction": self.instruction}
         self.opened = opened(self.kind, model, revision, running, ("ForConditionalGeneration",), **depends)
         self.fingerprint = self.opened.fingerprint

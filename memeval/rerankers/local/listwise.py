@@ -8,7 +8,7 @@ is minus the rank.
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from memeval.core.errors import PrerequisiteError, UsageError
@@ -17,8 +17,8 @@ from memeval.rerankers.hosted.faults import UnreadableError
 from memeval.rerankers.hosted.terms import Terms
 from memeval.rerankers.local import checkpoint, probe
 from memeval.rerankers.local.generation import CLASSES, Writer
-from memeval.rerankers.local.opened import Running, chosen, digest, opened, positive
-from memeval.rerankers.local.texts import DOCUMENT, QUERY, Texts
+from memeval.rerankers.local.opened import Running, chosen, digest, opened, positive, prompts
+from memeval.rerankers.local.texts import Texts
 from memeval.rerankers.windows import windows, written
 
 NUMBER = re.compile(r"\[(\d+)\]")
@@ -34,79 +34,18 @@ class Prompt:
     `plain` turns a number in brackets, in a user's text, into one in parentheses.
     """
 
+    source: str
     head: str
     item: str
     tail: str
     window: int
     step: int
     longest: int
-    each: int | None
     most: int
+    each: int | None = None
     system: str = ""
     chat: str = ""
     plain: bool = False
-
-
-LIGHTON = Prompt(
-    head=f"Query: {QUERY}\n\nRank these passages from most to least relevant:\n",
-    item=f"[{{n}}]: {DOCUMENT}\n",
-    tail="\nRanking:",
-    window=4,
-    step=2,
-    longest=2048,
-    each=None,
-    most=30,
-    chat="<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n",
-)
-RANK = f"Rank the passages based on their relevance to the search query: {QUERY}."
-AGAIN = (
-    f"Search Query: {QUERY}.\nRank the {{n}} passages above based on their relevance to the search query. All the "
-    "passages should be included and listed using identifiers, in descending order of relevance. "
-)
-PROMPTS = {
-    # lightonai's wrapper in mteb (lighton_rerank_models.py, 2026-07): 0.8B and 2B; the 4B has its thoughts closed.
-    "lighton": LIGHTON,
-    "lighton-4b": replace(LIGHTON, chat=LIGHTON.chat + "<think>\n\n</think>\n\n"),
-    # github.com/8421BCD/ReasonRank, README 3.1.4 and listwise_prompt_r1.toml (2025-08); 100 tokens a passage on BEIR.
-    "reasonrank": Prompt(
-        head=f"I will provide you with {{n}} passages, each indicated by a numerical identifier []. {RANK}\n\n",
-        item=f"[{{n}}] {DOCUMENT}\n",
-        tail=AGAIN + "The format of the answer should be [] > [], e.g., [2] > [1].",
-        window=20,
-        step=10,
-        longest=32768 - 3172,
-        each=512,
-        most=3172,
-        system=(
-            "You are RankLLM, an intelligent assistant that can rank passages based on their relevance to the query. "
-            "Given a query and a passage list, you first thinks about the reasoning process in the mind and then "
-            "provides the answer (i.e., the reranked passage list). The reasoning process and answer are enclosed "
-            "within <think> </think> and <answer> </answer> tags, respectively, i.e., <think> reasoning process here "
-            "</think> <answer> answer here </answer>."
-        ),
-        plain=True,
-    ),
-    # github.com/castorini/rank_llm, rank_zephyr_template.yaml (2026): RankZephyr, and chat models asked like RankGPT.
-    "rankllm": Prompt(
-        head=f"I will provide you with {{n}} passages, each indicated by a numerical identifier []. {RANK}\n",
-        item=f"[{{n}}] {DOCUMENT}\n",
-        tail=AGAIN
-        + (
-            "The output format should be [] > [], e.g., [2] > [1], Answer concisely and directly and only respond "
-            "with the ranking results, do not say any word or explain."
-        ),
-        window=20,
-        step=10,
-        longest=4096,
-        each=None,
-        most=200,
-        system=(
-            "You are RankLLM, an intelligent assistant that can rank passages based on their relevancy to the query"
-        ),
-        plain=True,
-    ),
-}
-"""Word of `prompt` → the prompt, with its source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +108,9 @@ class Listwise:
         terms: Terms | None = None,
     ) -> None:
         name = f"'{self.kind}/{model}'"
-        word = chosen(name, "prompt", asking.prompt, list(PROMPTS))
-        self.prompt = made = PROMPTS[word]
+        known = prompts(self.kind, Prompt)
+        word = chosen(name, "prompt", asking.prompt, known)
+        self.prompt = made = known[word]
         self.size, self.step = asking.window or made.window, asking.step or made.step
         self.longest, self.most = asking.max_length or made.longest, asking.max_tokens or made.most
         self.each = asking.document_length or made.each
@@ -178,7 +118,7 @@ class Listwise:
         if self.size < 2 or self.step > self.size:
             raise UsageError(f"{name}: window is 2 or more, step 1 to window")
         self.order = terms.order if terms else 0
-        depends = {"prompt": word, "template": digest(*astuple(made)), "window": self.size, "step": self.step}
+        depends = {"prompt": word, "template": digest(made), "window": self.size, "step": self.step}
         depends |= {"max_length": self.longest, "document_length": self.each, "max_tokens": self.most}
         self.opened = opened(self.kind, model, revision, running, CLASSES, **depends, order=self.order or None)
         self.fingerprint = self.opened.fingerprint
@@ -200,11 +140,11 @@ class Listwise:
         name, dtype, writer = self.opened.name, self.opened.running.dtype, self.writer
         shown = list(probe.DOCUMENTS)[: self.size]
 
-        def prompts(texts: list[str]) -> list[list[int]]:
+        def asked(texts: list[str]) -> list[list[int]]:
             return [self.read(probe.QUERY, list(texts))[0], self.read(probe.QUERY, [texts[-1]] * 2)[0]]
 
         with checkpoint.loading(self.opened.said):
-            writer.check(name, dtype, self.longest, prompts)
+            writer.check(name, dtype, self.longest, asked)
             [answer] = writer.write([self.read(probe.QUERY, shown)[0]])
             try:
                 written(answer.text, len(shown))
@@ -217,8 +157,8 @@ class Listwise:
     def read(self, query: str, texts: list[str]) -> tuple[list[int], list[bool]]:
         """A window's prompt as ids, and which of its memories were cut."""
         made, count = self.prompt, len(texts)
-        items = "".join(made.item.format(n=place) for place in range(1, count + 1))
-        user = made.head.format(n=count) + items + made.tail.format(n=count)
+        items = "".join(made.item.replace("{n}", str(place)) for place in range(1, count + 1))
+        user = made.head.replace("{n}", str(count)) + items + made.tail.replace("{n}", str(count))
         if made.chat:
             words = made.chat.replace("{user}", user)
         else:

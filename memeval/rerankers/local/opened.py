@@ -1,13 +1,16 @@
 """A model's folder, opened for one of the further shapes: what it is loaded by, and what its scores depend on."""
 
 import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from importlib.metadata import version
-from typing import Any
+from importlib.resources import files
+from typing import Any, TypeVar
 
 from memeval.core.errors import PrerequisiteError, UsageError, did_you_mean
+from memeval.core.types import canonical
 from memeval.rerankers.local import checkpoint, folder, probe, weights
 from memeval.rerankers.local.folder import Folder
 
@@ -97,7 +100,17 @@ def opened(
     return Opened(name, own, running, trusted, fingerprint)
 
 
-def chosen(name: str, what: str, word: str | None, known: Sequence[str]) -> str:
+T = TypeVar("T")
+
+
+@cache
+def prompts(kind: str, made: type[T]) -> Mapping[str, T]:
+    """The prompts that a kind's `prompt=` may name, of memeval/rerankers/prompts/local.toml."""
+    text = files("memeval.rerankers").joinpath("prompts", "local.toml").read_text(encoding="utf-8")
+    return {word: made(**told) for word, told in tomllib.loads(text)[kind].items()}
+
+
+def chosen(name: str, what: str, word: str | None, known: Iterable[str]) -> str:
     """The word of an option that has to be said. Raises UsageError where it is not, or is unknown."""
     if word is None:
         raise UsageError(f"{name}: its folder does not say how it is asked: say {what}={', '.join(known)}")
@@ -113,6 +126,7 @@ def positive(name: str, **counts: int | None) -> None:
             raise UsageError(f"{name}: {option} is 1 or more, not {count}")
 
 
-def digest(*words: Any) -> str:
-    """SHA-256 of what a prompt consists of beside the texts; part of fingerprints."""
-    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+def digest(prompt: Any) -> str:
+    """SHA-256 of all that a prompt is, but its source; part of fingerprints."""
+    told = {name: value for name, value in asdict(prompt).items() if name != "source"}
+    return hashlib.sha256(canonical(told)).hexdigest()

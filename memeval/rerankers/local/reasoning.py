@@ -1,12 +1,12 @@
 """Reasoning rerankers (Rank1): a model thinks about one memory, and then says whether it is relevant.
 
-Source of the prompt and the reading: github.com/orionw/rank1, rank1.py (2025-02). The score is logit(" true") -
-logit(" false") of the token behind the thought's end, whatever the model would say there. A thought that has no end
-when the tokens for it are spent says nothing of relevance: its query is truncated, unless `spent=answer` has the answer
-read at that point, as Rank1's own code has it (which also drops an unfinished sentence).
+The score is logit(" true") - logit(" false") of the token behind the thought's end, whatever the model would say there.
+A thought that has no end when the tokens for it are spent says nothing of relevance: its query is truncated, unless
+`spent=answer` has the answer read at that point, as Rank1's own code has it (which also drops an unfinished sentence).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -14,15 +14,21 @@ from memeval.core.errors import PrerequisiteError
 from memeval.core.types import Memory, Query, Request, Scored
 from memeval.rerankers.local import checkpoint, probe
 from memeval.rerankers.local.generation import CLASSES, Writer, Written
-from memeval.rerankers.local.opened import Running, digest, opened, positive
-from memeval.rerankers.local.texts import DOCUMENT, QUERY, Texts
+from memeval.rerankers.local.opened import Running, digest, opened, positive, prompts
+from memeval.rerankers.local.texts import Texts
 
-PROMPT = (
-    "Determine if the following passage is relevant to the query. Answer only with 'true' or 'false'.\n"
-    f"Query: {QUERY}\nPassage: {DOCUMENT}\n<think>"
-)
-END = "</think>"
-TRUE, FALSE = " true", " false"
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model reads, what ends its thought, and what its two answers are."""
+
+    source: str
+    words: str
+    end: str
+    yes: str
+    no: str
+
+
 CONTEXT = 16000
 """Tokens of prompt and thought together in the code of Rank1's makers."""
 
@@ -56,9 +62,10 @@ class Reasoning:
         batch_tokens: int | None = None,
     ) -> None:
         positive(f"'{self.kind}/{model}'", max_length=max_length, max_tokens=max_tokens)
+        self.prompt = prompts(self.kind, Prompt)["rank1"]
         self.most, self.spent, self._batch_tokens = max_tokens, spent, batch_tokens
         self.longest = max(1, CONTEXT - max_tokens) if max_length is None else max_length
-        depends = {"template": digest(PROMPT, END, TRUE, FALSE), "max_tokens": max_tokens, "spent": spent}
+        depends = {"template": digest(self.prompt), "max_tokens": max_tokens, "spent": spent}
         self.opened = opened(self.kind, model, revision, running, CLASSES, **depends, max_length=self.longest)
         self.fingerprint = self.opened.fingerprint
 
@@ -66,7 +73,7 @@ class Reasoning:
     def writer(self) -> Writer:
         """The loaded model."""
         with checkpoint.loading(self.opened.said):
-            return Writer(self.opened, self.most, self._batch_tokens, END)
+            return Writer(self.opened, self.most, self._batch_tokens, self.prompt.end)
 
     @cached_property
     def texts(self) -> Texts:
@@ -76,17 +83,20 @@ class Reasoning:
     @cached_property
     def answers(self) -> tuple[int, int]:
         """The first tokens of the two answers."""
-        yes, no = (self.writer.tokenizer.encode(text, add_special_tokens=False)[0] for text in (TRUE, FALSE))
+        yes, no = (
+            self.writer.tokenizer.encode(text, add_special_tokens=False)[0]
+            for text in (self.prompt.yes, self.prompt.no)
+        )
         if yes == no:
-            raise PrerequisiteError(f"{self.opened.name}: its tokenizer begins {TRUE!r} and {FALSE!r} alike")
+            raise PrerequisiteError(f"{self.opened.name}: its tokenizer begins its answers alike")
         return yes, no
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
         found, writer = self.opened, self.writer
-        end = writer.tokenizer.encode(END, add_special_tokens=False)
+        end = writer.tokenizer.encode(self.prompt.end, add_special_tokens=False)
 
-        def prompts(texts: list[str]) -> list[list[int]]:
+        def asked(texts: list[str]) -> list[list[int]]:
             return [ids + end for ids, _ in (self.read(probe.QUERY, text) for text in texts)]
 
         with checkpoint.loading(found.said):
@@ -94,11 +104,11 @@ class Reasoning:
             probe.scores(
                 found.name,
                 found.running.dtype,
-                lambda query, texts: writer.log_odds(prompts(texts), *self.answers),
+                lambda query, texts: writer.log_odds(asked(texts), *self.answers),
             )
-            writer.check(found.name, found.running.dtype, self.longest, prompts)
+            writer.check(found.name, found.running.dtype, self.longest, asked)
             [thought] = writer.write([self.read(probe.QUERY, probe.DOCUMENTS[0])[0]])
-            if END not in thought.text:
+            if self.prompt.end not in thought.text:
                 raise PrerequisiteError(
                     f"{found.name}: its thought on {probe.DOCUMENTS[0]!r} has no end within {self.most} tokens: "
                     "is it a reasoning reranker of this prompt? if so, set max_tokens higher"
@@ -106,7 +116,7 @@ class Reasoning:
 
     def read(self, query: str, text: str) -> tuple[list[int], bool]:
         """The prompt as ids, and whether the memory was cut."""
-        ids, [cut] = self.texts.fitted(PROMPT, query, [text], self.longest)
+        ids, [cut] = self.texts.fitted(self.prompt.words, query, [text], self.longest)
         return ids, cut
 
     def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
@@ -124,7 +134,7 @@ class Reasoning:
 
     def _answered(self, prompts: list[list[int]], cut: list[bool]) -> Scored:
         thoughts = self.writer.write(prompts)
-        endless = sum(END not in thought.text for thought in thoughts)
+        endless = sum(self.prompt.end not in thought.text for thought in thoughts)
         usage = {"tokens": sum(map(len, prompts)), "output_tokens": sum(len(thought.ids) for thought in thoughts)}
         if endless and self.spent == "truncated":
             why = f"{endless} of {len(thoughts)} thoughts had no end within {self.most} tokens (spent=answer ends them)"
@@ -135,5 +145,9 @@ class Reasoning:
 
     def _ended(self, prompt: list[int], thought: Written) -> list[int]:
         """The prompt with the thought up to its end, which is put there where it has none."""
-        end = [] if END in thought.text else self.writer.tokenizer.encode(END, add_special_tokens=False)
+        end = (
+            []
+            if self.prompt.end in thought.text
+            else self.writer.tokenizer.encode(self.prompt.end, add_special_tokens=False)
+        )
         return prompt + thought.ids + end

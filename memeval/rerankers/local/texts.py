@@ -1,7 +1,7 @@
 """Prompts as token ids: control tokens where the prompt's own words have them, and what a user wrote stays text.
 
-Words hold QUERY where the query stands and DOCUMENT for each document in turn. All that lies between two control tokens
-is read as one text, as it is where a whole prompt is handed to the tokenizer.
+Words hold {query} where the query stands and {document} for each document in turn. All that lies between two control
+tokens is read as one text, as it is where a whole prompt is handed to the tokenizer.
 """
 
 import re
@@ -11,8 +11,8 @@ from typing import Any
 from memeval.core.errors import UsageError
 from memeval.rerankers.local import prompt
 
-QUERY, DOCUMENT = "\0q", "\0d"
-PLACE = re.compile("(\0[qd])")
+QUERY, DOCUMENT = "{query}", "{document}"
+PLACE = re.compile("({query}|{document})")
 
 
 class Texts:
