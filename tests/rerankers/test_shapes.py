@@ -1,6 +1,7 @@
 """Rerankers that write, think, decode or bring their own code: each against a plain computation of its own."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -296,6 +297,30 @@ def test_what_orders_nothing_is_refused(folders: dict[str, Path], tmp_path: Path
         (f"listwise/{models.bert(tmp_path / 'bert')}?prompt=lighton", "unsupported architecture BertForSequence"),
     ):
         assert line in refused(name), name
+
+
+@pytest.mark.parametrize(
+    ("template", "line"),
+    [
+        ("{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}", "leaves out a turn of the prompt"),
+        ("{% for m in messages %}{{ m.content[:20] }}{% endfor %}", "leaves out a turn of the prompt"),
+        ("{{ raise_exception('no system role') }}", "no system role"),
+    ],
+)
+def test_a_chat_template_that_does_not_hold_the_prompt_is_refused(
+    folders: dict[str, Path], tmp_path: Path, template: str, line: str
+) -> None:
+    folder = Path(shutil.copytree(folders["writing"], tmp_path / "other"))
+    (folder / "chat_template.jinja").write_text(template)
+    assert line in refused(f"listwise/{folder}?prompt=rankllm")
+
+
+def test_code_that_is_for_sentence_transformers_is_not_asked_about(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(folders["kalm"], tmp_path / "modular"))
+    listed = [{"idx": 0, "name": "0", "path": "", "type": "kalm_modules.Reader"}]
+    (folder / "modules.json").write_text(json.dumps(listed))
+    one, other = (loaded(f"encoder-decoder/{path}?prompt=kalm") for path in (folder, folders["kalm"]))
+    assert asked(one).scores == asked(other).scores
 
 
 def test_weights_that_chance_has_set_are_refused_by_every_shape(folders: dict[str, Path], tmp_path: Path) -> None:

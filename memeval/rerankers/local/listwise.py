@@ -164,6 +164,8 @@ class Listwise:
         else:
             turns = [{"role": "system", "content": made.system}, {"role": "user", "content": user}]
             words = self.writer.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            if made.system not in words or user.strip() not in words:
+                raise PrerequisiteError(f"{self.opened.name}: its chat template leaves out a turn of the prompt")
         if made.plain:
             query, *texts = (NUMBER.sub(r"(\1)", text).strip() for text in (query, *texts))
         return self.texts.fitted(words, query, texts, self.longest, self.each)
