@@ -21,20 +21,6 @@ from memeval.rerankers.local.checkpoint import Checkpoint
 from memeval.rerankers.local.packed import ATTENTION, Packed, attend
 
 
-class Difference:
-    """logit(yes) - logit(no) from last hidden states, in float32 whatever the dtype of the weights."""
-
-    def __init__(self, model: Any, yes: int, no: int, device: str) -> None:
-        rows = model.get_output_embeddings()
-        self.direction = (rows.weight[yes].float() - rows.weight[no].float()).detach().to(device)
-        bias = getattr(rows, "bias", None)
-        self.offset = 0.0 if bias is None else float(bias[yes].float() - bias[no].float())
-
-    def __call__(self, hidden: Any) -> list[float]:
-        """The difference for each row of hidden states."""
-        return [score + self.offset for score in (hidden.float() @ self.direction).tolist()]
-
-
 class CausalLM:
     """A loaded causal reranker."""
 
@@ -57,7 +43,11 @@ class CausalLM:
         layers = set(getattr(whole.config, "layer_types", None) or ["full_attention"])
         if layers != {"full_attention"}:
             raise PrerequisiteError(f"{found.name}: unsupported architecture: layers of {', '.join(sorted(layers))}")
-        self.head = Difference(whole, self.prompt.yes, self.prompt.no, device)
+        rows = whole.get_output_embeddings()
+        difference = rows.weight[self.prompt.yes].float() - rows.weight[self.prompt.no].float()
+        self.direction = difference.detach().to(device)
+        bias = getattr(rows, "bias", None)
+        self.offset = 0.0 if bias is None else float(bias[self.prompt.yes].float() - bias[self.prompt.no].float())
         self.whole = whole.to(device).eval()
         self.model = whole.base_model
         self.device = torch.device(device)
@@ -105,7 +95,8 @@ class CausalLM:
                 rows = [tails[place] for place in places]
                 packed = Packed(rows, self.device, shared, self.model.dtype)
                 hidden = self._forward(rows, packed, len(head))
-                return self.head(hidden[packed.last])
+                scores = hidden[packed.last].float() @ self.direction
+                return [score + self.offset for score in scores.tolist()]
 
             return self.batches.score(tails, compute, shared=len(head))
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from memeval.rerankers.local import probe
 from memeval.rerankers.local.batching import Batches, left_padded
-from memeval.rerankers.local.causal_lm import Difference
 from memeval.rerankers.local.opened import Opened
 
 BATCH_TOKENS = {"cpu": 1024, "cuda": 65536, "mps": 8192}
@@ -54,12 +53,16 @@ class Writer:
         """logit(yes) - logit(no) of the token behind each prompt."""
         import torch
 
-        head = Difference(self.model, yes, no, self.device)
+        rows = self.model.get_output_embeddings()
+        direction = rows.weight[yes].float() - rows.weight[no].float()
+        bias = getattr(rows, "bias", None)
+        offset = 0.0 if bias is None else float(bias[yes].float() - bias[no].float())
 
         def compute(places: list[int]) -> list[float]:
             with torch.inference_mode():
                 batch = left_padded([prompts[place] for place in places], self.device)
-                return head(self.model.base_model(**batch, use_cache=False).last_hidden_state[:, -1])
+                last = self.model.base_model(**batch, use_cache=False).last_hidden_state[:, -1]
+                return [score + offset for score in (last.float() @ direction).tolist()]
 
         return self.batches.score(prompts, compute)
 

@@ -151,32 +151,25 @@ class Prompt:
         return prompts
 
 
-def control_tokens(tokenizer: Any) -> dict[str, int]:
-    """The tokens of a tokenizer (of transformers) that no text may become, with their ids.
+def text_tokenizer(tokenizer: Any) -> Any:
+    """The tokenizer (of the package tokenizers) for text alone: it knows no control tokens and adds none.
 
-    Added tokens that are text (words that a vocabulary was extended by, ModernBERT's runs of spaces, Gemma's of
-    newlines) are none: they are no special ones, and are sought in the normalized text or are white space alone.
+    `split_special_tokens=True` of transformers is not enough: Qwen's `<think>` is an added token, but no special one;
+    and a unigram vocabulary (XLM-R) holds `</s>` among its pieces. Added tokens that are text (words that a vocabulary
+    was extended by, ModernBERT's runs of spaces) stay: they are no special ones, and are sought in the normalized text;
+    so does white space alone (Gemma's runs of newlines).
     Raises PrerequisiteError for a tokenizer that is not a fast one.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise PrerequisiteError(f"{_name(tokenizer)} is no fast tokenizer: memeval needs a tokenizer.json")
-    marks = {*CONTROL, *tokenizer.all_special_tokens}
-    return {
-        token.content: place
-        for place, token in backend.get_added_tokens_decoder().items()
-        if token.special or (not token.normalized and token.content.strip()) or token.content in marks
-    }
-
-
-def text_tokenizer(tokenizer: Any) -> Any:
-    """The tokenizer (of the package tokenizers) for text alone: it knows no control tokens and adds none.
-
-    `split_special_tokens=True` of transformers is not enough: Qwen's `<think>` is an added token, but no special one;
-    and a unigram vocabulary (XLM-R) holds `</s>` among its pieces. Raises PrerequisiteError as `control_tokens` does.
-    """
-    control, backend = control_tokens(tokenizer), tokenizer.backend_tokenizer
     whole = json.loads(backend.to_str())
+    marks = {*CONTROL, *tokenizer.all_special_tokens}
+    control = {
+        entry["content"]
+        for entry in whole["added_tokens"]
+        if entry["special"] or entry["content"] in marks or not (entry["normalized"] or entry["content"].isspace())
+    }
     known = whole["model"]["vocab"]
     if whole["model"]["type"] == "Unigram":
         whole["model"]["vocab"] = [[f"\0{piece}" if piece in control else piece, weight] for piece, weight in known]

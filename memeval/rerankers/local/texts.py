@@ -22,7 +22,10 @@ class Texts:
     """
 
     def __init__(self, tokenizer: Any, *, framed: bool) -> None:
-        self._plain, self._control = prompt.text_tokenizer(tokenizer), prompt.control_tokens(tokenizer)
+        self._plain = prompt.text_tokenizer(tokenizer)
+        added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
+        known = {token.content: place for place, token in added.items()}
+        self._control = {text: place for text, place in known.items() if self._plain.encode(text).ids != [place]}
         longest = sorted(self._control, key=len, reverse=True)
         self._split = re.compile(f"({'|'.join(map(re.escape, longest)) or '(?!)'})")
         around = tokenizer.encode("") if framed else []
