@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokeni
 from transformers.modeling_outputs import BaseModelOutput
 
 from memeval import rerankers
+from memeval.core import plugins
 from memeval.core.errors import MemevalError, PrerequisiteError, UsageError
 from memeval.core.types import Memory, Query, Request, Scored
 from memeval.rerankers import windows
@@ -462,6 +463,16 @@ def test_a_document_is_encoded_once_and_the_oldest_are_forgotten(
     monkeypatch.setattr(encoder_decoder, "REMEMBERED", held // 2)
     assert asked(reranker).scores == first and reranker._held <= held // 2
     assert len(reranker._known) < len(TEXTS) and TEXTS[-1] in reranker._known
+
+
+def test_a_tokenizer_that_cannot_be_read_here_says_what_to_install(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(folders["t5"], tmp_path / "pieces"))
+    (folder / "tokenizer.json").rename(folder / "spiece.model")
+    monkeypatch.setattr(plugins, "installed", lambda module: module != "google.protobuf")
+    line = refused(f"encoder-decoder/{folder}?prompt=monot5")
+    assert "is a file of SentencePiece: pip install protobuf" in line
 
 
 def test_lengths_and_options_of_encoder_decoders(folders: dict[str, Path]) -> None:

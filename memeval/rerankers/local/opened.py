@@ -9,10 +9,15 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import Any, TypeVar
 
+from memeval.core import plugins
 from memeval.core.errors import PrerequisiteError, UsageError, did_you_mean
 from memeval.core.types import canonical
 from memeval.rerankers.local import checkpoint, folder, probe, weights
 from memeval.rerankers.local.folder import Folder
+
+
+MODULES = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
+"""What reads a tokenizer that was never saved as tokenizer.json: package → its module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,17 @@ class Opened:
     def load(self, auto: str) -> tuple[Any, Any]:
         """The model, by one of transformers' Auto classes, and its tokenizer.
 
-        Raises PrerequisiteError for weights that the checkpoint lacks.
+        Raises PrerequisiteError for weights that the checkpoint lacks, and for a tokenizer that cannot be read.
         """
         import torch
         import transformers
+
+        pieces = not (self.said.path / "tokenizer.json").is_file() and any(self.said.path.glob("*.model"))
+        lacking = [package for package in ("sentencepiece", "protobuf") if not plugins.installed(MODULES[package])]
+        if pieces and lacking:
+            raise PrerequisiteError(
+                f"{self.name}: its tokenizer is a file of SentencePiece: pip install {' '.join(lacking)}"
+            )
 
         told = {"local_files_only": True, "trust_remote_code": self.trusted}
         model, info = getattr(transformers, auto).from_pretrained(
