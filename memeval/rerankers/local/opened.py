@@ -15,7 +15,6 @@ from memeval.core.types import canonical
 from memeval.rerankers.local import checkpoint, folder, probe, weights
 from memeval.rerankers.local.folder import Folder
 
-
 MODULES = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
 """What reads a tokenizer that was never saved as tokenizer.json: package → its module."""
 
