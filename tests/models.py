@@ -302,3 +302,174 @@ def own_code(folder: Path, mark: Path) -> Path:
         "        return out\n"
     )
     return folder
+
+
+def writing(folder: Path, wrote: str, *, end: bool = True, spoken: Sequence[str] = ()) -> Path:
+    """A Qwen3ForCausalLM that writes one text, which is a token of it, and then (with `end`) ends, whatever it reads.
+
+    One width of its states says how probable that text is everywhere, another one that the end follows it; all else is
+    random. `spoken` are further texts that are tokens.
+    """
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    tokenizer = qwen_tokenizer()
+    known = tokenizer.get_vocab()
+    tokenizer.add_tokens([text for text in (wrote, *spoken) if text not in known])
+    torch.manual_seed(5)
+    shape = {**SMALL, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 40960}
+    model = Qwen3ForCausalLM(Qwen3Config(vocab_size=len(tokenizer), tie_word_embeddings=False, **shape))
+    said, ending = (tokenizer.convert_tokens_to_ids(text) for text in (wrote, "<|im_end|>"))
+    with torch.no_grad():
+        read, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+        read[:, :2], head[:, :2] = 0, 0
+        for layer in model.model.layers:
+            layer.self_attn.o_proj.weight[:2] = 0
+            layer.mlp.down_proj.weight[:2] = 0
+        read[:, 0], head[said, 0] = 10, 20
+        read[said, 1], head[ending, 1] = 10, 40 if end else 0
+    model.generation_config.eos_token_id = ending
+    model.generation_config.pad_token_id = None
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    return _saved(folder, model, tokenizer)
+
+
+def t5(folder: Path, *, answers: tuple[str, str] = ("true", "false"), seed: int = 0, **config: Any) -> Path:
+    """A T5ForConditionalGeneration (the architecture of monoT5)."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration, T5Tokenizer
+
+    pieces = dict(_unigrams([*TEXTS, "Query: Document: Relevant: " * 9]))
+    special = {"<pad>": 0.0, "</s>": 0.0, "<unk>": 0.0, **{f"▁{answer}": -5.0 for answer in answers}}
+    vocabulary = [*special.items(), *[(piece, weight) for piece, weight in pieces.items() if piece not in special]]
+    tokenizer = T5Tokenizer(vocab=[entry for entry in vocabulary if entry[0] not in ("<s>", "<mask>")], extra_ids=0)
+    torch.manual_seed(seed)
+    shape = {"d_model": 64, "d_kv": 16, "d_ff": 96, "num_layers": 2, "num_heads": 4, "initializer_factor": 2.0}
+    model = T5ForConditionalGeneration(
+        T5Config(vocab_size=len(tokenizer), decoder_start_token_id=0, pad_token_id=0, **{**shape, **config})
+    )
+    return _saved(folder, model, tokenizer)
+
+
+def t5gemma2(folder: Path) -> Path:
+    """A T5Gemma2ForConditionalGeneration (the architecture of KaLM-Reranker)."""
+    import torch
+    from tokenizers import AddedToken
+    from transformers import T5Gemma2Config, T5Gemma2ForConditionalGeneration
+
+    tokenizer = qwen_tokenizer()
+    tokenizer.add_tokens(
+        [AddedToken(text, special=True) for text in ("<bos>", "<start_of_turn>", "<end_of_turn>")]
+        + [AddedToken("\n" * count, special=False, normalized=False) for count in (2, 3, 4)]
+    )
+    torch.manual_seed(0)
+    shape = {
+        "vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention"], "initializer_range": 0.2, "query_pre_attn_scalar": 16,
+        "max_position_embeddings": 8192,
+    }  # fmt: skip
+    vision = {
+        "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "image_size": 28, "patch_size": 14,
+    }  # fmt: skip
+    config = T5Gemma2Config(
+        encoder={"text_config": shape, "vision_config": vision, "image_token_index": 1, "mm_tokens_per_image": 1},
+        decoder=shape,
+        initializer_range=0.2,
+        image_token_index=1,
+        eoi_token_index=2,
+    )
+    return _saved(folder, T5Gemma2ForConditionalGeneration(config), tokenizer)
+
+
+def colbert(folder: Path, layout: str, **settings: Any) -> Path:
+    """A BERT with late interaction, as PyLate up to 3 (`pylate`) or Stanford's ColBERT (`stanford`) saves it."""
+    import json
+
+    import torch
+    from safetensors.torch import load_file, save_file
+    from tokenizers import AddedToken
+    from transformers import BertConfig, BertModel
+
+    tokenizer = bert_tokenizer()
+    marks = ["[Q] ", "[D] "] if layout == "pylate" else ["[unused0]", "[unused1]"]
+    tokenizer.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in marks])
+    torch.manual_seed(0)
+    shape = {**SMALL, "vocab_size": len(tokenizer), "max_position_embeddings": 128}
+    _saved(folder, BertModel(BertConfig(**shape)), tokenizer)
+    weight = torch.nn.init.normal_(torch.empty(16, 64))
+
+    def write(name: str, value: Any) -> None:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps(value))
+
+    if layout == "stanford":
+        held = {f"bert.{name}": value for name, value in load_file(folder / "model.safetensors").items()}
+        save_file({**held, "linear.weight": weight}, folder / "model.safetensors", metadata={"format": "pt"})
+        config = json.loads((folder / "config.json").read_text())
+        write("config.json", {**config, "architectures": ["HF_ColBERT"]})
+        write("artifact.metadata", {"query_maxlen": 16, "doc_maxlen": 20, "mask_punctuation": True, **settings})
+        return folder
+    write("modules.json", [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Dense", "type": "pylate.models.Dense.Dense"},
+    ])  # fmt: skip
+    write("1_Dense/config.json", {
+        "in_features": 64, "out_features": 16, "bias": False,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    })  # fmt: skip
+    save_file({"linear.weight": weight}, folder / "1_Dense" / "model.safetensors")
+    write("sentence_bert_config.json", {"max_seq_length": 19, "do_lower_case": False})
+    write("config_sentence_transformers.json", {
+        "model_type": "ColBERT", "prompts": {}, "default_prompt_name": None, "similarity_fn_name": "MaxSim",
+        "query_prefix": "[Q] ", "document_prefix": "[D] ", "query_length": 16, "document_length": 20,
+        "do_query_expansion": True, "attend_to_expansion_tokens": False, "skiplist_words": [",", ";", "?"], **settings,
+    })  # fmt: skip
+    return folder
+
+
+def listed(folder: Path, *, more: str = "") -> Path:
+    """A Qwen3 that brings code of its own, with the interface of jina-reranker-v3: one window, the cosine of tokens."""
+    import json
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    qwen(folder, template=None)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"architectures": ["Listed"], "auto_map": {"AutoModel": "modeling_listed.Listed"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    held = load_file(folder / "model.safetensors")
+    torch.manual_seed(7)
+    save_file(
+        {**held, "projector.weight": torch.randn(16, 64)}, folder / "model.safetensors", metadata={"format": "pt"}
+    )
+    (folder / "modeling_listed.py").write_text(
+        "import torch\n"
+        "from transformers import AutoTokenizer, Qwen3Config, Qwen3Model, Qwen3PreTrainedModel\n\n\n"
+        "class Listed(Qwen3PreTrainedModel):\n"
+        "    config_class = Qwen3Config\n\n"
+        "    def __init__(self, config):\n"
+        "        super().__init__(config)\n"
+        "        self.model = Qwen3Model(config)\n"
+        "        self.projector = torch.nn.Linear(config.hidden_size, 16, bias=False)\n"
+        "        self.post_init()\n\n"
+        "    @torch.no_grad()\n"
+        "    def rerank(self, query, documents, top_n=None, max_doc_length=64, max_query_length=32):\n"
+        "        read = AutoTokenizer.from_pretrained(self.name_or_path)\n"
+        "        parts = [read.encode(text)[:max_doc_length] + [7] for text in documents]\n"
+        "        parts.append(read.encode(query)[:max_query_length] + [8])\n"
+        "        ids = torch.tensor([[token for part in parts for token in part]], device=self.device)\n"
+        "        hidden = self.projector(self.model(ids).last_hidden_state[0]).float()\n"
+        "        ends = torch.tensor([len(part) for part in parts]).cumsum(0) - 1\n"
+        "        *found, asked = hidden[ends]\n"
+        "        scores = [float(torch.cosine_similarity(one, asked, dim=0)) for one in found]\n"
+        "        order = sorted(range(len(scores)), key=lambda place: -scores[place])\n"
+        "        rows = [{'index': place, 'relevance_score': scores[place]} for place in order]\n"
+        f"        return rows{more}\n"
+    )
+    return folder

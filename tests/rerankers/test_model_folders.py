@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import string
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    BertConfig,
+    BertModel,
 )
 from transformers.utils import logging
 from typer.testing import CliRunner
@@ -294,9 +297,9 @@ def test_modules_of_strangers_and_of_another_family_are_refused(folders: dict[st
     unsaid = Path(shutil.copytree(folders["zerank"], tmp_path / "unsaid"))
     (unsaid / "config_sentence_transformers.json").unlink()
     assert "holds modules of a CrossEncoder, but" in refused(f"sentence-transformers/{unsaid}")
-    (unsaid / "config_sentence_transformers.json").write_text('{"model_type": "ColBERT"}')
+    (unsaid / "config_sentence_transformers.json").write_text('{"model_type": "Ranker"}')
     (unsaid / "modules.json").write_text(json.dumps(listed))
-    assert "unsupported model_type 'ColBERT'" in refused(f"sentence-transformers/{unsaid}")
+    assert "unsupported model_type 'Ranker'" in refused(f"sentence-transformers/{unsaid}")
 
 
 @pytest.mark.parametrize(
@@ -571,3 +574,49 @@ def test_settings_of_sentence_transformers_hold_only_where_it_reads_them(tmp_pat
     assert paired(tmp_path) == bare
     for kind in ("transformers", "sentence-transformers"):
         assert list(scored(f"{kind}/{tmp_path}?cut=longest").scores or ()) == pytest.approx(bare, abs=5e-5)
+
+
+def interacting(folder: Path, layout: str, attends: bool) -> list[float]:
+    """ColBERT's own way: a mark behind the first token, mask tokens up to a query's length, documents' punctuation
+    left out; each vector of the query with the nearest one of the document, added up.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if layout == "pylate":
+        weight = load_file(folder / "1_Dense" / "model.safetensors")["linear.weight"]
+        model, marks, skipped = AutoModel.from_pretrained(folder), ("[Q] ", "[D] "), ",;?"
+    else:
+        held = load_file(folder / "model.safetensors")
+        weight, marks, skipped = held["linear.weight"], ("[unused0]", "[unused1]"), string.punctuation
+        model = BertModel(BertConfig.from_pretrained(folder))
+        model.load_state_dict({name[5:]: value for name, value in held.items() if name.startswith("bert.")})
+    left_out = {tokenizer.convert_tokens_to_ids(mark) for mark in skipped} - {tokenizer.unk_token_id}
+
+    def vectors(text: str, side: int) -> torch.Tensor:
+        length = (16, 20)[side]
+        first, *rest = tokenizer(text, truncation=True, max_length=length - 1)["input_ids"]
+        ids = [first, tokenizer.convert_tokens_to_ids(marks[side]), *rest]
+        more = 0 if side else length - len(ids)
+        seen = [1] * len(ids) + [int(attends)] * more
+        ids += [tokenizer.mask_token_id] * more
+        with torch.no_grad():
+            told = {"input_ids": torch.tensor([ids]), "attention_mask": torch.tensor([seen])}
+            made = torch.nn.functional.normalize(model.eval()(**told).last_hidden_state[0] @ weight.T, dim=1)
+        return made[[not side or token not in left_out for token in ids]]
+
+    return [float((vectors(QUERY, 0) @ vectors(text, 1).T).max(1).values.sum()) for text in COLBERT]
+
+
+COLBERT = [*DOCUMENTS, "roses, in june; is it?", "the boat leaks " * 9]
+
+
+@pytest.mark.parametrize("layout", ["pylate", "stanford"])
+@pytest.mark.parametrize("attends", [False, True])
+def test_a_colberts_layout_is_read_as_it_was_trained(tmp_path: Path, layout: str, attends: bool) -> None:
+    mark = {"pylate": "attend_to_expansion_tokens", "stanford": "attend_to_mask_tokens"}[layout]
+    folder = models.colbert(tmp_path / layout, layout, **{mark: attends})
+    answer = scored(f"sentence-transformers/{folder}", COLBERT)
+    assert list(answer.scores or ()) == pytest.approx(interacting(folder, layout, attends), abs=2e-5)
+    assert list(answer.cut or ()) == [len(AutoTokenizer.from_pretrained(folder)(t)["input_ids"]) > 19 for t in COLBERT]
+    longer = scored(f"sentence-transformers/{folder}?max_length=60", COLBERT)
+    assert list(longer.cut or ())[-1] is False and longer.scores != answer.scores
+    assert "is that of a MultiVectorEncoder" in refused(f"transformers/{folder}")

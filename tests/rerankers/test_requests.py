@@ -12,8 +12,8 @@ from wire import Answer, Asked, Wire
 from memeval.cli import catalogue
 from memeval.core.errors import UsageError
 from memeval.core.types import CHANGED, Dataset, Memory, Query, Scored
-from memeval.rerankers import load
-from memeval.rerankers.hosted import dialect, judges
+from memeval.rerankers import load, windows
+from memeval.rerankers.hosted import dialect
 from memeval.rerankers.hosted.terms import Terms
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -136,7 +136,7 @@ def test_each_part_of_a_request_can_be_left_out_or_named_otherwise(serve: Callab
     body = server.asked[-1].body
     assert (body["max_tokens"], body["response_format"], body["seed"]) == (131, {"type": "json_object"}, 7)
     assert body["messages"][0]["role"] == "developer" and body["thinking"] == {"type": "enabled", "budget_tokens": 64}
-    kinds = [load(f"openai/m?{options}", EMPTY).fingerprint for options in ("", bare, other)]  # type: ignore[attr-defined]
+    kinds = [load("openai/m" + f"?{options}" * bool(options), EMPTY).fingerprint for options in ("", bare, other)]  # type: ignore[attr-defined]
     assert len({json.dumps(kind, sort_keys=True) for kind in kinds}) == 3
 
 
@@ -225,8 +225,8 @@ def test_an_answer_is_read_through_what_is_around_it(wrapped: str, options: str,
 
 
 def test_thoughts_are_not_weighed() -> None:
-    assert judges.said('<think>{"level": 5}</think>{"level": 1}') == '{"level": 1}'
-    assert judges.said("plain") == "plain"
+    assert windows.said('<think>{"level": 5}</think>{"level": 1}') == '{"level": 1}'
+    assert windows.said("plain") == "plain"
 
 
 def test_the_keys_header_and_further_ones_come_from_the_shell(

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,37 @@ JUDGE = (
 )  # fmt: skip
 MODEL = ("max_length=16", "dtype=bfloat16")
 YES_NO = (*MODEL, "instruction=intent")
+HERE = frozenset({"device", "trust_code"})
 RECIPES = {
     "bm25": Recipe("bm25", ("k1=2", "b=0")),
     "constant": Recipe("constant"),
+    "encoder-decoder": Recipe(
+        "encoder-decoder/{kalm}?prompt=kalm",
+        ("max_length=99", "dtype=bfloat16", "instruction=intent", "pooled=2"),
+        HERE | {"batch_tokens"},
+        frozenset({"prompt"}),
+    ),
     "file": Recipe("file/{run}"),
     "first-stage": Recipe("first-stage"),
     "gemini": Recipe("gemini/m?url={url}&key_from=none", (*JUDGE, "thinking=low"), ACCESS),
+    "listwise": Recipe(
+        "listwise/{writing}?prompt=lighton",
+        (
+            "prompt=lighton-4b",
+            "max_length=99",
+            "dtype=bfloat16",
+            "window=3",
+            "step=1",
+            "document_length=9",
+            "max_tokens=9",
+        ),
+        HERE | {"batch_tokens"},
+    ),
+    "listwise-embedding": Recipe(
+        "listwise-embedding/{listed}?trust_code=true",
+        ("query_length=9", "document_length=9", "dtype=bfloat16"),
+        HERE,
+    ),
     "memos": Recipe("memos/m?url={url}/memos&key_from=none", ("url={url}/v2",), ACCESS | {"documents"}),
     "openai": Recipe(
         "openai/m?url={url}/v1&key_from=none&logprobs=false",
@@ -71,6 +96,11 @@ RECIPES = {
     "oracle": Recipe("oracle"),
     "python": Recipe(f"python/{__name__}:Lengths"),
     "random": Recipe("random", ("seed=1",)),
+    "reasoning": Recipe(
+        "reasoning/{thinking}",
+        ("max_length=99", "dtype=bfloat16", "max_tokens=8", "spent=answer"),
+        HERE | {"batch_tokens"},
+    ),
     "rerank-api": Recipe(
         "rerank-api/m?url={url}/v1&style=vllm&key_from=none",
         ("url={url}/v2", "style=cohere", "instruction=be+strict"),
@@ -104,6 +134,17 @@ RECIPES = {
 }
 
 
+MADE: dict[str, Callable[[Path], Path]] = {
+    "qwen": models.qwen,
+    "dense": models.bi_encoder,
+    "writing": lambda folder: models.writing(folder, "[2] > [1] > [4] > [3]"),
+    "thinking": lambda folder: models.writing(folder, "</think>", spoken=(" true", " false")),
+    "kalm": models.t5gemma2,
+    "listed": models.listed,
+}
+"""How the models are made that names speak of."""
+
+
 class Lengths:
     """A user's own, with names that memeval has for other things."""
 
@@ -133,7 +174,7 @@ class World(dict[str, str]):
             (self.folder / "run.trec").write_text("\n".join(lines))
             self[name] = str(self.folder / "run.trec")
         else:
-            self[name] = str({"qwen": models.qwen, "dense": models.bi_encoder}[name](self.folder / name))
+            self[name] = str(MADE[name](self.folder / name))
         return self[name]
 
     def speak(self, asked: Asked) -> Answer:
@@ -182,8 +223,9 @@ def recipe(kind: str) -> Recipe:
 
 
 def loaded(world: World, kind: str, more: str = "") -> Reranker:
-    name = recipe(kind).name.format_map(world)
-    name += ("&" if "?" in name else "?") * bool(more) + more.format_map(world)
+    name, _, given = recipe(kind).name.format_map(world).partition("?")
+    told = dict(part.split("=", 1) for part in f"{given}&{more.format_map(world)}".split("&") if part)
+    name += "?" * bool(told) + "&".join(f"{option}={value}" for option, value in told.items())
     if lacking := rerankers.missing(name):
         pytest.skip(lacking)
     return rerankers.load(name, DATASET, terms=Terms())

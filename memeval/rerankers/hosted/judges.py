@@ -21,6 +21,7 @@ from memeval.rerankers.hosted.dialect import NO_LOGPROBS
 from memeval.rerankers.hosted.estimate import Work
 from memeval.rerankers.hosted.faults import CallError, UnreadableError
 from memeval.rerankers.hosted.stream import Asker, Judge, together
+from memeval.rerankers.windows import permutation, said, windows
 
 T = TypeVar("T")
 Turns: TypeAlias = Sequence[tuple[Literal["user", "assistant"], str]]
@@ -186,24 +187,7 @@ def validated(kind: type[BaseModel], text: str) -> Any:
         raise UnreadableError(f"{place}: {first['msg']}" if place else first["msg"]) from None
 
 
-FENCE = "(?:```|~~~)"
-ANSWER = re.compile(
-    rf"(?:.*</(?:think(?:ing)?|thoughts?|reasoning)>)?[\s\ufeff]*(?:[^{{`~]*{FENCE}\w*\s*)?(?P<said>.*?)"
-    rf"(?:\s*{FENCE}[^{{]*)?\s*",
-    re.DOTALL | re.IGNORECASE,
-)
-"""A text with an answer in it: behind thoughts, inside a fence and what is said around that."""
 LEVEL = re.compile(r'"level"\s*:\s*([1-5])')
-
-
-def said(text: str) -> str:
-    """The answer in a model's text.
-
-    >>> said('<think>hm</think>```json\\n{"level": 1}\\n```')
-    '{"level": 1}'
-    """
-    found = ANSWER.fullmatch(text)
-    return found["said"] if found else text
 
 
 def printed(reply: Reply) -> float:
@@ -302,12 +286,7 @@ def listwise(chat: Chat, *, window: int, step: int, direction: str, seed: int | 
 
         def read(reply: Reply) -> list[str]:
             answer: Order = validated(Order, reply.text)
-            lacking = sorted(set(labels) - set(answer.order))
-            if lacking or len(answer.order) != size:
-                twice = len(answer.order) - len(set(answer.order) & set(labels))
-                raise UnreadableError(
-                    f"order must hold each of {size} ids once: {len(lacking)} missing, {twice} too many"
-                )
+            permutation(answer.order, labels)
             return answer.order
 
         return Form(prompt, schema, 8 + 6 * size, read)
@@ -337,21 +316,6 @@ def listwise(chat: Chat, *, window: int, step: int, direction: str, seed: int | 
         return len(windows(len(memories), window, step, direction))
 
     return Mode(judge, calls, work, "list", {"mode": "listwise", "prompt": prompt.name, **options})
-
-
-def windows(size: int, window: int, step: int, direction: str) -> list[tuple[int, int]]:
-    """The windows over so many places, in the order they are asked.
-
-    >>> windows(5, 3, 2, "up"), windows(5, 3, 2, "down"), windows(2, 3, 2, "up"), windows(1, 3, 2, "up")
-    ([(2, 5), (0, 3)], [(0, 3), (2, 5)], [(0, 2)], [])
-    """
-    if size < 2:
-        return []
-    ends = [*range(size, min(size, window), -step), min(size, window)]
-    spans = [(max(0, end - window), end) for end in ends]
-    if direction == "up":
-        return spans
-    return [(size - high, size - low) for low, high in spans]
 
 
 def total(parts: Iterable[Work]) -> Work:

@@ -1,12 +1,15 @@
 """Batches by number of tokens, longest sequences first, smaller where memory does not suffice."""
 
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from memeval.core.errors import UsageError
 
+T = TypeVar("T")
+
 
 class Batches:
-    """Computes scores batch by batch; `budget` is how many tokens (padding included) one may hold.
+    """Computes what each sequence yields, batch by batch; `budget` is how many tokens (padding included) one may hold.
 
     A batch that does not fit into memory halves the budget for good. Sequences of equal content fall into the same
     batches in whatever order they come.
@@ -16,20 +19,25 @@ class Batches:
         self.budget = budget
 
     def score(
-        self, sequences: Sequence[Sequence[int]], compute: Callable[[list[int]], list[float]], shared: int = 0
-    ) -> list[float]:
+        self,
+        sequences: Sequence[Sequence[int]],
+        compute: Callable[[list[int]], list[T]],
+        shared: int = 0,
+        more: int = 0,
+    ) -> list[T]:
         """The score of each sequence; `compute` gets the places of those in one batch.
 
         Args:
             shared: tokens that stand before each sequence and are not computed, but take memory.
+            more: tokens that each sequence may grow by.
 
         Raises UsageError where memory does not suffice for one sequence.
         """
         order = sorted(range(len(sequences)), key=lambda place: (-len(sequences[place]), sequences[place]))
-        scores = [0.0] * len(sequences)
+        scores: dict[int, T] = {}
         start = 0
         while start < len(order):
-            length = max(1, len(sequences[order[start]]))
+            length = max(1, len(sequences[order[start]]) + more)
             places = order[start : start + max(1, self.budget // length)]
             try:
                 found = compute(places)
@@ -44,10 +52,23 @@ class Batches:
                 self.budget = max(1, length * len(places) // 2)
                 release()
                 continue
-            for place, score in zip(places, found, strict=True):
-                scores[place] = score
+            scores |= zip(places, found, strict=True)
             start += len(places)
-        return scores
+        return [scores[place] for place in range(len(sequences))]
+
+
+def left_padded(rows: Sequence[list[int]], device: str) -> dict[str, Any]:
+    """What a causal model takes for rows of different lengths.
+
+    Positions count from a row's first token: behind thousands of pads, rotary angles in float32 are not exact.
+    """
+    import torch
+
+    longest = max(map(len, rows))
+    ids = [[0] * (longest - len(row)) + row for row in rows]
+    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    made = {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
+    return {**made, "position_ids": (made["attention_mask"].cumsum(1) - 1).clamp(min=0)}
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -3,11 +3,13 @@
 Dense ones, sparse ones (SPLADE) and those with a vector for each token (late interaction), as the folder says.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
+from logging import ERROR, getLogger
 from typing import Any
 
 from memeval.core.errors import PrerequisiteError, UsageError
@@ -45,10 +47,11 @@ class BiEncoder:
                 f"{said.name}: unsupported model_type {said.family!r}: sentence-transformers has none"
             )
         self.said, self.settings, self.batch_size = said, settings, batch_size
+        getLogger("sentence_transformers").setLevel(ERROR)  # of what is cut, which is counted here
         self._device, self._trusted = device, folder.trusted(said, settings.trust_code)
         self.prompts = {side: _prompt(said, side, prompts[side]) for side in PROMPTS}
         stored = said.stored_dtype or settings.dtype
-        told: dict[str, Any] = {f"{side}_prompt": text for side, text in self.prompts.items()}
+        told: dict[str, Any] = {f"{side}_prompt": text for side, text in self.prompts.items() if text is not None}
         told |= {"max_length": settings.max_length, "trust_code": self._trusted}
         told |= {"stored_dtype": stored if stored != settings.dtype else None}
         packages = ("torch", "transformers", "sentence-transformers")
@@ -82,6 +85,11 @@ class BiEncoder:
                 if not 0 < settings.max_length <= usable:
                     raise UsageError(f"max_length={settings.max_length}, but the model has {usable} positions")
                 model.max_seq_length = settings.max_length
+                if getattr(model[0], "document_length", None) is not None:
+                    model[0].document_length = settings.max_length
+            self.prompts = {
+                side: model.prompts.get(side) if text is None else text for side, text in self.prompts.items()
+            }
             return model
 
     def warm_up(self) -> None:
@@ -162,7 +170,10 @@ class BiEncoder:
         for start in range(0, len(texts), self.batch_size):
             some, uncut = texts[start : start + self.batch_size], {"text": {"truncation": False}}
             told = {"prompt": self.prompts[side], "task": side, "processing_kwargs": uncut}
-            features = self.model.preprocess(some, **told) if longest else {}
+            with warnings.catch_warnings():
+                # Of mask tokens behind a query, which need no length here.
+                warnings.simplefilter("ignore")
+                features = self.model.preprocess(some, **told) if longest else {}
             if "attention_mask" in features:
                 cut += (features["attention_mask"].sum(1) > longest).tolist()
         return cut or [False] * len(texts)
@@ -191,14 +202,15 @@ def _tensors(encoder: BiEncoder) -> dict[str, Any]:
     return {"convert_to_tensor": True} if encoder.said.family == PLAIN else {}
 
 
-def _prompt(said: Folder, side: str, wanted: str | None) -> str:
-    """The text before a query or a document: as wanted (a text, or the name of one of the folder's), else the folder's.
+def _prompt(said: Folder, side: str, wanted: str | None) -> str | None:
+    """The text before a query or a document: as wanted (a text, or the name of one of the folder's), else the folder's;
+    None where sentence-transformers reads it from a ColBERT's layout.
 
     Raises PrerequisiteError where the folder has prompts of which it does not say whether they are for this side, or
     says it by a name that sentence-transformers passes over (a default prompt, or `passage` for a document).
     """
-    if wanted is not None:
-        return said.prompts.get(wanted, wanted)
+    if wanted is not None or said.colbert:
+        return None if wanted is None else said.prompts.get(wanted, wanted)
     others = said.prompts.keys() - {name for names in PROMPTS.values() for name in names}
     unsaid = others if side == QUERY or said.default_prompt else said.prompts.keys() & set(PROMPTS[side])
     if side in said.prompts or not unsaid:

@@ -12,6 +12,11 @@ PLAIN = "SentenceTransformer"
 CROSS = "CrossEncoder"
 FAMILIES = {"cross_encoder": CROSS, "sparse_encoder": "SparseEncoder", "multi_vector_encoder": "MultiVectorEncoder"}
 """Part of the name of a module's class → the class of sentence-transformers whose folders hold such modules."""
+LATE = FAMILIES["multi_vector_encoder"]
+PYLATE, STANFORD = "ColBERT", "HF_ColBERT"
+"""What PyLate up to 3 says as its model_type, and Stanford's ColBERT as its architecture."""
+PYLATE_DENSE = "pylate.models.Dense.Dense"
+"""A module that sentence-transformers has as its own: no code of the folder's."""
 
 LONGEST = 64 * 2**20
 """Bytes of a JSON file that is read; a tokenizer_config.json of a large vocabulary of added tokens has some 5 MB."""
@@ -49,8 +54,8 @@ class Folder:
 
         Raises PrerequisiteError where its files contradict each other: it would be loaded as something else.
         """
-        if not self.modules:
-            return CROSS
+        if self.colbert or not self.modules:
+            return LATE if self.colbert else CROSS
         said = self.sentence.get("model_type") or PLAIN
         held = {family for part, family in FAMILIES.items() for module in self.modules if f".{part}." in module}
         if not isinstance(said, str) or held - {said}:
@@ -59,6 +64,14 @@ class Folder:
                 f"{self.name}: {holds}, but config_sentence_transformers.json says model_type {said!r}"
             )
         return said
+
+    @property
+    def colbert(self) -> bool:
+        """Whether it has the layout of PyLate up to 3, or of Stanford's ColBERT, which sentence-transformers reads.
+
+        Marks of queries and documents, lengths, mask tokens behind queries and words that are skipped stand elsewhere.
+        """
+        return self.sentence.get("model_type") == PYLATE if self.modules else self.architecture == STANFORD
 
     @property
     def prompts(self) -> dict[str, str]:
@@ -130,7 +143,7 @@ def read(name: str, path: Path) -> Folder:
         raise PrerequisiteError(f"{name}: {path} holds an adapter for another model: merge it into that model first")
     tokenizer = document(inner / "tokenizer_config.json")
     heads = [document(path / place / "config.json") for kind, place in modules if kind.endswith(".LogitScore")]
-    foreign = [kind for kind, _ in modules if not kind.startswith("sentence_transformers.")]
+    foreign = [kind for kind, _ in modules if not kind.startswith("sentence_transformers.") and kind != PYLATE_DENSE]
     mapped = [value for said in (config, tokenizer) for value in mapping(said.get("auto_map")).values()]
     return Folder(
         name,

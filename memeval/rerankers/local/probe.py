@@ -46,14 +46,19 @@ def dtype(name: str, model: Any, wanted: str) -> None:
 def scores(name: str, dtype: str, score: Callable[[str, list[str]], list[float]], *, least: float = 8.0) -> None:
     """Raises PrerequisiteError where scores are not finite, all equal, or depend on the batch; `least`: see agree."""
     together = score(QUERY, list(DOCUMENTS))
-    if not all(map(math.isfinite, together)):
-        raise PrerequisiteError(f"{name}: scores are not finite in {dtype} ({together}): try dtype=float32")
-    if len(set(together)) == 1:
-        raise PrerequisiteError(f"{name}: all texts score {together[0]}: the model does not see them")
+    seen(name, dtype, together)
     backwards = score(QUERY, list(DOCUMENTS[::-1]))[::-1]
     alone = [score(QUERY, [text])[0] for text in DOCUMENTS]
     agree(f"{name}: a score depends on its batch", dtype, together, backwards, least=least)
     agree(f"{name}: a score depends on its batch", dtype, together, alone, least=least)
+
+
+def seen(name: str, dtype: str, together: Sequence[float]) -> None:
+    """Raises PrerequisiteError where the scores of DOCUMENTS are not finite, or all equal."""
+    if not all(map(math.isfinite, together)):
+        raise PrerequisiteError(f"{name}: scores are not finite in {dtype} ({together}): try dtype=float32")
+    if len(set(together)) == 1:
+        raise PrerequisiteError(f"{name}: all texts score {together[0]}: the model does not see them")
     if together[0] != max(together):
         logging.getLogger(__name__).warning(
             "%s: ranks %r not first for %r: is this a trained reranker?", name, DOCUMENTS[0], QUERY

@@ -156,7 +156,8 @@ def text_tokenizer(tokenizer: Any) -> Any:
 
     `split_special_tokens=True` of transformers is not enough: Qwen's `<think>` is an added token, but no special one;
     and a unigram vocabulary (XLM-R) holds `</s>` among its pieces. Added tokens that are text (words that a vocabulary
-    was extended by, ModernBERT's runs of spaces) stay: they are no special ones, and are sought in the normalized text.
+    was extended by, ModernBERT's runs of spaces) stay: they are no special ones, and are sought in the normalized text;
+    so does white space alone (Gemma's runs of newlines).
     Raises PrerequisiteError for a tokenizer that is not a fast one.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -167,7 +168,7 @@ def text_tokenizer(tokenizer: Any) -> Any:
     control = {
         entry["content"]
         for entry in whole["added_tokens"]
-        if entry["special"] or not entry["normalized"] or entry["content"] in marks
+        if entry["special"] or entry["content"] in marks or not (entry["normalized"] or entry["content"].isspace())
     }
     known = whole["model"]["vocab"]
     if whole["model"]["type"] == "Unigram":

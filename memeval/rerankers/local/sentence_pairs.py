@@ -13,6 +13,7 @@ from typing import Any
 from memeval.core.errors import UsageError
 from memeval.core.types import Scored
 from memeval.rerankers.local import checkpoint, probe, prompt
+from memeval.rerankers.local.batching import left_padded
 from memeval.rerankers.local.cross_encoder import Pairs, log_odds
 
 
@@ -96,7 +97,7 @@ class PairEncoder:
             tokens = sum(len(encoding.ids) for encoding in encodings)
         else:
             made = self.texts.render(query, documents)
-            encodings, cut, tokens, pad = [made.head + tail for tail in made.tails], made.cut, made.tokens, _left_padded
+            encodings, cut, tokens, pad = [made.head + tail for tail in made.tails], made.cut, made.tokens, _last
         known = dict(zip(documents, encodings, strict=True))
         kind = next(iter(self.model[0].modality_config.keys() & {"message"}), "text")
 
@@ -141,16 +142,6 @@ class PairEncoder:
             raise UsageError(f"{self.checkpoint.name}: its own template has no place for an instruction")
 
 
-def _left_padded(rows: Sequence[list[int]], device: str) -> dict[str, Any]:
-    """What a causal model takes for these prompts, when its last position alone is read.
-
-    Positions count from a prompt's first token: behind thousands of pads, rotary angles in float32 are not exact.
-    """
-    import torch
-
-    longest = max(map(len, rows))
-    ids = [[0] * (longest - len(row)) + row for row in rows]
-    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
-    made = {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
-    positions = (made["attention_mask"].cumsum(1) - 1).clamp(min=0)
-    return {**made, "position_ids": positions, "logits_to_keep": 1}
+def _last(rows: Sequence[list[int]], device: str) -> dict[str, Any]:
+    """What a causal model takes for these prompts, when its last position alone is read."""
+    return {**left_padded(rows, device), "logits_to_keep": 1}

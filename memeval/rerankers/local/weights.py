@@ -22,7 +22,9 @@ WHEELS = {
     ),
 }
 # What a PyTorch model is loaded from; a repository's exports for other runtimes stay where they are.
-PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*/config.json", "*/*.safetensors"]
+PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.metadata", "*/config.json", "*/*.safetensors"]
+# Weights as they were kept before safetensors, for a repository that has no others.
+PICKLED = ["pytorch_model*.bin"]
 # What a model that runs elsewhere is addressed with.
 TOKENIZER = ["*.json", "tokenizer*", "vocab*", "merges.txt", "*.jinja"]
 CODE = ["*.py"]
@@ -53,7 +55,10 @@ def find(model: str, revision: str | None = None, patterns: Sequence[str] = PATT
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        folder = Path(snapshot_download(model, revision=revision, allow_patterns=[*patterns, *(CODE if code else [])]))
+        wanted = [*patterns, *(CODE if code else [])]
+        folder = Path(snapshot_download(model, revision=revision, allow_patterns=wanted))
+        if patterns is PATTERNS and not any(folder.rglob("*.safetensors")):
+            snapshot_download(model, revision=folder.name, allow_patterns=PICKLED)
     except HFValidationError:
         raise PrerequisiteError(f"model {model!r}: neither a folder nor a Hub id") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
