@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import memeval
 from memeval import datasets, rerankers
-from memeval.cli import schemas
 from memeval.core import files, names, plugins
 from memeval.core.errors import DISTRIBUTION, PrerequisiteError, UsageError, did_you_mean, install
 from memeval.core.outside import visible
@@ -75,6 +74,8 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
     if asked.path in rerankers.SHORT_NAMES or asked.kind in rerankers.kinds():
         return _reranker(asked)
     if asked.kind == "schema":
+        from memeval.cli import schemas
+
         return schemas.listed() if asked.argument is None else schemas.text(asked.argument)
     if name.removesuffix(".toml") in suite.shipped():
         return files.text(suite.find(name.removesuffix(".toml"))).rstrip()

@@ -228,27 +228,28 @@ def ranking_line(ranking: Ranking) -> bytes:
 
 def read_ranking(line: bytes, where: str) -> Ranking:
     """The ranking of one line. Raises DataError where it is none."""
-    found: Ranking = files.shaped(line, Ranking, where)
-    if found.scores is not None and len(found.scores) != len(found.doc_ids):
-        raise DataError(
-            f"{where}: query {found.query_id!r} has {len(found.scores)} scores for {len(found.doc_ids)} memories"
-        )
-    if len(set(found.doc_ids)) != len(found.doc_ids):
-        raise DataError(f"{where}: query {found.query_id!r} lists a memory twice")
-    return found
+    return _whole(files.shaped(line, Ranking, where), where)
+
+
+def _whole(ranking: Ranking, where: str) -> Ranking:
+    if ranking.scores is not None and len(ranking.scores) != len(ranking.doc_ids):
+        told = f"{len(ranking.scores)} scores for {len(ranking.doc_ids)} memories"
+        raise DataError(f"{where}: query {ranking.query_id!r} has {told}")
+    if len(set(ranking.doc_ids)) != len(ranking.doc_ids):
+        raise DataError(f"{where}: query {ranking.query_id!r} lists a memory twice")
+    return ranking
 
 
 def rankings(path: Path) -> tuple[Header, Iterator[Ranking]]:
-    """The header of a raw run, and its rankings as they are read. Raises DataError as `read_run` does."""
-    rows = files.numbered(path)
-    header = read_header(next(rows, (1, b"{}"))[1], path)
-    return header, (read_ranking(line, f"{path}: line {number}") for number, line in rows)
+    """The header of a raw run, and its lines as they are read, not yet held against each other."""
+    header, rows, _ = _table(path, "run", Header, Ranking, "remove it to run the system again")
+    return header, rows
 
 
 def read_run(path: Path) -> Run:
     """A raw run. Raises DataError for a foreign, newer, cut-off or broken file."""
     header, rows = rankings(path)
-    run = Run(header, tuple(rows))
+    run = Run(header, tuple(_whole(ranking, str(path)) for ranking in rows))
     if len({ranking.query_id for ranking in run.rankings}) != len(run.rankings):
         raise DataError(f"{path}: a query stands twice")
     return run

@@ -243,13 +243,13 @@ class Reranker(Protocol):
 class Remembered:
     """Scores that were not asked for."""
 
-    scores: int
+    scores: Count
     """How many."""
     oldest: str | None = None
     """The UTC day on which the oldest was made."""
     newest: str | None = None
     """The UTC day on which the newest was made."""
-    undated: int = 0
+    undated: Count = 0
     """How many were made on no known day."""
 
     @classmethod

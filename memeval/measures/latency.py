@@ -164,13 +164,17 @@ def read(file: Path) -> Times | None:
     batches: list[Batch] = []
     bills: list[Bill] = []
     machine = Machine()
-    versions = set()
+    versions: set[Any] = set()
+    kinds = {"query_id": Asked, "queries": Batch, "bill": Billed}
     for _, line in files.numbered(file):
+        raw: Any = None
         try:
             raw = files.parsed(line)
-            kinds = {"query_id": Asked, "queries": Batch, "bill": Billed}
-            found = files.shaped(line, next((kind for key, kind in kinds.items() if key in raw), Machine), str(file))
+            kind = next((kind for key, kind in kinds.items() if key in raw), Machine)
+            found = files.shaped(line, kind, str(file))
         except (DataError, TypeError, ValueError):
+            if isinstance(raw, dict) and "remembered" in raw:
+                versions.add(None)  # it tells nonsense of what was remembered: how much is unknown
             continue
         if isinstance(found, Asked):
             asked[found.query_id] = found

@@ -107,7 +107,8 @@ def altered(target: Path, about: Header, runs: Sequence[Path]) -> list[Path]:
         known = results.read_result(target)
     except MemevalError:
         return []
-    if _unfinished(known) or any(getattr(known.signature, name) != fact for name, fact in facts(about).items()):
+    moved = [part.name for part in fields(Header) if part.compare]
+    if _unfinished(known) or any(getattr(known.signature, name) != getattr(about, name) for name in moved):
         return []
     measured = (known.signature.run_digest, *chain(*known.signature.further_runs.values()))
     found = [(disk.stored(run), digest) for run, digest in zip(runs, measured, strict=False)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from memeval.core.types import written
-from memeval.measures.latency import summary
+from memeval.measures.latency import read, summary
 
 
 def test_percentiles_interpolate_between_calls():
@@ -51,3 +51,33 @@ def test_a_summary_can_be_written_as_json():
 def test_impossible_times_are_refused(seconds):
     with pytest.raises(ValueError, match=r"negative|numbers of pairs"):
         summary(seconds, [1])
+
+
+def test_what_was_remembered_is_unknown_where_a_line_tells_nonsense_of_it(tmp_path):
+    head = '{"schema":"memeval/times","version":2}\n'
+    lines = [
+        '{"query_id":"a","pairs":3,"remembered":{"scores":3}}',
+        '{"query_id":"b","pairs":3,"remembered":{"scores":-1}}',
+    ]
+    file = tmp_path / "a.times.jsonl"
+    file.write_text(head + lines[0] + "\n" + lines[0][:-9])
+    assert read(file).remembered.scores == 3
+    for wrong in (lines[1], lines[1].replace("-1", '"x"')):
+        file.write_text(head + lines[0] + "\n" + wrong)
+        assert read(file).remembered is None
+
+
+def test_one_line_that_is_none_costs_that_line_only(tmp_path):
+    file = tmp_path / "a.times.jsonl"
+    rows = ['{"schema":"memeval/times","version":2,"device":"cpu","hardware_usd_per_hour":2.5}']
+    rows += ['{"query_id":"a","pairs":3,"seconds":0.5}', '{"query_id":"b","pairs":3,"seconds":"soon"}', "7", "[]", "{"]
+    rows += ['{"bill":{"spent":1}}', '{"bill":{"source":"x","calls":2}}', '{"queries":1,"seconds":true,"pairs":1}']
+    rows += ['{"peak_host_bytes":-5}', '{"hardware_usd_per_hour":null}']
+    file.write_text("\n".join(rows))
+    told = read(file)
+    assert (list(told.asked), told.bill.calls, told.bill.spent, list(told.batches)) == (["a"], 2, 0, [])
+    assert (told.machine.device, told.machine.peak_host_bytes, told.machine.hardware_usd_per_hour) == (
+        "cpu",
+        None,
+        None,
+    )

@@ -231,7 +231,7 @@ def test_a_second_run_reuses_everything(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in second.folder.iterdir()} == stamps
 
 
-@pytest.mark.parametrize("change", ["order", "score"])
+@pytest.mark.parametrize("change", ["order", "score", "score, behind a result that does not tell what scores are"])
 def test_a_run_file_that_was_edited_is_put_aside_and_made_again(tmp_path: Path, change: str) -> None:
     content = {"schema": 1, "name": "edited", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}
     plan = suite.make(content, "test")
@@ -246,6 +246,9 @@ def test_a_run_file_that_was_edited_is_put_aside_and_made_again(tmp_path: Path, 
         row["scores"][0] += 0.5  # no order changes
     lines[1] = json.dumps(row).encode()
     path.write_bytes(b"\n".join(lines) + b"\n")
+    if "behind" in change:
+        older = replace(report.results[0], signature=replace(report.results[0].signature, score_kind=None))
+        (report.folder / "bm25.json").write_text(results.result_text(older))
     edited, told = path.read_bytes(), []
     [again] = benchmark.run(plan, tmp_path, cache=None, watcher=benchmark.Watcher(step=told.append))
     assert again.reused == 0
