@@ -52,7 +52,7 @@ class Sample:
 
 
 def judge(baseline: Baseline, evidence: Evidence, source: str = "") -> Outcome:
-    """The verdicts. Raises DataError where baseline and results cannot be compared, UsageError where nothing is gated."""
+    """The verdicts. Raises DataError where the two cannot be compared at all, UsageError where nothing is gated."""
     checks: list[Check] = []
     samples: list[Sample] = []
     notes: list[str] = []
