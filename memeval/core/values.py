@@ -5,6 +5,7 @@ A place is handed in as `where` and begins the line. Grades are read here and no
 """
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, MutableMapping
@@ -155,3 +156,14 @@ def shown(value: object) -> str:
     except (RecursionError, ValueError):  # nested too deep; a number of thousands of digits
         text = f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= 40 else text[:39] + "…"
+
+
+def finite(value: Any) -> Any:
+    """JSON values in which a number that could not be computed is null: JSON has no NaN and nothing infinite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value

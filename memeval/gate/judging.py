@@ -218,7 +218,8 @@ def _judged(sample: Sample, test: statistics.Test | None, family: int) -> Check:
         return check.with_verdict("ok", "identical on every query")
     low = statistics.lower_bound(differences, sample.stores)
     visible = max(margin, statistics.detectable(differences, sample.stores, alpha=statistics.ALPHA / max(1, family)))
-    check = replace(check, low=low, p=test and test.p, visible=None if math.isnan(visible) else visible, gained=low > 0)
+    check = replace(check, low=low, p=test and test.p, visible=None if math.isnan(visible) else visible)
+    check = replace(check, gained=low > 0 and test is not None)
     mean = float(check.difference or 0.0)
     if mean <= -margin and test is not None and test.p <= statistics.ALPHA and not test.undecided:
         return _explained(check.with_verdict("regressed", f"fell by {-mean:.3f}, margin {margin:g}"), sample)
