@@ -29,6 +29,8 @@ HIGHEST = 1000
 """The highest grade, and its negative the lowest: 2^grade, the gain of some measures, must be a number."""
 LONGEST = 100
 """Characters of the longest number."""
+FARTHEST = 1e100
+"""The largest score, and its negative the lowest: sums of their squares must be numbers."""
 REPEATED = "repeated labels"
 """The anomaly of labels that stand twice and agree."""
 
@@ -156,6 +158,15 @@ def shown(value: object) -> str:
     except (RecursionError, ValueError):  # nested too deep; a number of thousands of digits
         text = f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= 40 else text[:39] + "…"
+
+
+def countable(number: float) -> bool:
+    """Whether a number can be a score: finite, and no larger than can be reckoned with.
+
+    >>> countable(-3.5), countable(math.inf), countable(1e300)
+    (True, False, False)
+    """
+    return math.isfinite(number) and abs(number) <= FARTHEST
 
 
 def finite(value: Any) -> Any:
