@@ -92,7 +92,7 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
     return Evidence(values, gates, found, folders, unavailable, tuple(edited))
 
 
-def _gone(folder: Path) -> dict[str, str]:
+def _gone(folder: Path) -> Mapping[str, str]:
     """The systems that could not run → reason, as the last run in a folder of results told."""
     file = folder / results.UNAVAILABLE
     return results.read_unavailable(file) if file.is_file() else {}
