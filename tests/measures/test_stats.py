@@ -293,7 +293,7 @@ def test_of_22_stores_the_exact_p_is_told_where_drawn_flips_would_give_another_v
     compared = compare(0.5 + steps[:, None] / 32, np.full((22, 1), 0.5), stores, [("MRR", "a", "b")])
     found = differences({"MRR": compared[0]}, [["MRR"]])["MRR"]
     assert (found.p, found.comparison.p, found.flips, found.direction) == (exact, exact, 2**22, 1)
-    assert f"{exact:.4f}, all 4,194,304 flips" in comparing.text(comparing.Pair("d", (found,), "MRR", ()))
+    assert f"{exact:.4f}, all 4,194,304 flips" in comparing.text(comparing.SideBySide("d", (found,), "MRR", ()))
     assert joint([np.column_stack([steps / 32, np.zeros(22)])])[0][0, 1].p == exact
     twice = differences(dict(enumerate(compared * 2)), [[0, 1]])
     assert {one.p for one in twice.values()} == {2 * exact} and not any(one.direction for one in twice.values())

@@ -173,7 +173,7 @@ def merged_bill(folder: Path, files: list[Path]) -> Path:
 def amounts(file: Path) -> tuple[float, float]:
     told = latency.read(file)
     assert told is not None and told.bill is not None
-    return told.bill["spent"], told.bill["listed"]
+    return told.bill.spent or 0.0, told.bill.listed or 0.0
 
 
 def test_bills_of_parts_add_up_and_no_part_is_counted_twice(tmp_path: Path) -> None:
