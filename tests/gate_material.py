@@ -78,7 +78,8 @@ def result(
 def evidence(*results: Result, gates: Sequence[Mapping[str, Any]] = (), **suite: Any) -> Evidence:
     """What the gate judges: these results, of a suite with these gates."""
     systems = [{"name": name, "optional": False} for name in dict.fromkeys(r.signature.system for r in results)]
-    values = {"name": "suite", "gates": [dict(gate) for gate in gates], "systems": systems, **suite}
+    gated, datasets = [dict(gate) for gate in gates], list(dict.fromkeys(r.signature.dataset for r in results))
+    values = {"name": "suite", "datasets": datasets, "gates": gated, "systems": systems, **suite}
     found = {(r.signature.dataset, r.signature.system): r for r in results}
     return Evidence(values, tuple(Gate.model_validate(gate) for gate in gates) or DEFAULT, found, {}, {})
 

@@ -1,6 +1,5 @@
 """Commands for continuous integration and for keepers of results: check, verify, merge."""
 
-import json
 import os
 import shlex
 from dataclasses import replace
@@ -82,7 +81,7 @@ def verify(
     from memeval.runs import verification
 
     found = verification.verify(results)
-    tell_json(json.dumps(found.document(), indent=1)) if as_json else tell(found.text())
+    tell_json(found.document()) if as_json else tell(found.text())
     if found.problems:
         raise typer.Exit(1)
 
@@ -118,7 +117,7 @@ def _tell(
     from memeval.gate import github, junit, markdown, text
 
     if as_json:
-        tell_json(json.dumps(text.document(outcome, strict=strict), indent=1))
+        tell_json(text.document(outcome, strict=strict))
     else:
         tell(text.text(outcome, strict=strict))
     if os.environ.get("GITHUB_ACTIONS") == "true":

@@ -1,6 +1,5 @@
 """Commands that say what there is: list, show, doctor, help."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ def list_(
 
     rows = catalogue.listed(what)
     if as_json:
-        tell_json(json.dumps(rows, indent=1))
+        tell_json(rows)
     else:
         width = max(map(len, rows), default=0)
         tell("\n".join(visible(f"{name:<{width}}  {about}") for name, about in rows.items()))
@@ -63,7 +62,7 @@ def doctor(as_json: Json = False) -> None:
     from memeval.cli import catalogue
 
     facts = catalogue.doctor()
-    tell_json(json.dumps(facts, indent=1)) if as_json else tell(catalogue.doctor_text(facts))
+    tell_json(facts) if as_json else tell(catalogue.doctor_text(facts))
 
 
 def help_(topic: Annotated[str | None, typer.Argument(help="measures, statistics, ties or gate")] = None) -> None:

@@ -48,7 +48,7 @@ def show_boards(found: "Sequence[Result]", missing: Mapping[str, str], *, as_jso
     if as_json:
         from memeval.report import json_
 
-        terminal.tell_json(json_.render(boards))
+        terminal.tell_json(json_.values(boards))
         return
     with terminal.printing() as console:
         for board in boards:

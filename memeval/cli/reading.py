@@ -1,6 +1,5 @@
 """Commands that read runs and results, and ask nobody: score, compare, report, overlap."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -44,7 +43,7 @@ def compare(
     from memeval.measures import comparing
 
     found = comparing.compare(ours, theirs, results, measure=measure, flips=flips)
-    tell_json(json.dumps(comparing.document(found), indent=1)) if as_json else tell(comparing.text(found))
+    tell_json(comparing.document(found)) if as_json else tell(comparing.text(found))
 
 
 def report(
@@ -96,7 +95,7 @@ def agreement(
     from memeval.runs import agreement as labelled
 
     found = labelled.agree(first, second, results, measure)
-    tell_json(json.dumps(labelled.document(found), indent=1)) if as_json else tell(labelled.text(found))
+    tell_json(labelled.document(found)) if as_json else tell(labelled.text(found))
 
 
 def claims(
@@ -114,7 +113,7 @@ def claims(
     gathered = evidence.gather(collection, texts="none") if claimed.wants_scores(wanted) else {}
     found = claimed.held(wanted, collection, gathered)
     if as_json:
-        tell_json(json.dumps(claimed.document(wanted, found), indent=1))
+        tell_json(claimed.document(wanted, found))
     else:
         tell(claimed.text(wanted, found))
 
@@ -139,6 +138,6 @@ def overlap(
     measured = overlap.measured(evidence.collect([results]).results, loaded.name, chosen) if results else []
     found = overlap.overlap(loaded, corpus)
     if as_json:
-        tell_json(json.dumps(overlap.document(found, measured, chosen), indent=1))
+        tell_json(overlap.document(found, measured, chosen))
     else:
         tell(overlap.text(found, measured, chosen))

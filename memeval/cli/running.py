@@ -131,7 +131,7 @@ def plan(
 
     chosen = _suite(suite, dataset, system, first_stage, depth, pool, rendering)
     plans = planning.plan(chosen, results, limit, Terms(trusted=frozenset(trust or ())))
-    tell_json(json.dumps(planning.document(plans), indent=1)) if as_json else tell(planning.text(plans))
+    tell_json(planning.document(plans)) if as_json else tell(planning.text(plans))
     if any(row.missing for plan in plans for row in plan.rows if not row.optional):
         raise typer.Exit(3)
 
@@ -164,7 +164,7 @@ def parity(
             tolerance=tolerance,
             watcher=progress.watcher,
         )
-    tell_json(json.dumps(parity.document(found), indent=1)) if as_json else tell(parity.text(found))
+    tell_json(parity.document(found)) if as_json else tell(parity.text(found))
     raise typer.Exit(0 if found.within else 1)
 
 

@@ -298,6 +298,15 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def below(folder: Path) -> list[Path]:
+    """All files below a folder, sorted. Raises DataError where a folder cannot be read: nothing is passed over."""
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror})")
+
+    return sorted(Path(place, name) for place, _, names in os.walk(folder, onerror=refuse) for name in names)
+
+
 @contextmanager
 def alone(folder: Path) -> Iterator[Path]:
     """The folder, made where it is missing, for this process alone: two that append to one run would spoil it.

@@ -4,13 +4,16 @@ Text goes out through `visible`, what is written down of names, commands and err
 runs within `contained`. Each is here once, so that no place has a rule of its own.
 """
 
+import functools
+import json
 import os
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from memeval.core.errors import MemevalError, PluginError
 
@@ -62,9 +65,33 @@ def struck(text: str) -> str:
     'run --system openai/m?url=https://[…]@host/v1&api_key=[…]'
     """
     text = _PARAMETER.sub(r"\1=[…]", SHAPES.sub("[…]", USER.sub("[…]@", text)))
-    for value in set_keys().values():
-        text = text.replace(value, "[…]")
+    return without(text, set_keys().values(), "[…]")
+
+
+def without(text: str, secrets: Iterable[str], mark: str) -> str:
+    """A text with a mark in the place of each secret, however it is written, and of one that the text's end cuts off.
+
+    >>> without("no such key: sk-4711, sk-47…", ["sk-4711"], "[key]")
+    'no such key: [key], [key]…'
+    """
+    for form in (form for secret in secrets for form in forms(secret)):
+        text = text.replace(form, mark)
+        begun = (form[:length] for length in range(len(form) - 1, 3, -1) if text.endswith(f"{form[:length]}…"))
+        if part := next(begun, None):
+            text = f"{text[: -1 - len(part)]}{mark}…"
     return text
+
+
+@functools.cache
+def forms(secret: str) -> tuple[str, ...]:
+    """How a secret is written where somebody repeats it: as it is, escaped for JSON or a URL, in base64.
+
+    >>> forms("a/b=")
+    ('a/b=', 'a\\\\/b=', 'a/b%3D', 'a%2Fb%3D', 'YS9iPQ')
+    """
+    raw, escaped = secret.encode(errors="surrogateescape"), json.dumps(secret)[1:-1]
+    urls, packed = (quote(raw), quote(raw, safe="")), b64encode(raw).decode().rstrip("=")
+    return tuple(dict.fromkeys((secret, escaped, escaped.replace("/", r"\/"), *urls, packed)))
 
 
 def secret(text: str) -> str | None:
@@ -72,7 +99,8 @@ def secret(text: str) -> str | None:
     for said in (text, unquote(text)):
         if USER.search(said):
             return "a URL with a user or password"
-        if _PARAMETER.search(said) or SHAPES.search(said) or any(value in said for value in set_keys().values()):
+        keys = (form for value in set_keys().values() for form in forms(value))
+        if _PARAMETER.search(said) or SHAPES.search(said) or any(form in said for form in keys):
             return "a key or token"
     return None
 

@@ -345,9 +345,10 @@ def find(path: Path, *, name: str | None = None) -> list[Path]:
         return [path] if name is None else []
     if not files.is_folder(path):
         raise DataError(f"{path}: no such file or folder")
+    found = files.below(path)
     if name is not None:
-        return sorted(path.rglob(name))
-    return [file for file in sorted(path.rglob("*.json")) if file.name != UNAVAILABLE and is_result(file)]
+        return [file for file in found if file.name == name]
+    return [file for file in found if file.suffix == ".json" and file.name != UNAVAILABLE and is_result(file)]
 
 
 def is_result(file: Path) -> bool:

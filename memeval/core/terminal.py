@@ -6,17 +6,19 @@ where it can be seen, secrets are struck out.
 
 import errno
 import io
+import json
 import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer
 
 from memeval.core.errors import PrerequisiteError
 from memeval.core.outside import OBEYED, plain, struck, visible
+from memeval.core.values import finite
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,9 +34,10 @@ def tell(text: str, *, command: bool = False) -> None:
     _out(_harmless(visible(struck(text), lines=True), command=command).rstrip("\n") + "\n")
 
 
-def tell_json(text: str) -> None:
-    """A JSON text on stdout; what must not reach a terminal is escaped, so that the values are the same."""
-    escaped = OBEYED.sub(lambda found: found[0] if found[0] in "\n\t" else f"\\u{ord(found[0]):04x}", struck(text))
+def tell_json(value: Any) -> None:
+    """A value as JSON on stdout; what must not reach a terminal is escaped, and a number that is none is null."""
+    text = struck(json.dumps(finite(value), indent=1, allow_nan=False))
+    escaped = OBEYED.sub(lambda found: found[0] if found[0] in "\n\t" else f"\\u{ord(found[0]):04x}", text)
     _out(re.sub(r"#(?=#\w*\[)", r"\\u0023", escaped).rstrip("\n") + "\n")
 
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, 
 from pydantic import AfterValidator, Field
 
 from memeval.core.errors import DataError
-from memeval.core.values import HIGHEST, LARGEST
+from memeval.core.values import FARTHEST, HIGHEST, LARGEST
 
 Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Score: TypeAlias = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
 Quantity: TypeAlias = int | Finite
 """A number that is written again as it was read: 1 does not become 1.0."""
 Amount: TypeAlias = Annotated[float, Field(ge=0, lt=LARGEST)]
@@ -315,7 +316,7 @@ class Ranking:
     """Id of the query."""
     doc_ids: tuple[str, ...]
     """Its candidates, best first."""
-    scores: tuple[Finite, ...] | None
+    scores: tuple[Score, ...] | None
     """The score of each, in the same order; null where the query failed."""
     status: Status = "ok"
     """How the query ended."""

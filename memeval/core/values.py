@@ -5,6 +5,7 @@ A place is handed in as `where` and begins the line. Grades are read here and no
 """
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, MutableMapping
@@ -28,6 +29,8 @@ HIGHEST = 1000
 """The highest grade, and its negative the lowest: 2^grade, the gain of some measures, must be a number."""
 LONGEST = 100
 """Characters of the longest number."""
+FARTHEST = 1e100
+"""The largest score, and its negative the lowest: sums of their squares must be numbers."""
 REPEATED = "repeated labels"
 """The anomaly of labels that stand twice and agree."""
 
@@ -155,3 +158,23 @@ def shown(value: object) -> str:
     except (RecursionError, ValueError):  # nested too deep; a number of thousands of digits
         text = f"a {type(value).__name__} that is too large to show"
     return text if len(text) <= 40 else text[:39] + "…"
+
+
+def countable(number: float) -> bool:
+    """Whether a number can be a score: finite, and no larger than can be reckoned with.
+
+    >>> countable(-3.5), countable(math.inf), countable(1e300)
+    (True, False, False)
+    """
+    return math.isfinite(number) and abs(number) <= FARTHEST
+
+
+def finite(value: Any) -> Any:
+    """JSON values in which a number that could not be computed is null: JSON has no NaN and nothing infinite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value

@@ -1,6 +1,5 @@
 """What must not be in a file that is given away: keys, and texts that must not be redistributed."""
 
-import json
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from memeval.core import files
 from memeval.core.errors import DataError
-from memeval.core.outside import SHAPES, USER, set_keys
+from memeval.core.outside import SHAPES, USER, forms, set_keys
 from memeval.core.types import Dataset
 from memeval.datasets.shared_text import runs, strings_in, words
 
@@ -24,7 +23,7 @@ def secrets(file: Path) -> Iterator[tuple[str, str]]:
     if USER.search(text):
         yield str(file), "holds a URL with a user or password"
     for name, value in set_keys().items():
-        if value in text or json.dumps(value)[1:-1] in text:
+        if any(form in text for form in forms(value)):
             yield str(file), f"holds the value of the variable {name}"
 
 

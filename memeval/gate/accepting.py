@@ -7,19 +7,22 @@ from memeval.core import results
 from memeval.core.errors import UsageError
 from memeval.gate import baseline
 from memeval.gate.evidence import Evidence, repeats
-from memeval.gate.judging import demand_values, foreseen, targets
+from memeval.gate.judging import demand_values, foreseen, judge, targets
 
 
 def accept(evidence: Evidence, path: Path, reason: str, date: str) -> Iterator[str]:
     """Writes the baseline and tells, a line each, what was accepted.
 
-    Every gated system is kept, with the measures that its gates look at. Raises UsageError where a gated system has no
-    result, or its measure was not measured.
+    Every gated system is kept, with the measures that its gates look at; an optional one that could not run is left
+    out. Raises UsageError where another has no result, or its measure was not measured.
     """
     kept = []
     for dataset, system in targets(evidence):
         gates = [gate for gate in evidence.gates if gate.covers(dataset, system)]
         result = evidence.result(dataset, system)
+        if result is None and system in evidence.optional and system in evidence.unavailable:
+            yield f"left out  {system} on {dataset}: {evidence.unavailable[system]}"
+            continue
         if result is None:
             raise UsageError(f"{system} on {dataset} is gated and has no result: run it, or take its gate out")
         measures = list(dict.fromkeys(gate.measure for gate in gates if gate.measure))
@@ -44,3 +47,8 @@ def accept(evidence: Evidence, path: Path, reason: str, date: str) -> Iterator[s
         if gate.quality and gate.covers(result.signature.dataset, result.signature.system)
     ]
     yield from (f"warning   {reason}" for reason in foreseen(tested))
+    for check in judge(made, evidence).failed:
+        yield f"warning   {check.name} on {check.dataset}: {check.verdict} even with these numbers: {check.message}"
+    for entry in made.entries:
+        if entry.failed:
+            yield f"warning   {entry.system} on {entry.dataset}: {entry.failed} queries failed, as many may from now on"

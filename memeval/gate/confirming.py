@@ -44,6 +44,9 @@ def _agreed(check: Check, second: dict[tuple[str, str, str], Check], doubted: se
     if check.system not in doubted or check.kind != "quality" or check.verdict != "regressed":
         return check
     other = second.get((check.dataset, check.system, check.what))
+    whole = second.get((check.dataset, check.system, "coverage"))
+    if whole is not None and whole.verdict != "ok":
+        return replace(check, message=f"{check.message}; the further run is incomplete: {whole.message}")
     if other is None or other.difference is None:
         return replace(check, message=f"{check.message}; the further run has no value for it")
     if other.verdict == "regressed":

@@ -7,6 +7,7 @@ from typing import Any
 
 from memeval.core import results
 from memeval.core.errors import DataError, UsageError
+from memeval.core.outside import struck
 from memeval.core.types import Result
 from memeval.measures import latency
 from memeval.measures import result as score
@@ -75,6 +76,8 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
                 read = results.read_result(file, edited=True)
                 edited.append(file)
             result = score.with_latency(read, latency.read(file.with_suffix(".times.jsonl")))
+            if struck(result.signature.system) in _gone(file.parent):
+                continue  # of an earlier run: in this one it could not run
             key = result.address, result.signature.system
             if key in found and (result.signature.partial is None) != (found[key].signature.partial is None):
                 if result.signature.partial is not None:
@@ -83,10 +86,16 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
                 raise DataError(f"{file} and {where[key]}: two results of {key[1]} on {key[0]}: name one folder")
             found[key], where[key] = result, file
         for file in results.find(folder, name=results.UNAVAILABLE):
-            unavailable |= results.read_unavailable(file)
+            unavailable |= _gone(file.parent)
     gates = tuple(Gate.model_validate(gate) for gate in values.get("gates", ())) or DEFAULT
     folders = {key: file.parent for key, file in where.items()}
     return Evidence(values, gates, found, folders, unavailable, tuple(edited))
+
+
+def _gone(folder: Path) -> Mapping[str, str]:
+    """The systems that could not run → reason, as the last run in a folder of results told."""
+    file = folder / results.UNAVAILABLE
+    return results.read_unavailable(file) if file.is_file() else {}
 
 
 def repeats(evidence: Evidence) -> dict[str, int]:

@@ -1,16 +1,20 @@
 """Gates without statistics: coverage, counts of usage, floors, queries that must pass, settings that must stay."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from memeval.core.types import Result
 from memeval.gate import comparable
 from memeval.gate.baseline import DIGITS, Entry, rounded
 from memeval.gate.verdicts import Check, Flip, Verdict
+from memeval.measures import result as score
 from memeval.runs.gates import Gate
 
 
 def checks(entry: Entry, result: Result, gates: Sequence[Gate]) -> Iterator[Check]:
     """The exact checks of one system, each once. Coverage is always among them."""
+
+    missing = Check(entry.dataset, entry.system, "", "exact", "missing")
 
     def check(what: str, passed: bool, message: str, before: float | None = None, now: float | None = None) -> Check:
         verdict: Verdict = "ok" if passed else "regressed"
@@ -18,26 +22,27 @@ def checks(entry: Entry, result: Result, gates: Sequence[Gate]) -> Iterator[Chec
         return Check(entry.dataset, entry.system, what, "exact", verdict, message, before, now, queries=n)
 
     least = [gate.coverage for gate in gates if gate.coverage is not None]
-    before, now = (
-        _coverage(entry.failed, len(entry.values)),
-        _coverage(result.failures.failed, len(result.query_ids)),
-    )
+    failed = score.failed(result)
+    before, now = _coverage(entry.failed, len(entry.values)), _coverage(failed, len(result.query_ids))
     errors = ", ".join(f"{count} × {error}" for error, count in list(result.failures.errors.items())[:3])
-    passed = now >= (max(least) if least else before) - 10**-DIGITS
-    yield check("coverage", passed, "" if passed else f"{result.failures.failed} queries failed: {errors}", before, now)
+    passed = now >= (max(least) if least else before) - 10**-DIGITS and now > 0
+    yield check(
+        "coverage", passed, "" if passed else f"{failed} queries failed: {errors or 'in a repeat'}", before, now
+    )
 
     for kind in dict.fromkeys(kind for gate in gates for kind in gate.usage):
         told, had = (result.usage or {}).get(kind), (entry.usage or {}).get(kind)
         what = f"{kind} per query"
         if told is None or had is None:
             who = "the result" if told is None else "the baseline"
-            yield check(what, False, f"{who} does not tell any {kind}").with_verdict(
-                "missing", f"{who} does not tell any {kind}"
-            )
+            yield replace(missing, what=what, message=f"{who} does not tell any {kind}")
             continue
         old, new = had / max(1, len(entry.values)), told / max(1, len(result.query_ids))
         yield check(what, new <= old, "" if new == old else f"{old:g} → {new:g}", old, new)
 
+    for measure in dict.fromkeys(gate.measure for gate in gates if gate.measure):
+        if measure not in result.values:
+            yield replace(missing, what=measure, message=f"{measure} is no longer measured")
     for gate in gates:
         if gate.measure is None or gate.measure not in result.values:
             continue
@@ -48,8 +53,11 @@ def checks(entry: Entry, result: Result, gates: Sequence[Gate]) -> Iterator[Chec
                 for value, category in zip(column.values(), result.categories, strict=True)
                 if gate.category in (None, "*", category)
             ]
-            mean = round(sum(mine) / max(1, len(mine)), DIGITS)
             what = f"{gate.measure} floor" + (f" · {gate.category}" if gate.category not in (None, "*") else "")
+            if not mine:
+                yield replace(missing, what=what, message=f"no query is of the category {gate.category!r}")
+                continue
+            mean = round(sum(mine) / len(mine), DIGITS)
             passed = mean >= gate.floor
             yield check(what, passed, "" if passed else f"{mean:.3f} is below {gate.floor:g}", gate.floor, mean)
         if gate.must_pass:

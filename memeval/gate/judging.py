@@ -5,6 +5,7 @@ over stores, adjusted by Holm for all quality gates of the suite, is at most 0.0
 one-sided 95 % interval of the difference is above -margin. Anything else is inconclusive.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from memeval.core import results
-from memeval.core.errors import IncompleteError
+from memeval.core.errors import IncompleteError, UsageError
 from memeval.core.types import Result
 from memeval.gate import comparable, exact
 from memeval.gate.baseline import DIGITS, Baseline, Entry, rounded
@@ -51,7 +52,7 @@ class Sample:
 
 
 def judge(baseline: Baseline, evidence: Evidence, source: str = "") -> Outcome:
-    """The verdicts. Raises DataError where baseline and results cannot be compared at all."""
+    """The verdicts. Raises DataError where the two cannot be compared at all, UsageError where nothing is gated."""
     checks: list[Check] = []
     samples: list[Sample] = []
     notes: list[str] = []
@@ -87,7 +88,7 @@ def judge(baseline: Baseline, evidence: Evidence, source: str = "") -> Outcome:
                 samples.append(found)
     checks += quality(samples)
     if not checks:
-        notes.append("no gate matches any system")
+        raise UsageError(f"no gate of the suite {evidence.suite!r} matches any result: there is nothing to check")
     order = {name: place for place, name in enumerate(everyone)}
     checks.sort(key=lambda check: order[check.dataset, check.system])
     return Outcome(source, evidence.suite, baseline.reason, baseline.accepted, tuple(checks), tuple(notes))
@@ -97,10 +98,10 @@ def targets(evidence: Evidence, baseline: Baseline | None = None) -> list[tuple[
     """Every (data set, system) that a gate is about, whether it is there or not."""
     entries = () if baseline is None else baseline.entries
     known = [*((entry.dataset, entry.system) for entry in entries), *evidence.results]
-    datasets = list(dict.fromkeys(dataset for dataset, _ in known))
-    named = [(name, gate.system) for gate in evidence.gates for name in datasets if gate.covers(name, gate.system)]
-    everything = list(dict.fromkeys([*known, *(pair for pair in named if pair[1] != "*")]))
+    datasets = list(dict.fromkeys([*(dataset for dataset, _ in known), *evidence.values["datasets"]]))
     places = {entry["name"]: place for place, entry in enumerate(evidence.values["systems"])}
+    named = dict.fromkeys([*places, *(gate.system for gate in evidence.gates if gate.system != "*")])
+    everything = dict.fromkeys([*known, *itertools.product(datasets, named)])
     gated = [pair for pair in everything if any(gate.covers(*pair) for gate in evidence.gates)]
     return sorted(gated, key=lambda pair: (datasets.index(pair[0]), places.get(pair[1], len(places))))
 
@@ -117,6 +118,8 @@ def quality(samples: Sequence[Sample]) -> list[Check]:
 def demand_values(result: Result, measures: Sequence[str]) -> None:
     """Raises IncompleteError where a value that a gate looks at is missing: it was not measured, which is no pass."""
     about = f"{result.signature.system} on {result.signature.dataset}"
+    if not result.query_ids:
+        raise IncompleteError(f"{about}: has no query with a relevant memory: nothing of it was measured")
     for measure in measures:
         column = result.values.get(measure, ())
         lost = [query_id for query_id, value in zip(result.query_ids, column, strict=False) if not math.isfinite(value)]
@@ -176,13 +179,15 @@ def _samples(gate: Gate, entry: Entry, result: Result) -> Iterator[Sample | Chec
     measure = str(gate.measure)
     missing = Check(entry.dataset, entry.system, measure, "quality", "missing")
     if measure not in result.values:
-        yield missing.with_verdict("missing", f"{measure} is no longer measured")
-        return
+        return  # which is told among the exact checks, once for all gates
     if measure not in entry.measures:
         yield missing.with_verdict("missing", f"{measure} is not in the baseline: {comparable.ACCEPT}")
         return
     before, now = entry.column(measure), rounded(result, measure)
-    for category in _categories(gate, result):
+    categories = _categories(gate, result)
+    if not categories:
+        yield missing.with_verdict("missing", f"{measure} is gated by category, and no query has one")
+    for category in categories:
         what = measure if category is None else f"{measure} · {category}"
         rows = [
             (query_id, store, of, before[query_id], now[query_id])
@@ -213,7 +218,8 @@ def _judged(sample: Sample, test: statistics.Test | None, family: int) -> Check:
         return check.with_verdict("ok", "identical on every query")
     low = statistics.lower_bound(differences, sample.stores)
     visible = max(margin, statistics.detectable(differences, sample.stores, alpha=statistics.ALPHA / max(1, family)))
-    check = replace(check, low=low, p=test and test.p, visible=None if math.isnan(visible) else visible, gained=low > 0)
+    check = replace(check, low=low, p=test and test.p, visible=None if math.isnan(visible) else visible)
+    check = replace(check, gained=low > 0 and test is not None)
     mean = float(check.difference or 0.0)
     if mean <= -margin and test is not None and test.p <= statistics.ALPHA and not test.undecided:
         return _explained(check.with_verdict("regressed", f"fell by {-mean:.3f}, margin {margin:g}"), sample)

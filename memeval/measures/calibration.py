@@ -169,7 +169,8 @@ def isotonic(scores: Floats, labels: Labels) -> Curve | None:
     y = isotonic_regression(means, weights=n).x
     # Between the ends of a level nothing changes: a few hundred corners instead of as many as there are scores.
     corner = np.append(True, np.diff(y) > 0) | np.append(np.diff(y) > 0, True)
-    return lambda values: np.interp(values, x[corner], y[corner])
+    # Between scores that are next to nothing apart, a slope can be infinite.
+    return lambda values: np.clip(np.interp(values, x[corner], y[corner]), y[0], y[-1])
 
 
 def _sigmoid(values: Floats) -> Floats:

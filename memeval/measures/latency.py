@@ -88,13 +88,15 @@ class Billed:
 
     bill: Bill
     """What a hosted system took."""
+    part: str | None = None
+    """Of which shard, where shards were merged."""
 
 
 @dataclass(frozen=True)
 class Times:
     """What the times file of a run tells, of each query the last time.
 
-    `asked` maps queries to their lines. `bill` adds up those of all the times that the run was gone on with.
+    `asked` maps queries to their lines. `bill` adds up those of all parts and times that the run was gone on with.
     `remembered` tells of the scores that were not asked for, None where the file does not.
     """
 
@@ -162,7 +164,7 @@ def read(file: Path) -> Times | None:
         return None
     asked: dict[str, Asked] = {}
     batches: list[Batch] = []
-    bills: list[Bill] = []
+    bills: dict[str | None, list[Bill]] = {}
     machine = Machine()
     versions: set[Any] = set()
     kinds = {"query_id": Asked, "queries": Batch, "bill": Billed}
@@ -181,14 +183,15 @@ def read(file: Path) -> Times | None:
         elif isinstance(found, Batch):
             batches.append(found)
         elif isinstance(found, Billed):
-            bills.append(found.bill)
+            bills.setdefault(found.part, []).append(found.bill)
         else:
             versions |= {raw.get("version")} if "schema" in raw else set()
             told = {part.name: getattr(found, part.name) for part in fields(Machine) if part.name in raw}
             machine = replace(machine, **told)
     parts = [one.remembered for one in asked.values() if one.remembered is not None]
     remembered = Remembered.joined(parts) if versions == {VERSION} else None
-    return Times(asked, batches, added(bills), remembered, machine)
+    whole = added([total for part in bills.values() if (total := added(part))], apart=True)
+    return Times(asked, batches, whole, remembered, machine)
 
 
 def added(bills: Sequence[Bill], *, apart: bool = False) -> Bill | None:

@@ -67,6 +67,13 @@ def unanswered(result: Result) -> int:
     return result.failures.failed - (result.failures.statuses or {}).get("blank", 0)
 
 
+def failed(result: Result) -> int:
+    """How many queries failed in any of the runs that the values are means of."""
+    further = (result.repeats or {}).get("repeats")
+    blank = (result.failures.statuses or {}).get("blank", 0)
+    return max(result.failures.failed, further.failed + blank if further else 0)
+
+
 def averaged(results: Sequence[Result]) -> Result:
     """The first of several results of the same queries, with the means of all their values and what follows of them."""
     first = results[0]

@@ -134,7 +134,7 @@ def _best(scores: Floats, gains: Floats, queries: NDArray[np.int64], groups: Seq
         if not kept.any():
             return None
         own, mean = scores[kept], np.cumsum(gains[kept]) / np.count_nonzero(group)
-        ends = np.flatnonzero(np.diff(own, append=-np.inf))  # equal scores come in together
+        ends = np.flatnonzero(own != np.append(own[1:], np.nan))  # equal scores come in together
         return float(own[ends[np.argmax(mean[ends] >= mean[ends].max() - 1e-9)]])
 
     return [best(group) for group in groups]

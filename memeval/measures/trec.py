@@ -7,7 +7,6 @@ scores: the number of candidates minus the position. A blank inside an id is ref
 a divider.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Qrels, Ranking
-from memeval.core.values import grade, label, shown, utf8
+from memeval.core.values import countable, grade, label, shown, utf8
 
 
 def read_run(path: Path) -> dict[str, dict[str, float]]:
@@ -31,8 +30,8 @@ def read_run(path: Path) -> dict[str, dict[str, float]]:
                 raise ValueError
         except ValueError:
             raise DataError(f"{where}: the score {shown(score)} is not a number") from None
-        if not math.isfinite(value):
-            raise DataError(f"{where}: the score {score!r} is not a finite number")
+        if not countable(value):
+            raise DataError(f"{where}: the score {shown(score)} is not a finite number, or beyond reckoning")
         scores[doc_id] = value
     if not run:
         raise DataError(f"{path}: the run is empty")
@@ -75,7 +74,7 @@ def ordered(run: Mapping[str, Mapping[str, float]]) -> dict[str, tuple[str, ...]
 def _lines(path: Path, width: int, wanted: str) -> Iterator[tuple[str, list[str]]]:
     for number, line in files.numbered(path):
         where = f"{path}: line {number}"
-        columns = utf8(line, where).split()
+        columns = utf8(b"\n".join(line.split()), where).split("\n")  # no blank of Unicode's divides columns
         if len(columns) != width:
             raise DataError(f"{where}: {len(columns)} columns, wanted {width}: {wanted}")
         yield where, columns

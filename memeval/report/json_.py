@@ -1,12 +1,12 @@
 """Leaderboards as JSON: all numbers, unrounded; what could not be computed is null."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from memeval.core.types import written
+from memeval.core.values import finite
 from memeval.measures.statistics import Difference
 from memeval.report import axes, sliced
 from memeval.report.axes import Axis
@@ -16,12 +16,17 @@ SCHEMA = 1
 
 
 def render(boards: Sequence[Leaderboard]) -> str:
+    """The values as a file holds them."""
+    return json.dumps(values(boards), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def values(boards: Sequence[Leaderboard]) -> dict[str, Any]:
     """One object with a list of leaderboards, and of sweeps where there are some."""
     found: dict[str, Any] = {"schema": SCHEMA, "leaderboards": [document(board) for board in boards]}
     sweeps = axes.axes(boards)
     if sweeps:
         found["sweeps"] = [_sweep(axis) for axis in sweeps]
-    return json.dumps(found, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+    return found
 
 
 def document(board: Leaderboard) -> dict[str, Any]:
@@ -30,7 +35,7 @@ def document(board: Leaderboard) -> dict[str, Any]:
         system: {name: asdict(estimate) for name, estimate in found.items()}
         for system, found in sliced.estimates(board).items()
     }
-    found: dict[str, Any] = _finite(
+    found: dict[str, Any] = finite(
         {
             "label": board.label,
             "card": written(board.card),
@@ -93,7 +98,7 @@ def _sweep(axis: Axis) -> dict[str, Any]:
         }
         for line in axis.lines
     ]
-    found: dict[str, Any] = _finite(
+    found: dict[str, Any] = finite(
         {
             "axis": axis.name,
             "dataset": axis.board.card.name,
@@ -119,13 +124,3 @@ def _differences(found: Mapping[str, Difference] | None) -> dict[str, Any] | Non
         }
         for name, difference in found.items()
     }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value

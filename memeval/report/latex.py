@@ -1,5 +1,6 @@
 """Leaderboards as LaTeX tables (booktabs). Names in other scripts than Latin need xelatex or lualatex."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ _SPECIAL = str.maketrans(
 )
 _MARKERS = {1: r"$^{\blacktriangle}$", -1: r"$^{\blacktriangledown}$", 0: ""}
 _BOLD = "textbf:--rwrap;"
+_TAKEN = re.compile(r"(\\\\|rule)(\s+)(?=[\[*])")
+"""What would be taken for an argument of the end of a row or of a rule in front of it."""
 
 
 def render(boards: Sequence[Leaderboard]) -> str:
@@ -142,7 +145,7 @@ def _set(style: Any, caption: str, label: str) -> str:
         position="htbp",
         position_float="centering",
     )
-    return f"\n{text}"
+    return _TAKEN.sub(r"\1\2{}", f"\n{text}")
 
 
 def _cell(row: Row, measure: str) -> str:

@@ -77,4 +77,4 @@ def cell(text: str) -> str:
     ("'=cmd()", 'minilm')
     """
     shown = plain(text)
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+    return f"'{shown}" if shown.startswith(tuple("=+-@＝＋－＠")) else shown

@@ -6,7 +6,6 @@ nothing that failed gets a score or is remembered.
 One file, though a long one: a single call, a window and a stream go through the same look-up and the same checks.
 """
 
-import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from memeval.core.adapter import declared
 from memeval.core.errors import IncompleteError, MemevalError, PrerequisiteError, ServiceError
 from memeval.core.outside import by_user, contained, told
 from memeval.core.types import Memory, Query, Remembered, Request, Reranker, Scored
+from memeval.core.values import countable
 from memeval.rerankers.hosted.quote import quotable
 from memeval.rerankers.hosted.stream import Hosted
 
@@ -336,14 +336,14 @@ def _maker(adapter: type, recipe: int | str) -> tuple[str, dict[str, Any]]:
 
 
 def _checked(scored: Scored, request: Request) -> Scored:
-    """The answer with plain floats. Raises ValueError where they are too few, too many or not finite."""
+    """The answer with plain floats. Raises ValueError where there are too few, too many, or one is no score."""
     if scored.scores is None:
         return scored if scored.status != "ok" else replace(scored, status="failed", error="returned no scores")
     scores = [float(score) for score in scored.scores]
     if len(scores) != len(request[1]):
         raise ValueError(f"returned {len(scores)} scores for {len(request[1])} memories")
     for score, memory in zip(scores, request[1], strict=True):
-        if not math.isfinite(score):
+        if not countable(score):
             raise ValueError(f"returned {score} for the memory {memory.doc_id!r}")
     return replace(scored, scores=scores)
 

@@ -9,10 +9,9 @@ from memeval import datasets
 from memeval.core import files as disk
 from memeval.core import results
 from memeval.core.errors import DataError, IncompleteError, UsageError
-from memeval.core.types import Candidates, Dataset, Header, Ranking, canonical, written
+from memeval.core.types import Candidates, Dataset, Header, Ranking, canonical
 from memeval.datasets import slices
 from memeval.datasets.download import beside
-from memeval.measures import latency
 from memeval.measures.order import fault
 from memeval.runs import benchmark, measuring, repeats
 from memeval.runs import suite as suites
@@ -40,18 +39,44 @@ def _merged(parts: Sequence[Path], output: Path) -> Iterator[str]:
     if not found:
         raise UsageError(f"{', '.join(map(str, parts))}: no run of a suite is here")
     for name, suite in found.items():
+        there = output / name / results.SUITE
+        if there.is_file() and results.read_suite(there) != suites.values(suite):
+            raise DataError(f"{there}: is another suite {name!r} than that of the parts: name another folder with -o")
+    wholes = [
+        (variant, dataset, into, _places(into, folders[name]))
+        for name, suite in found.items()
+        for variant, dataset, into in benchmark.parts(suite, output)
+    ]
+    for whole in wholes:
+        _checked(*whole)  # before anything of any is written
+    for name, suite in found.items():
         results.write_suite(output / name, suites.values(suite))
-        for variant, dataset, into in benchmark.parts(suite, output):
-            yield from _dataset(variant, dataset, into, folders[name])
+    for whole in wholes:
+        with disk.alone(whole[2]):
+            yield from _dataset(*whole)
 
 
-def _dataset(suite: Suite, name: str, into: Path, folders: Sequence[Path]) -> Iterator[str]:
+def _places(into: Path, folders: Sequence[Path]) -> list[Path]:
+    """The folders of a data set's parts; a whole is one, too."""
     places = [
         place for folder in folders for place in [folder / into.name, *sorted(folder.glob(f"{into.name}.shard-*"))]
     ]
-    places = list(dict.fromkeys(place for place in places if place.is_dir()))
+    return list(dict.fromkeys(place for place in places if place.is_dir()))
+
+
+def _checked(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> None:
+    """Raises what merging a data set would raise."""
     if not places:
         raise IncompleteError(f"{suite.name}: nothing was run on {name}")
+    dataset, candidates = benchmark.load(suite, datasets.load(name)), _candidates(places)
+    for entry in suite.systems:
+        path = into / f"{slug(entry.name)}.run.jsonl"
+        if any(disk.stored(place / path.name) for place in places):
+            for run in (path, *chain(*repeats.files(path, entry.repeat, entry.orders).values())):
+                _joined(run, places, dataset, candidates)
+
+
+def _dataset(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> Iterator[str]:
     loaded = datasets.load(name)
     dataset = benchmark.load(suite, loaded)
     candidates = _candidates(places)
@@ -81,6 +106,18 @@ def _dataset(suite: Suite, name: str, into: Path, folders: Sequence[Path]) -> It
 
 def _run(run: Path, places: Sequence[Path], dataset: Dataset, candidates: Candidates, suite: Suite) -> int:
     """Joins one run file of a system, and its times; returns of how many parts."""
+    files, header, rankings = _joined(run, places, dataset, candidates)
+    clock = results.times(run)
+    times = b"".join(_times([file.with_name(clock.name) for file in files]))
+    disk.place(run, [results.header_line(header), *map(results.ranking_line, rankings)], compress=suite.compress)
+    disk.write_whole(clock, times)
+    return len(files)
+
+
+def _joined(
+    run: Path, places: Sequence[Path], dataset: Dataset, candidates: Candidates
+) -> tuple[list[Path], Header, list[Ranking]]:
+    """The files of one run of a system, and what they give together."""
     files = [file for place in places if (file := disk.stored(place / run.name)) is not None]
     if not files:
         raise IncompleteError(f"{run.name} is in none of the parts: run the suite that it belongs to")
@@ -89,16 +126,29 @@ def _run(run: Path, places: Sequence[Path], dataset: Dataset, candidates: Candid
         wrong = fault(ranking, candidates.doc_ids.get(ranking.query_id, ()))
         if wrong is not None:
             raise DataError(f"{run.name}: query {ranking.query_id!r} {wrong}: run the part that it is from again")
-    clock = results.times(run)
-    times = [file.with_name(clock.name) for file in files]
-    rows = [row for file in times if file.is_file() for row in disk.lines(file, broken=True)]
-    told = b"".join(canonical(row) for row in rows if isinstance(row, dict) and "bill" not in row)
-    bills = [found.bill for file in times if (found := latency.read(file)) is not None and found.bill is not None]
-    if whole := latency.added(bills, apart=True):
-        told += canonical({"bill": written(whole)})
-    disk.place(run, [results.header_line(header), *map(results.ranking_line, rankings)], compress=suite.compress)
-    disk.write_whole(clock, told)
-    return len(files)
+    return files, header, rankings
+
+
+def _times(files: Sequence[Path]) -> list[bytes]:
+    """The lines of several files of times, each once, bills with the part that they are of.
+
+    So copies of a part, and a whole that was merged before, add nothing to what was spent.
+    """
+    told: dict[bytes, None] = {}
+    bills: dict[str, list[bytes]] = {}
+    for file in (file for file in files if file.is_file()):
+        own: dict[str, list[bytes]] = {}
+        for row in disk.lines(file, broken=True):
+            if isinstance(row, dict) and "bill" in row:
+                part = str(row.get("part", file.parent.name.partition(".shard-")[2]))
+                own.setdefault(part, []).append(canonical({**row, "part": part}))
+            elif isinstance(row, dict):
+                told[canonical(row)] = None
+        for part, lines in own.items():
+            known = bills.get(part, [])
+            longer, shorter = (lines, known) if len(lines) > len(known) else (known, lines)
+            bills[part] = longer if longer[: len(shorter)] == shorter else known + lines
+    return [*told, *chain(*bills.values())]
 
 
 def joined(files: Sequence[Path], dataset: Dataset) -> tuple[Header, list[Ranking]]:

@@ -4,6 +4,7 @@ import ast
 import io
 import itertools
 import json
+import math
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -174,10 +175,16 @@ def test_a_table_on_a_terminal_has_colours_of_memevals_own_only(monkeypatch: pyt
 
 
 def test_a_value_in_json_is_the_same_behind_the_escapes(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.tell_json(json.dumps(list(EVIL), ensure_ascii=False, indent=1))
+    terminal.tell_json(EVIL)
     shown = capsys.readouterr().out
     harmless(shown)
     assert json.loads(shown) == list(EVIL)
+
+
+def test_a_number_that_could_not_be_computed_is_null_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.tell_json({"low": math.nan, "high": (math.inf, -math.inf), "value": 1.5})
+    found = json.loads(capsys.readouterr().out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert found == {"low": None, "high": [None, None], "value": 1.5}
 
 
 def test_nothing_writes_to_a_stream_but_the_terminals_module() -> None:

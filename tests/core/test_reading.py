@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import shutil
 import tracemalloc
 from collections.abc import Callable
@@ -177,3 +178,26 @@ def test_a_packed_beir_folder_is_the_same_data_set(tmp_path: Path) -> None:
             file.write((packed / name).read_bytes())
         (packed / name).unlink()
     assert beir.read(packed).digest == beir.read(plain).digest
+
+
+def test_ids_of_a_trec_file_are_divided_by_blanks_and_tabs_alone(tmp_path: Path) -> None:
+    (tmp_path / "run.trec").write_text("q\u00a01\tQ0  d\u30002 1 2.0 t\r\n", encoding="utf-8", newline="")
+    assert trec.read_run(tmp_path / "run.trec") == {"q\u00a01": {"d\u30002": 2.0}}
+    (tmp_path / "run.trec").write_text("q Q0 d 1 1e300 t\n")
+    with pytest.raises(DataError, match="line 1: the score '1e300' is not a finite number, or beyond reckoning"):
+        trec.read_run(tmp_path / "run.trec")
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "suite/closed").mkdir(parents=True)
+    look = os.scandir
+
+    def scandir(place: Path) -> Any:
+        if Path(place).name == "closed":
+            raise PermissionError(13, "Permission denied", str(place))
+        return look(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    for name in (None, results.SUITE, results.UNAVAILABLE):
+        with pytest.raises(DataError, match=r"suite/closed: cannot be read \(Permission denied\)"):
+            results.find(tmp_path, name=name)

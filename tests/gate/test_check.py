@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from memeval.core.errors import DataError, IncompleteError
-from memeval.gate import Check, Outcome, github, judge, markdown, text
+from memeval.core.errors import DataError, IncompleteError, UsageError
+from memeval.core.types import Repeats
+from memeval.gate import Check, Outcome, confirming, github, judge, markdown, read, text
 from memeval.gate.accepting import accept
 from tests.gate_material import baseline, evidence, result
 
@@ -266,3 +267,82 @@ def test_controls_are_not_gated_unless_they_are_named() -> None:
     assert {check.system for check in judge(baseline(*controls), evidence(*controls)).checks} == {"mine"}
     named = evidence(*controls, gates=[{"system": "oracle", "floor": 1.0}])
     assert {check.system for check in judge(baseline(*controls), named).checks} == {"oracle"}
+
+
+MISSING: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
+    ({"measure": "MRR", "floor": 0.0}, {}, "MRR", "MRR is no longer measured"),
+    ({"measure": "MRR", "must_pass": ["q1"]}, {}, "MRR", "MRR is no longer measured"),
+    ({"floor": 0.0, "category": "nope"}, {}, "NDCG@10 floor · nope", "no query is of the category 'nope'"),
+    ({"category": "*"}, {"categories": (None,) * 20}, "NDCG@10", "NDCG@10 is gated by category, and no query has one"),
+    ({}, {"datasets": ["garden", "locomo"]}, "result", "is gated, but neither in the baseline nor in the results"),
+    ({}, {"systems": [{"name": "mine"}, {"name": "y"}]}, "result", "is gated, but neither in the baseline nor in the"),
+]
+
+
+@pytest.mark.parametrize(("gate", "change", "what", "message"), MISSING)
+def test_nothing_passes_because_it_is_missing(
+    gate: dict[str, Any], change: dict[str, Any], what: str, message: str
+) -> None:
+    suite = {key: value for key, value in change.items() if key != "categories"}
+    made = replace(result(GOOD), categories=change.get("categories", ("plain",) * 20))
+    found = evidence(made, gates=[{"usage": ["calls"]}, gate] if gate else [], **suite)
+    outcome = judge(baseline(result(GOOD)), found)
+    check = next(check for check in outcome.checks if (check.what, check.verdict) == (what, "missing"))
+    assert check.message.startswith(message) and check.now is None
+    assert not outcome.passes()
+
+
+def test_nothing_to_check_is_no_pass() -> None:
+    with pytest.raises(UsageError, match="matches any result: there is nothing to check"):
+        judge(baseline(result(GOOD, system="random")), evidence(result(GOOD, system="random")))
+    nothing = result({"NDCG@10": []})
+    for gates in ([], [{"floor": 0.0}]):
+        with pytest.raises(IncompleteError, match="has no query with a relevant memory"):
+            judge(baseline(nothing), evidence(nothing, gates=gates))
+
+
+def test_where_no_query_was_answered_nothing_passes_whatever_was_accepted() -> None:
+    down = result(GOOD, failed=20)
+    for gates in ([], [{"coverage": 0.0}]):
+        assert quality(judge(baseline(down), evidence(down, gates=gates)), "coverage").verdict == "regressed"
+
+
+def test_queries_that_failed_in_a_repeat_count_as_failed() -> None:
+    again = Repeats(runs=3, queries=17, failed=3, flips=None, tops=None, deviation={})
+    repeated = replace(result(GOOD), repeats={"repeats": again})
+    check = quality(judge(baseline(result(GOOD)), evidence(repeated)), "coverage")
+    assert (check.verdict, check.now) == ("regressed", pytest.approx(17 / 20))
+    assert quality(judge(baseline(repeated), evidence(repeated)), "coverage").verdict == "ok"
+    turned = replace(result(GOOD), repeats={"orders": again})  # whose values count for nothing
+    assert quality(judge(baseline(result(GOOD)), evidence(turned)), "coverage").verdict == "ok"
+
+
+def test_what_would_fail_even_with_the_numbers_that_are_accepted_is_told(tmp_path: Path) -> None:
+    def warnings(**gate: Any) -> list[str]:
+        told = accept(evidence(result(GOOD, failed=2), gates=[gate]), tmp_path / "b.json", "why", "2026-01-01")
+        return [line for line in told if line.startswith("warning") and "rarely be seen" not in line]
+
+    assert warnings(margin=0.5) == ["warning   mine on garden: 2 queries failed, as many may from now on"]
+    assert "mine · NDCG@10 floor on garden: regressed even with these numbers" in warnings(floor=1.5)[0]
+    assert "calls per query on garden: missing even with these numbers" in warnings(usage=["calls"])[0]
+
+
+def test_an_optional_system_that_could_not_run_is_left_out_of_what_is_accepted(tmp_path: Path) -> None:
+    here = evidence(result(GOOD), systems=[{"name": "mine"}, {"name": "other", "optional": True}])
+    with pytest.raises(UsageError, match="other on garden is gated and has no result"):
+        list(accept(here, tmp_path / "b.json", "why", "2026-01-01"))
+    told = list(accept(replace(here, unavailable={"other": "needs torch"}), tmp_path / "b.json", "why", "2026-01-01"))
+    assert told[0] == "left out  other on garden: needs torch"
+    assert [entry.system for entry in read(tmp_path / "b.json").entries] == ["mine"]
+
+
+def test_a_further_run_that_is_incomplete_clears_nothing() -> None:
+    fell = quality(drawn([1.0] * 60, [0.5] * 60))
+    again = {
+        ("garden", "mine", "NDCG@10"): replace(fell, verdict="ok"),
+        ("garden", "mine", "coverage"): replace(fell, what="coverage", verdict="regressed", message="9 queries failed"),
+    }
+    agreed = confirming._agreed(fell, again, {"mine"})
+    assert agreed.verdict == "regressed" and "the further run is incomplete: 9 queries failed" in agreed.message
+    del again["garden", "mine", "coverage"]
+    assert confirming._agreed(fell, again, {"mine"}).verdict == "inconclusive"

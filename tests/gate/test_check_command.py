@@ -173,6 +173,20 @@ def test_what_cannot_be_judged_is_an_error_and_says_why(here: Path) -> None:
     assert "no run of a suite" in memeval("check", here / "b.json", "--baseline", "b.json").stderr
 
 
+def test_what_an_earlier_run_measured_of_a_system_that_cannot_run_now_is_not_judged(here: Path) -> None:
+    suite = (here / "planted.toml").read_text()
+    (here / "planted.toml").write_text(
+        suite.replace('model = "python/planted:Mine"', 'model = "python/planted:Mine"\noptional = true')
+    )
+    assert again().exit_code == 0
+    (here / "planted.py").write_text("raise ImportError('its extra is gone')")
+    assert again().exit_code == 0
+    assert (here / "results/planted/hard-cases/mine.json").is_file()
+    done = memeval("check", "--baseline", "b.json")
+    assert done.exit_code == 0 and "optional, and could not run here" in done.stdout
+    assert memeval("check", "--baseline", "b.json", "--strict").exit_code == 1
+
+
 def test_gates_may_come_from_another_suite_file(here: Path) -> None:
     (here / "strict.toml").write_text(SUITE + "floor = 0.99\n")
     done = memeval("check", "--baseline", "b.json", "--suite", "strict.toml", "--json")

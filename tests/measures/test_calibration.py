@@ -1,6 +1,7 @@
 """Calibration, against scikit-learn and by hand."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -153,3 +154,14 @@ def test_f1_over_many_thresholds_is_that_of_each() -> None:
     hits, relevant = RANDOM.random((30, 12)) < 0.2, np.full(30, 12)
     each = [float(f1_above(scores, hits, relevant, float(at)).mean()) for at in cal.GRID]
     assert f1_curve(scores, hits, relevant, cal.GRID).tolist() == each
+
+
+@pytest.mark.parametrize("size", [1e100, 1.0, 1e-100, 5e-324])
+def test_scores_of_any_size_give_probabilities(size: float) -> None:
+    scores = np.arange(1.0, 61.0) * size
+    labels = np.arange(60) % 7 > np.arange(60)[::-1] // 12
+    with warnings.catch_warnings(action="error"):
+        for curve in (cal.platt(scores, labels), cal.isotonic(scores, labels)):
+            assert curve is not None
+            found = curve(scores)
+            assert np.isfinite(found).all() and (np.diff(found) >= 0).all() and found.min() >= 0 and found.max() <= 1

@@ -8,9 +8,10 @@ from scipy import stats as scipy_stats
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
-from memeval.measures import statistics
+from memeval.measures import comparing, statistics
 from memeval.measures.statistics import (
     auroc,
+    compare,
     detectable,
     differences,
     estimate,
@@ -276,6 +277,26 @@ def test_up_to_22_stores_no_seed_moves_a_p_value():
     assert alone[0] == alone[1]
     assert {test.flips for test in alone[0][0]} == {2**22}
     assert joint([sums], seed=0) == joint([sums], seed=1)
+
+
+def test_of_22_stores_the_exact_p_is_told_where_drawn_flips_would_give_another_verdict():
+    steps = np.random.default_rng(3089).integers(-8, 13, 22)
+    counts = np.ones(1)  # how many flips give each sum, in steps of 1/32: a second way to go over all of them
+    for step in np.abs(steps):
+        counts = np.convolve(counts, [1, *[0] * (2 * step - 1), 1] if step else [2])
+    reached = np.abs(np.arange(len(counts)) - len(counts) // 2) >= abs(steps.sum())
+    exact = counts[reached].sum() / 2**22
+    [signs] = [np.hstack(list(statistics._signs(22, 0, statistics.DRAWS)))]
+    drawn = (np.count_nonzero(np.abs(np.sort(np.abs(steps)) @ signs) >= abs(steps.sum())) + 1) / (statistics.DRAWS + 1)
+    assert exact < 0.05 < drawn
+    stores = [f"s{place}" for place in range(22)]
+    compared = compare(0.5 + steps[:, None] / 32, np.full((22, 1), 0.5), stores, [("MRR", "a", "b")])
+    found = differences({"MRR": compared[0]}, [["MRR"]])["MRR"]
+    assert (found.p, found.comparison.p, found.flips, found.direction) == (exact, exact, 2**22, 1)
+    assert f"{exact:.4f}, all 4,194,304 flips" in comparing.text(comparing.SideBySide("d", (found,), "MRR", ()))
+    assert joint([np.column_stack([steps / 32, np.zeros(22)])])[0][0, 1].p == exact
+    twice = differences(dict(enumerate(compared * 2)), [[0, 1]])
+    assert {one.p for one in twice.values()} == {2 * exact} and not any(one.direction for one in twice.values())
 
 
 def borderline(clusters, p):

@@ -235,6 +235,17 @@ def test_hostile_names_stay_text_in_markdown_latex_and_csv(tmp_path: Path) -> No
     assert not [name for name in systems if name.startswith(("=", "+", "-", "@"))]
 
 
+def test_no_name_is_taken_for_an_argument_of_the_row_before_it_or_for_a_formula(tmp_path: Path) -> None:
+    names = ["[2em] first", "* starred", "a [b", "＝1+1"]
+    found = [*toy(), *(make(name, [0.75 - 0.01 * place] * 20) for place, name in enumerate(names))]
+    for suffix in ("tex", "csv"):
+        write(found, tmp_path / f"r.{suffix}")
+    latex = (tmp_path / "r.tex").read_text()
+    assert "\n{}[2em] first" in latex and "\n{}* starred" in latex and "\na [b" in latex
+    assert not re.search(r"(\\\\|rule)\s*[\[*]", latex)
+    assert "'＝1+1" in {line["system"] for line in csv.DictReader((tmp_path / "r.csv").open(newline=""))}
+
+
 def test_the_terminal_table_fits_and_carries_no_markup() -> None:
     text = printed(leaderboard([*hostile(), make("[bold]a-very-long-name[/bold]" * 3, MIDDLE)]))
     assert max(len(line) for line in text.split("missing")[0].splitlines() if line.strip()) <= 100

@@ -12,9 +12,10 @@ from hypothesis import strategies as some
 
 from memeval.core import files as disk
 from memeval.core import results
-from memeval.core.errors import DataError, IncompleteError, UsageError
+from memeval.core.errors import DataError, IncompleteError, PrerequisiteError, UsageError
 from memeval.core.store import ScoreCache
-from memeval.core.types import Query
+from memeval.core.types import Query, canonical
+from memeval.measures import latency
 from memeval.runs import benchmark, merging, shards, suite
 
 PLAN = suite.make(
@@ -129,6 +130,63 @@ def test_a_missing_shard_is_named_by_what_it_lacks(tmp_path: Path) -> None:
         list(merging.merge([ran(tmp_path / str(number), f"{number}/3") for number in (1, 3)], tmp_path / "merged"))
     with pytest.raises(UsageError, match="no run of a suite is here"):
         list(merging.merge([tmp_path / "1/own-cache"], tmp_path / "merged"))
+
+
+def test_a_merge_that_fails_writes_nothing(whole: Path, tmp_path: Path) -> None:
+    parts = [ran(tmp_path / str(number), f"{number}/3") for number in (1, 3)]
+    before = contents(parts[0])
+    for output in (parts[0], tmp_path / "new"):
+        with pytest.raises(IncompleteError, match="run the shards that are missing"):
+            list(merging.merge(parts, output))
+    assert contents(parts[0]) == before and not (tmp_path / "new").exists()
+
+
+def test_results_of_another_suite_of_that_name_are_not_replaced(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "other")
+    file = tmp_path / "other/split/suite.json"
+    file.write_text(file.read_text().replace('"depth": 100', '"depth": 50'))
+    before = contents(tmp_path / "other")
+    with pytest.raises(DataError, match="is another suite 'split' than that of the parts: name another folder with -o"):
+        list(merging.merge([whole], tmp_path / "other"))
+    assert contents(tmp_path / "other") == before
+
+
+def test_a_folder_that_a_run_writes_to_is_left_to_it(whole: Path, tmp_path: Path) -> None:
+    with disk.alone(tmp_path / "merged/split/hard-cases"), pytest.raises(PrerequisiteError, match="another process"):
+        list(merging.merge([whole], tmp_path / "merged"))
+
+
+def bill(folder: Path, *spent: float) -> Path:
+    """A file of times, gone on with as often as there are bills."""
+    rows = [{"bill": {"source": "list", "calls": 1, "spent": one, "listed": 10 * one}} for one in spent]
+    folder.mkdir(parents=True)
+    (folder / "x.times.jsonl").write_bytes(b"".join(map(canonical, [{"query_id": "q", "pairs": 1}, *rows])))
+    return folder / "x.times.jsonl"
+
+
+def merged_bill(folder: Path, files: list[Path]) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "x.times.jsonl").write_bytes(b"".join(merging._times(files)))
+    return folder / "x.times.jsonl"
+
+
+def amounts(file: Path) -> tuple[float, float]:
+    told = latency.read(file)
+    assert told is not None and told.bill is not None
+    return told.bill.spent or 0.0, told.bill.listed or 0.0
+
+
+def test_bills_of_parts_add_up_and_no_part_is_counted_twice(tmp_path: Path) -> None:
+    one = bill(tmp_path / "a/d.shard-1-of-2", 1.0, 2.0)  # asked again for some: the last list price holds all
+    two = bill(tmp_path / "b/d.shard-2-of-2", 4.0)
+    copy = bill(tmp_path / "copy/d.shard-1-of-2", 1.0)  # of the first, before it was gone on with
+    once = merged_bill(tmp_path / "m1/d", [one, two])
+    assert amounts(once) == (7.0, 60.0)
+    assert amounts(merged_bill(tmp_path / "m2/d", [copy, one, two, copy])) == (7.0, 60.0)
+    again = merged_bill(tmp_path / "m3/d", [once, one, two])
+    assert amounts(again) == (7.0, 60.0) and again.read_bytes() == once.read_bytes()
+    elsewhere = bill(tmp_path / "c/d.shard-1-of-2", 0.5)  # somebody else paid for the same part, too
+    assert amounts(merged_bill(tmp_path / "m4/d", [one, elsewhere, two])) == (7.5, 45.0)
 
 
 @given(some.integers(1, 60), some.integers(1, 60))

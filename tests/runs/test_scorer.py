@@ -138,6 +138,7 @@ def test_equal_texts_have_equal_scores_with_and_without_the_cache(cache: ScoreCa
         ([0.1] * 5, "returned 5 scores for 4 memories"),
         ([0.1, math.nan, 0.2, 0.3], "returned nan for the memory 'm1'"),
         ([0.1, 0.2, math.inf, 0.3], "returned inf for the memory 'm2'"),
+        ([0.1, 0.2, 0.3, -1.7e308], "returned -1.7e+308 for the memory 'm3'"),
         (None, "TypeError"),
         (["a", "b", "c", "d"], "could not convert"),
     ],

@@ -16,10 +16,11 @@ from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 from memeval.core.errors import IncompleteError, MemevalError
+from memeval.core.outside import without
 from memeval.core.types import ANSWERED, canonical
 from memeval.rerankers.hosted import answers
 from memeval.rerankers.hosted.estimate import BYTES_A_TOKEN
-from memeval.rerankers.hosted.faults import CallError, UnreadableError, classify, scrubbed, short
+from memeval.rerankers.hosted.faults import CallError, UnreadableError, classify, short
 from memeval.rerankers.hosted.pace import Limits, Pace
 from memeval.rerankers.hosted.prices import Price, counted
 from memeval.rerankers.hosted.terms import Door, Terms
@@ -255,13 +256,13 @@ class Caller:
             self.breaker.opened |= not (fault.shut or fault.status == "timed-out")
             if fault.adapted:
                 return await self._sent(body)
-            fault.why = scrubbed(fault.why, secrets)
+            fault.why = without(fault.why, secrets, "[key]")
             fault.args = (fault.why,)
             raise fault from None
         self.breaker.opened = True
         if len(raw) > LARGEST and len(raw) > LARGEST + ECHO * len(canonical(body)):
             raise CallError("unparsable", f"a reply of {len(raw):,} characters")
-        return scrubbed(raw, secrets), perf_counter() - start
+        return without(raw, secrets, "[key]"), perf_counter() - start
 
     def _worth_it(self, error: BaseException) -> bool:
         """Whether asking again may help: a refused port is a restart where the service has answered before."""

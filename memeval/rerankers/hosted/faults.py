@@ -5,14 +5,14 @@ is half a JSON, which is a connection that broke, too; so is a 200 that says it 
 What says that the service takes no calls at all now (no such key, no credits, a day's limit reached, no such model, a
 wait of hours) stops the run: see CallError.remedy. So does a door that is `shut` (a refused port, an unknown host, an
 untrusted certificate, a wrong key), but a port that has been open before is tried again. No error's text holds a key:
-see `scrubbed`.
+who sent it strikes it out (caller.py).
 """
 
 import json
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
@@ -269,18 +269,6 @@ def whole(raw: str, content_type: str) -> str:
     if isinstance(found, Mapping) and (found.get("error") or found.get("errors")):
         raise inside(found, "")
     return raw
-
-
-def scrubbed(text: str, secrets: Iterable[str]) -> str:
-    """The text without any of the secrets, also where a service has shortened or quoted them.
-
-    >>> scrubbed("bad key sk-abcdef123456", ["sk-abcdef123456"])
-    'bad key [key]'
-    """
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "[key]").replace(json.dumps(secret)[1:-1], "[key]")
-    return text
 
 
 def short(text: str) -> str:
