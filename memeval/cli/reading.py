@@ -93,10 +93,10 @@ def agreement(
     as_json: Json = False,
 ) -> None:
     """Say how far two label sets agree, and which differences between systems are smaller than the labels' noise."""
-    from memeval.runs import agreement as labelled
+    from memeval.runs import agreement
 
-    found = labelled.agree(first, second, results, measure)
-    tell_json(json.dumps(labelled.document(found), indent=1)) if as_json else tell(labelled.text(found))
+    found = agreement.agree(first, second, results, measure)
+    tell_json(json.dumps(agreement.document(found), indent=1)) if as_json else tell(agreement.text(found))
 
 
 def claims(
