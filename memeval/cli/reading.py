@@ -92,10 +92,10 @@ def agreement(
     as_json: Json = False,
 ) -> None:
     """Say how far two label sets agree, and which differences between systems are smaller than the labels' noise."""
-    from memeval.runs import agreement as labelled
+    from memeval.runs import agreement
 
-    found = labelled.agree(first, second, results, measure)
-    tell_json(labelled.document(found)) if as_json else tell(labelled.text(found))
+    found = agreement.agree(first, second, results, measure)
+    tell_json(agreement.document(found)) if as_json else tell(agreement.text(found))
 
 
 def claims(

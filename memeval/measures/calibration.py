@@ -117,9 +117,7 @@ def probability(kind: str | None, scores: Floats) -> Floats | None:
 
 
 def platt(scores: Floats, labels: Labels, *, steps: int = 100) -> Curve | None:
-    """Platt's logistic curve (1999), fitted to pairs by Newton's method with his smoothed targets.
-
-    None where there are not pairs of both labels.
+    """Platt's logistic curve (1999), by Newton's method with his smoothed targets; None without pairs of both labels.
 
     Scores are standardised first, which moves nothing but the condition of the problem. A falling curve (scores that
     rank backwards) is flattened: calibration must not turn an order round.
@@ -156,10 +154,8 @@ def platt(scores: Floats, labels: Labels, *, steps: int = 100) -> Curve | None:
 
 
 def isotonic(scores: Floats, labels: Labels) -> Curve | None:
-    """The never-decreasing curve of least squares through pairs (by pool adjacent violators: Zadrozny & Elkan 2002).
-
-    It is linear between the scores it was fitted to and flat beyond them. None without pairs.
-    """
+    """The never-decreasing curve of least squares (pool adjacent violators; Zadrozny & Elkan 2002), linear between the
+    scores of the pairs it was fitted to and flat beyond them; None without pairs."""
     if not len(scores):
         return None
     from scipy.optimize import isotonic_regression

@@ -146,7 +146,7 @@ def test_the_library_raises_a_plug_ins_end_as_its_error(here: Path) -> None:
             memeval.run(made(), "hard-cases", limit=30)
     for made in (plug.Windows, plug.Warms, plug.Indexes):
         failed = memeval.run(made(), "hard-cases", limit=9).failures
-        assert failed["failed"] == 9 and failed["errors"] == {"SystemExit: 0": 9}
+        assert failed.failed == 9 and failed.errors == {"SystemExit: 0": 9}
 
 
 LOADER = """
