@@ -262,7 +262,7 @@ def test_edited_results_are_named_by_what_reads_them(memeval: Run, tmp_path: Pat
     run.write_bytes(run.read_bytes() + b"\n")
     done = memeval("report")
     assert done.returncode == 2
-    assert "bm25.json: is not of the run beside it: measure bm25.run.jsonl again" in done.stderr
+    assert "bm25.json: is not of the bm25.run.jsonl beside it: make it again with `memeval run`" in done.stderr
 
 
 def test_a_limited_run_has_queries_of_as_many_stores_as_it_can(memeval: Run) -> None:
