@@ -114,7 +114,7 @@ def _found(paths: Sequence[Path], wanted: str | None) -> dict[str, Any]:
             values = results.read_suite(file)
             known = files.setdefault(values["name"], values)
             if known != values:
-                raise UsageError(f"{file}: there are two different suites named {values['name']!r}: name one folder")
+                files[values["name"]] = _joined(known, values, file)
     places = ", ".join(map(str, paths))
     if wanted in files:
         return files[wanted]
@@ -127,7 +127,18 @@ def _found(paths: Sequence[Path], wanted: str | None) -> dict[str, Any]:
 
 def _above(path: Path) -> list[Path]:
     start = path if path.is_dir() else path.parent
-    return [file for file in (start.parent / results.SUITE,) if file.is_file()]
+    return [file for file in (start / results.SUITE, start.parent / results.SUITE) if file.is_file()]
+
+
+def _joined(known: dict[str, Any], values: dict[str, Any], file: Path) -> dict[str, Any]:
+    """The systems of both, where runs under one name add up. Raises UsageError for two suites of one name."""
+    from memeval.runs import manifest
+
+    if not manifest.adds_up(values["name"]):
+        raise UsageError(f"{file}: there are two different suites named {values['name']!r}: name one folder")
+    systems = {entry["name"]: entry for entry in (*known["systems"], *values["systems"])}
+    datasets = dict.fromkeys((*known["datasets"], *values["datasets"]))
+    return {**values, "systems": list(systems.values()), "datasets": list(datasets)}
 
 
 def _folders(paths: Sequence[Path], suite: str) -> list[Path]:

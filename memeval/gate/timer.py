@@ -5,14 +5,14 @@ from pathlib import Path
 
 from memeval.core import results
 from memeval.gate.timing import candidates_file
-from memeval.runs import benchmark, suite
+from memeval.runs import benchmark, manifest
 
 
 def main(folder: Path, system: str) -> None:
     """Says how many queries there are, then times one for each line of stdin."""
-    plan = suite.make(results.read_suite(folder.parent / results.SUITE), str(folder.parent))
+    plan = manifest.read(manifest.above(folder))
     candidates = results.read_candidates(candidates_file(folder))
-    parts = benchmark.parts(plan, folder.parent.parent)
+    parts = manifest.parts(plan, folder.parent.parent)
     variant, name = next((variant, name) for variant, name, into in parts if into.name == folder.name)
     dataset = benchmark.load(variant, name)
     entry = next(entry for entry in plan.systems if entry.name == system)

@@ -18,7 +18,7 @@ from memeval.measures import latency
 from memeval.measures import result as score
 from memeval.rerankers.hosted import prices
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs import machine, measuring, repeats, runner, shards
+from memeval.runs import machine, manifest, measuring, repeats, runner, shards
 from memeval.runs.guard import Scorer
 from memeval.runs.suite import Suite, System, slug, values
 
@@ -61,9 +61,10 @@ def run(
     folder of its own. `terms` are those of hosted systems.
     """
     watcher, terms = watcher or Watcher(), terms or Terms(answers=cache.path if cache is not None else None)
-    results.write_suite(root / suite.name, values(suite))
+    if not manifest.adds_up(suite.name):
+        results.write_suite(root / suite.name, values(suite))
     reports = []
-    for variant, name, into in parts(suite, root):
+    for variant, name, into in manifest.parts(suite, root):
         try:
             with contained(name, own=True):
                 reports.append(_run(variant, name, into, cache, terms, limit, watcher))
@@ -71,16 +72,6 @@ def run(
             watcher.end()
             reports.append(Report(into, error=error))
     return reports
-
-
-def parts(suite: Suite, root: Path) -> list[tuple[Suite, str, Path]]:
-    """What a suite consists of: with one rendering, one data set, in one folder."""
-    found = []
-    for variant in suite.variants():
-        for name in suite.datasets:
-            marks = [slug(name), *([slug(variant.text)] if len(suite.variants()) > 1 else [])]
-            found.append((variant, name, root / suite.name / ".".join(marks)))
-    return found
 
 
 def load(suite: Suite, dataset: str | Dataset) -> Dataset:
@@ -104,6 +95,8 @@ def _run(
     with files.alone(marked(into, limit)) as folder:
         candidates = frozen(suite, dataset, folder / "candidates.jsonl", watcher)
         results.place_labels(folder / results.LABELS, dataset, compress=suite.compress)
+        if manifest.adds_up(suite.name):
+            manifest.add(suite.model_copy(update={"datasets": (name,)}), folder, watcher.step)
         sliced = functools.cache(lambda: slices.members(loaded, candidates))
         return _systems(Work(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher))
 
@@ -150,8 +143,19 @@ def _systems(work: Work) -> Report:
             report.incomplete[system.name] = wrong
     kept = {slug(result.signature.system) for result in report.results}
     reasons = {name: str(error) for name, error in report.unavailable.items() if slug(name) not in kept}
-    results.write_unavailable(report.folder, reasons)
+    results.write_unavailable(report.folder, {**_earlier(work), **reasons})
     return report
+
+
+def _earlier(work: Work) -> dict[str, str]:
+    """Why systems could not run that belong into the folder, but are not run now."""
+    own = {system.name for system in work.suite.systems}
+    others = {system.name for system in manifest.read(manifest.above(work.folder)).systems} - own
+    try:
+        told = results.read_unavailable(work.folder / results.UNAVAILABLE) if others else {}
+    except DataError:
+        return {}
+    return {name: reason for name, reason in told.items() if name in others}
 
 
 def _incomplete(suite: Suite, result: Result) -> str | None:
