@@ -58,14 +58,27 @@ def plain(text: object) -> str:
     return visible(" ".join(str(text).split()))
 
 
+def known_as(path: str, name: str) -> None:
+    """Has a place on this machine shown by a name that does not tell where it is, wherever a text is `struck`."""
+    _names[path] = name
+
+
+_names: dict[str, str] = {}
+
+
 def struck(text: str) -> str:
     """A text without the secrets in it: users of URLs, parameters that are keys, what has a key's shape or value.
+
+    Places that have a name are shown by it (see `known_as`).
 
     >>> struck("run --system openai/m?url=https://ann:pw@host/v1&api_key=abc")
     'run --system openai/m?url=https://[…]@host/v1&api_key=[…]'
     """
     text = _PARAMETER.sub(r"\1=[…]", SHAPES.sub("[…]", USER.sub("[…]@", text)))
-    return without(text, set_keys().values(), "[…]")
+    text = without(text, set_keys().values(), "[…]")
+    for path in sorted((path for path in _names if path in text), key=len, reverse=True):
+        text = re.sub(rf"{re.escape(path)}(?![\w-]|\.\w)", _names[path].replace("\\", r"\\"), text)
+    return text
 
 
 def without(text: str, secrets: Iterable[str], mark: str) -> str:

@@ -299,5 +299,6 @@ def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher) -> Cand
         advance=lambda: watcher.advance(None),
     )
     watcher.end()
+    made = replace(made, fingerprint=measuring.plain(made.fingerprint))
     files.place(path, results.candidates_lines(made), compress=suite.compress)
     return made
