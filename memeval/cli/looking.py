@@ -11,7 +11,7 @@ from memeval.core.terminal import printing, tell, tell_json
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="rerankers, datasets, measures or suites")],
+    what: Annotated[str, typer.Argument(help="rerankers, datasets, measures or suites")] = "",
     as_json: Json = False,
 ) -> None:
     """List what there is."""

@@ -12,7 +12,8 @@ import signal
 import threading
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from memeval.core.errors import MemevalError, PluginError
@@ -153,6 +154,21 @@ def told(error: BaseException) -> str:
 
 
 @contextmanager
+def staying() -> Iterator[None]:
+    """Around code of others, which may change the working folder: relative paths mean the same afterwards."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it is gone: nothing relative is there
+        yield
+        return
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.chdir(here)
+
+
+@contextmanager
 def contained(what: str, *, own: bool = False) -> Iterator[None]:
     """Around code of others. Raises PluginError, one line that begins with `what`, for whatever it raises.
 
@@ -160,7 +176,8 @@ def contained(what: str, *, own: bool = False) -> Iterator[None]:
     pass; so do bugs, where the code is memeval's `own` and only what it calls is of others.
     """
     try:
-        yield
+        with staying():
+            yield
     except MemevalError:
         raise
     except BaseException as error:

@@ -18,6 +18,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -170,9 +171,10 @@ def place_labels(path: Path, dataset: Dataset, *, compress: bool) -> None:
     """Writes the labels of a data set, by id and without any text, unless they are there."""
     there = files.stored(path)
     if there is not None:
-        header: Any = next(files.lines(there), None)
-        if isinstance(header, dict) and header.get("dataset_digest") == dataset.digest:
-            return
+        with suppress(DataError):  # of another version, or damaged: it is made again from the data set
+            _, head = next(files.numbered(there), (1, b"{}"))
+            if _record(head, "labels", Labels, there)[0].dataset_digest == dataset.digest:
+                return
     files.place(path, labels_lines(labels(dataset)), compress=compress)
 
 

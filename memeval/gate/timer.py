@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from memeval.core import results
+from memeval.core.terminal import reserved, tell
 from memeval.gate.timing import candidates_file
 from memeval.runs import benchmark, manifest
 
@@ -18,8 +19,7 @@ def main(folder: Path, system: str) -> None:
     entry = next(entry for entry in plan.systems if entry.name == system)
     scorer = benchmark.load_scorer(entry.model, dataset, None)
     queries = [query for query in dataset.queries if candidates.doc_ids[query.query_id]]
-    sys.stdout.write(f"{len(queries)}\n")
-    sys.stdout.flush()
+    tell(str(len(queries)))
     store_id = None
     for line in sys.stdin:
         query = queries[int(line)]
@@ -28,9 +28,9 @@ def main(folder: Path, system: str) -> None:
             store_id = query.store_id
         by_id = dataset.memories(query.store_id)
         scored = scorer.one((query, [by_id[doc_id] for doc_id in candidates.doc_ids[query.query_id]]))
-        sys.stdout.write(f"{scorer.seconds if scorer.seconds is not None else scored.seconds or 0.0!r}\n")
-        sys.stdout.flush()
+        tell(repr(scorer.seconds if scorer.seconds is not None else scored.seconds or 0.0))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    with reserved():
+        main(Path(sys.argv[1]), sys.argv[2])

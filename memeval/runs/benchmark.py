@@ -22,15 +22,19 @@ from memeval.runs import machine, manifest, measuring, repeats, runner, shards
 from memeval.runs.guard import Scorer
 from memeval.runs.suite import Suite, System, slug, values
 
+BILL = ".bill.partial"
+"""What a run has taken so far of services, a line for each call: its process may be killed before it adds them up."""
+
 
 @dataclass
 class Watcher:
-    """What a benchmark tells while it works; the default listens to nothing."""
+    """What a benchmark tells while it works, and what it noticed amiss; the default listens to nothing."""
 
     step: Callable[[str], None] = lambda message: None
     begin: Callable[[str, int, int], None] = lambda task, total, done: None
     advance: Callable[[Ranking | None], None] = lambda ranking: None
     end: Callable[[], None] = lambda: None
+    notice: Callable[[str], None] = lambda message: None
 
 
 @dataclass
@@ -96,7 +100,7 @@ def _run(
         candidates = frozen(suite, dataset, folder / "candidates.jsonl", watcher)
         results.place_labels(folder / results.LABELS, dataset, compress=suite.compress)
         if manifest.adds_up(suite.name):
-            manifest.add(suite.model_copy(update={"datasets": (name,)}), folder, watcher.step)
+            manifest.add(suite.model_copy(update={"datasets": (name,)}), folder, watcher.notice)
         sliced = functools.cache(lambda: slices.members(loaded, candidates))
         return _systems(Work(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher))
 
@@ -185,7 +189,7 @@ def run_system(work: Work, system: System) -> tuple[Result, bool]:
             return score.with_latency(known, _timed(times, work.suite)), True
         for run in measuring.altered(target, about, runs):
             away = files.aside(run)
-            work.watcher.step(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
+            work.watcher.notice(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
     _ran(work, scorer, about, path, system.name)
     variants = chain(*repeats.variants(work.terms, system.repeat, system.orders).values())
     for (suffix, terms), file in zip(variants, chain(*further.values()), strict=True):
@@ -216,7 +220,11 @@ def _about(work: Work, system: System, scorer: Scorer) -> Header:
 def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> None:
     """Writes one run file; beside it, the bill of a hosted system, whole or not."""
     watcher, purse, times = work.watcher, work.terms.purse, results.times(path)
-    before = replace(purse)
+    before, settled = replace(purse), times.with_name(times.name.replace(".times.jsonl", BILL))
+    for row in files.lines(settled, prices.Settled, broken=True) if settled.is_file() else ():  # of one that was killed
+        for name, amount in row.items():
+            setattr(before, name, getattr(before, name) - amount)
+    purse.note = functools.partial(files.append, settled)
     for hosted in scorer.hosted:
         watcher.step(f"{task}: texts that are not remembered are sent to {hosted.service.door.host}")
 
@@ -226,6 +234,7 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
             bill = prices.bill([one.service.price for one in scorer.hosted], before, purse, usages)
             watcher.step(f"{task}: {bill}")
             files.append(times, {"bill": written(bill)})
+            settled.unlink(missing_ok=True)
 
     try:
         outcome = runner.run(
@@ -236,14 +245,16 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
             path,
             compress=work.suite.compress,
             manifest=machine.manifest(),
-            progress=runner.Progress(watcher.step, functools.partial(watcher.begin, task), watcher.advance),
+            progress=runner.Progress(watcher.notice, functools.partial(watcher.begin, task), watcher.advance),
             fresh=work.terms.since is not None,
         )
     except BaseException:
         billed(None)
         raise
+    finally:
+        purse.note = None
     watcher.end()
-    if outcome.ran:
+    if outcome.ran or settled.is_file():
         billed(ranking.usage or {} for ranking in results.read_run(outcome.run).rankings)
 
 
