@@ -49,13 +49,13 @@ def _merged(parts: Sequence[Path], output: Path) -> Iterator[str]:
         if there.is_file() and results.read_suite(there) != suites.values(suite):
             raise DataError(f"{there}: is another suite {name!r} than that of the parts: name another folder with -o")
     wholes = [(suite, name, into, list(dict.fromkeys(places))) for into, (suite, name, places) in found.items()]
-    for whole in wholes:
-        _checked(*whole)  # before anything of any is written
+    for part in wholes:
+        _checked(*part)  # before anything of any is written
     for name, suite in own.items():
         results.write_suite(output / name, suites.values(suite))
-    for whole in wholes:
-        with disk.alone(whole[2]):
-            yield from _dataset(*whole)
+    for part in wholes:
+        with disk.alone(part[2]):
+            yield from _dataset(*part)
 
 
 def _checked(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> None:
