@@ -4,19 +4,22 @@ Nothing heavy is imported before a command needs it.
 """
 
 import errno
+import functools
 import os
 import re
 import sys
 import traceback
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from memeval.cli import ci, looking, reading, running
-from memeval.core.errors import UNEXPECTED, UNREAD, MemevalError, PrerequisiteError
-from memeval.core.outside import interrupts
-from memeval.core.terminal import say, stop, trace
+from memeval.core.errors import UNEXPECTED, UNREAD, MemevalError, PrerequisiteError, UsageError
+from memeval.core.outside import interrupts, secret
+from memeval.core.terminal import reserved, say, stop, trace
 
 SIZES = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
 """Variables of which rich, click and typer want numbers."""
@@ -61,6 +64,25 @@ class Commands(TyperGroup):
             raise RuntimeError(f"SystemExit({error.code!r}) was raised where memeval runs no foreign code") from error
 
 
+NAMED = ("system", "dataset", "suite")
+"""Parameters whose values are names, or files of them, whose own readers look for secrets."""
+
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that has stdout for itself, and is not run where a value of it holds a secret."""
+
+    @functools.wraps(command)
+    def guarded(**given: Any) -> None:
+        for name, value in given.items():
+            for one in value if isinstance(value, (list, tuple)) else [value]:
+                if name not in NAMED and isinstance(one, (str, Path)) and (kept := secret(str(one))):
+                    raise UsageError(f"--{name.replace('_', '-')}: holds {kept}: keys come from the shell")
+        with reserved():
+            command(**given)
+
+    return guarded
+
+
 app = typer.Typer(
     name="memeval",
     cls=Commands,
@@ -87,7 +109,7 @@ for _command in (
     looking.help_,
     looking.doctor,
 ):
-    app.command(name=_command.__name__.rstrip("_"))(_command)
+    app.command(name=_command.__name__.rstrip("_"))(_guarded(_command))
 
 
 def main() -> None:

@@ -58,6 +58,8 @@ def listed(what: str) -> dict[str, str]:
         }
     if what == "suites":
         return {name: files.toml(path).get("about", "") for name, path in suite.shipped().items()}
+    if not what:
+        raise UsageError("list what: rerankers, datasets, measures or suites?")
     raise UsageError(f"cannot list {what!r}{did_you_mean(what, ['datasets', 'measures', 'rerankers', 'suites'])}")
 
 

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from memeval.cli.options import Json
+from memeval.cli.options import Json, addressed
 from memeval.core.outside import visible
 from memeval.core.terminal import printing, tell, tell_json
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="rerankers, datasets, measures or suites")],
+    what: Annotated[str, typer.Argument(help="rerankers, datasets, measures or suites")] = "",
     as_json: Json = False,
 ) -> None:
     """List what there is."""
@@ -47,7 +47,7 @@ def show(
 
         found = reporting.read([Path(name)], texts="none" if public else "all", detail="none")
         with printing() as console:
-            reporting.show_query(found, query, console, systems=system, top=top)
+            reporting.show_query(found, query, console, systems=[*map(addressed, system or ())] or None, top=top)
         return
     from memeval.cli import catalogue
     from memeval.runs.progress import Progress

@@ -39,6 +39,13 @@ Trust = Annotated[
 ]
 
 
+def addressed(system: str) -> str:
+    """A system as results call it: one that is asked for by an absolute path has another name there."""
+    from memeval import rerankers
+
+    return rerankers.address(system) if "//" in system or "/~/" in system else system
+
+
 def show_boards(found: "Sequence[Result]", missing: Mapping[str, str], *, as_json: bool) -> None:
     """Prints the leaderboards of some results."""
     from memeval import report

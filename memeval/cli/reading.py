@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from memeval.cli.options import Json, Outputs, ResultsFolder, show_boards
+from memeval.cli.options import Json, Outputs, ResultsFolder, addressed, show_boards
 from memeval.core.terminal import say, tell, tell_json
 
 
@@ -42,7 +42,7 @@ def compare(
     """Compare two systems, paired by query: differences with intervals, p-values, and the queries that moved most."""
     from memeval.measures import comparing
 
-    found = comparing.compare(ours, theirs, results, measure=measure, flips=flips)
+    found = comparing.compare(addressed(ours), addressed(theirs), results, measure=measure, flips=flips)
     tell_json(comparing.document(found)) if as_json else tell(comparing.text(found))
 
 

@@ -27,6 +27,7 @@ from memeval.cli.options import (
     show_boards,
 )
 from memeval.core.errors import IncompleteError, UsageError
+from memeval.core.outside import struck
 from memeval.core.terminal import say, stop, tell, tell_json
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def run(
             resume = shlex.join(["memeval", *words, *(["--since", str(start)] if fresh else [])])
             stop(f"interrupted; what was finished is saved, resume with: {resume}", 130)
     found = [result for part in done for result in part.results]
-    missing = {name: str(error) for part in done for name, error in part.unavailable.items()}
+    missing = {name: struck(str(error)) for part in done for name, error in part.unavailable.items()}
     if found:
         show_boards(found, missing, as_json=as_json)
         looked_at = reporting.of(found, [part.folder for part in done], missing)

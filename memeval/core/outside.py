@@ -12,7 +12,8 @@ import signal
 import threading
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from memeval.core.errors import MemevalError, PluginError
@@ -58,14 +59,27 @@ def plain(text: object) -> str:
     return visible(" ".join(str(text).split()))
 
 
+def known_as(path: str, name: str) -> None:
+    """Has a place on this machine shown by a name that does not tell where it is, wherever a text is `struck`."""
+    _names[path] = name
+
+
+_names: dict[str, str] = {}
+
+
 def struck(text: str) -> str:
     """A text without the secrets in it: users of URLs, parameters that are keys, what has a key's shape or value.
+
+    Places that have a name are shown by it (see `known_as`).
 
     >>> struck("run --system openai/m?url=https://ann:pw@host/v1&api_key=abc")
     'run --system openai/m?url=https://[…]@host/v1&api_key=[…]'
     """
     text = _PARAMETER.sub(r"\1=[…]", SHAPES.sub("[…]", USER.sub("[…]@", text)))
-    return without(text, set_keys().values(), "[…]")
+    text = without(text, set_keys().values(), "[…]")
+    for path in sorted((path for path in _names if path in text), key=len, reverse=True):
+        text = re.sub(rf"{re.escape(path)}(?![\w-]|\.\w)", _names[path].replace("\\", r"\\"), text)
+    return text
 
 
 def without(text: str, secrets: Iterable[str], mark: str) -> str:
@@ -140,6 +154,21 @@ def told(error: BaseException) -> str:
 
 
 @contextmanager
+def staying() -> Iterator[None]:
+    """Around code of others, which may change the working folder: relative paths mean the same afterwards."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it is gone: nothing relative is there
+        yield
+        return
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.chdir(here)
+
+
+@contextmanager
 def contained(what: str, *, own: bool = False) -> Iterator[None]:
     """Around code of others. Raises PluginError, one line that begins with `what`, for whatever it raises.
 
@@ -147,7 +176,8 @@ def contained(what: str, *, own: bool = False) -> Iterator[None]:
     pass; so do bugs, where the code is memeval's `own` and only what it calls is of others.
     """
     try:
-        yield
+        with staying():
+            yield
     except MemevalError:
         raise
     except BaseException as error:

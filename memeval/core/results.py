@@ -6,7 +6,8 @@
                                /<system>.times.jsonl    the machine, and seconds per query: what differs between runs
                                /<system>.json           what was measured, derived from the run
                                /unavailable.json        systems that could not run, with the reason
-    <results>/<suite>/suite.json                        the suite that was run, every default written out
+    <results>/<suite>/suite.json                        the suite that was run, every default written out; what is run
+                                                        by --dataset and --system has one in each folder
 
 Each names its schema and version. A file is written whole (temporary file, then rename) or appended line by line under
 another name (`.partial`) and renamed when it is complete. Those that end in `.bz2` are compressed: bzip2, because its
@@ -17,6 +18,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +44,7 @@ VERSION = 1
 UNAVAILABLE = "unavailable.json"
 SUITE = "suite.json"
 LABELS = "labels.jsonl"
+CANDIDATES = "candidates.jsonl"
 AGAIN = "make it again with `memeval run`"
 
 R = TypeVar("R")
@@ -168,9 +171,10 @@ def place_labels(path: Path, dataset: Dataset, *, compress: bool) -> None:
     """Writes the labels of a data set, by id and without any text, unless they are there."""
     there = files.stored(path)
     if there is not None:
-        header: Any = next(files.lines(there), None)
-        if isinstance(header, dict) and header.get("dataset_digest") == dataset.digest:
-            return
+        with suppress(DataError):  # of another version, or damaged: it is made again from the data set
+            _, head = next(files.numbered(there), (1, b"{}"))
+            if _record(head, "labels", Labels, there)[0].dataset_digest == dataset.digest:
+                return
     files.place(path, labels_lines(labels(dataset)), compress=compress)
 
 
@@ -379,11 +383,14 @@ def read_unavailable(path: Path) -> Mapping[str, str]:
 
 def write_suite(folder: Path, values: Mapping[str, Any]) -> None:
     """Keeps the suite that the results below `folder` are of."""
-    content = {"schema": "memeval/suite", "version": VERSION, "suite": values}
+    content = {"schema": "memeval/suite", "version": VERSION, "digest": _digest(values), "suite": values}
     files.write_whole(folder / SUITE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_suite(path: Path) -> dict[str, Any]:
-    """A suite's values. Raises DataError for a foreign, newer or broken file."""
-    values: dict[str, Any] = _record(files.content(path), "suite", _Suite, path)[1]["suite"]
+    """A suite's values. Raises DataError for a foreign, newer, broken or edited file."""
+    content = _record(files.content(path), "suite", _Suite, path)[1]
+    values: dict[str, Any] = content["suite"]
+    if content.get("digest") not in (None, _digest(values)):
+        raise DataError(f"{path}: does not match its digest, it was edited: `memeval run` writes it anew")
     return values

@@ -1,7 +1,8 @@
 """The way out to stdout and stderr: the only place that writes there, so that nothing foreign is obeyed on the way.
 
 Results go to stdout, everything else to stderr. What a terminal or GitHub's runner would take for a command is replaced
-where it can be seen, secrets are struck out.
+where it can be seen, secrets are struck out. While a command runs, stdout is `reserved` for it: what others print goes
+to stderr, and that they close or replace stdout harms nobody.
 """
 
 import errno
@@ -11,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer
@@ -27,6 +28,82 @@ LONGEST = 4_000
 """Characters of the longest line on stderr."""
 _COMMAND = re.compile(r"(?m)^(\s*):(?=:)|#(?=#\w*\[)")
 """What GitHub's runner takes for a command: two colons at the beginning of a line, `##[` anywhere."""
+
+
+_own: TextIO | None = None
+
+
+def _stdout() -> TextIO | None:
+    return sys.stdout if _own is None else _own
+
+
+@contextmanager
+def reserved() -> Iterator[None]:
+    """Keeps stdout for what memeval tells; whatever else is written there, also past Python, goes to stderr."""
+    global _own  # noqa: PLW0603  (as stdout itself, it is the process's)
+    if _own is not None or sys.stdout is None:
+        yield
+        return
+    before, kept, foreign = sys.stdout, None, _Foreign()
+    sys.stdout = foreign
+    with suppress(OSError, ValueError):
+        before.flush()
+        if before.fileno() == 1:
+            kept = os.dup(1)
+            os.dup2(2, 1)
+    _own = before if kept is None else os.fdopen(kept, "w", encoding=before.encoding, errors=before.errors)
+    try:
+        yield
+    finally:
+        with suppress(Exception):
+            foreign.close()
+        sys.stdout = before
+        if kept is not None:
+            try:
+                with suppress(BrokenPipeError):
+                    _own.flush()
+            finally:
+                os.dup2(kept, 1)
+                _own.close()
+        _own = None
+
+
+class _Lines(io.RawIOBase):
+    """Says what is written, line by line."""
+
+    def __init__(self) -> None:
+        self._line = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 2
+
+    def isatty(self) -> bool:
+        return False
+
+    def write(self, data: Any) -> int:
+        *lines, self._line = (self._line + bytes(data)).split(b"\n")
+        for line in filter(bytes.strip, lines):
+            say(line.decode(errors="replace"))
+        return len(data)
+
+    def rest(self) -> None:
+        """Says a last line that has no end."""
+        self.write(b"\n")
+
+
+class _Foreign(io.TextIOWrapper):
+    """What stands in for stdout where others write there. It stays open, since others may close it for all."""
+
+    def __init__(self) -> None:
+        self._lines = _Lines()
+        super().__init__(io.BufferedWriter(self._lines), encoding="utf-8", errors="replace", line_buffering=True)
+
+    def close(self) -> None:
+        self.flush()
+        self._lines.rest()
 
 
 def tell(text: str, *, command: bool = False) -> None:
@@ -71,10 +148,11 @@ def printing() -> Iterator["Console"]:
 class _Page(io.StringIO):
     """Text that passes for stdout while it is written."""
 
-    encoding = property(lambda self: getattr(sys.stdout, "encoding", None) or "utf-8")
+    encoding = property(lambda self: getattr(_stdout(), "encoding", None) or "utf-8")
 
     def isatty(self) -> bool:
-        return sys.stdout is not None and sys.stdout.isatty()
+        stream = _stdout()
+        return stream is not None and stream.isatty()
 
 
 def console(stream: TextIO) -> "Console":
@@ -108,7 +186,7 @@ def _harmless(text: str, *, command: bool = False) -> str:
 def _out(text: str) -> None:
     """Raises BrokenPipeError where nobody reads any more, PrerequisiteError where stdout cannot be written."""
     try:
-        typer.echo(text, nl=False, color=True)
+        typer.echo(text, file=_stdout(), nl=False, color=True)
     except BrokenPipeError:
         _silence()
         raise
@@ -122,4 +200,5 @@ def _out(text: str) -> None:
 
 def _silence() -> None:
     """What is left in the buffer would fail again when the process ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if (stream := _stdout()) is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -18,11 +18,13 @@ from itertools import groupby
 
 from memeval.core.adapter import declared
 from memeval.core.errors import IncompleteError, UsageError
+from memeval.core.outside import staying
 from memeval.core.types import Candidates, Dataset, Pool, Query, Reranker
 
 POOLS: tuple[Pool, ...] = ("retrieved", "given", "store", "injected")
 
 
+@staying()
 def retrieve(
     dataset: Dataset,
     first_stage: str,

@@ -82,26 +82,25 @@ def beside(*paths: Path) -> Iterator[None]:
         _near.reset(before)
 
 
-def shared_name(named: str) -> str:
+def shared_name(named: str, mark: str = "") -> str:
     """The name of a user's file or folder as it may leave this machine: never absolute.
 
     It is relative to MEMEVAL_DATA or to where we are, where the file is below; elsewhere it is as much of the path's
-    end as no other file here is called. `local` finds it again on this machine.
+    end as no other file here is called. `local` finds it again on this machine. A `mark` stands before it.
     """
     path = Path(os.path.expanduser(named))  # noqa: PTH111
     if not path.is_absolute():
         return named
-    own = data_folder()
-    for base in (*([own.absolute()] if own else []), Path.cwd()):
-        if path.is_relative_to(base):
-            return path.relative_to(base).as_posix()
-    parts = path.parts[1:]
-    for count in range(1, len(parts) + 1):
-        short = "/".join(parts[-count:])
-        if local(short) in (None, path):
+    own, parts = data_folder(), path.parts[1:]
+    below = [base for base in (*([own.absolute()] if own else []), Path.cwd()) if path.is_relative_to(base)]
+    ends = ["/".join(parts[-count:]) for count in range(1, len(parts) + 1)] or ["."]
+    for short in (mark + end for end in [*(path.relative_to(base).as_posix() for base in below), *ends]):
+        found = local(short)
+        if found is None or found.absolute() == path:
             break
-    _told[short] = path
-    _remember(short, path)
+    if not below:
+        _told[short] = path
+        _remember(short, path)
     return short
 
 

@@ -9,7 +9,7 @@ from memeval.core import results
 from memeval.core.errors import DataError, UsageError
 from memeval.core.outside import struck
 from memeval.core.types import Result
-from memeval.measures import latency
+from memeval.measures import kept
 from memeval.measures import result as score
 from memeval.runs.gates import DEFAULT, Gate
 
@@ -61,7 +61,8 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
         suite: a suite file or shipped name whose gates count instead.
         wanted: of several suites below the paths, the one to take.
 
-    Raises UsageError where the results are of no suite or of several, DataError where a system has two results.
+    Raises UsageError where the results are of no suite or of several, DataError where a system has two results, or one
+    that is not of what lies beside it.
     """
     values = _suite_values(suite) if suite else _found(paths, wanted)
     found: dict[tuple[str, str], Result] = {}
@@ -69,13 +70,9 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
     unavailable: dict[str, str] = {}
     edited: list[Path] = []
     for folder in _folders(paths, values["name"]):
-        for file in results.find(folder):
-            try:
-                read = results.read_result(file)
-            except DataError:
-                read = results.read_result(file, edited=True)
-                edited.append(file)
-            result = score.with_latency(read, latency.read(file.with_suffix(".times.jsonl")))
+        for one in kept.below(folder, edited=True):
+            file, result = one.file, one.result
+            edited += [file] if one.edited else []
             if struck(result.signature.system) in _gone(file.parent):
                 continue  # of an earlier run: in this one it could not run
             key = result.address, result.signature.system
@@ -117,7 +114,7 @@ def _found(paths: Sequence[Path], wanted: str | None) -> dict[str, Any]:
             values = results.read_suite(file)
             known = files.setdefault(values["name"], values)
             if known != values:
-                raise UsageError(f"{file}: there are two different suites named {values['name']!r}: name one folder")
+                files[values["name"]] = _joined(known, values, file)
     places = ", ".join(map(str, paths))
     if wanted in files:
         return files[wanted]
@@ -130,7 +127,18 @@ def _found(paths: Sequence[Path], wanted: str | None) -> dict[str, Any]:
 
 def _above(path: Path) -> list[Path]:
     start = path if path.is_dir() else path.parent
-    return [file for file in (start.parent / results.SUITE,) if file.is_file()]
+    return [file for file in (start / results.SUITE, start.parent / results.SUITE) if file.is_file()]
+
+
+def _joined(known: dict[str, Any], values: dict[str, Any], file: Path) -> dict[str, Any]:
+    """The systems of both, where runs under one name add up. Raises UsageError for two suites of one name."""
+    from memeval.runs import manifest
+
+    if not manifest.adds_up(values["name"]):
+        raise UsageError(f"{file}: there are two different suites named {values['name']!r}: name one folder")
+    systems = {entry["name"]: entry for entry in (*known["systems"], *values["systems"])}
+    datasets = dict.fromkeys((*known["datasets"], *values["datasets"]))
+    return {**values, "systems": list(systems.values()), "datasets": list(datasets)}
 
 
 def _folders(paths: Sequence[Path], suite: str) -> list[Path]:

@@ -4,22 +4,22 @@ import sys
 from pathlib import Path
 
 from memeval.core import results
+from memeval.core.terminal import reserved, tell
 from memeval.gate.timing import candidates_file
-from memeval.runs import benchmark, suite
+from memeval.runs import benchmark, manifest
 
 
 def main(folder: Path, system: str) -> None:
     """Says how many queries there are, then times one for each line of stdin."""
-    plan = suite.make(results.read_suite(folder.parent / results.SUITE), str(folder.parent))
+    plan = manifest.read(manifest.above(folder))
     candidates = results.read_candidates(candidates_file(folder))
-    parts = benchmark.parts(plan, folder.parent.parent)
+    parts = manifest.parts(plan, folder.parent.parent)
     variant, name = next((variant, name) for variant, name, into in parts if into.name == folder.name)
     dataset = benchmark.load(variant, name)
     entry = next(entry for entry in plan.systems if entry.name == system)
     scorer = benchmark.load_scorer(entry.model, dataset, None)
     queries = [query for query in dataset.queries if candidates.doc_ids[query.query_id]]
-    sys.stdout.write(f"{len(queries)}\n")
-    sys.stdout.flush()
+    tell(str(len(queries)))
     store_id = None
     for line in sys.stdin:
         query = queries[int(line)]
@@ -28,9 +28,9 @@ def main(folder: Path, system: str) -> None:
             store_id = query.store_id
         by_id = dataset.memories(query.store_id)
         scored = scorer.one((query, [by_id[doc_id] for doc_id in candidates.doc_ids[query.query_id]]))
-        sys.stdout.write(f"{scorer.seconds if scorer.seconds is not None else scored.seconds or 0.0!r}\n")
-        sys.stdout.flush()
+        tell(repr(scorer.seconds if scorer.seconds is not None else scored.seconds or 0.0))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    with reserved():
+        main(Path(sys.argv[1]), sys.argv[2])

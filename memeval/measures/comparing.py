@@ -10,7 +10,7 @@ from memeval.core import files, results
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.outside import visible
 from memeval.core.types import Result
-from memeval.measures import statistics
+from memeval.measures import kept, statistics
 from memeval.measures.ranx import parse
 from memeval.measures.statistics import Difference
 
@@ -73,7 +73,7 @@ def find(name: str, root: Path) -> Result:
     A control may be named as tables name it, with what it is in brackets.
     """
     if files.is_file(Path(name)):
-        return results.read_result(Path(name))
+        return kept.read(Path(name)).result
     there = results.find(root)
     wanted = name.partition(" (")[0]
     found = [file for file in there if file.stem == wanted]
@@ -86,7 +86,7 @@ def find(name: str, root: Path) -> Result:
         raise UsageError(f"no result of {name!r} below {root}{did_you_mean(wanted, known)}")
     if len(found) > 1:
         raise UsageError(f"{name!r} has several results below {root}: name one: {', '.join(map(str, found))}")
-    return results.read_result(found[0])
+    return kept.read(found[0]).result
 
 
 def document(pair: SideBySide) -> dict[str, Any]:

@@ -24,11 +24,12 @@ from memeval.core.errors import SuiteError, UsageError, did_you_mean
 from memeval.core.types import Result, Signature
 from memeval.datasets import render
 from memeval.measures import statistics
+from memeval.measures.kept import Kept
 from memeval.measures.ranx import parse as parse_measure
 from memeval.measures.statistics import ALPHA, MIN_CLUSTERS
 from memeval.measures.threshold import best_thresholds, f1_above
 from memeval.report import cells
-from memeval.report.evidence import Collection, Evidence, Source, comparable
+from memeval.report.evidence import Collection, Evidence, comparable
 from memeval.report.leaderboard import clusters
 from memeval.report.published import folder
 from memeval.report.tables import Table, frame
@@ -302,14 +303,14 @@ def _told(part: Part | Seen, alpha: float, *, open_: bool) -> Part:
 class _Ground:
     """The sources of one leaderboard."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[Kept, ...]
     evidence: Evidence
 
     @property
     def first(self) -> Result:
         return self.sources[0].result
 
-    def of(self, names: Sequence[str]) -> Source | None:
+    def of(self, names: Sequence[str]) -> Kept | None:
         """The source of a system that is called by one of some names."""
         for source in self.sources:
             signature = source.result.signature
@@ -321,7 +322,7 @@ class _Ground:
 
 def held(claims: Claims, collection: Collection, evidence: Mapping[bytes, Evidence]) -> list[Verdict]:
     """The verdict of each claim of a file on some results; `evidence` is needed for thresholds alone."""
-    grouped: dict[bytes, list[Source]] = {}
+    grouped: dict[bytes, list[Kept]] = {}
     for source in collection.sources:
         grouped.setdefault(comparable(source.result), []).append(source)
     grounds = [_Ground(tuple(sources), evidence.get(key) or Evidence()) for key, sources in grouped.items()]
@@ -448,7 +449,7 @@ def _context(
     return _compared(claim, part, ours.result, theirs, part.measure, margin)
 
 
-def _faster(claim: Claim, part: Part, ours: Source, theirs: Source) -> Part | Seen:
+def _faster(claim: Claim, part: Part, ours: Kept, theirs: Kept) -> Part | Seen:
     """The ratio of our seconds to theirs, over the queries that both were timed on alone."""
     if ours.times is None or theirs.times is None:
         return replace(part, why="no times beside the results")
@@ -476,7 +477,7 @@ def _faster(claim: Claim, part: Part, ours: Source, theirs: Source) -> Part | Se
     return Seen(told, of, off, -off, max(math.log(1.1), float(off.mean())), ours.result.alone)
 
 
-def _seconds(source: Source, query_id: str) -> float:
+def _seconds(source: Kept, query_id: str) -> float:
     return source.times.online.get(query_id, (0.0, 0))[0] if source.times is not None else 0.0
 
 

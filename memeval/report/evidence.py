@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memeval.core import files, results
-from memeval.core.errors import DataError, MemevalError
+from memeval.core.errors import MemevalError
 from memeval.core.types import Dataset, Query, Result, canonical
-from memeval.measures import latency
-from memeval.measures import result as score
+from memeval.measures import kept
+from memeval.measures.kept import Kept
 from memeval.measures.latency import Times
 from memeval.report.processes import each
 from memeval.runs import shards
@@ -107,19 +107,10 @@ class Evidence:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
-    """A result with the file it was read from, and its times."""
-
-    result: Result
-    file: Path
-    times: Times | None
-
-
-@dataclass(frozen=True, eq=False)
 class Collection:
     """All results below some folders; `missing` maps what could not be measured to the reason."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[Kept, ...]
     missing: Mapping[str, str]
 
     @property
@@ -131,18 +122,12 @@ class Collection:
 def collect(paths: Sequence[Path]) -> Collection:
     """The results in files or below folders, with their latencies.
 
-    Raises DataError for a result that was edited, or is not of the run beside it.
+    Raises DataError for a result that was edited, or is not of what lies beside it.
     """
-    sources: list[Source] = []
+    sources: list[Kept] = []
     missing: dict[str, str] = {}
     for path in paths:
-        for file in results.find(path):
-            times = latency.read(file.with_suffix(".times.jsonl"))
-            result = results.read_result(file)
-            run = files.stored(file.with_suffix(".run.jsonl"))
-            if run is not None and files.digest(run) != result.signature.run_digest:
-                raise DataError(f"{file}: is not of the run beside it: measure {run.name} again with `memeval run`")
-            sources.append(Source(score.with_latency(result, times), file, times))
+        sources += kept.below(path)
         for file in results.find(path, name=results.UNAVAILABLE):
             missing |= results.read_unavailable(file)
     return Collection(tuple(sources), missing)
@@ -168,7 +153,7 @@ def gather(
         texts: the data sets whose texts may be shown: none, those embedded in memeval, those free to share, or all.
         meanwhile: called where there is so much to read that other processes do it.
     """
-    folders: dict[Path, list[Source]] = {}
+    folders: dict[Path, list[Kept]] = {}
     for source in collection.sources:
         folders.setdefault(source.file.parent, []).append(source)
     jobs = [_job(folder, sources, load) for folder, sources in folders.items()]
@@ -223,7 +208,7 @@ class _Job:
         return replace(self, runs=dict(runs[:middle])), replace(self, runs=dict(runs[middle:]))
 
 
-def _job(folder: Path, sources: Sequence[Source], load: Load | None) -> _Job:
+def _job(folder: Path, sources: Sequence[Kept], load: Load | None) -> _Job:
     first = sources[0].result
     labels = _labels(folder, first, load)
     rows = labels.rows if labels is not None else ()
@@ -344,4 +329,4 @@ def _fill(matrix: NDArray[Any], rows: Sequence[int], lengths: Sequence[int], val
     matrix[rows] = part
 
 
-__all__ = ["Collection", "Corpus", "Evidence", "Pool", "Ranked", "Source", "collect", "comparable", "gather"]
+__all__ = ["Collection", "Corpus", "Evidence", "Pool", "Ranked", "collect", "comparable", "gather"]

@@ -89,7 +89,7 @@ def _taken(heading: str, lines: list[str]) -> int:
 
 
 def _name_width(names: list[str]) -> int:
-    return min(LONGEST_NAME, max(map(len, names)))
+    return min(LONGEST_NAME, max(map(len, ["system", *names])))
 
 
 def _p50(row: Row) -> str:

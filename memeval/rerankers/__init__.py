@@ -31,7 +31,7 @@ from memeval.core.errors import PrerequisiteError, UsageError, did_you_mean, ins
 from memeval.core.names import Name
 from memeval.core.outside import contained
 from memeval.core.types import Dataset, Reranker
-from memeval.rerankers import instructions
+from memeval.rerankers import addresses, instructions
 from memeval.rerankers.hosted.terms import Terms
 
 SHORT_NAMES = {
@@ -144,13 +144,31 @@ def parse(name: str) -> Name:
             raise UsageError(f"unknown system {name!r}: {broken[asked.kind]}")
         raise UsageError(f"unknown system {name!r}{did_you_mean(asked.kind, [*kinds(), *SHORT_NAMES])}")
     parameters = _parameters(asked.kind)
-    if "revision" in parameters:
+    if "revision" in parameters and (asked.argument is None or not addresses.found(asked.argument)):
         asked = asked.revised()
     if bool(asked.argument) != ("model" in parameters):
         wanted = f"{asked.kind}/<model>" if "model" in parameters else asked.kind
         raise UsageError(f"system {name!r}: write it as {wanted!r}")
     names.check(name, asked.options, options(asked.kind))
     return replace(asked, argument=asked.argument or None)
+
+
+def address(name: str) -> str:
+    """A system's name as it may stand in files and pages: files and folders are named without where they are.
+
+    >>> address("bm25"), address("transformers//home/ann/models/checkpoint?dtype=float32")
+    ('bm25', 'transformers/./checkpoint?dtype=float32')
+    """
+    asked = parse(name)
+    if "load" in _parameters(asked.kind):
+        shared = "+".join(address(part) if "/" in part else part for part in (asked.argument or "").split("+"))
+        return str(replace(asked, argument=shared)) if shared != asked.argument else name
+    away = "url" in options(asked.kind)
+    argument = addresses.shared(asked.argument or "", asked.kind, away=away)
+    given = {option: addresses.shared(value, asked.kind, away=True) for option, value in asked.options.items()}
+    if (argument, given) == (asked.argument or "", asked.options):
+        return name
+    return str(replace(asked, argument=argument, options=given))
 
 
 def missing(name: str) -> str | None:
@@ -179,7 +197,7 @@ def load(
     parameters = _parameters(model.kind)
     arguments = _arguments(name, model)
     if "model" in parameters:
-        arguments["model"] = model.argument
+        arguments["model"] = addresses.located(name, model.argument or "")
     if model.revision is not None:
         arguments["revision"] = model.revision
     if "dataset" in parameters:
@@ -202,7 +220,7 @@ def _arguments(name: str, model: Name) -> dict[str, Any]:
     """The options that a name gives, converted, those of a record put into it."""
     known, arguments = options(model.kind), dict[str, Any]()
     for option, value in model.options.items():
-        converted = _convert(name, option, value, known[option].annotation)
+        converted = _convert(name, option, addresses.located(name, value), known[option].annotation)
         if option == "instruction":
             converted = instructions.resolved(converted)
         parameter = known[option].parameter

@@ -3,7 +3,10 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from memeval.core.adapter import Declared, declared
@@ -20,17 +23,17 @@ class Python:
     """
 
     kind = "python"
-    about = "your own: python/<module>:<factory>"
+    about = "your own: python/<module or file.py>:<factory>"
 
     def __init__(self, model: str) -> None:
         module_name, _, attribute = model.partition(":")
         if not attribute:
-            raise UsageError(f"'python/{model}': write it as python/<module>:<factory>")
+            raise UsageError(f"'python/{model}': write it as python/<module or file.py>:<factory>")
         here = str(Path.cwd())
         if here not in sys.path:
             sys.path.insert(0, here)
         with contained(f"'python/{model}': cannot import {module_name!r}"):
-            module = importlib.import_module(module_name)
+            module = _imported(module_name)
             factory = getattr(module, attribute, None)
         if not callable(factory):
             raise UsageError(f"'python/{model}': {module_name} has no {attribute!r} that can be called")
@@ -47,3 +50,31 @@ class Python:
         """The made object's scores."""
         scores: Sequence[float] = self._made.score(query, memories)
         return scores
+
+
+def _imported(named: str) -> ModuleType:
+    """A module by its name; that of a file once, and apart from others of its name.
+
+    A file may import its neighbours. Raises UsageError where others than those are loaded under their names.
+    """
+    if not named.endswith(".py"):
+        return importlib.import_module(named)
+    path = Path(named).absolute()
+    own = f"{path.stem}_{sha256(bytes(path)).hexdigest()[:8]}"
+    if own not in sys.modules:
+        for neighbour in path.parent.glob("*.py"):
+            known = getattr(sys.modules.get(neighbour.stem), "__file__", None)
+            if known is not None and Path(known) != neighbour:
+                raise UsageError(f"another {neighbour.name} than its own is loaded: run it by itself")
+        if str(path.parent) not in sys.path:
+            sys.path.insert(0, str(path.parent))
+        spec = spec_from_file_location(own, path)
+        if spec is None or spec.loader is None:
+            raise ImportError("it is no Python file")
+        sys.modules[own] = module_from_spec(spec)
+        try:
+            spec.loader.exec_module(sys.modules[own])
+        except BaseException:
+            del sys.modules[own]
+            raise
+    return sys.modules[own]

@@ -18,19 +18,23 @@ from memeval.measures import latency
 from memeval.measures import result as score
 from memeval.rerankers.hosted import prices
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs import machine, measuring, repeats, runner, shards
+from memeval.runs import machine, manifest, measuring, repeats, runner, shards
 from memeval.runs.guard import Scorer
 from memeval.runs.suite import Suite, System, slug, values
+
+BILL = ".bill.partial"
+"""What a run has taken so far of services, a line for each call: its process may be killed before it adds them up."""
 
 
 @dataclass
 class Watcher:
-    """What a benchmark tells while it works; the default listens to nothing."""
+    """What a benchmark tells while it works, and what it noticed amiss; the default listens to nothing."""
 
     step: Callable[[str], None] = lambda message: None
     begin: Callable[[str, int, int], None] = lambda task, total, done: None
     advance: Callable[[Ranking | None], None] = lambda ranking: None
     end: Callable[[], None] = lambda: None
+    notice: Callable[[str], None] = lambda message: None
 
 
 @dataclass
@@ -61,9 +65,10 @@ def run(
     folder of its own. `terms` are those of hosted systems.
     """
     watcher, terms = watcher or Watcher(), terms or Terms(answers=cache.path if cache is not None else None)
-    results.write_suite(root / suite.name, values(suite))
+    if not manifest.adds_up(suite.name):
+        results.write_suite(root / suite.name, values(suite))
     reports = []
-    for variant, name, into in parts(suite, root):
+    for variant, name, into in manifest.parts(suite, root):
         try:
             with contained(name, own=True):
                 reports.append(_run(variant, name, into, cache, terms, limit, watcher))
@@ -71,16 +76,6 @@ def run(
             watcher.end()
             reports.append(Report(into, error=error))
     return reports
-
-
-def parts(suite: Suite, root: Path) -> list[tuple[Suite, str, Path]]:
-    """What a suite consists of: with one rendering, one data set, in one folder."""
-    found = []
-    for variant in suite.variants():
-        for name in suite.datasets:
-            marks = [slug(name), *([slug(variant.text)] if len(suite.variants()) > 1 else [])]
-            found.append((variant, name, root / suite.name / ".".join(marks)))
-    return found
 
 
 def load(suite: Suite, dataset: str | Dataset) -> Dataset:
@@ -104,6 +99,8 @@ def _run(
     with files.alone(marked(into, limit)) as folder:
         candidates = frozen(suite, dataset, folder / "candidates.jsonl", watcher)
         results.place_labels(folder / results.LABELS, dataset, compress=suite.compress)
+        if manifest.adds_up(suite.name):
+            manifest.add(suite.model_copy(update={"datasets": (name,)}), folder, watcher.notice)
         sliced = functools.cache(lambda: slices.members(loaded, candidates))
         return _systems(Work(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher))
 
@@ -150,8 +147,19 @@ def _systems(work: Work) -> Report:
             report.incomplete[system.name] = wrong
     kept = {slug(result.signature.system) for result in report.results}
     reasons = {name: str(error) for name, error in report.unavailable.items() if slug(name) not in kept}
-    results.write_unavailable(report.folder, reasons)
+    results.write_unavailable(report.folder, {**_earlier(work), **reasons})
     return report
+
+
+def _earlier(work: Work) -> dict[str, str]:
+    """Why systems could not run that belong into the folder, but are not run now."""
+    own = {system.name for system in work.suite.systems}
+    others = {system.name for system in manifest.read(manifest.above(work.folder)).systems} - own
+    try:
+        told = results.read_unavailable(work.folder / results.UNAVAILABLE) if others else {}
+    except DataError:
+        return {}
+    return {name: reason for name, reason in told.items() if name in others}
 
 
 def _incomplete(suite: Suite, result: Result) -> str | None:
@@ -181,7 +189,7 @@ def run_system(work: Work, system: System) -> tuple[Result, bool]:
             return score.with_latency(known, _timed(times, work.suite)), True
         for run in measuring.altered(target, about, runs):
             away = files.aside(run)
-            work.watcher.step(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
+            work.watcher.notice(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
     _ran(work, scorer, about, path, system.name)
     variants = chain(*repeats.variants(work.terms, system.repeat, system.orders).values())
     for (suffix, terms), file in zip(variants, chain(*further.values()), strict=True):
@@ -212,7 +220,11 @@ def _about(work: Work, system: System, scorer: Scorer) -> Header:
 def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> None:
     """Writes one run file; beside it, the bill of a hosted system, whole or not."""
     watcher, purse, times = work.watcher, work.terms.purse, results.times(path)
-    before = replace(purse)
+    before, settled = replace(purse), times.with_name(times.name.replace(".times.jsonl", BILL))
+    for row in files.lines(settled, prices.Settled, broken=True) if settled.is_file() else ():  # of one that was killed
+        for name, amount in row.items():
+            setattr(before, name, getattr(before, name) - amount)
+    purse.note = functools.partial(files.append, settled)
     for hosted in scorer.hosted:
         watcher.step(f"{task}: texts that are not remembered are sent to {hosted.service.door.host}")
 
@@ -222,6 +234,7 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
             bill = prices.bill([one.service.price for one in scorer.hosted], before, purse, usages)
             watcher.step(f"{task}: {bill}")
             files.append(times, {"bill": written(bill)})
+            settled.unlink(missing_ok=True)
 
     try:
         outcome = runner.run(
@@ -232,14 +245,16 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
             path,
             compress=work.suite.compress,
             manifest=machine.manifest(),
-            progress=runner.Progress(watcher.step, functools.partial(watcher.begin, task), watcher.advance),
+            progress=runner.Progress(watcher.notice, functools.partial(watcher.begin, task), watcher.advance),
             fresh=work.terms.since is not None,
         )
     except BaseException:
         billed(None)
         raise
+    finally:
+        purse.note = None
     watcher.end()
-    if outcome.ran:
+    if outcome.ran or settled.is_file():
         billed(ranking.usage or {} for ranking in results.read_run(outcome.run).rankings)
 
 
@@ -295,5 +310,6 @@ def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher) -> Cand
         advance=lambda: watcher.advance(None),
     )
     watcher.end()
+    made = replace(made, fingerprint=measuring.plain(made.fingerprint))
     files.place(path, results.candidates_lines(made), compress=suite.compress)
     return made

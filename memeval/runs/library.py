@@ -49,6 +49,8 @@ def run(
     with contained(type(reranker).__name__):
         if not isinstance(reranker, str) and not callable(getattr(reranker, "score", None)):
             raise UsageError(f"{type(reranker).__name__} has no score(query, memories)")
+    if isinstance(reranker, str):
+        reranker = rerankers.address(reranker)
     title = name or (reranker if isinstance(reranker, str) else type(reranker).__name__)
     entry = reranker if isinstance(reranker, str) else "constant"  # a suite names its systems; this one is at hand
     asked = dataset if isinstance(dataset, str) else "hard-cases"

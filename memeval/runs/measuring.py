@@ -9,6 +9,7 @@ from typing import Any
 from memeval.core import files as disk
 from memeval.core import results
 from memeval.core.errors import MemevalError
+from memeval.core.outside import struck
 from memeval.core.types import Candidates, Dataset, Header, Result, ScoreKind
 from memeval.measures import result as score
 from memeval.runs import repeats, shards
@@ -128,9 +129,9 @@ def _digests(path: Path, further: Mapping[str, Sequence[Path]]) -> tuple[str, di
 
 
 def plain(value: Any) -> Any:
-    """As JSON gives it back: tuples are lists."""
+    """As JSON gives it back, tuples are lists, and without places on this machine."""
     if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
+        return {plain(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(inner) for inner in value]
-    return value
+    return struck(value) if isinstance(value, str) else value

@@ -13,7 +13,7 @@ from memeval.core.types import Candidates, Dataset, Header, Ranking, canonical
 from memeval.datasets import slices
 from memeval.datasets.download import beside
 from memeval.measures.order import fault
-from memeval.runs import benchmark, measuring, repeats
+from memeval.runs import benchmark, manifest, measuring, repeats
 from memeval.runs import suite as suites
 from memeval.runs.suite import Suite, slug
 
@@ -29,39 +29,33 @@ def merge(parts: Sequence[Path], output: Path) -> Iterator[str]:
 
 
 def _merged(parts: Sequence[Path], output: Path) -> Iterator[str]:
-    found: dict[str, Suite] = {}
-    folders: dict[str, list[Path]] = {}
+    named: dict[str, tuple[Suite, Path]] = {}
+    found: dict[Path, tuple[Suite, str, list[Path]]] = {}
     for file in (file for part in parts for file in results.find(part, name=results.SUITE)):
-        suite = suites.make(results.read_suite(file), str(file))
-        if found.setdefault(suite.name, suite) != suite:
-            raise DataError(f"{file}: is another suite {suite.name!r} than that of {folders[suite.name][0]}")
-        folders.setdefault(suite.name, []).append(file.parent)
-    if not found:
+        whole = manifest.read(file)
+        first, where = named.setdefault(whole.name, (whole, file))
+        adds_up = manifest.adds_up(whole.name)
+        if first != whole and not adds_up:
+            raise DataError(f"{file}: is another suite {whole.name!r} than that of {where.parent}")
+        for (suite, name, folder), places in manifest.here(file, ("shard",)):
+            into = output / suite.name / folder.name
+            before, _, known = found.setdefault(into, (suite, name, []))
+            found[into] = manifest.joined(before, suite, str(file)) if adds_up else suite, name, [*known, *places]
+    if not named:
         raise UsageError(f"{', '.join(map(str, parts))}: no run of a suite is here")
-    for name, suite in found.items():
+    own = {name: suite for name, (suite, _) in named.items() if not manifest.adds_up(name)}
+    for name, suite in own.items():
         there = output / name / results.SUITE
         if there.is_file() and results.read_suite(there) != suites.values(suite):
             raise DataError(f"{there}: is another suite {name!r} than that of the parts: name another folder with -o")
-    wholes = [
-        (variant, dataset, into, _places(into, folders[name]))
-        for name, suite in found.items()
-        for variant, dataset, into in benchmark.parts(suite, output)
-    ]
-    for whole in wholes:
-        _checked(*whole)  # before anything of any is written
-    for name, suite in found.items():
+    wholes = [(suite, name, into, list(dict.fromkeys(places))) for into, (suite, name, places) in found.items()]
+    for part in wholes:
+        _checked(*part)  # before anything of any is written
+    for name, suite in own.items():
         results.write_suite(output / name, suites.values(suite))
-    for whole in wholes:
-        with disk.alone(whole[2]):
-            yield from _dataset(*whole)
-
-
-def _places(into: Path, folders: Sequence[Path]) -> list[Path]:
-    """The folders of a data set's parts; a whole is one, too."""
-    places = [
-        place for folder in folders for place in [folder / into.name, *sorted(folder.glob(f"{into.name}.shard-*"))]
-    ]
-    return list(dict.fromkeys(place for place in places if place.is_dir()))
+    for part in wholes:
+        with disk.alone(part[2]):
+            yield from _dataset(*part)
 
 
 def _checked(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> None:
@@ -81,8 +75,10 @@ def _dataset(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> Ite
     dataset = benchmark.load(suite, loaded)
     candidates = _candidates(places)
     sliced = slices.members(loaded, candidates)
-    disk.place(into / "candidates.jsonl", results.candidates_lines(candidates), compress=suite.compress)
+    disk.place(into / results.CANDIDATES, results.candidates_lines(candidates), compress=suite.compress)
     results.place_labels(into / results.LABELS, dataset, compress=suite.compress)
+    if manifest.adds_up(suite.name):
+        manifest.add(suite, into)
     missing = {}
     for entry in suite.systems:
         system, stem = entry.name, slug(entry.name)

@@ -82,8 +82,7 @@ def parity(
     Raises UsageError where there is nothing to compare, PrerequisiteError where a system cannot run here, and
     IncompleteError where one fails on a query.
     """
-    for name in (ours, theirs, first_stage):
-        rerankers.parse(name)
+    ours, theirs, first_stage = map(rerankers.address, (ours, theirs, first_stage))
     watcher = watcher or Watcher()
     whole = datasets.load(dataset) if isinstance(dataset, str) else dataset
     whole = render.rendered(whole, rendering or render.DEFAULT)

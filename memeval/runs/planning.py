@@ -16,7 +16,7 @@ from memeval.datasets.candidates import retrieve
 from memeval.datasets.download import cache_folder
 from memeval.rerankers.hosted.quote import SAMPLE, Quote, quote
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs import benchmark, measuring, repeats, shards
+from memeval.runs import benchmark, manifest, measuring, repeats, shards
 from memeval.runs.guard import Scorer
 from memeval.runs.suite import Suite, System, slug
 
@@ -60,7 +60,7 @@ def plan(suite: Suite, root: Path, limit: shards.Part = None, terms: Terms | Non
     with store.ScoreCache(file) if file.is_file() else nullcontext() as remembered:
         return [
             _plan(variant, name, into, limit, allowed, remembered)
-            for variant, name, into in benchmark.parts(suite, root)
+            for variant, name, into in manifest.parts(suite, root)
         ]
 
 

@@ -26,7 +26,8 @@ class Progress:
         self._task = ""
         self._total = self._done = self._start = self._pairs = self._failed = 0
         self._since = self._shown = 0.0
-        self.watcher = Watcher() if quiet else Watcher(self._step, self._begin, self._advance, self._end)
+        watcher = Watcher(self._step, self._begin, self._advance, self._end, self._step)
+        self.watcher = Watcher(notice=self._step) if quiet else watcher
 
     def __enter__(self) -> "Progress":
         if sys.stderr is not None and sys.stderr.isatty():

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from memeval.core import files, results
 from memeval.core.errors import DataError, IncompleteError
+from memeval.core.outside import staying
 from memeval.core.types import (
     Candidates,
     Dataset,
@@ -108,7 +109,7 @@ def run(
         partial.parent.mkdir(parents=True, exist_ok=True)
         files.write_whole(partial, b"".join([results.header_line(header), *map(_sealed, lines.values())]))
         progress.begin(len(queries), len(kept))
-        with partial.open("ab") as stream, times.open("ab" if kept else "wb") as clock:
+        with staying(), partial.open("ab") as stream, times.open("ab" if kept else "wb") as clock:
             if clock.tell() and not times.read_bytes().endswith(b"\n"):
                 clock.write(b"\n")  # a line was cut off: the next one stands by itself
             machine.reset_peaks()

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from memeval import datasets, rerankers
 from memeval.core import files, names
 from memeval.core.errors import DataError, SuiteError, UsageError, did_you_mean
-from memeval.core.outside import plain, secret
+from memeval.core.outside import plain, secret, struck
 from memeval.core.values import shown
 from memeval.datasets import render
 from memeval.measures.ranx import parse as parse_measure
@@ -60,7 +60,7 @@ class System(BaseModel):
     @field_validator("model")
     @classmethod
     def _known(cls, model: str) -> str:
-        return _checked(rerankers.parse, model)
+        return str(_valued(rerankers.address, model))
 
     @model_validator(mode="after")
     def _named(self) -> "System":
@@ -111,9 +111,10 @@ class Suite(BaseModel):
     @field_validator("first_stage")
     @classmethod
     def _first_stage(cls, name: str) -> str:
-        if rerankers.parse(_checked(rerankers.parse, name)).kind in ("first-stage", "constant", "oracle"):
+        shared = str(_valued(rerankers.address, name))
+        if rerankers.parse(shared).kind in ("first-stage", "constant", "oracle"):
             raise ValueError(f"{name!r} is a control and retrieves nothing by itself")
-        return name
+        return shared
 
     @field_validator("rendering")
     @classmethod
@@ -130,16 +131,25 @@ class Suite(BaseModel):
     @field_validator("gates")
     @classmethod
     def _addressed(cls, gates: tuple[Gate, ...]) -> tuple[Gate, ...]:
-        named = [gate.dataset and _valued(datasets.address, gate.dataset) for gate in gates]
-        return tuple(gate.model_copy(update={"dataset": name}) for gate, name in zip(gates, named, strict=True))
+        return tuple(
+            gate.model_copy(
+                update={
+                    "dataset": gate.dataset and _valued(datasets.address, gate.dataset),
+                    "system": _valued(rerankers.address, gate.system) if "//" in gate.system else gate.system,
+                }
+            )
+            for gate in gates
+        )
 
     @field_validator("systems")
     @classmethod
     def _swept(cls, systems: tuple[System, ...]) -> tuple[System, ...]:
-        found = tuple(one for system in systems for one in system.swept())
-        for system in found:
-            _checked(rerankers.parse, system.model)
-        return found
+        found = [one for system in systems for one in system.swept()]
+        shared = [str(_valued(rerankers.address, one.model)) for one in found]
+        return tuple(
+            one.model_copy(update={"model": model, "name": struck(one.name) if one.model != model else one.name})
+            for one, model in zip(found, shared, strict=True)
+        )
 
     @model_validator(mode="after")
     def _distinct(self) -> "Suite":

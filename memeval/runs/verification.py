@@ -21,8 +21,7 @@ from memeval.core.types import Candidates, Dataset, Run
 from memeval.datasets import leaks, slices
 from memeval.datasets.download import beside
 from memeval.measures.order import fault
-from memeval.runs import benchmark, measuring, repeats, shards
-from memeval.runs import suite as suites
+from memeval.runs import benchmark, manifest, measuring, repeats, shards
 from memeval.runs.suite import Suite, System, slug
 
 
@@ -58,27 +57,24 @@ def verify(root: Path) -> Verification:
     judged: set[Path] = set()
     systems = 0
     files = sorted(file for file in root.rglob("*") if file.is_file())
-    for manifest in manifests:
+    for file in manifests:
         try:
-            suite = suites.make(results.read_suite(manifest), str(manifest))
+            found = list(manifest.here(file, ("limit", "shard")))
         except MemevalError as error:
-            problems.append((str(manifest), str(error)))
+            problems.append((str(file), str(error)))
             continue
-        for variant, name, whole in benchmark.parts(suite, manifest.parent.parent):
-            own = [
-                whole,
-                *(place for kind in ("limit", "shard") for place in whole.parent.glob(f"{whole.name}.{kind}-*")),
-            ]
+        judged.add(file)
+        for (variant, name, _), folders in found:
             loaded: Dataset | None = None
-            for folder in (folder for folder in own if folder.is_dir()):
+            for folder in folders:
                 with beside(root):
                     loaded = loaded or datasets.load(name)
-                here = [file for file in files if folder in file.parents]
-                judged |= {*here, manifest}
-                systems += sum(".run.jsonl" in file.name and file.suffix != disk.DAMAGED for file in here)
+                here = [path for path in files if folder in path.parents]
+                judged |= set(here)
+                systems += sum(".run.jsonl" in path.name and path.suffix != disk.DAMAGED for path in here)
                 problems += _folder(variant, loaded, folder, here)
             if loaded is None:
-                problems.append((str(manifest), f"nothing was run on {name}"))
+                problems.append((str(file), f"nothing was run on {name}"))
     left = [file for file in files if file not in judged]
     problems += [problem for file in left for problem in leaks.secrets(file)]
     problems += [(str(file), "belongs to no suite here") for file in left if results.is_result(file)]
@@ -105,7 +101,7 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
         except DataError as error:
             yield str(notes), str(error)
     sliced = slices.members(loaded, candidates)
-    known = {folder / results.UNAVAILABLE}
+    known = {notes, folder / results.SUITE}
     labels = disk.stored(folder / results.LABELS)
     if labels is not None:
         known.add(labels)

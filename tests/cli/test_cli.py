@@ -262,7 +262,7 @@ def test_edited_results_are_named_by_what_reads_them(memeval: Run, tmp_path: Pat
     run.write_bytes(run.read_bytes() + b"\n")
     done = memeval("report")
     assert done.returncode == 2
-    assert "bm25.json: is not of the run beside it: measure bm25.run.jsonl again" in done.stderr
+    assert "bm25.json: is not of the bm25.run.jsonl beside it: make it again with `memeval run`" in done.stderr
 
 
 def test_a_limited_run_has_queries_of_as_many_stores_as_it_can(memeval: Run) -> None:
@@ -582,3 +582,33 @@ def test_a_font_of_the_users_does_not_change_a_page(memeval: Run, tmp_path: Path
         assert done.returncode == 0, done.stderr
         pages.append((tmp_path / "page.html").read_bytes())
     assert pages[0] == pages[1]
+
+
+def test_list_alone_names_the_choices(memeval: Run) -> None:
+    fails(memeval("list"), 2, "list what: rerankers, datasets, measures or suites?")
+
+
+def test_labels_of_another_version_are_made_again(memeval: Run, tmp_path: Path) -> None:
+    memeval("run", *LEXICAL)
+    [labels] = (tmp_path / "results").rglob("labels.jsonl")
+    whole = labels.read_bytes()
+    for broken in (whole.replace(b'"version":1', b'"version":99'), b"no json\n", b""):
+        labels.write_bytes(broken)
+        assert memeval("run", *LEXICAL).returncode == 0
+        assert labels.read_bytes() == whole
+
+
+def test_what_was_found_damaged_is_told_even_quietly(memeval: Run, tmp_path: Path) -> None:
+    memeval("run", *LEXICAL)
+    [run] = (tmp_path / "results").rglob("bm25.run.jsonl")
+    run.write_bytes(run.read_bytes().replace(b"q", b"x", 1))
+    done = memeval("run", *LEXICAL, "--quiet")
+    assert done.returncode == 0
+    assert "kept as bm25.run.jsonl.damaged" in done.stderr
+    assert "queries to do" not in done.stderr
+
+
+def test_the_heading_of_a_narrow_table_is_whole(memeval: Run, tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text("q1 0 d1 1\n")
+    (tmp_path / "run.trec").write_text("q1 Q0 d1 1 1.0 x\n")
+    assert " system " in memeval("score", "run.trec", "--qrels", "q.txt").stdout

@@ -146,10 +146,8 @@ def telling(): raise RuntimeError(os.environ["MY_API_KEY"])
 def test_a_key_in_a_plug_ins_error_is_struck_out_of_files_and_lines(here: Path) -> None:
     (here / "telling.py").write_text(PLUG)
     asked = ["run", "--system", "python/telling:Telling", "--system", "python/telling:telling", "--quiet"]
-    told = quiet(here, [*asked, "--trust", CANARY], 4, MY_API_KEY=CANARY)
+    told = quiet(here, asked, 4, MY_API_KEY=CANARY)
     assert "401 for https://[…]@h/ with […]" in told
-    [times] = here.rglob("oracle.times.jsonl")
-    assert "--trust […]" in json.loads(times.read_text().splitlines()[0])["command"]
     [noted] = here.rglob("unavailable.json")
     assert "RuntimeError: […]" in json.loads(noted.read_text())["systems"]["python/telling:telling"]
 
@@ -169,7 +167,27 @@ def test_a_key_in_a_traceback_and_in_the_hint_after_ctrl_c_is_struck_out(
 
     monkeypatch.setattr("memeval.runs.benchmark.run", interrupted)
     monkeypatch.setattr("memeval.core.outside._Interrupts.came", True)
-    assert "resume with: memeval run" in quiet(here, ["run", "--quiet", "--trust", URLS[0]], 130)
+    assert "resume with: memeval run" in quiet(here, ["run", "--quiet"], 130)
+
+
+@pytest.mark.parametrize(
+    ("option", "command"),
+    [
+        *((option, ["run", "--system", "bm25"]) for option in ("--results", "-o", "--trust", "--rendering", "--pool")),
+        *((option, ["check"]) for option in ("--baseline", "--junit", "--markdown", "--confirm", "--against")),
+        ("--reason", ["check", "--update", "--baseline", "b.json"]),
+        *((option, ["report"]) for option in ("-o", "--plots", "--trec", "--cards")),
+        ("-o", ["merge", "results"]),
+        ("--query", ["show", "results"]),
+    ],
+)
+@pytest.mark.parametrize("secret", [URLS[0], CANARY])
+def test_an_option_that_holds_a_secret_is_refused_before_anything_is_written(
+    here: Path, option: str, command: list[str], secret: str
+) -> None:
+    told = quiet(here, [*command, option, secret], MY_API_KEY=CANARY)
+    assert "holds a" in told and "keys come from the shell" in told and len(told.splitlines()) == 1
+    assert [file for file in here.rglob("*") if file.is_file()] == []
 
 
 @pytest.mark.parametrize("url", URLS[:3] + URLS[5:6])

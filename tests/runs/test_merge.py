@@ -119,8 +119,7 @@ def test_parts_of_another_system_or_other_candidates_are_refused(whole: Path, tm
     rewritten(folder / "bm25.run.jsonl.bz2", b'"k1":1.5', b'"k1":1.6')
     with pytest.raises(DataError, match="do not belong together: fingerprint differ"):
         list(merging.merge([whole, tmp_path / "b"], tmp_path / "merged"))
-    content = (tmp_path / "b/split/suite.json").read_text()
-    (tmp_path / "b/split/suite.json").write_text(content.replace('"depth": 100', '"depth": 50'))
+    results.write_suite(tmp_path / "b/split", {**suite.values(PLAN), "depth": 50})
     with pytest.raises(DataError, match="is another suite 'split'"):
         list(merging.merge([whole, tmp_path / "b"], tmp_path / "merged"))
 

@@ -250,7 +250,7 @@ def test_a_run_file_that_was_edited_is_put_aside_and_made_again(tmp_path: Path, 
         older = replace(report.results[0], signature=replace(report.results[0].signature, score_kind=None))
         (report.folder / "bm25.json").write_text(results.result_text(older))
     edited, told = path.read_bytes(), []
-    [again] = benchmark.run(plan, tmp_path, cache=None, watcher=benchmark.Watcher(step=told.append))
+    [again] = benchmark.run(plan, tmp_path, cache=None, watcher=benchmark.Watcher(notice=told.append))
     assert again.reused == 0
     assert (path.read_bytes(), again.results) == (
         before,

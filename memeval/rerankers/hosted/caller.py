@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 from memeval.core.errors import IncompleteError, MemevalError
-from memeval.core.outside import without
+from memeval.core.outside import struck, without
 from memeval.core.types import ANSWERED, canonical
 from memeval.rerankers.hosted import answers
 from memeval.rerankers.hosted.estimate import BYTES_A_TOKEN
@@ -234,7 +234,7 @@ class Caller:
         with _guarded():
             reply = self.service.read(raw, call.body)
             usage = counted(reply.usage, call.expected, self.service.price)
-            return replace(reply, usage=usage | ({f"{ANSWERED}{short(reply.model)}": 1} if reply.model else {}))
+            return replace(reply, usage=usage | ({f"{ANSWERED}{struck(short(reply.model))}": 1} if reply.model else {}))
 
     def _taken(self, reply: Reply, call: "_Call") -> Reply:
         """A reply with what the asker makes of it. Raises CallError."""

@@ -7,12 +7,14 @@ never 0. What a service does not tell of a call is taken for the most that we ex
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
+
+from typing_extensions import TypedDict
 
 from memeval.core.errors import IncompleteError, PrerequisiteError, UsageError
 from memeval.core.types import Bill
@@ -84,12 +86,22 @@ def number(told: Any) -> float | None:
     return told if isinstance(told, (int, float)) and not isinstance(told, bool) else None
 
 
+class Settled(TypedDict):
+    """What a call has added to a purse."""
+
+    calls: int
+    broken: int
+    spent: float
+    unsure: float
+
+
 @dataclass
 class Purse:
     """What a run may spend and has spent, over all its systems: `calls` that were answered, attempts that were not
     (`broken`), and what those may have cost (`unsure`).
 
-    `limit` is --max-cost. `unknown` allows calls whose price is not known, which are then not counted.
+    `limit` is --max-cost. `unknown` allows calls whose price is not known, which are then not counted. `note` is
+    told of every call that was settled.
     """
 
     limit: float | None = None
@@ -99,6 +111,7 @@ class Purse:
     calls: int = 0
     broken: int = 0
     reached: bool = False
+    note: Callable[[Settled], None] | None = field(default=None, repr=False, compare=False)
     _reserved: float = field(default=0.0, repr=False)
     _open: int = field(default=0, repr=False)
 
@@ -123,11 +136,16 @@ class Purse:
         if self.limit is not None and worst is not None:
             self._open -= 1
             self._reserved = self._reserved - worst if self._open else 0.0
-        self.calls += answered
-        self.broken += not answered
-        if cost is not None:
-            self.spent += cost if answered else 0.0
-            self.unsure += 0.0 if answered else cost
+        paid = cost or 0.0
+        row = Settled(
+            calls=int(answered), broken=int(not answered), spent=paid * answered, unsure=paid * (not answered)
+        )
+        self.calls += row["calls"]
+        self.broken += row["broken"]
+        self.spent += row["spent"]
+        self.unsure += row["unsure"]
+        if self.note is not None:
+            self.note(row)
 
 
 def bill(
