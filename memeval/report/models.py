@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from memeval.rerankers import recipes
 from memeval.report.board import CONTROLS, Row
+from memeval.rerankers import recipes
 
 TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 LOCAL = (*CONTROLS, "bm25")

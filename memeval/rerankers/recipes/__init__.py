@@ -1,4 +1,4 @@
-"""Recipes: what a short name stands for, and how its makers compute the number that they publish. Data, one family a file.
+"""Recipes: what a short name stands for, and how its makers compute the number that they publish. A family is a file.
 
 about = "yes/no rerankers on Qwen3"
 shape = "yes-no"                    # SHAPES: what `memeval list rerankers` groups by
@@ -38,7 +38,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -73,8 +73,8 @@ class Wording(Strict):
     """How a causal model is asked about a pair, and what is read.
 
     The prompt is prefix + pair + suffix. `yes` and `no` are texts of one token each, or ids; the score is the logit of
-    the first less that of the second, if there is one, through `divisor`: so that its sigmoid is the makers' probability.
-    `instruction` is the default; where there is none, `aim` says how one is written that is asked for, and nothing
+    the first less that of the second, if there is one, through `divisor`. Its sigmoid is the makers' `probability`, where
+    they speak of one. `instruction` is the default; where there is none, `aim` says how one is written that is asked for, and nothing
     stands in its place otherwise. `control` are the control tokens of the prompt that a tokenizer must have, `ids` the
     published ids of some tokens: a tokenizer that has the first of them must have all. `begins`: the tokenizer's own
     first token stands before the prompt.
@@ -88,6 +88,7 @@ class Wording(Strict):
     instruction: str | None = None
     aim: str = "{instruction}"
     divisor: Annotated[float, Field(gt=0)] = 1.0
+    probability: bool = True
     control: tuple[str, ...] = ()
     ids: dict[str, int] = {}
     begins: bool = False
@@ -128,12 +129,17 @@ class Wording(Strict):
 
 
 class Model(Strict):
-    """One short name. `match` is the part of a system's name by which a row of a table is known to be of this model."""
+    """One short name.
+
+    `also` are other ids of the same weights; `match` is the part of a system's name by which it is known to be of this
+    model, where that is not the model's.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
     kind: str
     model: str
     revision: str | None = None
+    also: tuple[str, ...] = ()
     options: dict[str, str | int | float | bool] = {}
     parameters: str = "not stated"
     licence: str | None = None
@@ -155,7 +161,7 @@ class Model(Strict):
 
 
 class Source(Strict):
-    """Where something stands. `second_hand`: it is not the word of the model's makers, or only a copy of it was seen."""
+    """Where something stands. `second_hand`: not the word of the model's makers, or only a copy of it was seen."""
 
     address: str
     says: tuple[str, ...]
@@ -255,7 +261,8 @@ def wording_of(model: str) -> str | None:
     cached = re.search(r"(?:^|/)models--([^/]+?)--([^/]+)", model)
     named = "/".join(cached.groups()) if cached else model
     for recipe in known().values():
-        if recipe.model.model.lower() == named.lower() and recipe.shared.wording is not None:
+        ids = (recipe.model.model, *recipe.model.also)
+        if recipe.shared.wording is not None and named.lower() in map(str.lower, ids):
             said = recipe.shared.wording
             return said if isinstance(said, str) else recipe.family
     return None
