@@ -36,7 +36,7 @@ def facts(row: Row) -> Facts:
     if recipe is None:
         return Facts()
     shared, model = recipe.shared, recipe.model
-    return Facts(model.parameters, recipe.licence, shared.trained_on, shared.sources[0].address, model.price)
+    return Facts(model.parameters, recipe.licence, shared.trained_on, shared.sources[0].address)
 
 
 def price(row: Row) -> float | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.rerankers import recipes
-from memeval.rerankers.recipes import Wording
+from memeval.rerankers.recipes import APART, Wording
 
 QWEN3 = "qwen3-reranker"
 """The family whose prompt other engines have a template for."""
@@ -100,7 +100,7 @@ class Prompt:
             raise PrerequisiteError(f"{_name(tokenizer)} reads {dict(found)}, where {wording.ids} is published")
         self._plain = text_tokenizer(tokenizer, wording.control)
         own = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
-        self._control = re.compile(f"({'|'.join(map(re.escape, own)) or '(?!)'})")
+        self._control = re.compile(f"({'|'.join(map(re.escape, [APART, *own]))})")
         self._id = tokenizer.get_added_vocab()
         self._begins: list[int] = tokenizer("")["input_ids"] if wording.begins else []
 
@@ -134,12 +134,16 @@ class Prompt:
         prompts = [made.head + tail for tail in made.tails]
         for ids, text, cut in zip(prompts, documents, made.cut, strict=True):
             read = tokenizer.decode(ids)
-            if query not in read or (text not in read and not cut) or not read.endswith(self.wording.suffix):
+            if (
+                query not in read
+                or (text not in read and not cut)
+                or not read.endswith(self.wording.suffix.replace(APART, ""))
+            ):
                 raise PrerequisiteError(f"{name}: the prompt does not hold query, document and end: {read[-80:]!r}")
         return prompts
 
     def _runs(self, parts: Sequence[str]) -> list[str]:
-        """Texts of the wording and a user's in turn, as runs of text with one control token of the wording between."""
+        """The wording's texts and a user's in turn, as runs of text with a control token between, or APART."""
         runs = [""]
         for number, part in enumerate(parts):
             first, *rest = [part] if number % 2 else self._control.split(part)
@@ -149,11 +153,10 @@ class Prompt:
 
     def _read(self, runs: Sequence[str]) -> list[int]:
         """The ids of whole runs: text, control token, …"""
-        return [
-            token
-            for number, run in enumerate(runs)
-            for token in ([self._id[run]] if number % 2 else self._plain.encode(run).ids)
-        ]
+        read: list[int] = []
+        for number, run in enumerate(runs):
+            read += self._plain.encode(run).ids if number % 2 == 0 else [self._id[run]] if run != APART else []
+        return read
 
 
 def text_tokenizer(tokenizer: Any, control: Sequence[str] = ()) -> Any:

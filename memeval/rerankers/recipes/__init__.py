@@ -38,7 +38,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -61,6 +61,8 @@ SHAPES = {
 }
 """What the families are grouped by, in this order."""
 PLACES = re.compile(r"\{(instruction|query|document)\}")
+APART = "¦"
+"""Stands in a wording where what is before and behind is read apart."""
 
 
 class Strict(BaseModel):
@@ -72,12 +74,12 @@ class Strict(BaseModel):
 class Wording(Strict):
     """How a causal model is asked about a pair, and what is read.
 
-    The prompt is prefix + pair + suffix. `yes` and `no` are texts of one token each, or ids; the score is the logit of
-    the first less that of the second, if there is one, through `divisor`. Its sigmoid is the makers' `probability`, where
-    they speak of one. `instruction` is the default; where there is none, `aim` says how one is written that is asked for, and nothing
-    stands in its place otherwise. `control` are the control tokens of the prompt that a tokenizer must have, `ids` the
-    published ids of some tokens: a tokenizer that has the first of them must have all. `begins`: the tokenizer's own
-    first token stands before the prompt.
+    The prompt is prefix + pair + suffix, `¦` where its makers read what is before and behind apart. `yes` and `no` are
+    texts of one token each, or ids; the score is the logit of the first less that of the second, if there is one,
+    through `divisor`. Its sigmoid is the makers' `probability`, where they speak of one. `instruction` is the default;
+    where there is none, `aim` is how one is written that is asked for, and nothing stands in its place otherwise.
+    `control` are the control tokens that a tokenizer must have, `ids` the published ids of some tokens: a tokenizer
+    that has the first of them must have all. `begins`: the tokenizer's own first token stands before the prompt.
     """
 
     prefix: str = ""
@@ -125,7 +127,11 @@ class Wording(Strict):
     def text(self, instruction: str | None, query: str, document: str) -> str:
         """The whole prompt."""
         before, after = self.parts(instruction, query)
-        return f"{''.join(before)}{document}{''.join(after)}"
+        own = [
+            text.replace(APART, "") if number % 2 == 0 else text
+            for number, text in enumerate([*before, document, *after])
+        ]
+        return "".join(own)
 
 
 class Model(Strict):
@@ -144,7 +150,6 @@ class Model(Strict):
     parameters: str = "not stated"
     licence: str | None = None
     match: str = ""
-    price: dict[str, Any] = {}
     note: str = ""
 
     @property
@@ -269,7 +274,15 @@ def wording_of(model: str) -> str | None:
 
 
 def of(system: str) -> Recipe | None:
-    """The recipe of the model behind a system's full name, by the longest part of it that one is known by."""
-    name = system.lower()
-    fitting = [recipe for recipe in known().values() if recipe.model.known_by in name]
-    return max(fitting, key=lambda recipe: len(recipe.model.known_by), default=None)
+    """The recipe of the model behind a system's full name, by the longest part of it that one is known by.
+
+    >>> [recipe.model.name for name in ("vllm/tuned/zerank-2", "x/rerank-3.5") if (recipe := of(name))]
+    ['zerank-2-api']
+    """
+    kind = system.partition("/")[0]
+    fitting = [
+        recipe
+        for recipe in known().values()
+        if re.search(rf"(?:^|/|--){re.escape(recipe.model.known_by)}(?![\w.])", system.lower())
+    ]
+    return max(fitting, key=lambda recipe: (len(recipe.model.known_by), recipe.model.kind == kind), default=None)
