@@ -39,12 +39,12 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from memeval.core import files
 from memeval.core.errors import DataError, did_you_mean
+from memeval.core.names import Name, written
 
 SHAPES = {
     "pair": "cross-encoders: one logit for two texts, joined by the tokenizer or a format",
@@ -155,9 +155,9 @@ class Model(Strict):
     @property
     def system(self) -> str:
         """The full name that the short one stands for."""
-        revision = f"@{self.revision}" if self.revision else ""
-        options = {name: str(value).lower() if value is True else value for name, value in self.options.items()}
-        return f"{self.kind}/{self.model}{revision}{f'?{urlencode(options)}' if options else ''}"
+        said = {name: str(value) for name, value in self.options.items()}
+        path = Name(self.kind, self.model, self.revision).path
+        return f"{path}?{written(said)}" if said else path
 
     @property
     def known_by(self) -> str:
