@@ -86,7 +86,7 @@ def qwen(
     return _saved(folder, model, tokenizer)
 
 
-def causal(folder: Path, name: str) -> Path:
+def causal(folder: Path, name: str, template: str | None = None) -> Path:
     """A causal model of an architecture that rerankers are made from; its folder does not say how it is asked.
 
     Its tokenizer knows the answers of all recipes; that of Gemma and Mistral puts a token of its own before a text.
@@ -95,7 +95,8 @@ def causal(folder: Path, name: str) -> Path:
     import transformers
     from tokenizers.processors import TemplateProcessing
 
-    tokenizer = qwen_tokenizer(corpus=[*TEXTS, *["(Yes)", "(No)"] * 20])
+    tokenizer = qwen_tokenizer(corpus=[*TEXTS, *["(Yes)", "(No)"] * 40])
+    tokenizer.chat_template = template
     if name in ("Gemma", "Mistral"):
         tokenizer.add_special_tokens({"bos_token": "<s>"})
         begin = ("<s>", tokenizer.convert_tokens_to_ids("<s>"))
@@ -118,7 +119,7 @@ def causal(folder: Path, name: str) -> Path:
         config = transformers.Qwen3VLConfig(text_config={**shape, "rope_parameters": turned}, vision_config=seen)
         return _saved(folder, transformers.Qwen3VLForConditionalGeneration(config), tokenizer)
     text = "Text" if name in ("Qwen3_5", "Gemma3") else ""
-    config = getattr(transformers, f"{name}{text}Config")(**shape, **more)
+    config = getattr(transformers, f"{name}{text}Config")(**{**shape, **more})
     return _saved(folder, getattr(transformers, f"{name}ForCausalLM")(config), tokenizer)
 
 

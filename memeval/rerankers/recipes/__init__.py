@@ -231,12 +231,15 @@ def read(path: Path) -> Family:
     try:
         return Family.model_validate(files.toml(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part not in ("Wording", "str"))
+        # A wording may be a name, too, which nobody meant who wrote a table.
+        found = [each for each in error.errors() if "str" not in each["loc"][1:]]
+        first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
+        place = ".".join(str(part) for part in first["loc"] if not re.match(r"function-|Wording", str(part)))
+        said = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             known = {*Family.model_fields, *Model.model_fields, *Wording.model_fields, *Source.model_fields}
-            raise DataError(f"{name}: {place}: unknown key{did_you_mean(str(first['loc'][-1]), known)}") from None
-        raise DataError(f"{name}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
+            said = f"unknown key{did_you_mean(str(first['loc'][-1]), known)}"
+        raise DataError(f"{name}: {f'{place}: ' if place else ''}{said}") from None
 
 
 @cache
