@@ -95,7 +95,7 @@ def causal(folder: Path, name: str, template: str | None = None) -> Path:
     import transformers
     from tokenizers.processors import TemplateProcessing
 
-    tokenizer = qwen_tokenizer(corpus=[*TEXTS, *["(Yes)", "(No)"] * 40])
+    tokenizer = qwen_tokenizer(corpus=[*TEXTS, *["Yes", "No"] * 40])
     tokenizer.chat_template = template
     if name in ("Gemma", "Mistral"):
         tokenizer.add_special_tokens({"bos_token": "<s>"})

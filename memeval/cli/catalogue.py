@@ -251,7 +251,7 @@ def _recipe(recipe: Recipe) -> list[str]:
         "licence": recipe.licence,
         "size": f"{model.parameters} parameters" if model.parameters[0].isdigit() else "",
         "trained": shared.trained_on,
-        "seen": f"data sets known to be in its training data: {', '.join(shared.seen)}" if shared.seen else "",
+        "seen": f"known to be in its training data: {', '.join(recipe.seen)}" if recipe.seen else "",
         "code": "brings code of its own: only trust_code=true runs it" if shared.code else "",
         "limits": shared.limits,
         "reads": f"{shared.reads}, then {shared.activation}" if shared.activation else shared.reads,

@@ -225,6 +225,13 @@ def test_every_recipe_is_reached_by_its_name(name: str, monkeypatch: pytest.Monk
         assert "Hub" not in recipe.kind and recipe.kind in ("transformers", "sentence-transformers")
 
 
+def test_what_a_model_has_seen_are_data_sets_that_are_on_offer() -> None:
+    from memeval import datasets
+
+    seen = {name.partition("/")[0] for recipe in recipes.known().values() for name in recipe.seen}
+    assert seen and seen <= set(datasets.on_offer())
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [

@@ -150,6 +150,7 @@ class Model(Strict):
     parameters: str = "not stated"
     licence: str | None = None
     match: str = ""
+    seen: tuple[str, ...] = ()
     note: str = ""
 
     @property
@@ -213,6 +214,11 @@ class Recipe(Strict):
     def licence(self) -> str:
         """Of the weights."""
         return self.model.licence or self.shared.licence
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Data sets of memeval that are known to be in its training data."""
+        return (*self.shared.seen, *self.model.seen)
 
 
 @cache
