@@ -1,27 +1,23 @@
 """What there is: lists and cards of data sets, rerankers, measures and suites, and the state of this installation."""
 
 import contextlib
-import inspect
 import os
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import entry_points, packages_distributions
 from typing import Any
 from urllib.parse import urlsplit
 
 import memeval
 from memeval import datasets, rerankers
+from memeval.cli import offered
 from memeval.core import files, names, plugins
 from memeval.core.errors import DISTRIBUTION, PrerequisiteError, UsageError, did_you_mean, install
 from memeval.core.outside import visible
 from memeval.core.types import Dataset
 from memeval.datasets import download
 from memeval.measures.ranx import MEASURES, parse
-from memeval.rerankers import ready, recipes
 from memeval.rerankers.hosted.styles import STYLES
-from memeval.rerankers.recipes import Recipe, Source
 from memeval.runs import ceiling, machine, suite
 from memeval.runs.benchmark import Watcher
 
@@ -33,8 +29,6 @@ KEYS = (
     "HF_TOKEN",
 )
 BASE_URLS = ("OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "MEMOS_BASE_URL")
-WIDTH = 112
-"""Characters of a line about an option."""
 NAMED = 4
 """So many of the queries that are excluded for one reason are named."""
 EXTRAS = {
@@ -53,18 +47,8 @@ def listed(what: str) -> dict[str, dict[str, str]]:
     Raises UsageError for a kind of thing there is none of.
     """
     if what == "rerankers":
-        groups = {"kinds": {kind: made.about for kind, made in sorted(rerankers.kinds().items())}}
-        for shape, about in recipes.SHAPES.items():
-            rows = {name: recipe for name, recipe in recipes.known().items() if recipe.shared.shape == shape}
-            groups[f"{shape}: {about}"] = {name: _state(recipe) for name, recipe in rows.items()}
-        return {group: rows for group, rows in groups.items() if rows}
+        return offered.groups()
     return {"": _one_group(what)}
-
-
-def _state(recipe: Recipe) -> str:
-    """Whether a recipe runs here, and what its name stands for."""
-    lacking = ready.lacks(recipe)
-    return f"{f'needs {lacking}' if lacking else 'runs here'}  = {recipe.model.system}"
 
 
 def _one_group(what: str) -> dict[str, str]:
@@ -91,7 +75,7 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
     if asked.kind in datasets.on_offer():
         return _dataset(asked, name, ceiling, watcher or Watcher())
     if asked.path in rerankers.SHORT_NAMES or asked.kind in rerankers.kinds():
-        return _reranker(asked)
+        return offered.card(asked)
     if asked.kind == "schema":
         from memeval.cli import schemas
 
@@ -217,73 +201,6 @@ def _ceiling(name: str, found: Dataset, memories: int, asked: bool | None, watch
             ("ceiling", made.best, "the same candidates in their best order"),
         )
     ]
-
-
-def _reranker(asked: names.Name) -> str:
-    name, full = asked.path, rerankers.SHORT_NAMES.get(asked.path, asked.path)
-    kind = names.parse(full).kind
-    options, made = rerankers.options(kind), rerankers.kinds()[kind]
-    names.check(str(asked), asked.options, options)
-    lines = [f"{name}{f' = {full}' if full != name else ''}", (inspect.getdoc(made) or "").partition("\n\nArgs:\n")[0]]
-    needs = sorted(set(getattr(made, "needs", {}).values()))
-    lines += [f"needs the extra {extra}: {install(extra)}" for extra in needs]
-    if asked.path in recipes.known():
-        lines += _recipe(recipes.known()[asked.path])
-    if kind == "rerank-api":
-        lines += _styles(names.parse(full).options.get("style"))
-    lines += ["options   none"] if not options else ["options"]
-    width = max((len(f"{name}={option.default}") for name, option in options.items()), default=0)
-    for name, option in options.items():
-        told = textwrap.wrap(option.meaning, max(40, WIDTH - width)) or [""]
-        lines.append(f"  {f'{name}={option.default}':<{width}}  {told[0]}".rstrip())
-        lines += [f"{' ' * (width + 4)}{more}" for more in told[1:]]
-    return "\n".join(lines)
-
-
-def _recipe(recipe: Recipe) -> list[str]:
-    """A recipe with its sources."""
-    shared, model = recipe.shared, recipe.model
-    named = shared.wording if isinstance(shared.wording, str) else recipe.family
-    wording = recipes.wordings().get(named)
-    told = {
-        "is": f"{shared.about} ({shared.shape}: {recipes.SHAPES[shared.shape]})",
-        "here": f"needs {lacking}" if (lacking := ready.lacks(recipe)) else "runs here",
-        "licence": recipe.licence,
-        "size": f"{model.parameters} parameters" if model.parameters[0].isdigit() else "",
-        "trained": shared.trained_on,
-        "seen": f"known to be in its training data: {', '.join(recipe.seen)}" if recipe.seen else "",
-        "code": "brings code of its own: only trust_code=true runs it" if shared.code else "",
-        "limits": shared.limits,
-        "reads": f"{shared.reads}, then {shared.activation}" if shared.activation else shared.reads,
-        "cuts": f"its makers: {shared.cuts}; memeval: the document's end" if shared.cuts else "",
-        "note": model.note,
-    }
-    lines = [f"{name:<9} {text}" for name, text in told.items() if text]
-    if wording is not None:
-        aim = wording.instruction if wording.instruction is not None else "none" if wording.takes_instruction else ""
-        lines += [f"{'aim':<9} {aim}"] if aim else []
-        text = f"{wording.prefix}{wording.pair}{wording.suffix}".replace(recipes.APART, "")
-        lines += [f"{'prompt':<9} {named}", *(f"  | {line}" for line in text.split("\n"))]
-    return [*lines, "sources", *(line for source in shared.sources for line in _read(source))]
-
-
-def _read(source: Source) -> list[str]:
-    marks = ", second-hand" if source.second_hand else ""
-    return [f"  {source.address}", f"      {', '.join(source.says)}: read {source.read}{marks}"]
-
-
-def _styles(named: str | None) -> list[str]:
-    """How the styles of rerank endpoints, or one of them, want to be asked and what a call holds."""
-    rows = []
-    for name, style in STYLES.items():
-        if named not in (None, name):
-            continue
-        fits = asdict(style.fits)
-        holds = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in fits.items() if count is not None)
-        scores = f"; scores from {style.promises[0]:g} to {style.promises[1]:g}" if style.promises else ""
-        aim = "; takes an instruction" if style.instruction else ""
-        rows.append(f"  {name:<17} {style.url or 'url=…'}{style.path}, {style.key}; a call holds {holds}{scores}{aim}")
-    return ["styles" if named is None else "style", *rows]
 
 
 def doctor() -> dict[str, Any]:

@@ -182,20 +182,8 @@ def read(
         "dtype": settings.dtype,
         **{package: version(package) for package in packages},
     }
-    return Checkpoint(
-        name,
-        found.folder,
-        architecture,
-        recipe,
-        length,
-        settings.dtype,
-        instruction,
-        settings.cut,
-        trusted,
-        said,
-        fingerprint,
-        wording,
-    )
+    told = (length, settings.dtype, instruction, settings.cut, trusted, said, fingerprint, wording)
+    return Checkpoint(name, found.folder, architecture, recipe, *told)
 
 
 def device(name: str, wanted: str | None) -> str:
