@@ -75,7 +75,14 @@ def test_log_probabilities_come_by_the_responses_api_too(serve: Any) -> None:
     server: Wire = serve(answer)
     weighed = one("openai/gpt-4o-mini?api=responses")
     assert server.asked[0].body["include"] == ["message.output_text.logprobs"]
-    assert list(weighed.scores or ()) == pytest.approx([0.8] * 3)
+
+    def chat(asked: Asked) -> Answer:
+        text = fakes.ideal(asked)
+        return fakes.openai(text, "stop", **fakes.weighed(text, {4: 0.5, 5: 0.5}))
+
+    serve(chat)
+    same = one("openai/gpt-4o-mini")
+    assert list(weighed.scores or ()) == list(same.scores or ()) != [0.3, 0.9, 0.1]
 
 
 @pytest.mark.parametrize(

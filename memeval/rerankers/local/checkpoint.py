@@ -278,7 +278,7 @@ def _recipe(
         family, instruction = made or (named or (asked if said.head is None else None), None)
         if family is not None and (named or family) == family and not (more or told):
             wording = recipes.wordings()[family]
-            if said.head is None or (said.head.get("false_token_id") is None) == (wording.no is None):
+            if said.head is None or _reads(said.head, wording, named == family or family == prompt.QWEN3):
                 own = said.default_prompt if wording.takes_instruction else None
                 return "yes-no", family, own or instruction or wording.instruction
         if said.head is not None or more:
@@ -293,3 +293,11 @@ def _recipe(
         by_message = said.template is not None
     own_way = architecture == "modules" or more or said.head or by_message or told or settings or said.default_prompt
     return ("own" if own_way else "pair"), None, None
+
+
+def _reads(head: dict[str, Any], wording: Wording, meant: bool) -> bool:
+    """Whether a LogitScore reads what a wording says: as many tokens where the wording is `meant`, else its very ids."""
+    found = head.get("true_token_id"), head.get("false_token_id")
+    if meant:
+        return (found[1] is None) == (wording.no is None)
+    return found == tuple(wording.ids.get(str(answer), answer) for answer in (wording.yes, wording.no))
