@@ -296,7 +296,7 @@ def _recipe(
 
 
 def _reads(head: dict[str, Any], wording: Wording, meant: bool) -> bool:
-    """Whether a LogitScore reads what a wording says: as many tokens where the wording is `meant`, else its very ids."""
+    """Whether a LogitScore reads what a wording says: as many tokens where that is `meant`, else its very ids."""
     found = head.get("true_token_id"), head.get("false_token_id")
     if meant:
         return (found[1] is None) == (wording.no is None)
