@@ -86,6 +86,43 @@ def qwen(
     return _saved(folder, model, tokenizer)
 
 
+def causal(folder: Path, name: str, template: str | None = None) -> Path:
+    """A causal model of an architecture that rerankers are made from; its folder does not say how it is asked.
+
+    Its tokenizer knows the answers of all recipes; that of Gemma and Mistral puts a token of its own before a text.
+    """
+    import torch
+    import transformers
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = qwen_tokenizer(corpus=[*TEXTS, *["Yes", "No"] * 40])
+    tokenizer.chat_template = template
+    if name in ("Gemma", "Mistral"):
+        tokenizer.add_special_tokens({"bos_token": "<s>"})
+        begin = ("<s>", tokenizer.convert_tokens_to_ids("<s>"))
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing("<s> $A", "<s> $A $B", [begin])
+        tokenizer = transformers.PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer.backend_tokenizer, bos_token="<s>", pad_token="<|endoftext|>"
+        )
+    heads = {"num_key_value_heads": 2, "head_dim": 32}
+    shape = {**SMALL, **heads, "vocab_size": len(tokenizer), "max_position_embeddings": 4096, "pad_token_id": None}
+    more: dict[str, Any] = {
+        "Qwen3_5": {"num_hidden_layers": 4, "linear_num_value_heads": 4, "linear_num_key_heads": 2,
+                    "linear_key_head_dim": 16, "linear_value_head_dim": 16},
+        "Gemma3": {"num_hidden_layers": 6, "sliding_window": 16},
+    }.get(name, {})  # fmt: skip
+    torch.manual_seed(5)
+    if name == "Qwen3VL":
+        seen = {"depth": 1, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 64,
+                "deepstack_visual_indexes": [0]}  # fmt: skip
+        turned = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [6, 5, 5]}
+        config = transformers.Qwen3VLConfig(text_config={**shape, "rope_parameters": turned}, vision_config=seen)
+        return _saved(folder, transformers.Qwen3VLForConditionalGeneration(config), tokenizer)
+    text = "Text" if name in ("Qwen3_5", "Gemma3") else ""
+    config = getattr(transformers, f"{name}{text}Config")(**{**shape, **more})
+    return _saved(folder, getattr(transformers, f"{name}ForCausalLM")(config), tokenizer)
+
+
 def bert_tokenizer(corpus: Sequence[str] = TEXTS, vocabulary: int = 400) -> Any:
     """BERT's own tokenizer class with a WordPiece vocabulary of a few hundred entries."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers

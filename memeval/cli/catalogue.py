@@ -1,9 +1,7 @@
 """What there is: lists and cards of data sets, rerankers, measures and suites, and the state of this installation."""
 
 import contextlib
-import inspect
 import os
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points, packages_distributions
@@ -12,6 +10,7 @@ from urllib.parse import urlsplit
 
 import memeval
 from memeval import datasets, rerankers
+from memeval.cli import offered
 from memeval.core import files, names, plugins
 from memeval.core.errors import DISTRIBUTION, PrerequisiteError, UsageError, did_you_mean, install
 from memeval.core.outside import visible
@@ -30,8 +29,6 @@ KEYS = (
     "HF_TOKEN",
 )
 BASE_URLS = ("OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "MEMOS_BASE_URL")
-WIDTH = 112
-"""Characters of a line about an option."""
 NAMED = 4
 """So many of the queries that are excluded for one reason are named."""
 EXTRAS = {
@@ -44,13 +41,19 @@ EXTRAS = {
 }
 
 
-def listed(what: str) -> dict[str, str]:
-    """name → one line about it. Raises UsageError for a kind of thing there is none of."""
+def listed(what: str) -> dict[str, dict[str, str]]:
+    """Group (one without a name, if there is one alone) → name → one line about it.
+
+    Raises UsageError for a kind of thing there is none of.
+    """
+    if what == "rerankers":
+        return offered.groups()
+    return {"": _one_group(what)}
+
+
+def _one_group(what: str) -> dict[str, str]:
     if what == "datasets":
         return {name: datasets.about(name) for name in datasets.on_offer()}
-    if what == "rerankers":
-        kinds = {kind: made.about for kind, made in sorted(rerankers.kinds().items())}
-        return {**kinds, **{short: f"= {full}" for short, full in rerankers.SHORT_NAMES.items()}}
     if what == "measures":
         return {
             name: family.definition.format(scope="the list", length="its length", p="p")
@@ -74,7 +77,7 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
     if asked.kind in datasets.on_offer():
         return _dataset(asked, name, ceiling, watcher or Watcher())
     if asked.path in rerankers.SHORT_NAMES or asked.kind in rerankers.kinds():
-        return _reranker(asked)
+        return offered.card(asked)
     if asked.kind == "schema":
         from memeval.cli import schemas
 
@@ -200,23 +203,6 @@ def _ceiling(name: str, found: Dataset, memories: int, asked: bool | None, watch
             ("ceiling", made.best, "the same candidates in their best order"),
         )
     ]
-
-
-def _reranker(asked: names.Name) -> str:
-    name, full = asked.path, rerankers.SHORT_NAMES.get(asked.path, asked.path)
-    kind = names.parse(full).kind
-    options, made = rerankers.options(kind), rerankers.kinds()[kind]
-    names.check(str(asked), asked.options, options)
-    lines = [f"{name}{f' = {full}' if full != name else ''}", (inspect.getdoc(made) or "").partition("\n\nArgs:\n")[0]]
-    needs = sorted(set(getattr(made, "needs", {}).values()))
-    lines += [f"needs the extra {extra}: {install(extra)}" for extra in needs]
-    lines += ["options   none"] if not options else ["options"]
-    width = max((len(f"{name}={option.default}") for name, option in options.items()), default=0)
-    for name, option in options.items():
-        told = textwrap.wrap(option.meaning, max(40, WIDTH - width)) or [""]
-        lines.append(f"  {f'{name}={option.default}':<{width}}  {told[0]}".rstrip())
-        lines += [f"{' ' * (width + 4)}{more}" for more in told[1:]]
-    return "\n".join(lines)
 
 
 def doctor() -> dict[str, Any]:

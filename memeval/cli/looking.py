@@ -17,12 +17,15 @@ def list_(
     """List what there is."""
     from memeval.cli import catalogue
 
-    rows = catalogue.listed(what)
+    groups = catalogue.listed(what)
     if as_json:
-        tell_json(rows)
-    else:
-        width = max(map(len, rows), default=0)
-        tell("\n".join(visible(f"{name:<{width}}  {about}") for name, about in rows.items()))
+        tell_json({name: about for rows in groups.values() for name, about in rows.items()})
+        return
+    width = max((len(name) for rows in groups.values() for name in rows), default=0)
+    for place, (group, rows) in enumerate(groups.items()):
+        if group:
+            tell("\n" * (place > 0) + visible(group))
+        tell("\n".join(visible(f"{'  ' * bool(group)}{name:<{width}}  {about}") for name, about in rows.items()))
 
 
 def show(

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -139,32 +139,38 @@ def plan(
 
 def parity(
     ours: Annotated[str, typer.Argument(help="A system's name.")],
-    theirs: Annotated[str, typer.Argument(help="The other's.")],
-    dataset: Annotated[str, typer.Option("--dataset", help="Where the pairs come from.")] = "hard-cases",
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Queries, taken evenly from all.")] = 20,
-    depth: Annotated[int, typer.Option("--depth", min=1, help="Candidates per query.")] = 20,
-    first_stage: Annotated[str, typer.Option("--first-stage", help="What chooses the candidates.")] = "bm25",
+    theirs: Annotated[
+        str | None, typer.Argument(help="The other's; none with a reference.", show_default=False)
+    ] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Where the pairs come from: hard-cases.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Queries, taken evenly from all: 20.")] = None,
+    depth: Annotated[int | None, typer.Option("--depth", min=1, help="Candidates per query: 20.")] = None,
+    first_stage: Annotated[str | None, typer.Option("--first-stage", help="What chooses candidates: bm25.")] = None,
     rendering: Annotated[str | None, typer.Option("--rendering", help="Parts of a memory's text.")] = None,
+    kept: Annotated[Path | None, typer.Option("--reference", help="Compare with scores kept in this file.")] = None,
+    keep: Annotated[Path | None, typer.Option("--save-reference", help="Keep the scores in this file.")] = None,
     tolerance: Annotated[float, typer.Option("--tolerance", min=0, help="Largest difference allowed.")] = 1e-5,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     as_json: Json = False,
 ) -> None:
     """Score the same pairs on two systems, such as two engines of one model; exit code 1 above the tolerance."""
-    from memeval.runs import parity
+    from memeval.runs import parity, reference
     from memeval.runs.progress import Progress
 
+    chosen = {"limit": limit, "depth": depth, "first_stage": first_stage, "rendering": rendering}
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    if [theirs, kept, keep].count(None) != 2:
+        raise UsageError("give one of: another system, --reference FILE, --save-reference FILE")
+    if kept and (given or dataset):
+        raise UsageError("a reference says itself which pairs it is of: leave --dataset, --limit and the like out")
     with Progress(quiet=quiet) as progress:
-        found = parity.parity(
-            ours,
-            theirs,
-            dataset,
-            limit=limit,
-            depth=depth,
-            first_stage=first_stage,
-            rendering=rendering,
-            tolerance=tolerance,
-            watcher=progress.watcher,
-        )
+        if keep:
+            made = parity.reference(ours, dataset or "hard-cases", **given, watcher=progress.watcher)
+            reference.save(keep, made)
+            return
+        other = reference.read(kept) if kept else str(theirs)
+        where = other.dataset if isinstance(other, reference.Reference) else dataset or "hard-cases"
+        found = parity.parity(ours, other, where, **given, tolerance=tolerance, watcher=progress.watcher)
     tell_json(parity.document(found)) if as_json else tell(parity.text(found))
     raise typer.Exit(0 if found.within else 1)
 

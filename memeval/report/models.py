@@ -1,13 +1,11 @@
-"""What is publicly stated of a model (models.toml), and what its calls would cost at those prices."""
+"""What is publicly stated of a model (its recipe), and what its calls would cost at the prices that stand there."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from memeval.report.board import CONTROLS, Row
+from memeval.rerankers import recipes
 
 TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 LOCAL = (*CONTROLS, "bm25")
@@ -27,15 +25,6 @@ class Facts:
     price: Mapping[str, Any] = field(default_factory=dict)
 
 
-@cache
-def _known() -> tuple[tuple[str, Facts], ...]:
-    content = tomllib.loads(files("memeval.report").joinpath("models.toml").read_text(encoding="utf-8"))
-    return tuple(
-        (row["match"], Facts(**{key: row[key] for key in Facts.__dataclass_fields__ if key in row}))
-        for row in content["models"]
-    )
-
-
 def facts(row: Row) -> Facts:
     """What is known of the model behind a row; of a fusion, nothing."""
     kind, name = row.model.partition("/")[0], row.model.lower()
@@ -43,7 +32,11 @@ def facts(row: Row) -> Facts:
         return Facts()
     if kind in LOCAL:
         return Facts(parameters="none", licence="MIT (bm25s)" if kind == "bm25" else "")
-    return next((found for match, found in _known() if match in name), Facts())
+    recipe = recipes.of(name)
+    if recipe is None:
+        return Facts()
+    shared, model = recipe.shared, recipe.model
+    return Facts(model.parameters, recipe.licence, shared.trained_on, shared.sources[0].address)
 
 
 def price(row: Row) -> float | None:

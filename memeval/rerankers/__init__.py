@@ -31,28 +31,13 @@ from memeval.core.errors import PrerequisiteError, UsageError, did_you_mean, ins
 from memeval.core.names import Name
 from memeval.core.outside import contained
 from memeval.core.types import Dataset, Reranker
-from memeval.rerankers import addresses, instructions
+from memeval.rerankers import addresses, instructions, recipes
 from memeval.rerankers.hosted.terms import Terms
 
-SHORT_NAMES = {
-    "minilm": "sentence-transformers/sentence-transformers/all-MiniLM-L6-v2",
-    # What positions the weights have: 8194 (v2-m3) and 514 (base, large), two of them unused.
-    "bge-reranker-v2-m3": "transformers/BAAI/bge-reranker-v2-m3?max_length=8192&dtype=float32",
-    "bge-reranker-base": "transformers/BAAI/bge-reranker-base?max_length=512&dtype=float32",
-    "bge-reranker-large": "transformers/BAAI/bge-reranker-large?max_length=512&dtype=float32",
-    # The length of the model cards; their instruction is the default of local/prompt.py.
-    "qwen3-reranker-0.6b": "transformers/Qwen/Qwen3-Reranker-0.6B?max_length=8192&dtype=float32",
-    "qwen3-reranker-4b": "transformers/Qwen/Qwen3-Reranker-4B?max_length=8192&dtype=bfloat16",
-    "qwen3-reranker-8b": "transformers/Qwen/Qwen3-Reranker-8B?max_length=8192&dtype=bfloat16",
-    "memreranker-4b": "transformers/IAAR-Shanghai/MemReranker-4B?max_length=8192&dtype=bfloat16",
-    "gpt-4o-mini": "openai/gpt-4o-mini-2024-07-18",
-    "gemini-3-flash": "gemini/gemini-3-flash-preview?thinking=minimal",
-    "memos-reranker-0.6b": "memos/memos-reranker-0.6b",
-    "memos-reranker-4b": "memos/memos-reranker-4b",
-}
-"""Well-known models with the right settings; `@revision` and `?option=value` may follow a short name, too.
+SHORT_NAMES = {name: recipe.model.system for name, recipe in recipes.known().items()}
+"""Well-known models with the right settings (see recipes); `@revision` and `?option=value` may follow them, too.
 
-No revision is set: the commit that was loaded stands in the run's fingerprint.
+Where no revision is set, the commit that was loaded stands in the run's fingerprint.
 """
 
 

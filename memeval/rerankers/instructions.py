@@ -6,11 +6,12 @@ them. Any other value of the option is the instruction itself. The text, not the
 fingerprint.
 """
 
-from memeval.rerankers.local import prompt
+from memeval.rerankers import recipes
 
 FAMILIES = {
-    "card": prompt.INSTRUCTION,
-    "mteb": prompt.INSTRUCTION_GITHUB,
+    "card": recipes.wordings()["qwen3-reranker"].instruction or "",
+    # The default of Qwen's example on GitHub.
+    "mteb": "Given the user query, retrieval the relevant passages",
     "plain": "Given a question to an assistant with long-term memory, find the memories that answer it",
     "intent": (
         "Work out what the person wants to know or do with this question, and find the memories that serve that "

@@ -20,6 +20,7 @@ from memeval.datasets.candidates import retrieve
 from memeval.measures.ranx import evaluate
 from memeval.runs import benchmark, runner
 from memeval.runs.benchmark import Watcher
+from memeval.runs.reference import Reference, rows
 
 MEASURES = ("MRR", "NDCG@10", "Recall@5")
 TOLERANCE = 1e-5
@@ -67,7 +68,7 @@ class Parity:
 
 def parity(
     ours: str,
-    theirs: str,
+    theirs: str | Reference,
     dataset: str | Dataset,
     *,
     limit: int = 20,
@@ -77,13 +78,49 @@ def parity(
     tolerance: float = TOLERANCE,
     watcher: Watcher | None = None,
 ) -> Parity:
-    """Scores the best `depth` candidates of `limit` queries on two systems.
+    """Scores the best `depth` candidates of `limit` queries on two systems; a reference stands for one of them.
 
     Raises UsageError where there is nothing to compare, PrerequisiteError where a system cannot run here, and
     IncompleteError where one fails on a query.
     """
-    ours, theirs, first_stage = map(rerankers.address, (ours, theirs, first_stage))
+    if isinstance(theirs, Reference):
+        limit, depth = theirs.limit, theirs.depth
+        first_stage, rendering = theirs.first_stage, theirs.rendering
+    else:
+        theirs = rerankers.address(theirs)
+    ours, first_stage = map(rerankers.address, (ours, first_stage))
     watcher = watcher or Watcher()
+    whole, asked, candidates = _pairs(dataset, limit, depth, first_stage, rendering)
+    first, _ = _ranked(ours, whole, asked, candidates, watcher)
+    if isinstance(theirs, Reference):
+        second, name = theirs.rankings(asked, candidates), f"{theirs.system} (reference)"
+    else:
+        (second, _), name = _ranked(theirs, whole, asked, candidates, watcher), theirs
+    return compare(whole, (ours, name), asked, first, second, candidates, tolerance)
+
+
+def reference(
+    system: str,
+    dataset: str,
+    *,
+    limit: int = 20,
+    depth: int = 20,
+    first_stage: str = "bm25",
+    rendering: str | None = None,
+    watcher: Watcher | None = None,
+) -> Reference:
+    """The scores of one system on the pairs that `parity` would choose, to be kept."""
+    system, first_stage = map(rerankers.address, (system, first_stage))
+    whole, asked, candidates = _pairs(dataset, limit, depth, first_stage, rendering)
+    rankings, fingerprint = _ranked(system, whole, asked, candidates, watcher or Watcher())
+    chosen = (dataset, limit, depth, first_stage, rendering, candidates.digest)
+    return Reference(system, fingerprint, *chosen, rows(rankings))
+
+
+def _pairs(
+    dataset: str | Dataset, limit: int, depth: int, first_stage: str, rendering: str | None
+) -> tuple[Dataset, list[Query], Candidates]:
+    """The data set, some of its queries in the order in which they are asked, and their candidates."""
     whole = datasets.load(dataset) if isinstance(dataset, str) else dataset
     whole = render.rendered(whole, rendering or render.DEFAULT)
     count = min(limit, len(whole.queries))
@@ -100,8 +137,7 @@ def parity(
     asked = runner.in_turn([query for query in queries if candidates.doc_ids[query.query_id]], 1)
     if not asked:
         raise UsageError(f"{whole.name}: {first_stage} finds no candidates for {count} queries: nothing to compare")
-    first, second = (_ranked(name, whole, asked, candidates, watcher) for name in (ours, theirs))
-    return compare(whole, (ours, theirs), asked, first, second, candidates, tolerance)
+    return whole, asked, candidates
 
 
 def compare(
@@ -184,8 +220,8 @@ def text(found: Parity) -> str:
 
 def _ranked(
     name: str, dataset: Dataset, queries: Sequence[Query], candidates: Candidates, watcher: Watcher
-) -> list[Ranking]:
-    """One system's rankings; the model is let go of before the next one is loaded."""
+) -> tuple[list[Ranking], dict[str, Any] | None]:
+    """One system's rankings, and its fingerprint; the model is let go of before the next one is loaded."""
     scorer = benchmark.load_scorer(name, dataset, None)
     watcher.begin(name, len(queries), 0)
     rankings = []
@@ -195,9 +231,10 @@ def _ranked(
         rankings.append(ranking)
         watcher.advance(ranking)
     watcher.end()
+    fingerprint = None if scorer.fingerprint is None else dict(scorer.fingerprint)
     del scorer
     gc.collect()
-    return rankings
+    return rankings, fingerprint
 
 
 def _scores(pair: tuple[Ranking, Ranking], candidates: Candidates) -> Any:

@@ -16,12 +16,14 @@ from typer.testing import CliRunner
 from memeval.cli import app
 from memeval.core.errors import PrerequisiteError
 from memeval.core.types import Memory, Query
+from memeval.rerankers import recipes
 from memeval.rerankers.local import prompt
 from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.vllm_server import VLLMServer
 from tests.on_vllm.engine import DOCUMENTS, QUERY, furthest, server
 
 Forward = Callable[..., list[float]]
+QWEN3 = recipes.wordings()[prompt.QWEN3]
 TOLERANCE = 1e-5
 MEMORIES = [Memory(str(place), text) for place, text in enumerate(DOCUMENTS)]
 
@@ -39,7 +41,7 @@ def adapter(url: str, folder: Path, endpoint: str = "score", **more: Any) -> VLL
 
 
 @pytest.mark.parametrize("endpoint", ["score", "rerank"])
-@pytest.mark.parametrize("instruction", [prompt.INSTRUCTION, 'find "tea" & 茶'])
+@pytest.mark.parametrize("instruction", [QWEN3.instruction, 'find "tea" & 茶'])
 def test_scores_are_those_of_a_plain_forward_pass(
     url: str, folders: dict[str, Path], forward: Forward, endpoint: str, instruction: str
 ) -> None:

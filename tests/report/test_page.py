@@ -248,7 +248,7 @@ def test_the_price_is_that_of_usage_and_the_rates_that_the_page_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = {"input_tokens": 0.15, "cached_tokens": 0.075, "output_tokens": 0.6, "as_of": "2026-11-01"}
-    monkeypatch.setattr(models, "_known", lambda: (("gpt-4o-mini", models.Facts(price=listed)),))
+    monkeypatch.setattr(models, "facts", lambda row: models.Facts(price=listed if "gpt-4o-mini" in row.model else {}))
     usage = {"input_tokens": 200_000.0, "cached_tokens": 50_000.0, "output_tokens": 4_000.0, "calls": 23.0}
     priced = replace(make("judge", WOBBLE, model="openai/gpt-4o-mini"), usage=usage)
     billed = replace(make("billed", MIDDLE), latency=replace(LATENCY, bill=Bill("x", spent=0.0, listed=0.0437)))

@@ -305,7 +305,7 @@ def test_a_broken_plug_in_is_one_line_and_harms_nobody_else(
     for function in (rerankers.kinds, rerankers.options):
         function.cache_clear()
     try:
-        listed = catalogue.listed("rerankers")
+        listed = catalogue.listed("rerankers")["kinds"]
         assert listed["alto"] == "sings" and "choir" not in listed and listed["bm25"] != "sings"
         assert load("bm25", EMPTY) and load("alto", EMPTY)
         [line] = capsys.readouterr().err.splitlines()

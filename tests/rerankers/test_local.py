@@ -16,12 +16,14 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from memeval import rerankers
 from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.core.types import Memory, Query, Scored
+from memeval.rerankers import recipes
 from memeval.rerankers.local import probe, prompt
 from memeval.rerankers.local.batching import Batches
 from tests import models
 
 torch.set_num_threads(1)  # tests run side by side, and these models are small
 
+QWEN3 = recipes.wordings()[prompt.QWEN3]
 QUERY = "when do the roses bloom?"
 LONG = "roses need water and tea at four " * 1200
 DOCUMENTS = [
@@ -75,10 +77,10 @@ def card(folder: Path, query: str, documents: Sequence[str], dtype: torch.dtype,
     bare = json.loads(plain.to_str())
     bare["added_tokens"] = []
     text = type(plain).from_str(json.dumps(bare))
-    prefix = tokenizer.encode(prompt.PREFIX, add_special_tokens=False)
-    suffix = tokenizer.encode(prompt.SUFFIX, add_special_tokens=False)
+    prefix = tokenizer.encode(QWEN3.prefix, add_special_tokens=False)
+    suffix = tokenizer.encode(QWEN3.suffix, add_special_tokens=False)
     rows = [
-        prefix + text.encode(f"<Instruct>: {prompt.INSTRUCTION}\n<Query>: {query}\n<Document>: {document}").ids + suffix
+        prefix + text.encode(f"<Instruct>: {QWEN3.instruction}\n<Query>: {query}\n<Document>: {document}").ids + suffix
         for document in documents
     ]
     batch = tokenizer.pad({"input_ids": rows}, padding=True, return_tensors="pt")
@@ -289,7 +291,8 @@ def test_an_encoder_that_does_not_see_the_texts_is_refused() -> None:
 
 def test_a_prompt_without_its_end_is_refused(folders: dict[str, Path]) -> None:
     reranker: Any = rerankers.load(f"transformers/{folders['tied']}", None)  # type: ignore[arg-type]
-    reranker.engine.prompt.suffix = reranker.engine.prompt.suffix[:-1]
+    read = reranker.engine.prompt._read
+    reranker.engine.prompt._read = lambda runs: read(runs)[:-1]
     with pytest.raises(PrerequisiteError, match="does not hold query, document and end"):
         reranker.warm_up()
 

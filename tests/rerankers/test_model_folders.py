@@ -29,12 +29,14 @@ from memeval import rerankers
 from memeval.cli import app
 from memeval.core.errors import MemevalError, PrerequisiteError, UsageError
 from memeval.core.types import Memory, Query, Scored
-from memeval.rerankers.local import checkpoint, prompt
+from memeval.rerankers import recipes
 from memeval.rerankers.local import folder as folder_module
+from memeval.rerankers.local import prompt
 from tests import models
 
 torch.set_num_threads(1)  # tests run side by side, and these models are small
 
+QWEN3 = recipes.wordings()[prompt.QWEN3]
 QUERY = "when do the roses bloom?"
 DOCUMENTS = ["the roses bloom in june", "tea", "the boat leaks, " * 12, "北京的茶很好喝; чай", "one\n\ntwo"]
 PLAIN_CHAT = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -155,7 +157,7 @@ def cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.cosine_similarity(a, b, dim=0)
 
 
-YES_NO = prompt.PREFIX + prompt.MIDDLE.replace("{instruction}", prompt.INSTRUCTION) + prompt.SUFFIX
+YES_NO = QWEN3.prefix + QWEN3.pair.replace("{instruction}", QWEN3.instruction) + QWEN3.suffix
 REFERENCES: dict[str, Callable[[Path], list[float]]] = {
     "zerank": lambda folder: causal(folder, ZERANK, "yes", None),
     "mxbai": lambda folder: causal(folder, MXBAI, "1", "0"),
@@ -223,13 +225,13 @@ def test_a_head_of_other_tokens_behind_the_yes_no_prompt_is_refused(tmp_path: Pa
         ("Qwen/Qwen3-Reranker-0.6B", True),
         ("IAAR-Shanghai/MemReranker-4B", True),
         ("/cache/models--Qwen--Qwen3-Reranker-4B/snapshots/abc", True),
-        ("Qwen/Qwen3-VL-Reranker-2B", False),
+        ("Qwen/Qwen3-Embedding-0.6B", False),
         ("Qwen/Qwen3-0.6B", False),
         ("someone/Qwen/Qwen3-Reranker-0.6B", False),
     ],
 )
 def test_the_models_of_the_short_names_are_known_by_their_ids(model: str, known: bool) -> None:
-    assert bool(checkpoint.ASKED_YES_NO.search(model)) is known
+    assert recipes.wording_of(model) == ("qwen3-reranker" if known else None)
 
 
 def test_the_folder_s_own_instruction_is_the_default(tmp_path: Path) -> None:

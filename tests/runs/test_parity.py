@@ -138,3 +138,48 @@ def test_what_cannot_be_compared_is_one_line(arguments: tuple[str, ...], code: i
     assert done.exit_code == code
     assert said in done.stderr.splitlines()[-1]
     assert done.stdout == ""
+
+
+RUNNER = CliRunner()
+
+
+def system(name: str) -> str:
+    return f"python/{MODULE}:{name}"
+
+
+def test_scores_are_kept_and_held_against_what_comes_later(tmp_path: Path) -> None:
+    file, again = tmp_path / "kept.json", tmp_path / "again.json"
+    for path in (file, again):
+        made = RUNNER.invoke(app, ["parity", system("same"), "--limit", "5", "--save-reference", str(path), "--quiet"])
+        assert made.exit_code == 0, made.output
+    assert file.read_bytes() == again.read_bytes()
+    kept = json.loads(file.read_text())
+    assert (kept["limit"], kept["depth"], len(kept["rows"])) == (5, 20, 5)
+    for name, code in (("same", 0), ("other", 1)):
+        found = RUNNER.invoke(app, ["parity", system(name), "--reference", str(file), "--quiet", "--json"])
+        told = json.loads(found.stdout)
+        assert (found.exit_code, told["within"], told["queries"]) == (code, code == 0, 5)
+        assert told["systems"] == [system(name), f"{system('same')} (reference)"]
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ([], "give one of"),
+        (["--reference", "FILE", "--save-reference", "x.json"], "give one of"),
+        (["--reference", "FILE", "--limit", "3"], "a reference says itself which pairs it is of"),
+        (["--reference", "SPOILT"], "scores of"),
+        (["--reference", "OTHER"], "was made from other candidates"),
+    ],
+)
+def test_a_reference_that_cannot_be_held_is_one_line(tmp_path: Path, more: list[str], line: str) -> None:
+    file = tmp_path / "kept.json"
+    RUNNER.invoke(app, ["parity", system("same"), "--limit", "3", "--save-reference", str(file), "--quiet"])
+    whole = json.loads(file.read_text())
+    spoilt = {**whole, "rows": [{**row, "scores": row["scores"][1:]} for row in whole["rows"]]}
+    (tmp_path / "SPOILT").write_text(json.dumps(spoilt))
+    (tmp_path / "OTHER").write_text(json.dumps({**whole, "candidates": "0"}))
+    paths = {"FILE": str(file), "SPOILT": str(tmp_path / "SPOILT"), "OTHER": str(tmp_path / "OTHER")}
+    found = RUNNER.invoke(app, ["parity", system("same"), *(paths.get(word, word) for word in more), "--quiet"])
+    assert found.exit_code == 2 and isinstance(found.exception, SystemExit), found.output
+    assert line in found.output

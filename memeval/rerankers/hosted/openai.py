@@ -2,15 +2,18 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Literal
 
-from memeval.rerankers.hosted import dialect, faults, http, judges, prices, replies
+from memeval.rerankers.hosted import dialect, faults, http, judges, prices, replies, responses
 from memeval.rerankers.hosted.caller import Body, Send, Service
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.stream import Hosted
 from memeval.rerankers.hosted.terms import Access, Door, Terms, door
 
 URL = "https://api.openai.com/v1"
+CLAUDE, CLAUDE_KEY = "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"
+"""Where Anthropic speaks chat completions, and the variable of the key that may go there without further word."""
 AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
 """Ends of hosts that take the key in a header of its own."""
 REASONING = ("o1", "o3", "o4", "gpt-5", "gpt-6")
@@ -22,9 +25,11 @@ class OpenAI:
 
     A pointwise score is the level that the model expects, by its log-probabilities, or the one that it prints. What a
     service refuses by name is left out once a run, and the table says so. The key is OPENAI_API_KEY. Azure is
-    url=https://<resource>.openai.azure.com/openai/v1 with the deployment as model.
+    url=https://<resource>.openai.azure.com/openai/v1 with the deployment as model. Claude is
+    url=https://api.anthropic.com/v1 with key_from=ANTHROPIC_API_KEY.
 
     Args:
+        api: chat (chat completions) or responses, which some of OpenAI's models speak alone.
         max_tokens_as: the cap's name in requests.
         reasoning_effort: sent as it is.
         thinking: enabled or disabled, as DeepSeek, GLM and Claude behind gateways take it.
@@ -42,6 +47,7 @@ class OpenAI:
         terms: Terms,
         judging: judges.Judging = judges.Judging(),  # noqa: B008  (frozen, as those that follow)
         asking: judges.Asking = judges.Asking(),  # noqa: B008
+        api: Literal["chat", "responses"] = "chat",
         max_tokens_as: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens",
         reasoning_effort: str = "none",
         thinking: Literal["enabled", "disabled", "none"] = "none",
@@ -50,8 +56,9 @@ class OpenAI:
         limits: Limits = Limits(),  # noqa: B008
     ) -> None:
         name, thinks = f"openai/{model}", model.startswith(REASONING)
-        found = door(name, access, terms, variables=("OPENAI_API_KEY",), shell_url="OPENAI_BASE_URL", own_urls=(URL,),
-                     key_header=_header)  # fmt: skip
+        claude = access.url == CLAUDE and access.key_from == CLAUDE_KEY
+        found = door(name, access, terms, variables=("OPENAI_API_KEY",), shell_url="OPENAI_BASE_URL",
+                     own_urls=(CLAUDE if claude else URL,), key_header=_header)  # fmt: skip
         temperature = ("none" if thinks else 0.0) if asking.temperature is None else asking.temperature
         mind: dict[str, Any] = {} if thinking == "none" else {"type": thinking}
         if thinking_budget != "none":
@@ -68,11 +75,11 @@ class OpenAI:
         self.scope, self.score_kind = chosen.scope, "probability" if judging.mode == "pointwise" else "rank"
         self.fingerprint = {
             "service": "openai", "model": model, **found.named, **settings, **asking.told(), **access.told(),
-            "cap": chat.cap, **chosen.fingerprint,
+            "cap": chat.cap, **({"api": api} if api != "chat" else {}), **chosen.fingerprint,
         }  # fmt: skip
-        cost = prices.find(model, "openai" if found.own else None, access.price)
+        cost = prices.find(model, ("anthropic" if claude else "openai") if found.own else None, access.price)
         spoken = dialect.chat(cap=max_tokens_as, weighed=asking.logprobs is True)
-        connect, read = spoken.connected(_connect), spoken.reading(replies.openai)
+        connect, read = spoken.connected(partial(_connect, api=api)), spoken.reading(replies.openai)
         served = Service("openai", name, found, connect, read, cost, limits)
         self.hosted = Hosted(served, terms, chosen.judge, chosen.calls, chosen.estimate)
         self.score, self.score_many = self.hosted.score, self.hosted.score_many
@@ -103,7 +110,7 @@ def _bodies(model: str, settings: Mapping[str, Any], asking: judges.Asking, cap_
 
 
 @asynccontextmanager
-async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
+async def _connect(found: Door, limits: Limits, api: str) -> AsyncIterator[Send]:
     import httpx2
     from openai import AsyncOpenAI, Omit
 
@@ -118,9 +125,9 @@ async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
 
         async def send(body: Body) -> str:
             # The SDK's own way past its typed parameters: they cost a fifth of a call's CPU and change nothing here.
-            reply = await client.post(
-                "/chat/completions", cast_to=httpx2.Response, body=body, options={"headers": headers}
-            )
-            return faults.whole(reply.text, reply.headers.get("content-type", ""))
+            path, made = ("/chat/completions", body) if api == "chat" else (responses.PATH, responses.asked(body))
+            reply = await client.post(path, cast_to=httpx2.Response, body=made, options={"headers": headers})
+            raw = faults.whole(reply.text, reply.headers.get("content-type", ""))
+            return raw if api == "chat" else responses.answered(raw)
 
         yield send

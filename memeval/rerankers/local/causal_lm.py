@@ -1,4 +1,4 @@
-"""Causal rerankers (Qwen3-Reranker, MemReranker) on transformers: logit("yes") - logit("no") after a fixed prompt.
+"""Causal rerankers on transformers: the logit of one token, or of one less another, after the prompt of a recipe.
 
 What a query's documents share is computed once, and nothing is computed that the score does not need:
 
@@ -9,13 +9,15 @@ What a query's documents share is computed once, and nothing is computed that th
 - the last layer's feed-forward part is computed where a prompt ends, and nowhere else;
 - instead of the projection to the vocabulary, the last hidden state is multiplied by W_yes - W_no, in float32.
 
+Where layers are not all of full attention (Qwen3.5, Gemma 3), or a model reads images, too (Qwen3-VL), whole prompts go
+through the model as it is, padded on the right, where nothing looks.
+
 The numbers are those of the model card's plain forward pass, up to rounding.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from memeval.core.errors import PrerequisiteError
 from memeval.rerankers.local.batching import Batches
 from memeval.rerankers.local.checkpoint import Checkpoint
 from memeval.rerankers.local.packed import ATTENTION, Packed, attend
@@ -26,39 +28,31 @@ class CausalLM:
 
     def __init__(self, found: Checkpoint, device: str, batch_tokens: int) -> None:
         import torch
-        from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
+        from transformers import AttentionInterface, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
         AttentionInterface.register(ATTENTION, attend)
         self.name = found.name
         self.tokenizer = AutoTokenizer.from_pretrained(found.folder, **found.loaded)
         self.prompt = found.prompt(self.tokenizer)
-        whole, info = AutoModelForCausalLM.from_pretrained(
-            found.folder,
-            dtype=getattr(torch, found.dtype),
-            attn_implementation=ATTENTION,
-            output_loading_info=True,
-            **found.loaded,
+        text_only = found.said.architecture.endswith("ForCausalLM")
+        whole, info = (AutoModelForCausalLM if text_only else AutoModelForImageTextToText).from_pretrained(
+            found.folder, dtype=getattr(torch, found.dtype), output_loading_info=True, **found.loaded
         )
         self.missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
-        layers = set(getattr(whole.config, "layer_types", None) or ["full_attention"])
-        if layers != {"full_attention"}:
-            raise PrerequisiteError(f"{found.name}: unsupported architecture: layers of {', '.join(sorted(layers))}")
         rows = whole.get_output_embeddings()
-        difference = rows.weight[self.prompt.yes].float() - rows.weight[self.prompt.no].float()
-        self.direction = difference.detach().to(device)
+        self.direction = self._read_of(rows.weight).to(device)
         bias = getattr(rows, "bias", None)
-        self.offset = 0.0 if bias is None else float(bias[self.prompt.yes].float() - bias[self.prompt.no].float())
+        self.offset = 0.0 if bias is None else float(self._read_of(bias))
         self.whole = whole.to(device).eval()
         self.model = whole.base_model
         self.device = torch.device(device)
         self.batches = Batches(batch_tokens)
         self._read: Any = None
-        try:
-            last = self.model.layers[-1]
-            parts = (last.self_attn.o_proj, last.mlp)
-        except AttributeError:
-            raise PrerequisiteError(f"{found.name}: unsupported architecture {type(whole).__name__}") from None
-        for part in parts:
+        layers = set(getattr(whole.config, "layer_types", None) or ["full_attention"])
+        last = self.model.layers[-1] if text_only and layers == {"full_attention"} else None
+        self.packed = hasattr(getattr(last, "self_attn", None), "o_proj") and hasattr(last, "mlp")
+        self._attend()
+        for part in (last.self_attn.o_proj, last.mlp) if last is not None and self.packed else ():
             part.forward = self._where_read(part.forward)
 
     def score(self, requests: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[list[float], list[bool], int]]:
@@ -78,15 +72,16 @@ class CausalLM:
         try:
             with torch.inference_mode():
                 made = [self.whole(torch.tensor([ids], device=self.device), logits_to_keep=1) for ids in prompts]
-                last = [out.logits[0, -1].float() for out in made]
-                return [float(logits[self.prompt.yes] - logits[self.prompt.no]) for logits in last]
+                return [float(self._read_of(out.logits[0, -1])) for out in made]
         finally:
-            self.whole.set_attn_implementation(ATTENTION)
+            self._attend()
 
     def log_odds(self, head: list[int], tails: list[list[int]]) -> list[float]:
         """Log-odds of yes after head + tail, for each tail."""
         import torch
 
+        if not self.packed or not head:
+            return self._padded([head + tail for tail in tails])
         with torch.inference_mode():
             shared = Packed([head], self.device, None, self.model.dtype)
             self._forward([head], shared, 0)
@@ -95,10 +90,40 @@ class CausalLM:
                 rows = [tails[place] for place in places]
                 packed = Packed(rows, self.device, shared, self.model.dtype)
                 hidden = self._forward(rows, packed, len(head))
-                scores = hidden[packed.last].float() @ self.direction
-                return [score + self.offset for score in scores.tolist()]
+                return self._product(hidden[packed.last])
 
             return self.batches.score(tails, compute, shared=len(head))
+
+    def _padded(self, prompts: list[list[int]]) -> list[float]:
+        """The scores of whole prompts."""
+        import torch
+
+        def compute(places: list[int]) -> list[float]:
+            rows = [prompts[place] for place in places]
+            longest = max(map(len, rows))
+            ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=self.device)
+            ends = torch.tensor([len(row) for row in rows], device=self.device)
+            mask = (torch.arange(longest, device=self.device)[None] < ends[:, None]).long()
+            with torch.inference_mode():
+                hidden = self.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+                return self._product(hidden[torch.arange(len(rows), device=self.device), ends - 1])
+
+        return self.batches.score(prompts, compute)
+
+    def _product(self, hidden: Any) -> list[float]:
+        """The scores of last hidden states [prompts, width]."""
+        return [score + self.offset for score in (hidden.float() @ self.direction).tolist()]
+
+    def _read_of(self, table: Any) -> Any:
+        """What the wording reads of a value, or a row, for each token."""
+        found = table[self.prompt.yes].float()
+        found = found if self.prompt.no is None else found - table[self.prompt.no].float()
+        return found.detach() / self.prompt.wording.divisor
+
+    def _attend(self) -> None:
+        """Attention as scores are computed with it."""
+        if self.packed:
+            self.whole.set_attn_implementation(ATTENTION)
 
     def _where_read(self, forward: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """A part of the last layer, computed only where its output is read: at each row's end."""

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import MemevalError, PrerequisiteError, UsageError, did_you_mean
+from memeval.core.types import ScoreKind
+from memeval.rerankers import recipes
 from memeval.rerankers.local import folder, prompt, weights
 from memeval.rerankers.local.folder import Folder
+from memeval.rerankers.recipes import Wording
 
 DTYPES = ("float32", "bfloat16", "float16")
 ARCHITECTURES = {"ForCausalLM": "causal", "ForSequenceClassification": "classifier"}
@@ -19,11 +22,6 @@ CAUSAL_LENGTH = 8192
 """Where the model cards of Qwen3-Reranker and MemReranker cut; vLLM's test uses 40,960, Qwen's example 4,096."""
 CLASSIFIER_LENGTH = 512
 """Where a classifier is cut whose folder names no length."""
-
-PROMPT = "qwen3-reranker"
-"""What `prompt=` may say: the prompt of local/prompt.py."""
-ASKED_YES_NO = re.compile(r"(^|models--)(Qwen(/|--)Qwen3-Reranker|IAAR-Shanghai(/|--)MemReranker)-", re.IGNORECASE)
-"""Hub ids (and their folders in the Hub's cache) of the models whose cards ask with that prompt."""
 
 RELEVANT = re.compile(
     r"(is_)?(relevant|related|yes|true|positive|pos|entail\w*|match|duplicate|(label_)?1)", re.IGNORECASE
@@ -44,7 +42,8 @@ class Settings:
             itself; without word the model's own.
         max_length: tokens of query and memory together that are read; without word as many as the model is meant for.
         dtype: of the weights: float32, bfloat16 or float16.
-        prompt: qwen3-reranker asks a causal model as that one is asked, where its folder does not say how.
+        prompt: the family whose prompt a causal model is asked with, where neither its recipe nor its folder says how:
+            qwen3-reranker, mxbai-rerank-v2, …
         cut: what is cut of a pair that is too long: its document alone, or, with longest, always the longer of its
             texts.
         trust_code: whether code that the model brings is run.
@@ -59,7 +58,7 @@ class Settings:
 
     def check(self, name: str) -> None:
         """Raises UsageError, which begins with the system's name, for a word that an option does not know."""
-        known = {"dtype": DTYPES, "prompt": (PROMPT, None), "cut": CUTS}
+        known = {"dtype": DTYPES, "prompt": (*recipes.wordings(), None), "cut": CUTS}
         for option, words in known.items():
             value = getattr(self, option)
             if value not in words:
@@ -70,8 +69,8 @@ class Settings:
 class Checkpoint:
     """A cross-encoder as it will be run.
 
-    `recipe` is how it is asked: `yes-no` (local/prompt.py, with the instruction), `pair` (one logit or two for two
-    texts, joined by the tokenizer), or `own`: what the folder's modules and templates make of a pair, which
+    `recipe` is how it is asked: `yes-no` (with a recipe's `wording` and the instruction), `pair` (one logit or two for
+    two texts, joined by the tokenizer), or `own`: what the folder's modules and templates make of a pair, which
     sentence-transformers alone reads. `trusted`: code of the folder's own is run.
     """
 
@@ -86,6 +85,12 @@ class Checkpoint:
     trusted: bool
     said: Folder
     fingerprint: dict[str, Any]
+    wording: Wording | None = None
+
+    @property
+    def score_kind(self) -> ScoreKind | None:
+        """What its scores are: of some models no one says what makes a probability of them."""
+        return "log-odds" if self.wording is None or self.wording.probability else None
 
     @property
     def loaded(self) -> dict[str, Any]:
@@ -93,12 +98,14 @@ class Checkpoint:
         return {"local_files_only": True, "trust_remote_code": self.trusted}
 
     def prompt(self, tokenizer: Any) -> prompt.Prompt:
-        """The yes/no prompt for the model's tokenizer. Raises PrerequisiteError where its head reads other tokens."""
-        made = prompt.Prompt(tokenizer, self.instruction or "", self.max_length)
+        """The prompt for the model's tokenizer. Raises PrerequisiteError where its head reads other tokens."""
+        if self.wording is None:
+            raise ValueError(f"{self.name} is asked without a prompt")
+        made = prompt.Prompt(tokenizer, self.wording, self.instruction, self.max_length)
         read = (self.said.head or {}).get("true_token_id"), (self.said.head or {}).get("false_token_id")
         if self.said.head is not None and read != (made.yes, made.no):
             raise PrerequisiteError(
-                f"{self.name}: its LogitScore reads tokens {read}, not {prompt.YES!r} and {prompt.NO!r} "
+                f"{self.name}: its LogitScore reads tokens {read}, not {self.wording.yes!r} and {self.wording.no!r} "
                 f"{(made.yes, made.no)} of its prompt"
             )
         return made
@@ -125,14 +132,16 @@ def read(
     if said.family != folder.CROSS:
         raise PrerequisiteError(f"{name}: its folder is that of a {said.family}: sentence-transformers/{model} runs it")
     trusted = folder.trusted(said, settings.trust_code)
-    architecture = architecture or _detected(said)
-    recipe, own_instruction = _recipe(said, model, architecture, settings.prompt is not None)
+    named = recipes.wording_of(str(said.path) if Path(model).is_dir() else model)
+    architecture = architecture or _detected(said, named or settings.prompt)
+    recipe, family, own_instruction = _recipe(said, named, architecture, settings.prompt)
+    wording = recipes.wordings()[family] if family else None
     if recipe == "own" and kind != "sentence-transformers":
         raise PrerequisiteError(
             f"{name}: its folder says how it is asked (modules.json, chat template or prompts), "
             f"which sentence-transformers/{model} does"
         )
-    if settings.prompt and recipe != "yes-no":
+    if settings.prompt and family != settings.prompt:
         raise UsageError(
             f"{name}: prompt={settings.prompt} is for a causal model whose folder does not say how it is asked"
         )
@@ -142,10 +151,12 @@ def read(
         )
     usable, instruction = said.positions, settings.instruction
     depends: dict[str, Any] = {}
-    if recipe == "yes-no":
+    if wording is not None:
+        if instruction is not None and not wording.takes_instruction:
+            raise UsageError(f"{name}: its prompt has no place for an instruction")
         instruction = own_instruction if instruction is None else instruction
         default = min(CAUSAL_LENGTH, usable or CAUSAL_LENGTH)
-        depends = {"template": prompt.digest(), "instruction": instruction}
+        depends = {"template": wording.digest, "instruction": instruction}
     else:
         if recipe == "pair" and instruction is not None:
             raise UsageError(f"{name}: a classifier takes no instruction")
@@ -171,19 +182,8 @@ def read(
         "dtype": settings.dtype,
         **{package: version(package) for package in packages},
     }
-    return Checkpoint(
-        name,
-        found.folder,
-        architecture,
-        recipe,
-        length,
-        settings.dtype,
-        instruction,
-        settings.cut,
-        trusted,
-        said,
-        fingerprint,
-    )
+    told = (length, settings.dtype, instruction, settings.cut, trusted, said, fingerprint, wording)
+    return Checkpoint(name, found.folder, architecture, recipe, *told)
 
 
 def device(name: str, wanted: str | None) -> str:
@@ -246,10 +246,12 @@ def loading(said: Folder) -> Iterator[list[str]]:
             logging.enable_progress_bar()
 
 
-def _detected(said: Folder) -> str:
+def _detected(said: Folder, family: str | None) -> str:
     for ending, architecture in ARCHITECTURES.items():
         if said.architecture.endswith(ending):
             return architecture
+    if family is not None and said.architecture.endswith("ForConditionalGeneration"):
+        return "causal"  # one that reads images, too
     if said.modules:
         return "modules"
     raise PrerequisiteError(
@@ -259,30 +261,43 @@ def _detected(said: Folder) -> str:
     )
 
 
-def _recipe(said: Folder, model: str, architecture: str, asked: bool) -> tuple[str, str | None]:
-    """How the model is asked, and with which instruction unless another is wanted; `asked`: the user says yes-no.
+def _recipe(
+    said: Folder, named: str | None, architecture: str, asked: str | None
+) -> tuple[str, str | None, str | None]:
+    """How the model is asked, the family whose prompt it is, and the instruction unless another is wanted.
 
-    Raises PrerequisiteError for a causal model of which nothing says that it is a reranker, and how it is asked.
+    The prompt is that of the model's recipe (`named`), the one that the folder's own template makes, or the one that
+    the user says (`asked`). Raises PrerequisiteError for a causal model of which nothing says how it is asked.
     """
     settings = folder.mapping(said.transformer.get("processing_kwargs"))
     told = said.transformer.get("do_lower_case") or settings.keys() - {"chat_template"}
     more = [kind for kind in said.modules if not kind.endswith((".Transformer", ".LogitScore"))]
     if architecture == "causal":
         variables = folder.mapping(settings.get("chat_template"))
-        own = None if said.template is None else prompt.instruction_of(said.template, variables)
-        one = said.head is not None and said.head.get("false_token_id") is None
-        by_name = ASKED_YES_NO.search(str(said.path) if Path(model).is_dir() else model)
-        if (own is not None or by_name or (asked and said.head is None)) and not (one or more or told):
-            return "yes-no", said.default_prompt or own or prompt.INSTRUCTION
+        made = None if said.template is None else prompt.made_by(said.template, variables)
+        family, instruction = made or (named or (asked if said.head is None else None), None)
+        if family is not None and (named or family) == family and not (more or told):
+            wording = recipes.wordings()[family]
+            if said.head is None or _reads(said.head, wording, named == family or family == prompt.QWEN3):
+                own = said.default_prompt if wording.takes_instruction else None
+                return "yes-no", family, own or instruction or wording.instruction
         if said.head is not None or more:
-            return "own", None
+            return "own", None, None
         raise PrerequisiteError(
             f"{said.name}: its folder does not say how this {said.architecture} is asked as a reranker (no LogitScore "
-            f"in modules.json, no template of Qwen3-Reranker): prompt={PROMPT} asks it as that one is asked"
+            f"in modules.json, no template of a recipe): prompt={prompt.QWEN3} asks it as that one is asked"
         )
     if said.modules:
         by_message = "message" in folder.mapping(said.transformer.get("modality_config"))
     else:
         by_message = said.template is not None
     own_way = architecture == "modules" or more or said.head or by_message or told or settings or said.default_prompt
-    return ("own" if own_way else "pair"), None
+    return ("own" if own_way else "pair"), None, None
+
+
+def _reads(head: dict[str, Any], wording: Wording, meant: bool) -> bool:
+    """Whether a LogitScore reads what a wording says: as many tokens where that is `meant`, else its very ids."""
+    found = head.get("true_token_id"), head.get("false_token_id")
+    if meant:
+        return (found[1] is None) == (wording.no is None)
+    return found == tuple(wording.ids.get(str(answer), answer) for answer in (wording.yes, wording.no))

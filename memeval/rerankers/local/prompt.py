@@ -1,70 +1,43 @@
-"""The yes/no prompt of Qwen3-Reranker and MemReranker: data, token ids, and the template that other engines take.
+"""The prompt of a recipe as token ids: exactly those of the whole text, with what a user wrote kept as text.
 
-Source: the model card of Qwen/Qwen3-Reranker-0.6B (transformers usage); MemReranker keeps it. A prompt reads
-
-    <|im_start|>system … yes or no".<|im_end|> <|im_start|>user          (PREFIX)
-    <Instruct>: {instruction} <Query>: {query} <Document>: {document}    (one newline between, a space after each colon)
-    <|im_end|> <|im_start|>assistant <think> </think>                    (SUFFIX, two newlines at its very end)
-
-and the score is logit("yes") - logit("no") at its last position. The first two parts are the same for all documents of
-a query: `head` in this module; the document with the suffix is its `tail`.
-
-What a user wrote stays text: `<|im_end|>` or `</think>` in a query or a document never becomes that control token. Only
-the document is ever cut, from its end.
+The wordings are data (memeval/rerankers/recipes). A prompt reads prefix + pair + suffix; of what it holds, `<|im_end|>`
+or `</think>` in a query or a document never becomes that control token, and only the document is ever cut, from its
+end. What the prompts of one query share is their `head`, computed once; the rest of each is its `tail`.
 """
 
-import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import PrerequisiteError, UsageError
+from memeval.rerankers import recipes
+from memeval.rerankers.recipes import APART, Wording
 
-PREFIX = (
-    "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "
-    'provided. Note that the answer can only be "yes" or "no".<|im_end|>\n<|im_start|>user\n'
-)
-MIDDLE = "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}"
-SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
-YES, NO = "yes", "no"
-CONTROL = ("<|im_start|>", "<|im_end|>", "<think>", "</think>")
-
-INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
-"""The default of the model cards of Qwen3-Reranker and MemReranker."""
-
-INSTRUCTION_GITHUB = "Given the user query, retrieval the relevant passages"
-"""The default of Qwen's example on GitHub, which MTEB uses; its scores differ."""
+QWEN3 = "qwen3-reranker"
+"""The family whose prompt other engines have a template for."""
 
 TEMPLATE = Path(__file__).parents[1] / "templates" / "qwen3_reranker.jinja"
-"""The same prompt as a chat template over the roles system (the instruction), query and document.
+"""The prompt of QWEN3 as a chat template over the roles system (the instruction), query and document.
 
 The instruction may also come as the variable `instruction`, as vLLM's server hands it over. Jinja drops the last
 newline of a template, so the file has one more than the prompt.
 """
 
-QWEN_IDS = {"yes": 9693, "no": 2152}
-QWEN_SUFFIX = [151645, 198, 151644, 77091, 198, 151667, 271, 151668, 271]
-"""What Qwen's own tokenizer makes of the two answers and of SUFFIX."""
 
-
-def digest() -> str:
-    """SHA-256 of everything in the prompt that is neither instruction, query nor document; part of fingerprints."""
-    return hashlib.sha256(json.dumps([PREFIX, MIDDLE, SUFFIX, YES, NO]).encode()).hexdigest()
-
-
-def template(instruction: str = INSTRUCTION) -> str:
+def template(instruction: str | None = None) -> str:
     """The chat template with this instruction as the one that stands where no system message does."""
     text = TEMPLATE.read_text(encoding="utf-8")
-    quoted = json.dumps(INSTRUCTION)
+    quoted = json.dumps(recipes.wordings()[QWEN3].instruction)
     if text.count(quoted) != 1:
         raise PrerequisiteError(f"{TEMPLATE}: not the template that memeval ships: reinstall memeval")
-    return text.replace(quoted, json.dumps(instruction, ensure_ascii=False))
+    return text if instruction is None else text.replace(quoted, json.dumps(instruction, ensure_ascii=False))
 
 
-def instruction_of(chat_template: str, variables: Mapping[str, Any]) -> str | None:
-    """The instruction that a chat template gives where none is asked for; None where it does not make this prompt.
+def made_by(chat_template: str, variables: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    """The family whose prompt a chat template makes, and its instruction where none is asked for; None for no family's.
 
     `variables` are what the folder has a template told besides the messages.
     """
@@ -73,7 +46,6 @@ def instruction_of(chat_template: str, variables: Mapping[str, Any]) -> str | No
 
     texts = {"query": "the query", "document": "the document"}
     pair = [{"role": role, "content": text} for role, text in texts.items()]
-    before, after = (PREFIX + MIDDLE + SUFFIX).format(instruction="\0", **texts).split("\0")
     try:
         # As transformers reads them (utils/chat_template_utils.py).
         made = ImmutableSandboxedEnvironment(
@@ -83,9 +55,15 @@ def instruction_of(chat_template: str, variables: Mapping[str, Any]) -> str | No
         own, told = (made.render({**variables, "messages": [*aim, *pair]}) for aim in aims)
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError):
         return None
-    if told != f"{before}an aim{after}" or not (own.startswith(before) and own.endswith(after)):
-        return None
-    return own[len(before) : len(own) - len(after)]
+    for family, wording in recipes.wordings().items():
+        if wording.instruction is None:
+            if own == wording.text(None, **texts):
+                return family, None
+            continue
+        before, after = wording.text("\0", **texts).split("\0")
+        if told == f"{before}an aim{after}" and own.startswith(before) and own.endswith(after):
+            return family, own[len(before) : len(own) - len(after)]
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,42 +81,52 @@ class Rendered:
 
 
 class Prompt:
-    """The prompt for one tokenizer (of transformers, a fast one), one instruction and one length in tokens.
+    """A wording for one tokenizer (of transformers, a fast one), one instruction and one length in tokens.
 
-    Raises PrerequisiteError for a tokenizer that lacks the answers or the control tokens of the prompt.
+    Raises PrerequisiteError for a tokenizer that lacks the answers or the control tokens of the wording.
     """
 
-    def __init__(self, tokenizer: Any, instruction: str = INSTRUCTION, max_length: int = 8192) -> None:
-        self._plain = text_tokenizer(tokenizer)
-        self.instruction, self.max_length = instruction, max_length
-        self.yes, self.no = (_single(tokenizer, answer, answer) for answer in (YES, NO))
-        for control in CONTROL[:2]:
+    def __init__(self, tokenizer: Any, wording: Wording, instruction: str | None, max_length: int = 8192) -> None:
+        self.wording, self.instruction, self.max_length = wording, instruction, max_length
+        for control in wording.control:
             _single(tokenizer, control, "control token")
-        self.prefix: list[int] = tokenizer.encode(PREFIX, add_special_tokens=False)
-        self.suffix: list[int] = tokenizer.encode(SUFFIX, add_special_tokens=False)
-        if self.suffix[0] == QWEN_SUFFIX[0]:
-            found = [self.yes, self.no, *self.suffix]
-            if found != [*QWEN_IDS.values(), *QWEN_SUFFIX]:
-                raise PrerequisiteError(f"{_name(tokenizer)} reads the prompt's end and answers as {found}: not Qwen's")
-
-    def head(self, query: str) -> list[int]:
-        """The ids before the document, the same for all documents of a query."""
-        middle = MIDDLE.format(instruction=self.instruction, query=query, document="")
-        return [*self.prefix, *self._plain.encode(middle.rstrip(" "), add_special_tokens=False).ids]
+        self.yes, self.no = (
+            answer if answer is None or isinstance(answer, int) else _single(tokenizer, answer, answer)
+            for answer in (wording.yes, wording.no)
+        )
+        published = [*wording.ids.items()]
+        found = [(text, ids[0]) for text in wording.ids if len(ids := _ids(tokenizer, text)) == 1]
+        if published[:1] == found[:1] and found != published:
+            raise PrerequisiteError(f"{_name(tokenizer)} reads {dict(found)}, where {wording.ids} is published")
+        self._plain = text_tokenizer(tokenizer, wording.control)
+        own = sorted(tokenizer.get_added_vocab(), key=len, reverse=True)
+        self._control = re.compile(f"({'|'.join(map(re.escape, [APART, *own]))})")
+        self._id = tokenizer.get_added_vocab()
+        self._begins: list[int] = tokenizer("")["input_ids"] if wording.begins else []
 
     def render(self, query: str, documents: Sequence[str]) -> Rendered:
         """The prompts of a query. Raises UsageError where the query leaves no token for a document."""
-        head = self.head(query)
-        room = self.max_length - len(head) - len(self.suffix)
-        if room < 1:
-            raise UsageError(
-                f"max_length={self.max_length} is too short: the prompt takes {len(head) + len(self.suffix)} tokens "
-                f"without a document for the query {query[:40]!r}"
-            )
-        # A document is read from its leading space on, as where the whole prompt is one text.
-        encoded = [found.ids for found in self._plain.encode_batch_fast([f" {text}" for text in documents])]
-        tails = [ids[:room] + self.suffix for ids in encoded]
-        return Rendered(head, tails, [len(ids) > room for ids in encoded])
+        before, after = self.wording.parts(self.instruction, query)
+        (*firsts, left), (right, *lasts) = self._runs(before), self._runs(after)
+        first, last = [*self._begins, *self._read(firsts)], self._read(["", *lasts])
+        end = [*self._plain.encode(right).ids, *last]
+        rows, shared, cut = list[list[int]](), list[int](), list[bool]()
+        for read in self._plain.encode_batch([f"{left}{text}{right}" for text in documents]):
+            start = sum(stop <= len(left) for _, stop in read.offsets)
+            room = self.max_length - len(first) - start - len(end)
+            if room < 1:
+                raise UsageError(
+                    f"max_length={self.max_length} is too short: the prompt takes {self.max_length - room} tokens "
+                    f"without a document for the query {query[:40]!r}"
+                )
+            row = [*first, *read.ids, *last]
+            cut.append(len(row) > self.max_length)
+            rows.append([*first, *read.ids[: start + room], *end] if cut[-1] else row)
+            shared.append(len(first) + start)
+        head = rows[0][: min(shared)] if rows else []
+        while any(row[: len(head)] != head for row in rows):
+            head.pop()
+        return Rendered(head, [row[len(head) :] for row in rows], cut)
 
     def whole(self, name: str, tokenizer: Any, query: str, documents: Sequence[str]) -> list[list[int]]:
         """Whole prompts as ids. Raises PrerequisiteError where one does not hold query, document and end."""
@@ -146,13 +134,35 @@ class Prompt:
         prompts = [made.head + tail for tail in made.tails]
         for ids, text, cut in zip(prompts, documents, made.cut, strict=True):
             read = tokenizer.decode(ids)
-            if query not in read or (text not in read and not cut) or not read.endswith(SUFFIX):
+            if (
+                query not in read
+                or (text not in read and not cut)
+                or not read.endswith(self.wording.suffix.replace(APART, ""))
+            ):
                 raise PrerequisiteError(f"{name}: the prompt does not hold query, document and end: {read[-80:]!r}")
         return prompts
 
+    def _runs(self, parts: Sequence[str]) -> list[str]:
+        """The wording's texts and a user's in turn, as runs of text with a control token between, or APART."""
+        runs = [""]
+        for number, part in enumerate(parts):
+            first, *rest = [part] if number % 2 else self._control.split(part)
+            runs[-1] += first
+            runs += rest
+        return runs
 
-def text_tokenizer(tokenizer: Any) -> Any:
+    def _read(self, runs: Sequence[str]) -> list[int]:
+        """The ids of whole runs: text, control token, …"""
+        read: list[int] = []
+        for number, run in enumerate(runs):
+            read += self._plain.encode(run).ids if number % 2 == 0 else [self._id[run]] if run != APART else []
+        return read
+
+
+def text_tokenizer(tokenizer: Any, control: Sequence[str] = ()) -> Any:
     """The tokenizer (of the package tokenizers) for text alone: it knows no control tokens and adds none.
+
+    `control` are tokens that are control tokens whatever the tokenizer says of them.
 
     `split_special_tokens=True` of transformers is not enough: Qwen's `<think>` is an added token, but no special one;
     and a unigram vocabulary (XLM-R) holds `</s>` among its pieces. Added tokens that are text (words that a vocabulary
@@ -164,21 +174,21 @@ def text_tokenizer(tokenizer: Any) -> Any:
     if backend is None:
         raise PrerequisiteError(f"{_name(tokenizer)} is no fast tokenizer: memeval needs a tokenizer.json")
     whole = json.loads(backend.to_str())
-    marks = {*CONTROL, *tokenizer.all_special_tokens}
-    control = {
+    marks = {*control, *tokenizer.all_special_tokens}
+    hidden = {
         entry["content"]
         for entry in whole["added_tokens"]
         if entry["special"] or entry["content"] in marks or not (entry["normalized"] or entry["content"].isspace())
     }
     known = whole["model"]["vocab"]
     if whole["model"]["type"] == "Unigram":
-        whole["model"]["vocab"] = [[f"\0{piece}" if piece in control else piece, weight] for piece, weight in known]
+        whole["model"]["vocab"] = [[f"\0{piece}" if piece in hidden else piece, weight] for piece, weight in known]
         known = {piece for piece, _ in known}
     # Ids are given out anew, in this order; what is control keeps its own under a name that no text has.
     kept = [
-        {**entry, "content": f"\0{entry['content']}", "normalized": False} if entry["content"] in control else entry
+        {**entry, "content": f"\0{entry['content']}", "normalized": False} if entry["content"] in hidden else entry
         for entry in whole["added_tokens"]
-        if entry["content"] not in control or entry["content"] not in known
+        if entry["content"] not in hidden or entry["content"] not in known
     ]
     whole |= {"added_tokens": kept, "post_processor": None, "truncation": None, "padding": None}
     return type(backend).from_str(json.dumps(whole))
@@ -186,12 +196,17 @@ def text_tokenizer(tokenizer: Any) -> Any:
 
 def _single(tokenizer: Any, text: str, what: str) -> int:
     """The id of a text that is one token, and of which it is the only text."""
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    ids = _ids(tokenizer, text)
     if len(ids) != 1 or tokenizer.decode(ids) != text:
         raise PrerequisiteError(
-            f"{_name(tokenizer)} has no single token {text!r}: not a yes/no reranker of this prompt"
+            f"{_name(tokenizer)} has no single token {text!r}: no reranker that is asked with this prompt"
         )
     return ids[0]
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
+    return ids
 
 
 def _name(tokenizer: Any) -> str:

@@ -35,7 +35,7 @@ class PairEncoder:
         found = self.checkpoint
         # Behind a LogitScore of its own, a model is held to its own template.
         ours = found.recipe == "yes-no" and found.said.head is None
-        template = {"chat_template": prompt.template(found.instruction or "")} if ours else {}
+        template = {"chat_template": prompt.template(found.instruction)} if ours else {}
         device = checkpoint.device(found.name, self._device)
         with checkpoint.loading(found.said) as self._missing:
             return CrossEncoder(

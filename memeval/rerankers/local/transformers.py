@@ -26,7 +26,6 @@ class Transformers:
     about = "a cross-encoder or causal reranker: transformers/<hub id or folder>"
     needs = {"torch": "local", "transformers": "local"}
     scope = "pair"
-    score_kind = "log-odds"
 
     def __init__(
         self,
@@ -38,7 +37,7 @@ class Transformers:
         batch_tokens: int | None = None,
     ) -> None:
         self.checkpoint = checkpoint.read(self.kind, model, revision, settings, architecture)
-        self.fingerprint = self.checkpoint.fingerprint
+        self.fingerprint, self.score_kind = self.checkpoint.fingerprint, self.checkpoint.score_kind
         self.window = 1 if self.checkpoint.architecture == "causal" else WINDOW
         self._device, self._batch_tokens = device, batch_tokens
 

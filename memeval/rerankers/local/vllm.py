@@ -43,11 +43,16 @@ class VLLM:
     ) -> None:
         self.checkpoint = checkpoint.read(self.kind, model, revision, settings)
         self.reader = Reader(self.checkpoint)
-        declared = self.checkpoint.said.architecture
-        if self.reader.causal and declared != vllm_engine.CAUSAL:
-            raise PrerequisiteError(
-                f"{self.checkpoint.name}: unsupported architecture {declared} (wanted: {vllm_engine.CAUSAL})"
-            )
+        declared, wording = self.checkpoint.said.architecture, self.checkpoint.wording
+        self._overrides: dict[str, Any] = {}
+        if wording is not None:
+            if declared != vllm_engine.CAUSAL:
+                raise PrerequisiteError(
+                    f"{self.checkpoint.name}: unsupported architecture {declared} (wanted: {vllm_engine.CAUSAL})"
+                )
+            if wording.no is None:
+                raise PrerequisiteError(f"{self.checkpoint.name}: reads one token alone, which transformers/… does")
+            self._overrides = {**vllm_engine.YES_NO, "classifier_from_token": [wording.no, wording.yes]}
         self._settings: dict[str, Any] = {
             "enable_prefix_caching": prefix_caching and self.reader.causal,
             "gpu_memory_utilization": gpu_memory_utilization,
@@ -69,7 +74,7 @@ class VLLM:
             model=str(found.folder),
             dtype=found.dtype,
             max_model_len=found.max_length,
-            hf_overrides=vllm_engine.YES_NO if self.reader.causal else {},
+            hf_overrides=self._overrides,
             trust_remote_code=found.trusted,
             **self._settings,
         )

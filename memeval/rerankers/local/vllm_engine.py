@@ -6,15 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from memeval.core.errors import PrerequisiteError
-from memeval.rerankers.local import prompt
 
 CAUSAL = "Qwen3ForCausalLM"
-YES_NO = {
-    "architectures": ["Qwen3ForSequenceClassification"],
-    "classifier_from_token": [prompt.NO, prompt.YES],
-    "is_original_qwen3_reranker": True,
-}
-"""The override of the model's config for a causal reranker."""
+YES_NO = {"architectures": ["Qwen3ForSequenceClassification"], "is_original_qwen3_reranker": True}
+"""The override of the model's config for a causal reranker; `classifier_from_token` is its wording's no and yes."""
 QUIET = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",

@@ -18,6 +18,7 @@ from functools import cached_property
 
 from memeval.core.errors import PrerequisiteError, UsageError, did_you_mean
 from memeval.core.types import Memory, Query, Request, Scored
+from memeval.rerankers import recipes
 from memeval.rerankers.local import checkpoint, probe, prompt, weights
 from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.pairs import Reader
@@ -70,6 +71,8 @@ class VLLMServer:
         dtype = settings.dtype
         known = replace(settings, dtype=checkpoint.DTYPES[0]) if dtype == UNKNOWN else settings
         found = checkpoint.read(self.kind, tokenizer or model, revision, known, patterns=weights.TOKENIZER)
+        if found.wording not in (None, recipes.wordings()[prompt.QWEN3]):
+            raise PrerequisiteError(f"{found.name}: memeval has a server's template for {prompt.QWEN3} alone")
         self.reader = Reader(found)
         # Without word on the dtype, it may be one that rounds coarsely.
         self.dtype = "bfloat16" if dtype == UNKNOWN else dtype

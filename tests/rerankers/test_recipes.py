@@ -1,0 +1,268 @@
+"""Recipes: files that hold, names that load, and scores that are those of each model's makers, on tiny random models.
+
+The prompts are written out here once more, from the makers' own code or cards, and are read as whole texts, or in the
+parts that their code reads; the scores come from a plain forward pass of transformers.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("sentence_transformers")
+
+import torch
+
+from memeval import rerankers
+from memeval.core.errors import DataError, PrerequisiteError, UsageError
+from memeval.core.types import Memory, Query
+from memeval.rerankers import recipes
+from memeval.rerankers.recipes import Wording
+from tests import models
+
+torch.set_num_threads(1)
+
+QUERY = "when do the roses bloom?"
+DOCUMENTS = [
+    "the roses bloom in june",
+    "",
+    "tea",
+    "\n\nlead",
+    "ends\n",
+    " spaced ",
+    "the boat leaks, " * 20,
+    "(1) 北京的茶",
+]
+CHAT = "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n"
+JUDGE = (
+    "Judge whether the Document meets the requirements based on the Query and the Instruct provided. Note that the "
+    'answer can only be "yes" or "no".'
+)
+HELPFUL = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+EXPERT = (
+    "You are a search relevance expert who evaluates how well documents match search queries. For each query-document "
+    "pair, carefully analyze the semantic relationship between them, then provide your binary relevance judgment (0 "
+    "for not relevant, 1 for relevant).\nRelevance:"
+)
+GEMMA = (
+    "Given a query A and a passage B, determine whether the passage contains an answer to the query by providing a "
+    "prediction of either 'Yes' or 'No'."
+)
+Parts = list[str]
+
+
+def mxbai(query: str, document: str, aim: str | None = None) -> Parts:
+    asked = f"query: {query}" if aim is None else f"instruction: {aim}\nquery: {query}"
+    before, after = CHAT.format(system=HELPFUL, user="|").split("|im_start|>user\n|")[0], CHAT.partition("{user}")[2]
+    return [f"{before}|im_start|>user\n", asked, "\n", f"document: {document}", "\n", EXPERT, after]
+
+
+def zerank(query: str, document: str, aim: str | None = None) -> Parts:
+    return [CHAT.format(system=query, user=document)]
+
+
+def ctxl(query: str, document: str, aim: str | None = None) -> Parts:
+    task = "Check whether a given document contains information helpful to answer the query."
+    return [f"{task}\n<Document> {document}\n<Query> {query}{'' if aim is None else f' {aim}'} ??"]
+
+
+def qwen3(query: str, document: str, aim: str | None = None) -> Parts:
+    aim = "Given a web search query, retrieve relevant passages that answer the query" if aim is None else aim
+    user = f"<Instruct>: {aim}\n<Query>: {query}\n<Document>: {document}"
+    return [CHAT.format(system=JUDGE, user=user) + "<think>\n\n</think>\n\n"]
+
+
+def qwen3_vl(query: str, document: str, aim: str | None = None) -> Parts:
+    aim = "Given a search query, retrieve relevant candidates that answer the query." if aim is None else aim
+    return [CHAT.format(system=JUDGE, user=f"<Instruct>: {aim}<Query>:{query}\n<Document>:{document}")]
+
+
+def gemma(query: str, document: str, aim: str | None = None) -> Parts:
+    return [f"A: {query}", "\n", f"B: {document}", "\n", GEMMA]
+
+
+VENDORS: dict[str, tuple[Callable[..., Parts], str | int, str | None, float]] = {
+    "mxbai-rerank-v2": (mxbai, "1", "0", 1.0),
+    "zerank": (zerank, "Yes", None, 5.0),
+    "ctxl-rerank-v2": (ctxl, 0, None, 1.0),
+    "qwen3-reranker": (qwen3, "yes", "no", 1.0),
+    "qwen3-vl-reranker": (qwen3_vl, "yes", "no", 1.0),
+    "bge-reranker-v2-gemma": (gemma, "Yes", None, 1.0),
+}
+"""Family → its prompt as its makers' code reads it, the tokens that are read, and what is divided by."""
+ARCHITECTURES = {
+    "mxbai-rerank-v2": ["Qwen2"],
+    "zerank": ["Qwen3"],
+    "ctxl-rerank-v2": ["Qwen3", "Mistral"],
+    "qwen3-reranker": ["Qwen3"],
+    "qwen3-vl-reranker": ["Qwen3VL"],
+    "bge-reranker-v2-gemma": ["Gemma"],
+}
+CASES = [(family, architecture) for family, made in ARCHITECTURES.items() for architecture in made]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    names = {name for made in ARCHITECTURES.values() for name in made} | {"Qwen3_5", "Gemma3"}
+    return {name: models.causal(tmp_path_factory.mktemp(name), name) for name in sorted(names)}
+
+
+def published(folder: Path, family: str, query: str, documents: Sequence[str], aim: str | None = None) -> list[float]:
+    """The scores as the makers compute them, one prompt at a time, in float32."""
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+
+    parts, yes, no, divisor = VENDORS[family]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    auto = AutoModelForImageTextToText if "VL" in folder.name else AutoModelForCausalLM
+    model = auto.from_pretrained(folder, dtype=torch.float32).eval()
+    first, second = (
+        answer if answer is None or isinstance(answer, int) else tokenizer.convert_tokens_to_ids(answer)
+        for answer in (yes, no)
+    )
+    scores = []
+    for document in documents:
+        ids = list(tokenizer("")["input_ids"])
+        for part in parts(query, document, aim):
+            ids += tokenizer(part, add_special_tokens=False)["input_ids"]
+        with torch.no_grad():
+            last = model(input_ids=torch.tensor([ids])).logits[0, -1].float()
+        scores.append(float(last[first] - (last[second] if second is not None else 0)) / divisor)
+    return scores
+
+
+def scored(name: str, query: str, documents: Sequence[str]) -> list[float]:
+    reranker: Any = rerankers.load(name, None)  # type: ignore[arg-type]
+    reranker.warm_up()
+    return list(
+        reranker.score(Query("q", query, "s"), [Memory(str(place), text) for place, text in enumerate(documents)])
+    )
+
+
+@pytest.mark.parametrize(("family", "architecture"), CASES)
+def test_scores_are_those_of_the_makers(folders: dict[str, Path], family: str, architecture: str) -> None:
+    folder = folders[architecture]
+    found = scored(f"transformers/{folder}?prompt={family}&max_length=900", QUERY, DOCUMENTS)
+    assert found == pytest.approx(published(folder, family, QUERY, DOCUMENTS), rel=1e-5, abs=3e-5)
+
+
+@pytest.mark.parametrize("family", [name for name, wording in recipes.wordings().items() if wording.takes_instruction])
+def test_an_instruction_is_written_as_the_makers_write_it(folders: dict[str, Path], family: str) -> None:
+    folder = folders[ARCHITECTURES[family][0]]
+    found = scored(f"transformers/{folder}?prompt={family}&instruction=Find+notes&max_length=900", QUERY, DOCUMENTS[:2])
+    wanted = published(folder, family, QUERY, DOCUMENTS[:2], "Find notes")
+    assert found == pytest.approx(wanted, rel=1e-5, abs=3e-5)
+    assert found != pytest.approx(published(folder, family, QUERY, DOCUMENTS[:2]), abs=3e-5)
+
+
+@pytest.mark.parametrize("architecture", ["Qwen3_5", "Gemma3"])
+def test_layers_that_are_not_all_of_full_attention_are_run_as_they_are(
+    folders: dict[str, Path], architecture: str
+) -> None:
+    folder = folders[architecture]
+    found = scored(f"transformers/{folder}?prompt=zerank&max_length=900&batch_tokens=400", QUERY, DOCUMENTS)
+    assert found == pytest.approx(published(folder, "zerank", QUERY, DOCUMENTS), rel=1e-5, abs=5e-5)
+
+
+@pytest.mark.parametrize("family", list(VENDORS))
+def test_only_the_document_is_cut(folders: dict[str, Path], family: str) -> None:
+    from transformers import AutoTokenizer
+
+    from memeval.rerankers.local.prompt import Prompt
+
+    wording = recipes.wordings()[family]
+    tokenizer = AutoTokenizer.from_pretrained(folders[ARCHITECTURES[family][0]])
+    long = "roses need water " * 200
+    whole = Prompt(tokenizer, wording, wording.instruction, 4000).render(QUERY, [long, "tea"])
+    short = Prompt(tokenizer, wording, wording.instruction, 400).render(QUERY, [long, "tea"])
+    text = tokenizer.decode(short.head + short.tails[0])
+    assert (whole.cut, short.cut) == ([False, False], [True, False])
+    assert len(short.head + short.tails[0]) == 400 and short.tails[1] == whole.tails[1]
+    before, after = wording.text(wording.instruction, QUERY, "\0").split("\0")
+    assert before in text and text.endswith(after)
+
+
+def test_a_prompt_of_another_family_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    from memeval.rerankers.local import prompt
+
+    own = models.qwen(tmp_path, template=prompt.template())
+    with pytest.raises(UsageError, match="prompt=zerank is for a causal model whose folder does not say"):
+        rerankers.load(f"transformers/{own}?prompt=zerank", None)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"unknown prompt 'zeranc' \(did you mean 'zerank'\?\)"):
+        rerankers.load(f"transformers/{folders['Qwen3']}?prompt=zeranc", None)  # type: ignore[arg-type]
+    with pytest.raises(PrerequisiteError, match="does not say how this Qwen3ForCausalLM is asked"):
+        rerankers.load(f"transformers/{folders['Qwen3']}", None)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no place for an instruction"):
+        rerankers.load(f"transformers/{folders['Qwen3']}?prompt=zerank&instruction=Find", None)  # type: ignore[arg-type]
+
+
+def test_the_folder_of_a_family_is_known_by_the_template_that_it_holds(tmp_path: Path) -> None:
+    content = '{{ (messages | selectattr("role", "eq", "%s") | map(attribute="content") | list)[0] }}'
+    template = CHAT.format(system=content % "query", user=content % "document").rstrip("\n") + "\n\n"
+    folder = models.causal(tmp_path / "zerank", "Qwen3", template)
+    found = scored(f"transformers/{folder}?max_length=900", QUERY, DOCUMENTS)
+    assert found == pytest.approx(published(folder, "zerank", QUERY, DOCUMENTS), rel=1e-5, abs=3e-5)
+
+
+def test_a_score_that_no_one_makes_a_probability_of_is_not_taken_for_one(folders: dict[str, Path]) -> None:
+    kinds = {
+        family: rerankers.load(f"transformers/{folders['Qwen3']}?prompt={family}", None).score_kind  # type: ignore
+        for family in ("ctxl-rerank-v2", "zerank")
+    }
+    assert kinds == {"ctxl-rerank-v2": None, "zerank": "log-odds"}
+
+
+@pytest.mark.parametrize("name", list(recipes.known()))
+def test_every_recipe_is_reached_by_its_name(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    recipe = recipes.known()[name].model
+    assert rerankers.parse(name).kind == recipe.kind
+    assert rerankers.parse(name).argument == recipe.model
+    try:
+        rerankers.load(name, None)  # type: ignore[arg-type]
+    except PrerequisiteError as error:
+        assert "not in the local Hub cache and cannot be fetched" in str(error)
+        assert "Hub" not in recipe.kind and recipe.kind in ("transformers", "sentence-transformers")
+
+
+def test_what_a_model_has_seen_are_data_sets_that_are_on_offer() -> None:
+    from memeval import datasets
+
+    seen = {name.partition("/")[0] for recipe in recipes.known().values() for name in recipe.seen}
+    assert seen and seen <= set(datasets.on_offer())
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (("shape = ", "shap = "), "shap: unknown key (did you mean 'shape'?)"),
+        (('shape = "yes-no"', 'shape = "yes-nope"'), "unknown shape 'yes-nope' (did you mean 'yes-no'?)"),
+        (('yes = "Yes"', 'yess = "Yes"'), "wording.yess: unknown key (did you mean 'yes'?)"),
+        (("{document}", "document"), "pair must hold {document} once"),
+        (("divisor = 5", "divisor = 0"), "wording.divisor: Input should be greater than 0"),
+        (('"reads"]', '"reeds"]'), "sources say 'reeds', which is no field (did you mean 'reads'?)"),
+        (("read = 2026-11-27", 'read = "soon"'), "sources.0.read: "),
+        (("second_hand", "secondhand"), "(did you mean 'second_hand'?)"),
+        (('kind = "transformers"', ""), "models.0.kind: Field required"),
+    ],
+)
+def test_a_recipe_that_does_not_hold_is_one_line(tmp_path: Path, change: tuple[str, str], line: str) -> None:
+    text = Path(recipes.__file__).with_name("zerank.toml").read_text(encoding="utf-8")
+    assert change[0] in text
+    file = tmp_path / "zerank.toml"
+    file.write_text(text.replace(*change), encoding="utf-8")
+    with pytest.raises(DataError) as raised:
+        recipes.read(file)
+    assert str(raised.value).startswith("zerank.toml: ") and line in str(raised.value)
+
+
+def test_the_prompt_of_qwen3_reranker_has_the_digest_that_earlier_runs_recorded() -> None:
+    assert (
+        recipes.wordings()["qwen3-reranker"].digest
+        == "ebfcece4c36558347458fc65bdb8901034a498fcaf92fc31165716cd3fcb4f7a"
+    )
+
+
+def test_what_a_user_wrote_is_never_taken_for_a_place() -> None:
+    wording = Wording(pair="{query}|{document}", yes="a")
+    assert wording.text(None, "{document}", "{query}¦") == "{document}|{query}¦"
