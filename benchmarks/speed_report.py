@@ -20,9 +20,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from memeval import paired
 from memeval.core import files, results
-from memeval.core.types import Candidates, Dataset, Estimate, Header, Memory, Query, Ranking, Result, canonical
+from memeval.core.types import Candidates, Dataset, Header, Memory, Query, Ranking, Result, canonical
+from memeval.measures import statistics
 from memeval.measures.ranx import cross_fitted_f1, deal_folds
 from memeval.measures.result import signature
 from memeval.runs.suite import MEASURES
@@ -139,11 +139,8 @@ def _result(header: Header, dataset: Dataset, rankings: list[Ranking], grades: A
     unit = stores if len(set(stores)) > 1 else ids
     measures = {}
     for group, places in groups.items():
-        rows, names = matrix[places], [(name, "", "") for name in MEASURES]
-        found = paired.compare_many(rows, np.zeros_like(rows), [unit[place] for place in places], names)
-        measures[group] = {
-            one.measure: Estimate(one.difference, one.low, one.high, one.n, one.clusters) for one in found
-        }
+        means = statistics.estimates(matrix[places], [unit[place] for place in places])
+        measures[group] = dict(zip(MEASURES, means, strict=True))
     limits = dict(enumerate(fitted.thresholds))
     folds = sorted(set(stores)) if len(set(stores)) == fitted.folds.count else range(fitted.folds.count)
     return Result(

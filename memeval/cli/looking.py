@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from memeval.cli.options import Json
-from memeval.core.outside import visible
-from memeval.core.terminal import printing, tell, tell_json
+from memeval.core.terminal import aligned, printing, tell, tell_json
 
 
 def list_(
@@ -21,8 +20,7 @@ def list_(
     if as_json:
         tell_json(rows)
     else:
-        width = max(map(len, rows), default=0)
-        tell("\n".join(visible(f"{name:<{width}}  {about}") for name, about in rows.items()))
+        tell("\n".join(aligned(list(rows.items()), left=(0, 1))))
 
 
 def show(
