@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pages import HOSTILE, MODELS, found, measure, shop, without_runs
 
-from memeval.core.types import Bill, Dataset
+from memeval.core.types import Bill, Dataset, Repeats
 from memeval.measures import statistics
 from memeval.measures.calibration import GRID, Bin, brier, ece
 from memeval.report import models, page_data, reporting, trust, write
@@ -272,7 +272,7 @@ def test_the_price_is_that_of_usage_and_the_rates_that_the_page_shows(
 
 
 def test_a_page_shows_what_hosted_systems_took_and_how_their_answers_vary(tmp_path: Path) -> None:
-    varied = {"runs": 3, "queries": 20, "failed": 0, "deviation": {"NDCG@10": 0.0125}, "flips": 0.01, "tops": None}
+    varied = Repeats(runs=3, queries=20, failed=0, deviation={"NDCG@10": 0.0125}, flips=0.01, tops=None)
     judge = replace(make("judge", WOBBLE), usage={"calls": 23.0, "output_tokens": 4e3}, repeats={"repeats": varied})
     write([make("first-stage", MIDDLE, model="first-stage"), judge], tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
