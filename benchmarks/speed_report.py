@@ -13,6 +13,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,25 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from memeval import paired
 from memeval.core import files, results
-from memeval.core.types import Candidates, Dataset, Estimate, Header, Memory, Query, Ranking, Result, canonical
-from memeval.measures.ranx import cross_fitted_f1, deal_folds
+from memeval.core.types import (
+    Candidates,
+    Card,
+    Dataset,
+    Failures,
+    Header,
+    Memory,
+    Query,
+    Ranking,
+    Result,
+    Threshold,
+    Ties,
+    canonical,
+)
+from memeval.measures import statistics
 from memeval.measures.result import signature
+from memeval.measures.threshold import cross_fitted_f1, deal_folds
+from memeval.runs.measuring import facts
 from memeval.runs.suite import MEASURES
 
 STORES = (10, 40, 200, 1000, 1)
@@ -139,46 +154,43 @@ def _result(header: Header, dataset: Dataset, rankings: list[Ranking], grades: A
     unit = stores if len(set(stores)) > 1 else ids
     measures = {}
     for group, places in groups.items():
-        rows, names = matrix[places], [(name, "", "") for name in MEASURES]
-        found = paired.compare_many(rows, np.zeros_like(rows), [unit[place] for place in places], names)
-        measures[group] = {
-            one.measure: Estimate(one.difference, one.low, one.high, one.n, one.clusters) for one in found
-        }
+        means = statistics.estimates(matrix[places], [unit[place] for place in places])
+        measures[group] = dict(zip(MEASURES, means, strict=True))
     limits = dict(enumerate(fitted.thresholds))
     folds = sorted(set(stores)) if len(set(stores)) == fitted.folds.count else range(fitted.folds.count)
     return Result(
-        signature={
-            **signature(header, MEASURES, 0, digest.hexdigest()),
-            "unit": "store" if len(set(stores)) > 1 else "query",
-        },
-        card={
-            **{
-                "name": dataset.name,
-                "version": "1",
-                "licence": "CC0",
-                "url": "",
-                "about": "drawn",
-                "restricted": False,
-            },
-            **{"queries": len(ids), "judged": len(ids), "unanswerable": 0, "excluded": {}, "anomalies": {}},
-            **{"stores": len(dataset.stores), "memories": sum(map(len, dataset.stores.values()))},
-            **{"relevant_pairs": int(relevant.sum()), "candidates_per_query": float(header.depth)},
-        },
+        signature=replace(
+            signature(facts(header), MEASURES, 0, digest.hexdigest()), unit="store" if len(set(stores)) > 1 else "query"
+        ),
+        card=Card(
+            name=dataset.name,
+            version="1",
+            licence="CC0",
+            url="",
+            about="drawn",
+            restricted=False,
+            queries=len(ids),
+            judged=len(ids),
+            unanswerable=0,
+            excluded={},
+            anomalies={},
+            stores=len(dataset.stores),
+            memories=sum(map(len, dataset.stores.values())),
+            relevant_pairs=int(relevant.sum()),
+            candidates_per_query=float(header.depth),
+        ),
         query_ids=ids,
         store_ids=stores,
         categories=categories,
         values={name: tuple(map(float, column)) for name, column in values.items()},
         measures=measures,
-        ties={"rate": 0.0, "bounds": None},
+        ties=Ties(rate=0.0, bounds=None),
         slices={f"slice-{n}": tuple(range(n, len(ids), n + 2)) for n in range(4)},
         truncation={"pairs": 0.0, "relevant": 0.0},
         usage=None,
-        failures={"failed": 0, "queries": len(ids), "errors": {}},
+        failures=Failures(failed=0, queries=len(ids), errors={}),
         abstention=None,
-        threshold={
-            "thresholds": {str(fold): limits[n] for n, fold in enumerate(folds)},
-            "unit": fitted.folds.unit,
-        },
+        threshold=Threshold(thresholds={str(fold): limits[n] for n, fold in enumerate(folds)}, unit=fitted.folds.unit),
     )
 
 

@@ -12,7 +12,7 @@ measures/order, ranx, statistics, result       from one strict order to means wi
 datasets/__init__, render, candidates          what is loaded, how it reads, what a first stage hands on
 rerankers/__init__, controls, bm25             the seam, and three things that fit it
 runs/suite, benchmark, guard, runner           a suite from start to end
-report/board, tables, terminal                 what results say
+report/board, columns, sections                what results say
 cli                                            the commands
 """
 

@@ -14,6 +14,7 @@ from memeval.cli import offered
 from memeval.core import files, names, plugins
 from memeval.core.errors import DISTRIBUTION, PrerequisiteError, UsageError, did_you_mean, install
 from memeval.core.outside import visible
+from memeval.core.terminal import aligned
 from memeval.core.types import Dataset
 from memeval.datasets import download
 from memeval.measures.ranx import MEASURES, parse
@@ -226,15 +227,13 @@ def doctor() -> dict[str, Any]:
 
 def doctor_text(facts: dict[str, Any]) -> str:
     """The same for people."""
-    extras = []
-    for name, there in facts["extras"].items():
-        extras.append(f"  {name:<8} {'yes' if there else f'no: {install(name)}'}")
+    extras = [(f"  {name}", "yes" if there else f"no: {install(name)}") for name, there in facts["extras"].items()]
     lines = [f"memeval   {facts['memeval']}", *facts["others"], "versions"]
     lines += [f"  {name} {number}" for name, number in facts["versions"].items()]
-    lines += ["extras", *extras, f"device    {facts['device']}"]
+    lines += ["extras", *aligned(extras, left=(0, 1)), f"device    {facts['device']}"]
     lines += [f"keys set  {', '.join(facts['keys set']) or 'none'}"]
     lines += [f"base URL  {name} names {host}" for name, host in facts["base URLs"].items()]
-    lines += [f"{name:<13} {facts[name]}" for name in ("data folder", "cache folder", "score cache")]
+    lines += aligned([(name, facts[name]) for name in ("data folder", "cache folder", "score cache")], left=(0, 1))
     return "\n".join(map(visible, lines))
 
 

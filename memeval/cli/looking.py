@@ -7,7 +7,7 @@ import typer
 
 from memeval.cli.options import Json, addressed
 from memeval.core.outside import visible
-from memeval.core.terminal import printing, tell, tell_json
+from memeval.core.terminal import aligned, printing, tell, tell_json
 
 
 def list_(
@@ -21,11 +21,12 @@ def list_(
     if as_json:
         tell_json({name: about for rows in groups.values() for name, about in rows.items()})
         return
-    width = max((len(name) for rows in groups.values() for name in rows), default=0)
+    lines = iter(aligned([row for rows in groups.values() for row in rows.items()], left=(0, 1)))
     for place, (group, rows) in enumerate(groups.items()):
         if group:
             tell("\n" * (place > 0) + visible(group))
-        tell("\n".join(visible(f"{'  ' * bool(group)}{name:<{width}}  {about}") for name, about in rows.items()))
+        for _ in rows:
+            tell("  " * bool(group) + next(lines))
 
 
 def show(

@@ -53,9 +53,9 @@ def show_boards(found: "Sequence[Result]", missing: Mapping[str, str], *, as_jso
 
     boards = report.leaderboards(found, missing=missing)
     if as_json:
-        from memeval.report import json_
+        from memeval.report import exports
 
-        terminal.tell_json(json_.values(boards))
+        terminal.tell_json(exports.values(boards))
         return
     with terminal.printing() as console:
         for board in boards:

@@ -106,12 +106,12 @@ def claims(
     as_json: Json = False,
 ) -> None:
     """Say of each published claim whether these results show it: it holds, does not, or cannot be decided with them."""
-    from memeval.report import claimed, evidence
+    from memeval.report import claimed, deciding, evidence
 
     wanted = claimed.load(named)
     collection = evidence.collect(results or [Path("results")])
-    gathered = evidence.gather(collection, texts="none") if claimed.wants_scores(wanted) else {}
-    found = claimed.held(wanted, collection, gathered)
+    gathered = evidence.gather(collection, texts="none") if deciding.wants_scores(wanted) else {}
+    found = deciding.held(wanted, collection, gathered)
     if as_json:
         tell_json(claimed.document(wanted, found))
     else:

@@ -76,7 +76,7 @@ def run(
     taken = shards.chosen(limit, shard)
     reports = output or [Path("reports") / f"{chosen.name}.html"]
     for path in reports:
-        report.module(path)  # an unknown suffix is said before the work, not after it
+        report.format_of(path)  # an unknown suffix is said before the work, not after it
     start = _since(fresh, since)
     with ScoreCache(cache_folder() / "scores.sqlite", start) as cache, Progress(quiet=quiet) as progress:
         terms = Terms(cache.path, Purse(max_cost, allow_unknown_cost), frozenset(trust or ()), since=start)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from memeval.core.errors import UsageError, did_you_mean
+from memeval.core.terminal import aligned
 
 FOLDER = Path(__file__).parent / "help"
 
@@ -17,8 +18,7 @@ def page(topic: str | None) -> str:
     """A topic's page, or without one the list of topics. Raises UsageError for a topic that is none."""
     topics = known()
     if topic is None:
-        width = max(map(len, topics))
-        return "".join(f"{name:<{width}}  {title}\n" for name, title in topics.items())
+        return "\n".join(aligned(list(topics.items()), left=(0, 1)))
     if topic not in topics:
         raise UsageError(f"unknown topic {topic!r}{did_you_mean(topic, topics)}")
     return (FOLDER / f"{topic}.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -104,6 +104,24 @@ class _Foreign(io.TextIOWrapper):
     def close(self) -> None:
         self.flush()
         self._lines.rest()
+
+
+def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> list[str]:
+    """Rows of text as lines of a table, two blanks between columns. Those in `left` begin in line, others end in line.
+
+    >>> aligned([("system", "pairs"), ("bm25", "1,000")])
+    ['system  pairs', 'bm25    1,000']
+    """
+    from rich.cells import cell_len
+
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
+    lines = []
+    for row in shown:
+        gaps = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        placed = (c + gap if n in left else gap + c for n, (c, gap) in enumerate(zip(row, gaps, strict=True)))
+        lines.append("  ".join(placed).rstrip())
+    return lines
 
 
 def tell(text: str, *, command: bool = False) -> None:

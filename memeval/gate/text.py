@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from memeval.core.outside import visible
+from memeval.core.terminal import aligned
 from memeval.gate.verdicts import FAILING, Check, Outcome
 
 SHOUTED = 5
@@ -107,14 +108,4 @@ def _table(checks: tuple[Check, ...]) -> list[str]:
     for check in checks:
         first, *others = cells(check)
         rows.append((f"{check.dataset} · {first}" if several else first, *others))  # type: ignore[arg-type]
-    widths = [max(len(visible(row[place])) for row in rows) for place in range(len(HEADINGS))]
-    lines = []
-    for row in rows:
-        shown = [visible(cell) for cell in row]
-        last = len(shown) - 1
-        padded = [
-            cell.ljust(width) if place in (0, last) else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(shown, widths, strict=True))
-        ]
-        lines.append("  ".join(padded).rstrip())
-    return lines
+    return aligned(rows, left=(0, len(HEADINGS) - 1))

@@ -9,6 +9,7 @@ import numpy as np
 from memeval.core import files, results
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.outside import visible
+from memeval.core.terminal import aligned
 from memeval.core.types import Result
 from memeval.measures import kept, statistics
 from memeval.measures.ranx import parse
@@ -106,8 +107,8 @@ def text(pair: SideBySide) -> str:
     lines = [
         f"{pair.dataset}: {first.ours} − {first.theirs}, {first.n:,} paired queries in {first.clusters:,} clusters"
     ]
-    lines.append(f"{'measure':<12} {'difference':>10}  {'95 % interval':<18} p (sign-flip over clusters)")
-    lines += [_line(difference) for difference in pair.differences]
+    heading = ("measure", "difference", "95 % interval", "p (sign-flip over clusters)")
+    lines += aligned([heading, *map(_row, pair.differences)], left=(0, 2, 3))
     if pair.flips:
         lines.append(f"largest differences in {pair.measure}:")
         lines += [
@@ -117,14 +118,14 @@ def text(pair: SideBySide) -> str:
     return "\n".join(map(visible, [*lines, ""]))
 
 
-def _line(difference: Difference) -> str:
+def _row(difference: Difference) -> tuple[str, ...]:
     comparison = difference.comparison
     if comparison.identical:
-        return f"{comparison.measure:<12} {0:>+10.3f}  identical on every query"
+        return comparison.measure, f"{0:+.3f}", "", "identical on every query"
     interval = f"[{comparison.low:+.3f}, {comparison.high:+.3f}]"
     p = f"none: under {statistics.MIN_CLUSTERS} clusters"
     if comparison.p is not None:
         exact = comparison.clusters <= statistics.EXACT_CLUSTERS
         p = f"{comparison.p:.4f}, {'all' if exact else 'of'} {difference.flips:,} {'' if exact else 'random '}flips"
         p += ": undecided" if difference.undecided else ""
-    return f"{comparison.measure:<12} {comparison.difference:>+10.3f}  {interval:<18} {p}"
+    return comparison.measure, f"{comparison.difference:+.3f}", interval, p

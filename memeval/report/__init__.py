@@ -12,50 +12,52 @@ from memeval.core.files import write_whole
 from memeval.core.types import Result
 from memeval.measures.statistics import Difference
 from memeval.report.board import Leaderboard, Row
-from memeval.report.evidence import Evidence
+from memeval.report.evidence import Detail, Evidence
 from memeval.report.leaderboard import groups, leaderboard, leaderboards
 from memeval.report.terminal import print_leaderboard
-from memeval.report.terms import Detail
 
 __all__ = ["Difference", "Leaderboard", "Row", "groups", "leaderboard", "leaderboards", "print_leaderboard", "write"]
 
 FORMATS = {
-    ".md": "markdown",
-    ".html": "html",
-    ".tex": "latex",
-    ".csv": "tidy",
-    ".json": "json_",
-    ".parquet": "parquet",
+    ".md": "markdown.render",
+    ".html": "html.render",
+    ".tex": "latex.render",
+    ".csv": "exports.csv",
+    ".json": "exports.json",
+    ".parquet": "exports.parquet",
 }
-"""Suffix → module of this folder with `render(boards) -> str | bytes`."""
+"""Suffix → module of this folder, and its function from leaderboards to a file's content."""
 
 
-def write(
-    results: Sequence[Result],
-    path: Path,
-    *,
-    missing: Mapping[str, str] = {},
-    evidence: Mapping[bytes, Evidence] | None = None,
-    detail: Detail = "interesting",
-) -> None:
-    """Writes a report in the format of the path's suffix, whole or not at all.
+def write(results: Sequence[Result], path: Path, *, missing: Mapping[str, str] = {}) -> None:
+    """Writes a report of results alone, in the format of the path's suffix; see `save`.
 
     Args:
         missing: systems that could not be measured, with the reason.
-        evidence: what lies beside the results (see evidence.py); pages show more with it.
+
+    Raises UsageError without results, and DataError where results contradict each other.
+    """
+    format_of(path)
+    save([(board, Evidence()) for board in leaderboards(results, missing=missing)], path)
+
+
+def save(found: Sequence[tuple[Leaderboard, Evidence]], path: Path, detail: Detail = "interesting") -> None:
+    """Writes leaderboards in the format of the path's suffix, whole or not at all.
+
+    Args:
+        found: each with what lies beside its results (see evidence.py); pages show more with it.
         detail: how many queries a page's explorer holds.
 
-    Raises UsageError for an unknown suffix or without results, DataError where results contradict each other, and
-    PrerequisiteError where the file cannot be written, or a package for its format is missing; an earlier file is then
-    untouched.
+    Raises UsageError for an unknown suffix, and PrerequisiteError where the file cannot be written or a package for its
+    format is missing. An earlier file is then untouched.
     """
-    boards = leaderboards(results, missing=missing)
-    found = import_module(f"{__name__}.{module(path)}")
-    write_whole(path, found.render(boards, evidence, detail) if path.suffix == ".html" else found.render(boards))
+    module, function = format_of(path).split(".")
+    render = getattr(import_module(f"{__name__}.{module}"), function)
+    write_whole(path, render(found, detail) if module == "html" else render([board for board, _ in found]))
 
 
-def module(path: Path) -> str:
-    """The module that writes a path's format. Raises UsageError for an unknown suffix."""
+def format_of(path: Path) -> str:
+    """The module and function that write a path's format. Raises UsageError for an unknown suffix."""
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         known = did_you_mean("", FORMATS)

@@ -15,12 +15,11 @@ from memeval.core import names
 from memeval.core.types import canonical
 from memeval.datasets import render
 from memeval.measures import statistics
-from memeval.measures.statistics import ALPHA, Difference
+from memeval.measures.statistics import Difference
 from memeval.report import cells
 from memeval.report.board import Leaderboard, Row
-from memeval.report.leaderboard import clusters
 from memeval.report.robustness import REPEATED
-from memeval.report.tables import Table, frame, interval_sentence
+from memeval.report.tables import Table, table
 from memeval.rerankers import instructions
 
 RENDERING = "rendering"
@@ -176,7 +175,7 @@ def _compared(axis: Axis) -> Axis:
     ]
     against = [(place, axis.first) for place, _ in keys]
     result = axis.board.rows[0].result
-    compared = dict(zip(keys, statistics.compare(values(keys), values(against), clusters(result), names), strict=True))
+    compared = dict(zip(keys, statistics.compare(values(keys), values(against), axis.board.units, names), strict=True))
     family = [key for key in keys if tested(axis.lines[key[0]]) and not result.alone]
     differences = statistics.differences(compared, [family])
     lines = [
@@ -193,16 +192,10 @@ def _compared(axis: Axis) -> Axis:
 
 def tables(boards: Sequence[Leaderboard]) -> list[Table]:
     """A table for each sweep."""
-    return [table(axis, f"sweep-{place}") for place, axis in enumerate(axes(boards), 1)]
+    return [swept(axis, f"sweep-{place}") for place, axis in enumerate(axes(boards), 1)]
 
 
-def heading(axis: Axis) -> str:
-    """What is swept, and over which data set."""
-    name = axis.board.card.name if axis.name == RENDERING else axis.board.label
-    return f"{cells.plain(name)} by {cells.plain(axis.name)}"
-
-
-def table(axis: Axis, slug: str) -> Table:
+def swept(axis: Axis, slug: str) -> Table:
     """Systems by settings: the headline measure, and from the second setting on the difference from the first."""
 
     def line(found: Line) -> dict[str, str]:
@@ -215,24 +208,15 @@ def table(axis: Axis, slug: str) -> Table:
                 cell[f"{name} − {cells.plain(axis.first)}"] = cells.difference(found.differences.get(setting))
         return cell
 
-    return Table(slug, heading(axis), caption(axis), frame([line(found) for found in axis.lines]), "system")
-
-
-def caption(axis: Axis) -> str:
-    """What the numbers are, what they stand on and how they were tested."""
-    board = axis.board
     family = sum(len(line.differences) for line in axis.lines if tested(line))
-    flips = cells.flips(difference for line in axis.lines for difference in line.differences.values())
-    candidates = (
-        "Candidates are retrieved anew under each rendering, so the first stage's row says how much of a difference is"
-        " there before any reranking."
-        if axis.name == RENDERING
-        else "The first stage is the same under each setting."
-    )
-    return (
-        f"{board.headline} under each setting of “{cells.plain(axis.name)}”; {cells.basis(board)}."
-        f" {interval_sentence(board)} Differences are from “{cells.plain(axis.first)}”, paired by query."
-        f" ▲ ▼: p ≤ {ALPHA:g} by a paired sign-flip permutation test over {board.unit}, two-sided ({flips}),"
-        f" Holm-adjusted over {cells.count(family, 'comparisons')}; controls but the first stage are not tested."
-        f" {candidates} A dash: not measured."
+    return table(
+        "sweep-rendering" if axis.name == RENDERING else "sweep",
+        axis.board,
+        map(line, axis.lines),
+        slug=slug,
+        of=cells.plain(axis.board.card.name if axis.name == RENDERING else axis.board.label),
+        axis=cells.plain(axis.name),
+        first=cells.plain(axis.first),
+        family=cells.count(family, "comparisons"),
+        flips=cells.flips(difference for line in axis.lines for difference in line.differences.values()),
     )

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from memeval.core.types import UNTIMED, Card, Estimate, Latency, Result, Signature
+from memeval.core.outside import plain
+from memeval.core.types import UNTIMED, Bill, Card, Estimate, Latency, Result, Signature
 from memeval.measures.statistics import Difference
 from memeval.rerankers import controls
 
 CONTROLS = controls.CONTROLS
 """Systems that bound the others: they are placed by their value, but not ranked and in no family of tests."""
 
+UNBILLED = Bill("–", broken=None, spent=None)
+"""The bill of what nobody billed."""
 TIE_RATE_SHOWN = 0.01
 """Above this tie rate a table gives the pessimistic and the optimistic value, too."""
 
@@ -38,6 +42,26 @@ class Row:
     def model(self) -> str:
         """The full name: kind/model?option=value."""
         return self.result.signature.model
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """What its scores depend on, as far as it said so."""
+        return self.result.signature.fingerprint or {}
+
+    @property
+    def latency(self) -> Latency:
+        """How long it takes, as far as that is known."""
+        return self.result.latency or UNTIMED
+
+    @property
+    def usage(self) -> Mapping[str, float]:
+        """What its calls took, by unit; empty where it made none."""
+        return self.result.usage or {}
+
+    @property
+    def bill(self) -> Bill:
+        """What its calls cost, as far as that is known."""
+        return self.latency.bill or UNBILLED
 
     @property
     def estimates(self) -> Mapping[str, Estimate]:
@@ -69,11 +93,6 @@ class Row:
         """Measure → value with relevant memories last and first among equals; None where ties are rare."""
         return self.result.ties.bounds if self.tie_rate > TIE_RATE_SHOWN else None
 
-    @property
-    def latency(self) -> Latency:
-        """How long it takes, as far as that is known."""
-        return self.result.latency or UNTIMED
-
 
 @dataclass(frozen=True)
 class Leaderboard:
@@ -95,6 +114,26 @@ class Leaderboard:
     remarks: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """Label and version, as text that is safe to show."""
+        return f"{plain(self.label)} {plain(self.card.version)}"
+
+    @property
+    def family(self) -> str:
+        """The data set's name without a task or option: "lmeb" of "lmeb/task/subset"."""
+        return self.card.name.partition("?")[0].partition("/")[0]
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The measures but the headline's."""
+        return tuple(measure for measure in self.measures if measure != self.headline)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What is resampled and tested as a whole, for each query (see `units_of`)."""
+        return units_of(self.rows[0].result)
+
     def control(self, kind: str) -> Row | None:
         """The first row of a kind of control."""
         return next((row for row in self.rows if row.control == kind), None)
@@ -103,6 +142,16 @@ class Leaderboard:
     def ranked(self) -> tuple[Row, ...]:
         """All rows but the controls."""
         return tuple(row for row in self.rows if row.control is None)
+
+    @property
+    def n(self) -> int:
+        """How many queries the means are over."""
+        return self.rows[0].estimates[self.headline].n
+
+    @property
+    def clusters(self) -> int:
+        """How many units were resampled for the intervals."""
+        return self.rows[0].estimates[self.headline].clusters
 
     @property
     def seed(self) -> int | None:
@@ -116,16 +165,6 @@ class Leaderboard:
         return self.signature.interval if same else "95 % interval"
 
     @property
-    def n(self) -> int:
-        """How many queries the means are over."""
-        return self.rows[0].estimates[self.headline].n
-
-    @property
-    def clusters(self) -> int:
-        """How many units were resampled for the intervals."""
-        return self.rows[0].estimates[self.headline].clusters
-
-    @property
     def unit(self) -> str:
         """What is resampled and tested: "stores", "clusters" (of stores) or "queries"."""
         return {"store": "stores", "cluster": "clusters", "query": "queries"}[self.signature.unit]
@@ -134,3 +173,8 @@ class Leaderboard:
     def definitions(self) -> Mapping[str, str]:
         """Measure → its definition in one line."""
         return {measure: self.signature.measures[measure] for measure in self.measures}
+
+
+def units_of(result: Result) -> tuple[str, ...]:
+    """What is resampled and tested as a whole, for each query: its store or cluster, or itself."""
+    return result.query_ids if result.signature.unit == "query" else result.store_ids

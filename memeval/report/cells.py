@@ -7,16 +7,11 @@ from memeval.core.outside import plain as plain
 from memeval.core.types import Estimate
 from memeval.measures.statistics import EXACT_CLUSTERS, Difference
 from memeval.report import answering, models
-from memeval.report.board import CONTROLS, TIE_RATE_SHOWN, Leaderboard, Row
+from memeval.report.board import CONTROLS, Leaderboard, Row
 
 NONE = "–"
 UNDECIDED = "?"
 MARKERS = {1: "▲", -1: "▼", 0: ""}
-FAILED_AND_TIED = (
-    "Failed queries keep the first stage's order and count in every mean. Ties: the share of candidates with another's"
-    f" score; above {100 * TIE_RATE_SHOWN:.0f} %, the value with relevant memories last and first among equals."
-)
-REMEMBERED = "Remembered: scores that an earlier run had asked for (days in UTC)."
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -99,11 +94,6 @@ def versus(board: Leaderboard, row: Row, measure: str, *, short: bool = False) -
     return difference(row.differences.get(measure), short=short)
 
 
-def rank(row: Row) -> str:
-    """The rank of the row's group."""
-    return NONE if row.rank is None else str(row.rank)
-
-
 def name(row: Row) -> str:
     """The system's name, marked where another model answered or a model's own code ran; a control says what it is."""
     if row.control is None:
@@ -141,13 +131,6 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}"
 
 
-def ties(row: Row, measure: str) -> dict[str, str]:
-    """How many scores are equal, and between which values that leaves a measure, by heading."""
-    bounds = (row.tie_bounds or {}).get(measure)
-    between = NONE if bounds is None else interval(*bounds).strip() or NONE
-    return {"ties": percent(row.tie_rate), f"{measure} with ties worst, best": between}
-
-
 def remembered(row: Row) -> str:
     """How many of a system's scores were not asked for in its run, and when they were made."""
     found = row.result.remembered
@@ -163,8 +146,7 @@ def from_memory(board: Leaderboard) -> str:
 
 def basis(board: Leaderboard) -> str:
     """What the numbers of a table stand on; where a prompt was used, its id and hash."""
-    prompts = {(row.result.signature.fingerprint or {}).get("prompt") for row in board.rows} - {None}
-    judged = f"; prompts: {plain(', '.join(sorted(map(str, prompts))))}" if prompts else ""
-    if board.unit == "queries":
-        return f"n = {count(board.n, 'queries')} with a relevant memory{judged}"
-    return f"n = {count(board.n, 'queries')} with a relevant memory, in {count(board.clusters, board.unit)}{judged}"
+    prompts = {str(row.fingerprint["prompt"]) for row in board.rows if "prompt" in row.fingerprint}
+    judged = f"; prompts: {plain(', '.join(sorted(prompts)))}" if prompts else ""
+    inside = "" if board.unit == "queries" else f", in {count(board.clusters, board.unit)}"
+    return f"n = {count(board.n, 'queries')} with a relevant memory{inside}{judged}"

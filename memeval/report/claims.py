@@ -26,11 +26,9 @@ def remarks(board: Leaderboard) -> tuple[str, ...]:
         return ()
     ours, theirs = ([row.result.values[board.headline] for row in side] for side in (rows, [chance] * len(rows)))
     names = [(board.headline, row.system, chance.system) for row in rows]
-    result = chance.result
-    units = result.store_ids if board.unit == "stores" else result.query_ids
-    compared = statistics.compare(np.array(ours).T, np.array(theirs).T, units, names)
+    compared = statistics.compare(np.array(ours).T, np.array(theirs).T, board.units, names)
     keys = range(len(rows))
-    tested = statistics.differences(dict(zip(keys, compared, strict=True)), [[] if result.alone else keys])
+    tested = statistics.differences(dict(zip(keys, compared, strict=True)), [[] if chance.result.alone else keys])
     return tuple(
         _chance(board, row, tested[key]) for key, row in zip(keys, rows, strict=True) if _not_above(tested[key])
     )
@@ -136,9 +134,7 @@ def _beyond_reach(board: Leaderboard, family: int) -> str:
 
 
 def _visible(board: Leaderboard, differences: Sequence[Sequence[float]]) -> str:
-    result = board.rows[0].result
-    clusters = result.query_ids if board.unit == "queries" else result.store_ids
-    smallest = max(statistics.detectable(values, clusters) for values in differences)
+    smallest = max(statistics.detectable(values, board.units) for values in differences)
     if not math.isfinite(smallest) or smallest <= 0:
         return ""
     about = f"{smallest:.2f}" if smallest >= 0.095 else f"{smallest:.1g}"

@@ -1,33 +1,33 @@
-"""How deep one must look: NDCG and recall over the cutoff, below the ceiling of the pool."""
+"""How deep one must look: NDCG and recall over the cutoff, below the ceiling of the labelled."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from memeval.report import cells, figures
 from memeval.report.board import Leaderboard
-from memeval.report.evidence import Evidence, Floats, Pool
+from memeval.report.evidence import Evidence, Floats, Labelled
 from memeval.report.figures import CEILING
 from memeval.report.plots import Plot
-from memeval.report.tables import Table, frame
+from memeval.report.tables import Table, table
 
 SHOWN = (1, 3, 5, 10, 20, 50, 100, 200)
 
 
 def curves(board: Leaderboard, evidence: Evidence) -> dict[str, dict[str, Floats]]:
     """Measure → system → its mean at each cutoff from 1 to the depth; empty without runs or labels."""
-    pool = evidence.pool
-    if pool is None or not evidence.ranked or not pool.judged.any():
+    labelled = evidence.labelled
+    if labelled is None or not evidence.ranked or not labelled.judged.any():
         return {}
-    judged = pool.judged
-    ideal = np.sort(pool.grades[judged], axis=1)[:, ::-1]
+    judged = labelled.judged
+    ideal = np.sort(labelled.grades[judged], axis=1)[:, ::-1]
     orders = {row.system: evidence.ranked[row.system] for row in board.rows if row.system in evidence.ranked}
     kinds = {row.system: row.control for row in board.rows}
     found = {name: ranked.grades[judged] for name, ranked in orders.items() if kinds[name] != "oracle"}
     found[CEILING] = ideal
-    best = _ideal_gains(pool)
+    best = _ideal_gains(labelled)
     return {
-        "Recall": {name: recall(grades, pool.relevant[judged]) for name, grades in found.items()},
+        "Recall": {name: recall(grades, labelled.relevant[judged]) for name, grades in found.items()},
         "NDCG": {name: ndcg(grades, best) for name, grades in found.items()},
     }
 
@@ -49,10 +49,10 @@ def ndcg(grades: "np.ndarray[tuple[int, ...], np.dtype[np.int16]]", best: Floats
     return found
 
 
-def _ideal_gains(pool: Pool) -> Floats:
-    depth = pool.grades.shape[1]
-    gains = np.zeros((int(pool.judged.sum()), depth))
-    rows = [labels for labels in pool.labels if labels]
+def _ideal_gains(labelled: Labelled) -> Floats:
+    depth = labelled.grades.shape[1]
+    gains = np.zeros((int(labelled.judged.sum()), depth))
+    rows = [labels for labels in labelled.labels if labels]
     for place, labels in enumerate(rows):
         best = sorted(labels.values(), reverse=True)[:depth]
         gains[place, : len(best)] = best
@@ -66,24 +66,15 @@ def plots(board: Leaderboard, found: Mapping[str, Mapping[str, Floats]]) -> list
     return [figures.depth(board, found, range(1, len(found["Recall"][CEILING]) + 1))]
 
 
-def tables(board: Leaderboard, found: Mapping[str, Mapping[str, Floats]]) -> list[Table]:
+def tables(board: Leaderboard, found: Mapping[str, Mapping[str, Floats]]) -> Iterator[Table]:
     """Values at some cutoffs, with what the ceiling leaves."""
-    made = []
+    names = {CEILING: "ceiling of the pool", **{row.system: cells.name(row) for row in board.rows}}
     for measure, by_system in found.items():
         depth = len(by_system[CEILING])
         cutoffs = sorted({cutoff for cutoff in SHOWN if cutoff <= depth} | {depth})
-        names = {CEILING: "ceiling of the pool", **{row.system: cells.name(row) for row in board.rows}}
-        order = [CEILING, *(row.system for row in board.rows if row.system in by_system)]
         rows = [
-            {
-                "system": names[name],
-                **{f"@{cutoff}": cells.number(float(by_system[name][cutoff - 1])) for cutoff in cutoffs},
-            }
-            for name in order
+            {"system": shown, **{f"@{cutoff}": cells.number(by_system[name][cutoff - 1]) for cutoff in cutoffs}}
+            for name, shown in names.items()
+            if name in by_system
         ]
-        caption = (
-            f"{measure} at each cutoff; {cells.basis(board)}. The deepest list has {depth} candidates: a cutoff near it"
-        )
-        caption += " says more of the first stage than of the system."
-        made.append(Table(f"depth-{measure.lower()}", f"{measure} over the cutoff", caption, frame(rows), "system"))
-    return made
+        yield table("depth", board, rows, slug=f"depth-{measure.lower()}", measure=measure, depth=str(depth))

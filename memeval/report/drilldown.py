@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memeval.core.errors import DataError, UsageError, did_you_mean
+from memeval.core.errors import UsageError, did_you_mean
 from memeval.report import cells
 from memeval.report.board import Leaderboard, Row
-from memeval.report.evidence import Evidence, Pool, Ranked
+from memeval.report.evidence import Evidence, Labelled, Ranked
 from memeval.report.terminal import WIDTH
 
 if TYPE_CHECKING:
@@ -51,17 +51,15 @@ def lines(
     board: Leaderboard, evidence: Evidence, query_id: str, width: int, systems: Sequence[str] | None, top: int
 ) -> list[str]:
     """The query of one leaderboard, line by line."""
-    pool = evidence.pool
-    if pool is None or not evidence.ranked:
-        raise DataError(f"{board.label}: the runs or the labels are not beside the results: `memeval run` makes them")
-    place = pool.query_ids.index(query_id)
+    labelled = evidence.complete(board.label)
+    place = labelled.query_ids.index(query_id)
     shown = _systems(board, evidence, width, systems)
     facts = [
         cells.plain(query_id),
-        cells.plain(pool.categories[place] or ""),
-        f"store {cells.plain(pool.store_ids[place])}",
+        cells.plain(labelled.categories[place] or ""),
+        f"store {cells.plain(labelled.store_ids[place])}",
     ]
-    relevant = ", ".join(cells.plain(doc_id) for doc_id in pool.labels[place]) or "none"
+    relevant = ", ".join(cells.plain(doc_id) for doc_id in labelled.labels[place]) or "none"
     found = [" · ".join(fact for fact in facts if fact), f"relevant: {relevant}"]
     if evidence.texts is not None:
         query = evidence.texts.queries[query_id]
@@ -73,18 +71,19 @@ def lines(
     found += ["", "rank  " + "".join(_fit(name) for name in names).rstrip()]
     found.append("      " + "".join(_fit(f"{board.headline} {cells.number(value)}") for value in values).rstrip())
     orders = [evidence.ranked[row.system] for row in shown]
-    ranks = sorted({*range(min(top, len(pool.doc_ids[place]))), *_deep(pool, orders, place)})
+    ranks = sorted({*range(min(top, len(labelled.doc_ids[place]))), *_deep(labelled, orders, place)})
     before = -1
     for rank in ranks:
         if rank > before + 1:
             found.append("   …")
         before = rank
-        found.append(f"{rank + 1:>4}  " + "".join(_fit(_cell(pool, ranked, place, rank)) for ranked in orders).rstrip())
-    missed = [cells.plain(doc_id) for doc_id in pool.labels[place] if doc_id not in pool.doc_ids[place]]
-    if missed:
-        found.append(f"relevant, but no candidates: {', '.join(missed)}")
+        found.append(
+            f"{rank + 1:>4}  " + "".join(_fit(_cell(labelled, ranked, place, rank)) for ranked in orders).rstrip()
+        )
+    if missed := labelled.missed(place):
+        found.append(f"relevant, but no candidates: {', '.join(map(cells.plain, missed))}")
     found.append("* relevant · arrows: places moved from the first stage")
-    return [*found, *_texts(pool, evidence, orders, place, width)]
+    return [*found, *_texts(labelled, evidence, orders, place, width)]
 
 
 def _systems(board: Leaderboard, evidence: Evidence, width: int, wanted: Sequence[str] | None) -> list[Row]:
@@ -99,19 +98,19 @@ def _systems(board: Leaderboard, evidence: Evidence, width: int, wanted: Sequenc
     return kept[: max(1, (width - 6) // COLUMN)]
 
 
-def _deep(pool: Pool, orders: Sequence[Ranked], place: int) -> set[int]:
-    depth = len(pool.doc_ids[place])
-    return {rank for one in orders for rank in range(depth) if pool.grades[place, one.order[place, rank]] > 0}
+def _deep(labelled: Labelled, orders: Sequence[Ranked], place: int) -> set[int]:
+    depth = len(labelled.doc_ids[place])
+    return {rank for one in orders for rank in range(depth) if labelled.grades[place, one.order[place, rank]] > 0}
 
 
-def _cell(pool: Pool, ranked: Ranked, place: int, rank: int) -> str:
+def _cell(labelled: Labelled, ranked: Ranked, place: int, rank: int) -> str:
     candidate = int(ranked.order[place, rank])
     score, moved = ranked.scores[place, rank], candidate - rank
-    mark = "*" if pool.grades[place, candidate] > 0 else ""
+    mark = "*" if labelled.grades[place, candidate] > 0 else ""
     told = "" if np.isnan(score) else f" {score:.3g}"
     arrow = f" ↑{moved}" if moved > 0 else f" ↓{-moved}" if moved < 0 else ""
     room = COLUMN - 1 - len(mark) - len(told) - len(arrow)
-    name = cells.plain(pool.doc_ids[place][candidate])
+    name = cells.plain(labelled.doc_ids[place][candidate])
     return (name if len(name) <= room else f"{name[: room - 1]}…") + mark + told + arrow
 
 
@@ -120,15 +119,15 @@ def _fit(text: str) -> str:
     return f"{short:<{COLUMN}}"
 
 
-def _texts(pool: Pool, evidence: Evidence, orders: Sequence[Ranked], place: int, width: int) -> list[str]:
+def _texts(labelled: Labelled, evidence: Evidence, orders: Sequence[Ranked], place: int, width: int) -> list[str]:
     """The relevant memories and each system's first, as far as their texts may be shown."""
     if evidence.texts is None:
         return []
-    memories = evidence.texts.dataset.memories(pool.store_ids[place])
-    firsts = [pool.doc_ids[place][int(one.order[place, 0])] for one in orders if pool.doc_ids[place]]
+    memories = evidence.texts.dataset.memories(labelled.store_ids[place])
+    firsts = [labelled.doc_ids[place][int(one.order[place, 0])] for one in orders if labelled.doc_ids[place]]
     found = [""]
-    for doc_id in dict.fromkeys((*pool.labels[place], *firsts)):
+    for doc_id in dict.fromkeys((*labelled.labels[place], *firsts)):
         text = cells.plain(memories[doc_id].text) if doc_id in memories else "–"
         short = text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text):,} characters)"
-        found.append(f"{cells.plain(doc_id)}{'*' if doc_id in pool.labels[place] else ''}  {short}")
+        found.append(f"{cells.plain(doc_id)}{'*' if doc_id in labelled.labels[place] else ''}  {short}")
     return found

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from memeval.report import cells
 from memeval.report.board import Leaderboard
-from memeval.report.data import pack, values
-from memeval.report.evidence import Corpus, Evidence, Pool, Ranked
-from memeval.report.tables import Table, frame
-from memeval.report.terms import Detail
+from memeval.report.evidence import Corpus, Detail, Evidence, Labelled, Ranked
+from memeval.report.page_data import pack, values
+from memeval.report.tables import Table
+from memeval.report.tables import table as made
 
 TOP = 10
 """How many places of each order are shown; relevant memories below them are, too."""
@@ -64,15 +64,15 @@ def _down(by: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def chunks(board: Leaderboard, evidence: Evidence, detail: Detail, budget: float) -> Iterator[tuple[list[int], str]]:
     """Packed details with the queries (places in the index) that each holds."""
-    if detail == "none" or evidence.pool is None or not evidence.ranked:
+    if detail == "none" or evidence.labelled is None or not evidence.ranked:
         return
     order = interesting(board)
-    row_of = {query_id: row for row, query_id in enumerate(evidence.pool.query_ids)}
+    row_of = {query_id: row for row, query_id in enumerate(evidence.labelled.query_ids)}
     query_ids = board.rows[0].result.query_ids
     for start in range(0, len(order), CHUNK):
         kept = order[start : start + CHUNK]
         packed = pack(
-            [_query(board, evidence, evidence.pool, row_of[query_ids[place]], LONGEST[detail]) for place in kept]
+            [_query(board, evidence, evidence.labelled, row_of[query_ids[place]], LONGEST[detail]) for place in kept]
         )
         budget -= len(packed)
         if detail != "full" and budget < 0 and start:
@@ -80,51 +80,45 @@ def chunks(board: Leaderboard, evidence: Evidence, detail: Detail, budget: float
         yield kept, packed
 
 
-def _query(board: Leaderboard, evidence: Evidence, pool: Pool, row: int, longest: int) -> dict[str, Any]:
+def _query(board: Leaderboard, evidence: Evidence, labelled: Labelled, row: int, longest: int) -> dict[str, Any]:
     numbered: dict[int, int] = {}
     systems = []
     for line in board.rows:
         ranked = evidence.ranked.get(line.system)
-        systems.append(None if ranked is None else _order(pool, ranked, row, numbered))
+        systems.append(None if ranked is None else _order(labelled, ranked, row, numbered))
     found: dict[str, Any] = {
-        "docs": [_memory(pool, evidence.texts, row, place, longest) for place in numbered],
-        "missed": _missed(pool, row),
-        "depth": len(pool.doc_ids[row]),
+        "docs": [_memory(labelled, evidence.texts, row, place, longest) for place in numbered],
+        "missed": list(map(cells.plain, labelled.missed(row))),
+        "depth": len(labelled.doc_ids[row]),
         "systems": systems,
     }
     if evidence.texts is not None:
-        query = evidence.texts.queries[pool.query_ids[row]]
+        query = evidence.texts.queries[labelled.query_ids[row]]
         context = [shown(turn, longest) for turn in query.context]
         found |= {"text": shown(query.text, longest), "context": context, "asked": query.asked_at or ""}
     return found
 
 
-def _order(pool: Pool, ranked: Ranked, row: int, numbered: dict[int, int]) -> list[Any]:
+def _order(labelled: Labelled, ranked: Ranked, row: int, numbered: dict[int, int]) -> list[Any]:
     """Memories (by number), their ranks and scores: the first places, then relevant ones further down."""
-    depth = len(pool.doc_ids[row])
+    depth = len(labelled.doc_ids[row])
     order, scores = ranked.order[row, :depth], ranked.scores[row]
-    deep = (np.flatnonzero(pool.grades[row, order[TOP:]] > 0) + TOP).tolist()
+    deep = (np.flatnonzero(labelled.grades[row, order[TOP:]] > 0) + TOP).tolist()
     ranks = [*range(min(TOP, depth)), *deep]
     docs = [numbered.setdefault(place, len(numbered)) for place in order[ranks].tolist()]
     told = [] if np.isnan(scores[:1]).any() else [float(f"{score:.4g}") for score in scores[ranks].tolist()]
     return [docs, [rank + 1 for rank in deep], told, ranked.status[row]]
 
 
-def _memory(pool: Pool, texts: Corpus | None, row: int, place: int, longest: int) -> list[Any]:
+def _memory(labelled: Labelled, texts: Corpus | None, row: int, place: int, longest: int) -> list[Any]:
     """Id, grade, place in the first stage's order, and the text, its time and speaker where they may be shown."""
-    doc_id = pool.doc_ids[row][place]
-    found: list[Any] = [cells.plain(doc_id), max(0, int(pool.grades[row, place])), place + 1]
+    doc_id = labelled.doc_ids[row][place]
+    found: list[Any] = [cells.plain(doc_id), max(0, int(labelled.grades[row, place])), place + 1]
     if texts is not None:
-        memory = texts.dataset.memories(pool.store_ids[row]).get(doc_id)
+        memory = texts.dataset.memories(labelled.store_ids[row]).get(doc_id)
         if memory is not None:
             found.append(shown(memory.text, longest))
     return found
-
-
-def _missed(pool: Pool, row: int) -> list[str]:
-    """Relevant memories that are no candidates."""
-    there = set(pool.doc_ids[row])
-    return [cells.plain(doc_id) for doc_id in pool.labels[row] if doc_id not in there]
 
 
 def shown(text: str, longest: int) -> str:
@@ -152,8 +146,7 @@ def table(board: Leaderboard, evidence: Evidence, most: int = 12) -> Table:
         if texts:
             line["text"] = cells.plain(texts[query_id].text if query_id in texts else "")[:200]
         lines.append(line | {cells.plain(board.rows[row].system): cells.number(matrix[row, place]) for row in rows})
-    caption = f"{board.headline} of the queries that systems disagree on most; {cells.basis(board)}."
-    return Table("disagreement", "Widest disagreement", caption, frame(lines), "query", ("text",))
+    return made("disagreement", board, lines)
 
 
 def room(boards: Sequence[Leaderboard]) -> float:

@@ -9,10 +9,13 @@ from memeval.measures.calibration import GRID, Bin
 from memeval.report import cells
 from memeval.report.board import Leaderboard, Row
 from memeval.report.plots import BLUE, DASHES, GREEN, GREY, MARKERS, SERIES, VERMILLION, WIDTH, Plot, short, style
+from memeval.report.tables import words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from memeval.report.pairs import Duel
 
 MOST_LINES = len(SERIES)
 FITTED = ("own", "Platt", "isotonic")
@@ -30,30 +33,70 @@ def _canvas(height: float, columns: int = 1, **options: Any) -> "tuple[Figure, l
 def dots(board: Leaderboard) -> Plot:
     """Each system's headline value with its interval; the first stage and the ceiling as lines."""
     rows = [row for row in board.rows if row.control not in ("oracle", "first-stage")]
+    found = [row.estimates[board.headline] for row in rows]
+    looks = [(BLUE, BLUE, "o") if row.control is None else (GREY, "none", "o") for row in rows]
+    lines = {"first-stage": (VERMILLION, "--", "first stage"), "oracle": (GREEN, ":", "ceiling (oracle)")}
     with style():
-        height = 1.3 + 0.3 * max(1, len(rows))
-        figure, [axes] = _canvas(height)
-        for place, row in enumerate(rows):
-            colour, filled = (BLUE, BLUE) if row.control is None else (GREY, "none")
-            found = row.estimates[board.headline]
-            axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
-            axes.plot([found.value], [place], "o", color=colour, markerfacecolor=filled, markersize=7)
-        lines = {"first-stage": (VERMILLION, "--", "first stage"), "oracle": (GREEN, ":", "ceiling (oracle)")}
+        figure, axes = _intervals(
+            [cells.name(row) for row in rows],
+            [(one.value, one.low, one.high, *look) for one, look in zip(found, looks, strict=True)],
+            f"{board.headline}, {cells.basis(board)}",
+            room=(1.3, 0.3, 0.35),
+        )
         for kind, (colour, dashes, label) in lines.items():
             control = board.control(kind)
             if control is not None:
                 value = control.estimates[board.headline].value
                 axes.axvline(value, color=colour, linestyle=dashes, linewidth=2, label=f"{label} {cells.number(value)}")
-        axes.set_yticks(range(len(rows)), [short(cells.name(row)) for row in rows])
-        axes.set_ylim(max(1, len(rows)) - 0.5, -0.5)
-        _bare_names(axes)
-        axes.set_xlabel(f"{board.headline}, {cells.basis(board)}")
         if board.control("first-stage") or board.control("oracle"):
             axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
-        _margins(figure, height, left=_name_inches(rows), top=0.35)
-    values = "; ".join(f"{cells.name(row)}: {cells.estimate(row.estimates[board.headline])}" for row in rows)
-    title = f"{board.headline} of each system on {cells.plain(board.label)}"
-    return Plot("leaderboard", title, f"{values}. The same numbers stand in the leaderboard table.", figure)
+    values = "; ".join(f"{cells.name(row)}: {cells.estimate(one)}" for row, one in zip(rows, found, strict=True))
+    return Plot("leaderboard", *words("plot-leaderboard", board, values=values), figure)
+
+
+def forest(board: Leaderboard, duels: Sequence["Duel"], title: str, slug: str) -> Plot:
+    """Differences with their intervals; filled where they are beyond chance."""
+    colours, markers = {1: GREEN, -1: VERMILLION, 0: GREY}, {1: "^", -1: "v", 0: "o"}
+    points = []
+    for duel in duels:
+        seen, colour = duel.comparison, colours[duel.direction]
+        filled = colour if duel.direction else "none"
+        points.append((seen.difference, seen.low, seen.high, colour, filled, markers[duel.direction]))
+    with style():
+        about = f"{title} on {board.headline}, with 95 % interval"
+        figure, axes = _intervals([duel.label for duel in duels], points, about, room=(1.1, 0.28, 0.15))
+        axes.axvline(0, color=GREY, linewidth=1, zorder=1)
+    told = "; ".join(f"{duel.label} {cells.signed(duel.comparison.difference)}" for duel in duels)
+    return Plot(slug, *words("plot-forest", board, what=title, values=told), figure)
+
+
+def _intervals(
+    names: Sequence[str],
+    points: Sequence[tuple[float, float, float, str, str, str]],
+    about: str,
+    *,
+    room: tuple[float, float, float],
+) -> "tuple[Figure, Axes]":
+    """Values with intervals, one below the other, each with its name at the left.
+
+    Args:
+        points: value, low, high, colour, colour of the marker's ground, and marker.
+        room: inches around all, for each, and above.
+    """
+    height = room[0] + room[1] * max(1, len(names))
+    figure, [axes] = _canvas(height)
+    for place, (value, low, high, colour, filled, marker) in enumerate(points):
+        axes.plot([low, high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.plot([value], [place], marker, color=colour, markerfacecolor=filled, markersize=7)
+    axes.set_yticks(range(len(names)), list(map(short, names)))
+    axes.set_ylim(max(1, len(names)) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(about)
+    longest = max((len(short(name)) for name in names), default=10)
+    _margins(figure, height, left=0.35 + 0.075 * longest, top=room[2])
+    return figure, axes
 
 
 def pareto(
@@ -87,39 +130,7 @@ def pareto(
         axes.set_ylabel(f"{board.headline} (higher is better)")
         _margins(figure, 4.2, left=0.8)
     named = ", ".join(map(cells.plain, frontier)) or "none"
-    return Plot(
-        slug,
-        f"{board.headline} against {what} on {cells.plain(board.label)}",
-        f"The frontier, where nothing is both better and cheaper: {named}. The table below holds every number.",
-        figure,
-    )
-
-
-def forest(board: Leaderboard, rows: Sequence[Any], title: str, slug: str) -> Plot:
-    """Differences with their intervals; filled where they are beyond chance.
-
-    Args:
-        rows: each with `label`, `comparison` and `direction` (see pairs.py).
-    """
-    with style():
-        height = 1.1 + 0.28 * max(1, len(rows))
-        figure, [axes] = _canvas(height)
-        axes.axvline(0, color=GREY, linewidth=1)
-        for place, row in enumerate(rows):
-            found = row.comparison
-            colour = {1: GREEN, -1: VERMILLION, 0: GREY}[row.direction]
-            marker = {1: "^", -1: "v", 0: "o"}[row.direction]
-            axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
-            filled = colour if row.direction else "none"
-            axes.plot([found.difference], [place], marker, color=colour, markerfacecolor=filled, markersize=7)
-        axes.set_yticks(range(len(rows)), [short(row.label) for row in rows])
-        axes.set_ylim(max(1, len(rows)) - 0.5, -0.5)
-        _bare_names(axes)
-        axes.set_xlabel(f"{title} on {board.headline}, with 95 % interval")
-        longest = max((len(short(row.label)) for row in rows), default=10)
-        _margins(figure, height, left=0.35 + 0.075 * longest)
-    told = "; ".join(f"{row.label} {cells.signed(row.comparison.difference)}" for row in rows)
-    return Plot(slug, f"{title} on {cells.plain(board.label)}", f"{told}. Triangles: beyond chance.", figure)
+    return Plot(slug, *words("plot-pareto", board, what=what, frontier=named), figure)
 
 
 def depth(board: Leaderboard, curves: Mapping[str, Mapping[str, Any]], cutoffs: Sequence[int]) -> Plot:
@@ -141,16 +152,8 @@ def depth(board: Leaderboard, curves: Mapping[str, Mapping[str, Any]], cutoffs: 
             axes.minorticks_off()
             axes.set_xlabel(f"{measure}@cutoff over the cutoff")
             axes.set_ylim(0, 1.02)
-        handles, labels = both[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="lower left", bbox_to_anchor=(0.05, 0.0), ncols=3, fontsize=9)
-        _margins(figure, 3.9, left=0.5, bottom=0.55 + 0.22 * -(-len(labels) // 3))
-    return Plot(
-        "depth",
-        f"NDCG and recall over the cutoff on {cells.plain(board.label)}",
-        "No system can pass the ceiling: what the first stage did not retrieve, nobody can rank. The table below holds"
-        " the values at some cutoffs.",
-        figure,
-    )
+        _legend_below(figure, both[0], 3.9, left=0.5)
+    return Plot("depth", *words("plot-depth", board), figure)
 
 
 CEILING = "\0ceiling"
@@ -209,16 +212,10 @@ def reliability(board: Leaderboard, systems: Mapping[str, Mapping[str, Sequence[
             handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="upper left", bbox_to_anchor=(0.06, 1), ncols=3, fontsize=9)
         _margins(figure, height, left=0.95, top=0.55, bottom=0.1)
-    return Plot(
-        "reliability",
-        f"Reliability of scores as probabilities on {cells.plain(board.label)}",
-        "On the diagonal, a probability is what it says. Bars count the pairs of the first curve's bins, log scale. The"
-        " tables below hold the numbers.",
-        figure,
-    )
+    return Plot("reliability", *words("plot-reliability", board), figure)
 
 
-def threshold(board: Leaderboard, curves: Mapping[str, Sequence[float]], chosen: Mapping[str, float]) -> Plot:
+def threshold(board: Leaderboard, curves: Mapping[str, Sequence[float]], chosen: Mapping[str, float | None]) -> Plot:
     """Mean F1 over the threshold, as a probability; the dot is the threshold chosen on development stores."""
     shown = _shown(board, list(curves))
     with style():
@@ -226,23 +223,16 @@ def threshold(board: Leaderboard, curves: Mapping[str, Sequence[float]], chosen:
         for name in shown:
             line = {**_line(shown.index(name)), "marker": None}
             axes.plot(GRID, curves[name], label=short(cells.plain(name)), **line)
-            if name in chosen:
-                value = float(np.interp(chosen[name], GRID, curves[name]))
-                axes.plot([chosen[name]], [value], MARKERS[shown.index(name)], color=line["color"], markersize=8)
+            best = chosen.get(name)
+            if best is not None:
+                value = float(np.interp(best, GRID, curves[name]))
+                axes.plot([best], [value], MARKERS[shown.index(name)], color=line["color"], markersize=8)
         axes.set_xlabel("threshold, as a probability (own, or Platt's where the system gives none)")
         axes.set_ylabel("mean F1, test stores")
         axes.set_ylim(bottom=0)
         axes.set_xlim(0, 1)
-        figure.legend(
-            *axes.get_legend_handles_labels(), loc="lower left", bbox_to_anchor=(0.05, 0), ncols=3, fontsize=9
-        )
-        _margins(figure, 3.8, left=0.7, bottom=0.55 + 0.22 * -(-len(shown) // 3))
-    return Plot(
-        "threshold",
-        f"F1 over the threshold on {cells.plain(board.label)}",
-        "The dot is the threshold that was best on development stores. The table below holds the numbers.",
-        figure,
-    )
+        _legend_below(figure, axes, 3.8, left=0.7)
+    return Plot("threshold", *words("plot-threshold", board), figure)
 
 
 def _shown(board: Leaderboard, names: Sequence[str]) -> list[str]:
@@ -264,14 +254,11 @@ def _line(place: int) -> dict[str, Any]:
     }
 
 
-def _bare_names(axes: "Axes") -> None:
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-
-
-def _name_inches(rows: Sequence[Row]) -> float:
-    return 0.35 + 0.075 * max((len(short(cells.name(row))) for row in rows), default=10)
+def _legend_below(figure: "Figure", axes: "Axes", height: float, *, left: float) -> None:
+    """A legend of three columns below the plots, and margins that leave it room."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower left", bbox_to_anchor=(0.05, 0), ncols=3, fontsize=9)
+    _margins(figure, height, left=left, bottom=0.55 + 0.22 * -(-len(labels) // 3))
 
 
 def _margins(figure: "Figure", height: float, *, left: float, top: float = 0.15, bottom: float = 0.55) -> None:

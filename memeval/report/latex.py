@@ -1,14 +1,15 @@
 """Leaderboards as LaTeX tables (booktabs). Names in other scripts than Latin need xelatex or lualatex."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from memeval.measures.statistics import ALPHA, MIN_CLUSTERS, rank_groups
-from memeval.report import axes, cells, sliced
+from memeval.measures.statistics import MIN_CLUSTERS, rank_groups
+from memeval.report import axes, breakdown, cells, columns
 from memeval.report.board import Leaderboard, Row
-from memeval.report.leaderboard import clusters
-from memeval.report.tables import Table, family_of_systems, interval_sentence
+from memeval.report.breakdown import Group
+from memeval.report.columns import Column
+from memeval.report.tables import Table, sentence
 
 _SPECIAL = str.maketrans(
     {
@@ -52,24 +53,25 @@ def escape(text: str) -> str:
 
 
 def _table(board: Leaderboard, place: int) -> str:
-    import pandas as pd
-
-    others = [measure for measure in board.measures if measure != board.headline]
-    frame = pd.DataFrame(
-        [
-            {
-                "System": escape(cells.name(row)),
-                escape(board.headline): _cell(row, board.headline),
-                "95\\,\\% interval": escape(_interval(row, board.headline)),
-                **{escape(measure): _cell(row, measure) for measure in others},
-            }
-            for row in board.rows
-        ],
-        dtype="object",
-    )
+    headline = _marked(board.headline)
+    interval = columns.interval(board.headline)
+    shown = [
+        Column("System", lambda _, row: escape(cells.name(row))),
+        headline,
+        Column("95\\,\\% interval", lambda board, row: escape(interval.cell(board, row))),
+        *map(_marked, board.others),
+    ]
     best = _unbeaten(board)
-    style = frame.style.hide(axis="index").map(lambda _: _BOLD, subset=(best, escape(board.headline)))
-    return _set(style, _caption(board), str(place))
+    style = _style(columns.lines(board, board.rows, shown)).map(lambda _: _BOLD, subset=(best, headline.heading))
+    return _set(style, _caption(board, bold=bool(best)), str(place))
+
+
+def _marked(measure: str) -> Column:
+    """The mean, with a marker where it differs from the first stage's beyond chance."""
+    mean = columns.mean(measure)
+    return Column(
+        escape(measure), lambda board, row: escape(mean.cell(board, row)) + _MARKERS[_direction(row, measure)]
+    )
 
 
 def _unbeaten(board: Leaderboard) -> list[int]:
@@ -79,10 +81,9 @@ def _unbeaten(board: Leaderboard) -> list[int]:
         for place, row in enumerate(board.rows)
         if row.control != "oracle" and board.headline in row.result.values
     }
-    result = board.rows[0].result
-    if result.alone or board.clusters < MIN_CLUSTERS:
+    if board.rows[0].result.alone or board.clusters < MIN_CLUSTERS:
         return []
-    unbeaten = [int(place) for place, rank in rank_groups(rows, clusters(result)).items() if rank == 1]
+    unbeaten = [int(place) for place, rank in rank_groups(rows, board.units).items() if rank == 1]
     # What the tests of the table itself find counts, too: of fewer pairs, they see more.
     return [
         place
@@ -99,40 +100,34 @@ def _direction(row: Row, measure: str) -> int:
 
 def _slices(board: Leaderboard, place: int) -> str:
     """Systems by slices, values alone; nothing where the queries are in no slice."""
-    import pandas as pd
-
-    found = sliced.estimates(board)
-    rows = [row for row in board.rows if found.get(row.system)]
-    if not rows:
+    found, groups = breakdown.by_slice(board), breakdown.slices(board)
+    if not found or not groups:
         return ""
-    sizes = {name: one.n for name, one in found[rows[0].system].items()}
-    frame = pd.DataFrame(
-        [
-            {
-                "System": escape(cells.name(row)),
-                **{
-                    _stacked(name, sizes[name]): escape(cells.number(one.value))
-                    for name, one in found[row.system].items()
-                },
-            }
-            for row in rows
-        ],
-        dtype="object",
-    )
-    caption = escape(f"{_title(board)}: {sliced.caption(board)}{sliced.note(list(sizes.values()))}")
-    return _set(frame.style.hide(axis="index"), caption, f"{place}-slices")
+
+    def column(group: Group) -> Column:
+        return Column(_stacked(group), lambda _, row: escape(cells.number(found[row.system][group.name].value)))
+
+    shown = [Column("System", lambda _, row: escape(cells.name(row))), *map(column, groups)]
+    rows = [row for row in board.rows if row.system in found]
+    caption = escape(f"{board.title}: {sentence('sliced', board)}{breakdown.note(groups)}")
+    return _set(_style(columns.lines(board, rows, shown)), caption, f"{place}-slices")
 
 
-def _stacked(name: str, n: int) -> str:
+def _stacked(group: Group) -> str:
     """A slice's name, a word a line, above its number of queries."""
-    words = [escape(word) for word in f"{cells.plain(name)}{sliced.small(n)}".split()]
-    return r"\shortstack{" + r" \\ ".join([*words, f"n = {n:,}"]) + "}"
+    words = [escape(word) for word in f"{cells.plain(group.name)}{group.mark}".split()]
+    return r"\shortstack{" + r" \\ ".join([*words, f"n = {group.n:,}"]) + "}"
 
 
 def _sweep(table: Table) -> str:
-    return _set(
-        table.frame.map(escape).rename(columns=escape).style.hide(axis="index"), escape(table.caption), table.slug
-    )
+    rows = [{escape(heading): escape(text) for heading, text in row.items()} for row in table.rows]
+    return _set(_style(rows), escape(table.caption), table.slug)
+
+
+def _style(rows: Sequence[Mapping[str, str]]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(list(rows), dtype="object").style.hide(axis="index")
 
 
 def _set(style: Any, caption: str, label: str) -> str:
@@ -148,40 +143,12 @@ def _set(style: Any, caption: str, label: str) -> str:
     return _TAKEN.sub(r"\1\2{}", f"\n{text}")
 
 
-def _cell(row: Row, measure: str) -> str:
-    found = row.estimates.get(measure)
-    return escape(cells.number(None if found is None else found.value)) + _MARKERS[_direction(row, measure)]
-
-
-def _interval(row: Row, measure: str) -> str:
-    found = row.estimates.get(measure)
-    return cells.NONE if found is None else cells.interval(found.low, found.high).strip() or cells.NONE
-
-
-def _title(board: Leaderboard) -> str:
-    return f"{cells.plain(board.label)} {cells.plain(board.card.version)}"
-
-
-def _caption(board: Leaderboard) -> str:
-    parts = [
-        f"{_title(board)}, sorted by {board.headline}; {cells.basis(board)}.",
-        interval_sentence(board).replace("In brackets: ", "Interval: "),
-    ]
-    if _unbeaten(board):
-        parts.append(
-            "Bold: no other row but the ceiling is better beyond chance, the first stage and other controls included"
-            " (all pairs tested jointly, Westfall-Young)."
-        )
+def _caption(board: Leaderboard, *, bold: bool) -> str:
+    parts = [sentence("latex", board), sentence("latex_bold", board) if bold else ""]
     parts += [
         f"{cells.plain(row.system)} failed on {row.failed:,} of {row.queries:,}." for row in board.rows if row.failed
     ]
     parts += [cells.from_memory(board).strip()]
     parts += [f"Missing: {cells.plain(name)} ({cells.plain(reason)})." for name, reason in board.missing.items()]
-    above, below = _MARKERS[1], _MARKERS[-1]
-    families = [row.differences for row in board.rows]
-    flips = cells.flips(difference for found in families if found for difference in found.values())
-    tested = f" {above} {below}: above or below the first stage, " + escape(
-        f"p ≤ {ALPHA:g} by a paired sign-flip permutation test over {board.unit} ({flips}), two-sided,"
-        f" Holm-adjusted over {family_of_systems(board)}."
-    )
+    tested = f" {_MARKERS[1]} {_MARKERS[-1]}: {escape(sentence('beyond', board))}"
     return escape(" ".join(filter(None, parts))) + (tested if board.control("first-stage") is not None else "")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from memeval.core.errors import DataError, UsageError
 from memeval.core.types import Result
 from memeval.measures import statistics
 from memeval.measures.statistics import Difference, Paired
-from memeval.report.board import CONTROLS, Leaderboard, Row
+from memeval.report.board import CONTROLS, Leaderboard, Row, units_of
 from memeval.report.claims import remarks, sentences
 from memeval.report.evidence import comparable
 from memeval.report.processes import each
@@ -20,6 +21,9 @@ from memeval.report.processes import each
 MANY = 60_000
 """Above so many values of a measure, leaderboards and their parts of a page are made by two processes."""
 HEADLINE = "NDCG@10"
+
+_Queries: TypeAlias = tuple[str, Sequence[int]]
+"""A measure, and the places of the queries that count."""
 
 
 def groups(results: Sequence[Result]) -> list[list[Result]]:
@@ -33,7 +37,7 @@ def groups(results: Sequence[Result]) -> list[list[Result]]:
     for group in found.values():
         seen: dict[str, Result] = {}
         for result in group:
-            name = result.signature.system
+            name = _name(result)
             if name in seen:
                 raise DataError(
                     f"{result.signature.dataset}: two results are named {name!r} ({_runs(seen[name], result)}):"
@@ -49,13 +53,13 @@ def leaderboards(results: Sequence[Result], *, missing: Mapping[str, str] = {}) 
         raise UsageError("there are no results to report: run `memeval run` first, or name a folder that holds some")
     found = groups(results)
     heavy = sum(len(result.query_ids) for result in results) > MANY
-    boards = each(partial(leaderboard, missing=dict(missing)), found, heavy=heavy, weight=_units)
+    boards = each(partial(leaderboard, missing=dict(missing)), found, heavy=heavy, weight=_drawn)
     return _told_apart(_told_apart(boards, _by_rendering), _by_digest)
 
 
-def _units(group: Sequence[Result]) -> int:
+def _drawn(group: Sequence[Result]) -> int:
     """What is drawn and flipped, which is most of the work."""
-    return len(set(clusters(group[0])))
+    return len(set(units_of(group[0])))
 
 
 def _told_apart(
@@ -110,7 +114,7 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
         raise DataError(f"{first.card.name}: no query has a relevant memory, so there is nothing to rank by")
     measures = tuple(name for name in first.signature.measures if any(name in r.measures["all"] for r in results))
     headline = HEADLINE if HEADLINE in measures else measures[0]
-    present = {result.signature.system for result in results}
+    present = {_name(result) for result in results}
     board = Leaderboard(
         label=first.card.name,
         card=first.card,
@@ -125,13 +129,12 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
     return replace(board, claims=sentences(board))
 
 
-def clusters(result: Result) -> tuple[str, ...]:
-    """What is resampled and tested as a whole, for each query: its store or cluster, or itself."""
-    return result.query_ids if result.signature.unit == "query" else result.store_ids
-
-
 def _runs(one: Result, other: Result) -> str:
     return f"runs {one.signature.run_digest} and {other.signature.run_digest}"
+
+
+def _name(result: Result) -> str:
+    return result.signature.system
 
 
 def _control(result: Result) -> str | None:
@@ -151,105 +154,88 @@ def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> 
         return (
             math.inf if math.isnan(value) else -value,
             list(CONTROLS).index(kind) if kind else -1,
-            result.signature.system,
+            _name(result),
         )
 
     ordered = sorted(results, key=standing)
     stage = next((result for result in ordered if _control(result) == "first-stage"), None)
     ranked = [result for result in ordered if _ranked(result) and result.query_ids]
     ranks = _ranks(ranked, measures)
-    overall = _differences(ordered, stage, measures)
-    by_category = _category_differences(ordered, stage, headline)
-    return tuple(
-        Row(
+    every = range(len(ordered[0].query_ids))
+    overall = _differences(ordered, stage, {measure: (measure, every) for measure in measures}, together=False)
+    categories = {} if stage is None else _by_category(stage, headline)
+    by_category = _differences(ordered, stage, categories, together=True)
+
+    def row(place: int, result: Result) -> Row:
+        own = {measure: rank for measure, found in ranks.items() if (rank := found.get(_name(result))) is not None}
+        return Row(
             result=result,
             control=_control(result),
-            rank=ranks.get(headline, {}).get(result.signature.system),
-            ranks={
-                measure: found[name]
-                for measure, found in ranks.items()
-                for name in [result.signature.system]
-                if name in found
-            },
+            rank=own.get(headline),
+            ranks=own,
             differences=None if stage is None else overall[place],
             category_differences=None if stage is None else by_category[place],
         )
-        for place, result in enumerate(ordered)
-    )
+
+    return tuple(row(place, result) for place, result in enumerate(ordered))
 
 
 def _ranks(ranked: Sequence[Result], measures: Sequence[str]) -> dict[str, dict[str, int]]:
     """Measure → system → rank, of those that have it."""
     values = {
-        measure: {result.signature.system: result.values[measure] for result in ranked if measure in result.values}
+        measure: {_name(result): result.values[measure] for result in ranked if measure in result.values}
         for measure in measures
     }
     known = [measure for measure in measures if values[measure]]
     if known and ranked[0].alone:
         return {measure: dict.fromkeys(values[measure], 1) for measure in known}
-    found = statistics.rank_groups_many([values[measure] for measure in known], clusters(ranked[0])) if known else []
+    found = statistics.rank_groups_many([values[measure] for measure in known], units_of(ranked[0])) if known else []
     return dict(zip(known, found, strict=True))
 
 
 def _differences(
-    results: Sequence[Result], stage: Result | None, measures: Sequence[str]
+    results: Sequence[Result], stage: Result | None, asked: Mapping[str, _Queries], *, together: bool
 ) -> list[dict[str, Difference]]:
-    """For each result, measure → its difference from the first stage; each measure is a family over the systems."""
+    """For each result, what was asked → its difference from the first stage.
+
+    Args:
+        together: whether all that was asked is one family of tests, or each a family of its own.
+    """
     found: list[dict[str, Difference]] = [{} for _ in results]
-    if stage is None or not stage.query_ids:
+    if stage is None:
         return found
-    keys = [
-        (place, measure)
-        for measure in measures
-        for place, result in enumerate(results)
-        if result is not stage and measure in result.values and measure in stage.values
-    ]
-    compared = dict(zip(keys, _compare(results, stage, keys, range(len(stage.query_ids))), strict=True))
-    families = [[key for key in keys if key[1] == measure and _ranked(results[key[0]])] for measure in measures]
-    for (place, measure), difference in statistics.differences(compared, families).items():
-        found[place][measure] = difference
+    compared: dict[tuple[int, str], Paired] = {}
+    for name, (measure, kept) in asked.items():
+        having = [i for i, one in enumerate(results) if one is not stage and measure in one.values]
+        if having and measure in stage.values:
+            ours = [results[i] for i in having]
+            compared |= zip([(i, name) for i in having], _compare(ours, stage, measure, kept), strict=True)
+    tested = sorted(key for key in compared if _ranked(results[key[0]]))
+    families = [tested] if together else [[key for key in tested if key[1] == name] for name in asked]
+    for (place, name), difference in statistics.differences(compared, families).items():
+        found[place][name] = difference
     return found
 
 
-def _category_differences(results: Sequence[Result], stage: Result | None, measure: str) -> list[dict[str, Difference]]:
-    """For each result, category → its difference from the first stage; one family over systems x categories."""
-    found: list[dict[str, Difference]] = [{} for _ in results]
-    if stage is None or measure not in stage.values:
-        return found
+def _by_category(stage: Result, measure: str) -> dict[str, _Queries]:
     places: dict[str, list[int]] = {}
     for place, category in enumerate(stage.categories):
         if category is not None:
             places.setdefault(category, []).append(place)
-    keys = [(i, measure) for i, result in enumerate(results) if result is not stage and measure in result.values]
-    compared = {
-        (key[0], category): comparison
-        for category, kept in sorted(places.items())
-        for key, comparison in zip(keys, _compare(results, stage, keys, kept), strict=True)
-    }
-    family = sorted(key for key in compared if _ranked(results[key[0]]))
-    for (place, category), difference in statistics.differences(compared, [family]).items():
-        found[place][category] = difference
-    return found
+    return {category: (measure, kept) for category, kept in sorted(places.items())}
 
 
-def _compare(
-    results: Sequence[Result], stage: Result, keys: Sequence[tuple[int, str]], kept: Sequence[int]
-) -> list[Paired]:
-    """Some results' measures on some of the queries, against the first stage.
+def _compare(results: Sequence[Result], stage: Result, measure: str, kept: Sequence[int]) -> list[Paired]:
+    """Some results on some of the queries, against the first stage.
 
     Not tested where the queries are all of one store among several: it speaks for itself alone.
     """
-    named = [clusters(stage)[place] for place in kept]
-    rows = np.array(kept, dtype=np.int64)
-    ours = [results[place].values[measure] for place, measure in keys]
-    theirs = [stage.values[measure] for _, measure in keys]
-    names = [(measure, results[place].signature.system, stage.signature.system) for place, measure in keys]
-    if not keys:
-        return []
-    found = statistics.compare(_columns(ours)[rows], _columns(theirs)[rows], named, names)
-    alone = stage.alone or len(set(named)) == 1 < len(set(clusters(stage)))
+    named = [units_of(stage)[place] for place in kept]
+    ours, theirs = (
+        np.array([one.values[measure] for one in side], dtype=np.float64).T[list(kept)]
+        for side in (results, [stage] * len(results))
+    )
+    names = [(measure, _name(one), _name(stage)) for one in results]
+    found = statistics.compare(ours, theirs, named, names)
+    alone = stage.alone or len(set(named)) == 1 < len(set(units_of(stage)))
     return [paired._replace(sums=paired.sums[:0]) for paired in found] if alone else found
-
-
-def _columns(values: Sequence[Sequence[float]]) -> statistics.Floats:
-    return np.array(values, dtype=np.float64).T

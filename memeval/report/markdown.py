@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from memeval.report import axes, cells
+from memeval.report import axes, sections
 from memeval.report.board import Leaderboard
-from memeval.report.tables import SHOWN, Table, tables
+from memeval.report.tables import Table
 
 _SPECIAL = re.compile(r"[\\`*~|$]|_(?![A-Za-z0-9])|(?<![A-Za-z0-9])_|(?<=\])\(|!(?=\[)")
 
@@ -27,15 +27,13 @@ def escape(text: str) -> str:
 
 
 def _section(board: Leaderboard) -> str:
-    version = cells.plain(board.card.version)
-    lines = [f"\n## {escape(cells.plain(board.label))} {escape(version)}\n"]
-    lines += [f"- {escape(claim)}" for claim in board.claims]
-    for table in tables(board):
-        if table.slug in SHOWN:
-            lines += [f"\n### {escape(table.heading)}\n", _grid(table)]
+    lines = [f"\n## {escape(board.title)}\n", *(f"- {escape(claim)}" for claim in board.claims)]
+    for table, open_ in sections.markdown(board):
+        heading = escape(table.heading)
+        if open_:
+            lines += [f"\n### {heading}\n", _grid(table)]
         else:
-            heading = f"<summary>{escape(table.heading)}</summary>"
-            lines += [f"\n<details>{heading}\n", _grid(table), "\n</details>"]
+            lines += [f"\n<details><summary>{heading}</summary>\n", _grid(table), "\n</details>"]
     return "\n".join(lines) + "\n"
 
 

@@ -1,16 +1,18 @@
-"""How to make a table again: commands, versions, machines, digests, prices, and whom to cite."""
+"""How to make a table again: commands, versions, machines, digests, prices, the data set, and whom to cite."""
 
+import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import memeval
 from memeval.core import files
 from memeval.core.types import Machine
-from memeval.report import cells, models
+from memeval.report import cells, columns, models
 from memeval.report.board import Leaderboard, Row
+from memeval.report.columns import Column
 from memeval.report.evidence import Evidence
 from memeval.report.published import beside, folder
-from memeval.report.tables import Table, frame
+from memeval.report.tables import Table, table
 
 
 def command(row: Row) -> str:
@@ -35,32 +37,41 @@ def command(row: Row) -> str:
     return shlex.join(words)
 
 
-def tables(board: Leaderboard, evidence: Evidence) -> list[Table]:
-    """Commands, machines and list prices."""
-    found = [_commands(board, evidence), _machines(board, evidence), _prices(board)]
-    return [table for table in found if len(table.frame)]
+MEMEVAL = Column("memeval", lambda _, row: cells.plain(row.result.signature.memeval))
+RUN = Column("run", lambda _, row: cells.plain(row.result.signature.run_digest))
+COMMANDS = (
+    columns.NAME,
+    Column("command", lambda _, row: cells.plain(command(row))),
+    MEMEVAL,
+    Column("digest of the run", lambda board, row: RUN.cell(board, row)[:16]),
+)
+PROVENANCE = (
+    columns.NAME,
+    columns.MODEL,
+    Column("scores depend on", lambda _, row: _compact(row.result.signature.fingerprint)),
+    Column("F1 thresholds", lambda _, row: _thresholds(row)),
+    Column("errors", lambda _, row: _counts(row.result.failures.errors)),
+    MEMEVAL,
+    RUN,
+)
+PRICES = (
+    columns.NAME,
+    Column(
+        "US dollars",
+        lambda _, row: "; ".join(f"{k}: {v:g}" for k, v in models.facts(row).price.items() if k != "as_of"),
+    ),
+    Column("as of", lambda _, row: cells.plain(models.facts(row).price.get("as_of", cells.NONE))),
+    Column("source", lambda _, row: cells.plain(models.facts(row).source)),
+)
 
 
-def _commands(board: Leaderboard, evidence: Evidence) -> Table:
-    def line(row: Row) -> dict[str, str]:
-        fact = row.result.signature
-        return {
-            "system": cells.plain(row.system),
-            "command": cells.plain(command(row)),
-            "memeval": cells.plain(fact.memeval),
-            "digest of the run": cells.plain(fact.run_digest)[:16],
-        }
-
-    seed = cells.NONE if board.seed is None else board.seed
-    caption = (
-        f"One command for each row; {cells.basis(board)}. Seed {seed}. Where the data set is not here, the command says"
-        " how to get it. `memeval verify` recomputes everything derived from the raw runs."
-    )
-    rows = [line(row) for row in board.rows]
-    return Table("commands", "Commands", caption, frame(rows), "system", ("command",))
+def commands(board: Leaderboard) -> Table:
+    """One command for each row."""
+    return table("commands", board, columns.lines(board, board.rows, COMMANDS))
 
 
-def _machines(board: Leaderboard, evidence: Evidence) -> Table:
+def machines(board: Leaderboard, evidence: Evidence) -> Table:
+    """Where the times were taken: a row for each machine, with the systems that ran there."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for row in board.rows:
         times = evidence.times.get(row.system)
@@ -70,32 +81,82 @@ def _machines(board: Leaderboard, evidence: Evidence) -> Table:
             facts = (fact or cells.NONE for fact in (machine.device, machine.platform, machine.python))
             key = (*map(cells.plain, facts), cells.plain(versions))
             groups.setdefault(key, []).append(cells.plain(row.system))
-    rows = [
-        {"systems": ", ".join(systems), "device": key[0], "platform": key[1], "Python": key[2], "versions": key[3]}
-        for key, systems in groups.items()
-    ]
-    caption = f"Where the times were taken, as the times files beside the results tell; {cells.basis(board)}."
-    return Table(
-        "machines", "Machines and versions", caption, frame(rows), "systems", ("device", "platform", "versions")
+    names = ("device", "platform", "Python", "versions")
+    rows = [{"systems": ", ".join(own), **dict(zip(names, key, strict=True))} for key, own in groups.items()]
+    return table("machines", board, rows)
+
+
+def prices(board: Leaderboard) -> Table:
+    """The list prices that were used."""
+    return table("prices", board, columns.lines(board, [r for r in board.ranked if models.facts(r).price], PRICES))
+
+
+def provenance(board: Leaderboard) -> Table:
+    """How each row was made."""
+    return table("provenance", board, columns.lines(board, board.rows, PROVENANCE))
+
+
+def definitions(board: Leaderboard) -> Table:
+    """What each measure is."""
+    rows = [{"measure": name, "definition": cells.plain(text)} for name, text in board.definitions.items()]
+    return table("definitions", board, rows)
+
+
+def card(board: Leaderboard) -> Table:
+    """The data set and the candidates."""
+    card = board.card
+    facts = board.signature
+    rows = {
+        "name": f"{cells.plain(card.name)} {cells.plain(card.version)}",
+        "about": cells.plain(card.about) or cells.NONE,
+        "licence": cells.plain(card.licence) + (" (texts must not be redistributed)" if card.restricted else ""),
+        "source": cells.plain(card.url) or cells.NONE,
+        "stores, memories": f"{card.stores:,}, {card.memories:,}",
+        "queries": f"{card.queries:,}: {card.judged:,} with a relevant memory, {card.unanswerable:,} without",
+        "relevant memories": f"{card.relevant_pairs:,} (pairs of a query and a memory)",
+        "excluded queries": excluded(board),
+        "anomalies": _counts(card.anomalies),
+        **({"protocol": cells.plain(" ".join(card.rules))} if card.rules else {}),
+        "candidates": f"{cells.plain(facts.first_stage)}, depth {facts.depth}, pool “{cells.plain(facts.pool)}”,"
+        f" {card.candidates_per_query:.1f} for each query",
+        "ceiling": _ceiling(board),
+        "rendering": cells.plain(facts.rendering),
+        "digest of the data": cells.plain(facts.dataset_digest),
+        "digest of the candidates": cells.plain(facts.candidates_digest),
+    }
+    return table("card", board, [{"what": key, "of this data set": value} for key, value in rows.items()])
+
+
+def _ceiling(board: Leaderboard) -> str:
+    """What the best order of the candidates reaches."""
+    oracle = board.control("oracle")
+    if oracle is None:
+        return "not measured: the system `oracle` tells it"
+    wanted = [name for name in board.measures if name == board.headline or name.startswith("Recall@")]
+    return ", ".join(
+        f"{name} {cells.number(oracle.estimates[name].value)}" for name in wanted if name in oracle.estimates
     )
 
 
-def _prices(board: Leaderboard) -> Table:
-    rows = []
-    for row in board.ranked:
-        found = models.facts(row)
-        if found.price:
-            rates = [f"{key}: {value:g}" for key, value in found.price.items() if key != "as_of"]
-            rows.append(
-                {
-                    "system": cells.plain(row.system),
-                    "US dollars": "; ".join(rates),
-                    "as of": cells.plain(found.price.get("as_of", cells.NONE)),
-                    "source": cells.plain(found.source),
-                }
-            )
-    caption = f"List prices used here, for a million tokens or a thousand searches; {cells.basis(board)}."
-    return Table("prices", "Prices", caption, frame(rows), "system", ("US dollars", "source"))
+def excluded(board: Leaderboard) -> str:
+    """How many queries were left out, and why."""
+    return _counts(board.card.excluded)
+
+
+def _counts(counted: Mapping[str, int]) -> str:
+    if not sum(counted.values()):
+        return "none"
+    reasons = "; ".join(f"{cells.plain(text)}: {number:,}" for text, number in sorted(counted.items()))
+    return f"{sum(counted.values()):,} ({reasons})"
+
+
+def _thresholds(row: Row) -> str:
+    folds = {} if row.result.threshold is None else row.result.threshold.thresholds
+    return ", ".join(cells.number(value) for _, value in sorted(folds.items())) or cells.NONE
+
+
+def _compact(value: object) -> str:
+    return cells.NONE if value is None else cells.plain(json.dumps(value, ensure_ascii=False, sort_keys=True))
 
 
 def citations(boards: Sequence[Leaderboard]) -> str:
@@ -104,7 +165,7 @@ def citations(boards: Sequence[Leaderboard]) -> str:
     if not path.is_file():
         return ""
     known = files.toml(path)
-    names = ["memeval", *(board.card.name.partition("?")[0].partition("/")[0] for board in boards)]
+    names = ["memeval", *(board.family for board in boards)]
     if any(beside(board) for board in boards):
         names.append("memreranker")
     entries = [known[name].strip() for name in dict.fromkeys(names) if name in known]

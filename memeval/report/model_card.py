@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from memeval.core.errors import PrerequisiteError
 from memeval.report import cells
 from memeval.report.board import Leaderboard, Row
+from memeval.report.cells import plain
 from memeval.report.markdown import escape
 from memeval.report.methods import command
 
@@ -35,8 +36,8 @@ def card(name: str, rows: Sequence[tuple[Leaderboard, Row]]) -> str:
         EvalResult(
             task_type="text-ranking",
             task_name="Reranking of memories",
-            dataset_type=_plain(board.card.name),
-            dataset_name=_plain(f"{board.card.name} {board.card.version}"),
+            dataset_type=plain(board.card.name),
+            dataset_name=plain(f"{board.card.name} {board.card.version}"),
             metric_type=measure.lower(),
             metric_name=measure,
             metric_value=round(row.estimates[measure].value, 6),
@@ -45,21 +46,20 @@ def card(name: str, rows: Sequence[tuple[Leaderboard, Row]]) -> str:
         for measure in board.measures
         if measure in row.estimates and math.isfinite(row.estimates[measure].value)
     ]
-    data = ModelCardData(model_name=_plain(name), eval_results=results or None)
+    data = ModelCardData(model_name=plain(name), eval_results=results or None)
     lines = [f"---\n{data.to_yaml()}\n---\n", "## Evaluation on agent memory\n"]
     for board, row in rows:
         lines += [
-            f"### {escape(_plain(board.label))} {escape(_plain(board.card.version))}\n",
+            f"### {escape(plain(board.label))} {escape(plain(board.card.version))}\n",
             f"{escape(cells.basis(board))}; 95 % intervals;"
-            f" first stage {escape(_plain(board.signature.first_stage))}.\n",
+            f" first stage {escape(plain(board.signature.first_stage))}.\n",
             "| measure | value | against the first stage |\n|:--|--:|--:|",
             *(
                 f"| {escape(measure)} | {escape(cells.estimate(row.estimates.get(measure)))}"
                 f" | {escape(cells.versus(board, row, measure))} |"
                 for measure in board.measures
             ),
-            f"\nMade with `{_plain(command(row)).replace('`', '')}`"
-            f" (memeval {_plain(row.result.signature.memeval)}).\n",
+            f"\nMade with `{plain(command(row)).replace('`', '')}` (memeval {plain(row.result.signature.memeval)}).\n",
         ]
     return "\n".join(lines)
 
@@ -73,8 +73,8 @@ def evaluation(rows: Sequence[tuple[Leaderboard, Row]]) -> str:
         raise PrerequisiteError("evaluation results need huggingface_hub: pip install huggingface_hub") from None
     entries = [
         EvalResultEntry(
-            dataset_id=_plain(board.card.name),
-            task_id=f"{board.headline}, {_plain(board.signature.first_stage)} at {board.signature.depth}",
+            dataset_id=plain(board.card.name),
+            task_id=f"{board.headline}, {plain(board.signature.first_stage)} at {board.signature.depth}",
             value=round(row.estimates[board.headline].value, 6),
             notes=f"{NOTE}; {cells.estimate(row.estimates[board.headline])}, {cells.basis(board)}",
         )
@@ -83,7 +83,3 @@ def evaluation(rows: Sequence[tuple[Leaderboard, Row]]) -> str:
     ]
     text: str = yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True)
     return text
-
-
-def _plain(value: object) -> str:
-    return cells.plain(value)

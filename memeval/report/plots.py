@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FORMATS = ("png", "pdf", "svg")
+"""What plots can be saved as."""
 INK = "#010203"
 """Stands for the colour of the page's text, and becomes `currentColor`."""
 GREY = "#7f7f80"

@@ -1,25 +1,20 @@
 """Published tables beside the measured one: marked, with every known difference of protocol, never ranked together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from memeval.core import files
-from memeval.report import cells
+from memeval.report import cells, columns
 from memeval.report.board import Leaderboard
-from memeval.report.tables import Table, frame
-
-NOTE = "reported"
+from memeval.report.tables import Table, table
 
 
 @cache
 def published() -> tuple[Mapping[str, Any], ...]:
     """All transcribed tables, as they stand in benchmarks/published/*.toml."""
-    found: list[Mapping[str, Any]] = []
-    for path in sorted(folder().glob("*.toml")):
-        found += files.toml(path).get("tables", [])
-    return tuple(found)
+    return tuple(found for path in sorted(folder().glob("*.toml")) for found in files.toml(path).get("tables", []))
 
 
 def folder() -> Path:
@@ -31,56 +26,47 @@ def folder() -> Path:
 
 def beside(board: Leaderboard) -> list[Mapping[str, Any]]:
     """The published tables of this leaderboard's data set."""
-    name = board.card.name.partition("?")[0].partition("/")[0]
-    return [table for table in published() if table["measured"] == name]
+    return [found for found in published() if found["measured"] == board.family]
 
 
 def tables(board: Leaderboard) -> list[Table]:
     """Each published table, its rows and the measured ones in order of name, marked as what they are."""
-    return [_table(board, table, place) for place, table in enumerate(beside(board), 1)]
+    return [_table(board, found, place) for place, found in enumerate(beside(board), 1)]
 
 
-def _table(board: Leaderboard, table: Mapping[str, Any], place: int) -> Table:
-    columns = [str(column) for column in table["columns"]]
+def _table(board: Leaderboard, found: Mapping[str, Any], place: int) -> Table:
+    names = [str(column) for column in found["columns"]]
     measured = {row.system: row for row in board.rows if row.control in (None, "first-stage", "oracle")}
-    rows = []
-    for name in sorted({*measured, *table["systems"]}, key=lambda name: (name not in table["systems"], name)):
-        if name in table["systems"]:
-            values = [cells.number(float(value)) for value in table["systems"][name]]
-            values += [cells.NONE] * (len(columns) - len(values))
-            rows.append({"system": cells.plain(name), "source": NOTE, **dict(zip(columns, values, strict=True))})
+    rows: list[dict[str, str]] = []
+    for name in sorted({*measured, *found["systems"]}, key=lambda name: (name not in found["systems"], name)):
+        if name in found["systems"]:
+            values = dict(zip(names, (cells.number(float(value)) for value in found["systems"][name]), strict=False))
+            rows.append(
+                {"system": cells.plain(name), "source": "reported", **dict.fromkeys(names, cells.NONE), **values}
+            )
         if name in measured:
-            row = measured[name]
-            found = [row.estimates.get(column) for column in columns]
-            line = dict(zip(columns, map(cells.estimate, found), strict=True))
-            rows.append({"system": cells.name(row), "source": "measured", **line})
-    caption = (
-        f"Reported: {cells.plain(table['source'])}. Measured: here, {cells.basis(board)}. In order of name: rows of two"
-        " sources are never ranked together, and no difference between them is tested."
-    )
-    return Table(f"reported-{place}", cells.plain(table["title"]), caption, frame(rows), "system")
+            [line] = columns.lines(board, [measured[name]], list(map(columns.value, names)))
+            rows.append({"system": cells.name(measured[name]), "source": "measured", **line})
+    told = {key: cells.plain(found[key]) for key in ("title", "source")}
+    return table("reported", board, rows, slug=f"reported-{place}", **told)
 
 
-def differences(board: Leaderboard) -> list[str]:
+def differences(board: Leaderboard) -> Iterator[str]:
     """Every known difference of protocol: what the table's own settings say against ours, then what is known of it."""
-    found: list[str] = []
-    for table in beside(board):
-        found += _settings(board, table)
-        found += [cells.plain(sentence) for sentence in table["protocol"]]
-    return found
+    for found in beside(board):
+        yield from _settings(board, found)
+        yield from map(cells.plain, found["protocol"])
 
 
-def _settings(board: Leaderboard, table: Mapping[str, Any]) -> Sequence[str]:
+def _settings(board: Leaderboard, found: Mapping[str, Any]) -> Iterator[str]:
     ours = board.signature
-    said: list[str] = []
-    if table.get("first_stage") and ours.first_stage != table["first_stage"]:
-        said.append(f"First stage here: {cells.plain(ours.first_stage)}; there: {table['first_stage']}.")
-    if table.get("depth") and ours.depth != table["depth"]:
-        said.append(f"Depth here: {ours.depth} candidates; there: {table['depth']}.")
-    if table.get("queries"):
-        said.append(f"Queries here: {board.n:,}; there: {table['queries']:,}.")
-    said.append(f"Texts here are rendered as “{cells.plain(ours.rendering)}”; there: not stated.")
-    unnamed = [name for name in table["systems"] if name not in {row.system for row in board.rows}]
+    if found.get("first_stage") and ours.first_stage != found["first_stage"]:
+        yield f"First stage here: {cells.plain(ours.first_stage)}; there: {found['first_stage']}."
+    if found.get("depth") and ours.depth != found["depth"]:
+        yield f"Depth here: {ours.depth} candidates; there: {found['depth']}."
+    if found.get("queries"):
+        yield f"Queries here: {board.n:,}; there: {found['queries']:,}."
+    yield f"Texts here are rendered as “{cells.plain(ours.rendering)}”; there: not stated."
+    unnamed = [name for name in found["systems"] if name not in {row.system for row in board.rows}]
     if unnamed:
-        said.append(f"Not measured here: {', '.join(map(cells.plain, unnamed))}.")
-    return said
+        yield f"Not measured here: {', '.join(map(cells.plain, unnamed))}."

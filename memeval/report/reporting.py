@@ -1,8 +1,9 @@
 """From folders of results to reports: reads what lies there, and writes what a reader asks for."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, cast, get_args
 from memeval import report
 from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.files import write_whole
-from memeval.core.types import Result
+from memeval.core.outside import plain
+from memeval.core.types import Ranking, Result
 from memeval.datasets.download import beside
+from memeval.measures import trec
 from memeval.report import evidence, texts
 from memeval.report.board import Leaderboard
-from memeval.report.evidence import Collection, Evidence
-from memeval.report.terms import DETAILS, PLOT_FORMATS, Detail
+from memeval.report.evidence import Collection, Detail, Evidence
+from memeval.report.plots import FORMATS as PLOT_FORMATS
 from memeval.runs.suite import slug
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ class Found:
     evidence: Mapping[bytes, Evidence]
     detail: Detail
 
+    @cached_property
     def boards(self) -> list[tuple[Leaderboard, Evidence]]:
         """The leaderboards with their evidence."""
         boards = report.leaderboards(self.collection.results, missing=self.collection.missing)
@@ -39,7 +43,7 @@ class Found:
 
 def read(paths: Sequence[Path], *, texts: str = "free", detail: str = "interesting") -> Found:
     """All results in files or below folders. Raises UsageError where there are none, or for an unknown choice."""
-    for name, value, known in (("--detail", detail, DETAILS), ("--texts", texts, get_args(evidence.Texts))):
+    for name, value, known in (("--detail", detail, get_args(Detail)), ("--texts", texts, get_args(evidence.Texts))):
         if value not in known:
             raise UsageError(f"{name} {value}: there is no such choice{did_you_mean(value, known)}")
     collection = evidence.collect(paths)
@@ -61,25 +65,12 @@ def of(results: Sequence[Result], folders: Sequence[Path], missing: Mapping[str,
 
 def _found(collection: Collection, whose: evidence.Texts, detail: Detail) -> Found:
     with beside(*{source.file.parent for source in collection.sources}):
-        return Found(collection, evidence.gather(collection, texts.load, texts=whose, meanwhile=_ahead), detail)
-
-
-def _ahead() -> None:
-    """Loads what a page will need."""
-    from memeval.report import html
-
-    html.load()
+        return Found(collection, evidence.gather(collection, texts.load, texts=whose), detail)
 
 
 def write(found: Found, path: Path) -> None:
     """One report file, in the format of its suffix."""
-    report.write(
-        found.collection.results,
-        path,
-        missing=found.collection.missing,
-        evidence=found.evidence,
-        detail=found.detail,
-    )
+    report.save(found.boards, path, found.detail)
 
 
 def write_plots(found: Found, into: Path, formats: Sequence[str]) -> int:
@@ -91,9 +82,8 @@ def write_plots(found: Found, into: Path, formats: Sequence[str]) -> int:
         if name not in PLOT_FORMATS:
             raise UsageError(f"--plot-format {name}: there is no such format{did_you_mean(name, PLOT_FORMATS)}")
     count = 0
-    boards = found.boards()
-    places = _files(board.label for board, _ in boards)
-    for board, own in boards:
+    places = _files(board.label for board, _ in found.boards)
+    for board, own in found.boards:
         for plot in plots(board, own):
             for suffix in formats:
                 write_whole(into / f"{places[board.label]}.{plot.slug}.{suffix}", saved(plot, suffix))
@@ -102,25 +92,42 @@ def write_plots(found: Found, into: Path, formats: Sequence[str]) -> int:
 
 
 def write_trec(found: Found, into: Path) -> int:
-    """A TREC run of each system and the qrels of each data set; returns how many files."""
-    from memeval.report import trec_files
+    """A TREC run of each system and the qrels of each data set, for other tools; returns how many files.
 
-    count, boards = 0, found.boards()
-    places = _files(board.label for board, _ in boards)
-    for board, own in boards:
+    Raises DataError where the raw runs are not beside the results.
+    """
+    count = 0
+    places = _files(board.label for board, _ in found.boards)
+    for board, own in found.boards:
         runs = _files(row.system for row in board.rows)
-        for name, lines in trec_files.files(board, own):
-            file = "qrels.txt" if name is None else f"{runs[name]}.run.txt"
+        for system, lines in _trec(board, own):
+            file = "qrels.txt" if system is None else f"{runs[system]}.run.txt"
             write_whole(into / places[board.label] / file, "".join(lines))
             count += 1
     return count
+
+
+def _trec(board: Leaderboard, own: Evidence) -> Iterator[tuple[str | None, Iterable[str]]]:
+    """(system, lines): the qrels under None, then a run of each system, strictly decreasing by rank."""
+    labelled = own.complete(board.label)
+    yield None, trec.write_qrels(dict(zip(labelled.query_ids, labelled.qrels, strict=True)))
+    for row in board.rows:
+        ranked = own.ranked.get(row.system)
+        if ranked is not None:
+            rankings = [
+                Ranking(query_id, tuple(doc_ids[place] for place in order if place >= 0), None)
+                for query_id, doc_ids, order in zip(
+                    labelled.query_ids, labelled.doc_ids, ranked.order.tolist(), strict=True
+                )
+            ]
+            yield row.system, trec.write_run(rankings, plain(row.system))
 
 
 def write_cards(found: Found, into: Path) -> int:
     """A model-card section and Hugging Face evaluation results for each ranked system; returns how many files."""
     from memeval.report import model_card
 
-    content = model_card.cards([board for board, _ in found.boards()])
+    content = model_card.cards([board for board, _ in found.boards])
     files = _files(content)
     for name, (card, evaluation) in content.items():
         write_whole(into / f"{files[name]}.md", card)
@@ -144,4 +151,4 @@ def show_query(
     """Prints one query: its text, and each system's order side by side."""
     from memeval.report import drilldown
 
-    drilldown.show(found.boards(), query_id, console, systems=systems, top=top)
+    drilldown.show(found.boards, query_id, console, systems=systems, top=top)

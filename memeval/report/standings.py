@@ -1,14 +1,48 @@
-"""The leaderboard of a page: one table for each measure, controls first, then systems by that measure."""
+"""Who is best: leaderboards of one data set and of several, differences from the first stage, and what is missing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from memeval.report import cells, models
+import numpy as np
+
+from memeval.measures import statistics
+from memeval.report import cells, columns
 from memeval.report.board import CONTROLS, Leaderboard, Row
-from memeval.report.tables import Table, family_of_systems, frame, interval_sentence, tested
+from memeval.report.tables import Table, table
 
 
-def standing(board: Leaderboard, measure: str) -> list[Row]:
+def leaderboard(board: Leaderboard) -> Table:
+    """All measures at once, in the board's order."""
+    headline = board.headline
+    failed = [columns.FAILED, columns.failed_worst_best(headline)] if any(row.failed for row in board.rows) else []
+    shown = [columns.rank(headline), columns.SYSTEM, columns.value(headline), columns.versus(headline)]
+    shown += [*failed, *map(columns.value, board.others)]
+    return table("leaderboard", board, columns.lines(board, board.rows, shown))
+
+
+def by_measure(board: Leaderboard) -> list[Table]:
+    """One leaderboard for each measure, the headline's first: controls first, then systems by that measure."""
+    return [_standing(board, measure) for measure in (board.headline, *board.others)]
+
+
+def _standing(board: Leaderboard, measure: str) -> Table:
+    shown = [columns.rank(measure), columns.SYSTEM, columns.value(measure), columns.versus(measure)]
+    shown += [columns.ANSWERED, columns.TIES, columns.P50, columns.P95, columns.PAIRS_PER_SECOND]
+    if measure != board.headline:
+        rows = columns.lines(board, _standings(board, measure), shown)
+        slug = f"leaderboard-{board.measures.index(measure)}"
+        return table("standing", board, rows, slug=slug, measure=measure, more="")
+    shown += [columns.CUT, columns.PRICE, columns.PARAMETERS, columns.LICENCE, columns.TRAINED_ON]
+    rows = columns.lines(board, _standings(board, measure), shown)
+    empty = dict.fromkeys((column.heading for column in shown), cells.NONE)
+    rows += [
+        {**empty, "system": cells.plain(name), "vs first stage": f"not measured: {cells.plain(why)}"}
+        for name, why in board.missing.items()
+    ]
+    return table("standing", board, rows, slug="leaderboard", measure=measure)
+
+
+def _standings(board: Leaderboard, measure: str) -> list[Row]:
     """Controls in their own order, then systems, best value first."""
 
     def place(row: Row) -> tuple[bool, int, float, str]:
@@ -19,77 +53,75 @@ def standing(board: Leaderboard, measure: str) -> list[Row]:
     return sorted((row for row in board.rows if row.control or measure in row.estimates), key=place)
 
 
-def tables(board: Leaderboard) -> list[Table]:
-    """One for each measure, the headline's first."""
-    names = [board.headline, *(name for name in board.measures if name != board.headline)]
-    return [_table(board, measure) for measure in names]
-
-
-def _table(board: Leaderboard, measure: str) -> Table:
-    first = measure == board.headline
-    rows = [{**_line(board, row, measure), **(_facts(row) if first else {})} for row in standing(board, measure)]
-    if first:
-        empty = dict.fromkeys(rows[0], cells.NONE) if rows else {}
-        rows += [
-            {**empty, "system": cells.plain(name), "vs first stage": f"not measured: {cells.plain(why)}"}
-            for name, why in board.missing.items()
-        ]
-    caption = (
-        f"Sorted by {measure}; controls stand first and are not ranked. {cells.basis(board)}."
-        f" {interval_sentence(board)} Rank: 1 + the number of systems that are better on {measure} beyond chance (all"
-        " pairs jointly, Westfall-Young): who shares a rank could not be told apart."
-        f" {tested(board, family_of_systems(board))}{cells.from_memory(board)}"
-    )
-    if first:
-        caption += (
-            " Cut: share of candidates whose text the system truncated. USD: list price of 1,000 queries. What systems"
-            " were trained on is what their makers state; dashes are what nobody states."
-        )
-    slug = "leaderboard" if first else f"leaderboard-{board.measures.index(measure)}"
-    return Table(slug, measure, caption, frame(rows), "system", ("trained on",))
-
-
-def _line(board: Leaderboard, row: Row, measure: str) -> dict[str, str]:
-    latency = row.latency
-    rank = row.ranks.get(measure, row.rank if measure == board.headline else None)
-    per_second = latency.pairs_per_second
-    return {
-        "rank": cells.NONE if rank is None else str(rank),
-        "system": cells.name(row),
-        measure: cells.estimate(row.estimates.get(measure)),
-        "vs first stage": cells.versus(board, row, measure),
-        "answered": cells.percent(row.coverage),
-        "ties": cells.percent(row.tie_rate),
-        "p50 ms": cells.milliseconds(latency.p50),
-        "p95 ms": cells.milliseconds(latency.p95),
-        "pairs/s": cells.NONE if per_second is None else f"{per_second:,.0f}",
-    }
-
-
-def _facts(row: Row) -> dict[str, str]:
-    found = models.facts(row)
-    return {
-        "cut": cells.percent(row.result.truncation.get("pairs", 0.0)),
-        "USD / 1,000": models.dollars(models.price(row)),
-        "parameters": found.parameters or cells.NONE,
-        "licence": found.licence or cells.NONE,
-        "trained on": found.trained_on or cells.NONE,
-    }
-
-
 def every(board: Leaderboard) -> Table:
     """All measures of all systems at once."""
-    rows = [
-        {
-            "system": cells.name(row),
-            **{measure: cells.estimate(row.estimates.get(measure)) for measure in board.measures},
-        }
-        for row in standing(board, board.headline)
-    ]
-    caption = f"Every measure, sorted by {board.headline}; {cells.basis(board)}. {interval_sentence(board)}"
-    return Table("measures", "All measures", caption, frame(rows), "system")
+    shown = [columns.SYSTEM, *map(columns.value, board.measures)]
+    return table("measures", board, columns.lines(board, _standings(board, board.headline), shown))
 
 
-def names(found: Sequence[Table]) -> list[str]:
-    """What a reader may switch between."""
-    return [table.heading for table in found]
+def differences(board: Leaderboard) -> Table:
+    """Each system minus the first stage, by measure; empty without one."""
+    stage = board.control("first-stage")
+    shown = [columns.SYSTEM, *(columns.versus(measure).called(measure) for measure in board.measures)]
+    rows = [row for row in board.rows if stage is not None and row is not stage]
+    return table("differences", board, columns.lines(board, rows, shown))
+
+
+def missing(board: Leaderboard) -> Table:
+    """What could not be measured, and why."""
+    rows = [{"system": cells.plain(name), "reason": cells.plain(why)} for name, why in board.missing.items()]
+    return table("missing", board, rows)
+
+
+def overall(boards: Sequence[Leaderboard]) -> list[Table]:
+    """Systems by data sets, with a mean of those that were measured on all of them; none for a single data set."""
+    if len(boards) < 2:
+        return []
+    means = _means(boards)
+    ranks = _ranks(boards, list(means))
+    names = [*means, *sorted({row.system for board in boards for row in board.ranked} - set(means))]
+    controls = [name for name in ("oracle", "first-stage", "random") if any(board.control(name) for board in boards)]
+
+    def line(name: str) -> Iterator[tuple[str, str]]:
+        yield "rank", str(ranks.get(name, cells.NONE))
+        yield "system", cells.plain(name)
+        yield "mean", cells.number(means.get(name))
+        for board in boards:
+            row = next((row for row in board.rows if name in (row.system, row.control)), None)
+            yield (
+                f"{cells.plain(board.label)} {board.headline}",
+                cells.NONE if row is None else cells.estimate(row.estimates[board.headline]),
+            )
+        absent = sum(all(row.system != name for row in board.rows) for board in boards)
+        left_out = f"not on {cells.count(absent, 'data sets')}: listed, not ranked"
+        yield "note", left_out if absent and name in names else ""
+
+    basis = "; ".join(f"{cells.plain(board.label)}: {cells.basis(board)}" for board in boards)
+    return [table("overall", boards[0], [dict(line(name)) for name in [*names, *controls]], basis=basis)]
+
+
+def _means(boards: Sequence[Leaderboard]) -> dict[str, float]:
+    """System → the mean of its headline values, of systems that are ranked on all data sets; best first."""
+    named = [{row.system: row for row in board.ranked if row.rank is not None} for board in boards]
+    sums = {
+        name: sum(rows[name].estimates[board.headline].value for board, rows in zip(boards, named, strict=True))
+        for name in named[0]
+        if all(name in rows for rows in named)
+    }
+    return {name: sums[name] / len(boards) for name in sorted(sums, key=lambda name: (-sums[name], name))}
+
+
+def _ranks(boards: Sequence[Leaderboard], names: Sequence[str]) -> dict[str, int]:
+    """Rank groups by the mean over data sets, each weighing the same; stores are resampled within their data set."""
+    if any(board.rows[0].result.alone for board in boards):
+        return dict.fromkeys(names, 1)
+    if not names:
+        return {}
+    values: dict[str, list[float]] = {name: [] for name in names}
+    units: list[str] = []
+    for place, board in enumerate(boards):
+        rows = {row.system: row for row in board.ranked}
+        for name in names:
+            values[name] += (np.array(rows[name].result.values[board.headline]) / board.n).tolist()
+        units += [f"{place}\n{unit}" for unit in board.units]
+    return statistics.rank_groups(values, units)

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from memeval.report import cells, hosted
-from memeval.report.board import TIE_RATE_SHOWN, Leaderboard, Row
-from memeval.report.tables import excluded
+from memeval.report import cells, columns
+from memeval.report.board import TIE_RATE_SHOWN, Leaderboard
+from memeval.report.methods import excluded
 from memeval.runs import shards
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def print_leaderboard(board: Leaderboard, console: "Console") -> None:
     def text(shown: str, style: str = "") -> Text:
         return Text(shown if unicode else shown.translate(_ASCII).encode("ascii", "replace").decode(), style=style)
 
-    columns = _columns(board, min(console.width, 2 * WIDTH))
+    shown = _columns(board, min(console.width, 2 * WIDTH))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading, lines in columns.items():
+    for heading, lines in shown.items():
         if heading == "system":
             table.add_column(text(heading), overflow="fold", max_width=_name_width(lines))
         else:
@@ -39,9 +39,8 @@ def print_leaderboard(board: Leaderboard, console: "Console") -> None:
     for place, row in enumerate(board.rows):
         found = (row.differences or {}).get(board.headline)
         styles = {"vs first stage": _STYLES[found.direction] if found else "", "system": "" if row.rank else "dim"}
-        table.add_row(*(text(lines[place], styles.get(heading, "")) for heading, lines in columns.items()))
-    title = f"{cells.plain(board.label)} {cells.plain(board.card.version)}"
-    console.print(text(f"{title} · {cells.basis(board)}", "bold"))
+        table.add_row(*(text(lines[place], styles.get(heading, "")) for heading, lines in shown.items()))
+    console.print(text(f"{board.title} · {cells.basis(board)}", "bold"))
     console.print(table)
     console.print(text(_summary(board)))
     if told := cells.from_memory(board):
@@ -55,32 +54,24 @@ def print_leaderboard(board: Leaderboard, console: "Console") -> None:
 def _columns(board: Leaderboard, width: int) -> dict[str, list[str]]:
     """Heading → a cell for each row: those that must stand, then the others where they still fit."""
     rows, headline = board.rows, board.headline
-    needed = {
-        "rank": [cells.rank(row) for row in rows],
-        "system": [cells.name(row) for row in rows],
-        headline: [cells.estimate(row.estimates.get(headline)) for row in rows],
-        "vs first stage": [cells.versus(board, row, headline, short=True) for row in rows],
-    }
-    wanted: dict[str, list[str]] = {}
+    needed = [columns.rank(headline), columns.SYSTEM, columns.value(headline), columns.versus(headline, short=True)]
+    told = []
     if any(row.failed for row in rows):
-        wanted["failed"] = [cells.percent(1 - row.coverage) if row.failed else "0" for row in rows]
-        wanted["worst, best"] = [hosted.bounds(row, headline) for row in rows]
+        told += [columns.FAILED_IF_ANY, columns.failed_worst_best(headline).called("worst, best")]
     if any(row.tie_rate > TIE_RATE_SHOWN for row in board.ranked):
-        wanted["ties"] = [cells.percent(row.tie_rate) for row in rows]
+        told.append(columns.TIES)
     if any(row.latency.p50 is not None for row in rows):
-        wanted["p50 ms"] = [_p50(row) for row in rows]
-    for measure in ("MRR", "Recall@5", "Recall@20"):
-        if measure in board.measures and measure != headline:
-            found = [row.estimates.get(measure) for row in rows]
-            wanted[measure] = [cells.number(None if one is None else one.value) for one in found]
-    left = width + 2 - sum(_taken(heading, lines) for heading, lines in needed.items())
-    fitting: dict[str, list[str]] = {}
-    for heading, lines in wanted.items():
-        if _taken(heading, lines) <= left:
-            fitting[heading] = lines
-            left -= _taken(heading, lines)
-    reading = [*(heading for heading in wanted if heading in board.measures), "failed", "worst, best", "ties", "p50 ms"]
-    return {**needed, **{heading: fitting[heading] for heading in reading if heading in fitting}}
+        told.append(columns.P50)
+    measures = [columns.mean(name) for name in ("MRR", "Recall@5", "Recall@20") if name in board.others]
+    content = {column.heading: [column.cell(board, row) for row in rows] for column in (*needed, *measures, *told)}
+    left = width + 2 - sum(_taken(column.heading, content[column.heading]) for column in needed)
+    for column in (*told, *measures):
+        taken = _taken(column.heading, content[column.heading])
+        if taken > left:
+            del content[column.heading]
+        else:
+            left -= taken
+    return content
 
 
 def _taken(heading: str, lines: list[str]) -> int:
@@ -90,10 +81,6 @@ def _taken(heading: str, lines: list[str]) -> int:
 
 def _name_width(names: list[str]) -> int:
     return min(LONGEST_NAME, max(map(len, ["system", *names])))
-
-
-def _p50(row: Row) -> str:
-    return cells.milliseconds(row.latency.p50)
 
 
 def _summary(board: Leaderboard) -> str:

@@ -1,12 +1,13 @@
 """Quality against latency and against price: which systems nothing beats on both."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from memeval.report import cells, figures, models
+from memeval.report import cells, columns, figures, models
 from memeval.report.board import Leaderboard, Row
+from memeval.report.columns import Column
 from memeval.report.plots import Plot
-from memeval.report.tables import Table, frame
+from memeval.report.tables import Table, table
 
 
 def _milliseconds(row: Row) -> float | None:
@@ -15,27 +16,37 @@ def _milliseconds(row: Row) -> float | None:
 
 
 @dataclass(frozen=True)
-class Axis:
-    """What quality is set against: a name, its unit and the number of a row (None where it is not known)."""
+class Cost:
+    """What quality is set against: a name, its unit, the number of a row (None where it is not known), and why there
+    may be no plot of it."""
 
     slug: str
     what: str
     unit: str
-    cost: Callable[[Row], float | None]
+    of: Callable[[Row], float | None]
+    unknown: str
 
 
-AXES = (
-    Axis("latency", "p95 latency of a query", "milliseconds", _milliseconds),
-    Axis("price", "price of 1,000 queries", "US dollars", models.price),
+COSTS = (
+    Cost("latency", "p95 latency of a query", "milliseconds", _milliseconds, "of fewer than two systems is known"),
+    Cost(
+        "price",
+        "price of 1,000 queries",
+        "US dollars",
+        models.price,
+        "is not known of two systems, or nothing for all of them",
+    ),
 )
 
 
-def points(board: Leaderboard, axis: Axis) -> list[tuple[Row, float]]:
+def points(board: Leaderboard, cost: Cost) -> list[tuple[Row, float]]:
     """The systems whose cost is known, where it is above 0 for any; controls that are no systems are left out."""
-    rows = [row for row in board.rows if row.control in (None, "first-stage")]
-    known = [(row, axis.cost(row)) for row in rows]
-    found = [(row, cost) for row, cost in known if cost is not None]
-    return found if any(cost > 0 for _, cost in found) else []
+    found = [(row, amount) for row in _systems(board) if (amount := cost.of(row)) is not None]
+    return found if any(amount > 0 for _, amount in found) else []
+
+
+def _systems(board: Leaderboard) -> list[Row]:
+    return [row for row in board.rows if row.control in (None, "first-stage")]
 
 
 def frontier(board: Leaderboard, found: Sequence[tuple[Row, float]]) -> list[str]:
@@ -51,77 +62,53 @@ def frontier(board: Leaderboard, found: Sequence[tuple[Row, float]]) -> list[str
 
 def plots(board: Leaderboard) -> list[Plot]:
     """One plot for each cost that is known of two systems or more."""
-    found = [(axis, points(board, axis)) for axis in AXES]
+    found = [(cost, points(board, cost)) for cost in COSTS]
     return [
-        figures.pareto(board, pairs, frontier(board, pairs), axis.what, axis.unit, axis.slug)
-        for axis, pairs in found
+        figures.pareto(board, pairs, frontier(board, pairs), cost.what, cost.unit, cost.slug)
+        for cost, pairs in found
         if len(pairs) > 1
     ]
 
 
 def tables(board: Leaderboard) -> list[Table]:
     """The numbers of the plots; latency also as a share of the slowest system's."""
-    by_latency, by_price = (points(board, axis) for axis in AXES)
-    if not by_latency and not by_price:
+    known = {cost.slug: points(board, cost) for cost in COSTS}
+    if not any(known.values()):
         return []
-    edges = [set(frontier(board, found)) for found in (by_latency, by_price)]
-    slowest = {
-        key: max([getattr(row.latency, key) or 0.0 for row, _ in by_latency], default=0.0) for key in ("p50", "p95")
-    }
+    edges = {slug: frontier(board, found) for slug, found in known.items()}
 
-    def share(row: Row, key: str) -> str:
-        value = getattr(row.latency, key)
-        return cells.NONE if value is None or not slowest[key] else cells.percent(value / slowest[key])
+    def share(key: str) -> Column:
+        slowest = max((getattr(row.latency, key) or 0.0 for row, _ in known["latency"]), default=0.0)
 
-    def line(row: Row) -> dict[str, str]:
-        latency = row.latency
-        on = [what for what, edge in zip(("latency", "price"), edges, strict=True) if row.system in edge]
-        return {
-            "system": cells.name(row),
-            board.headline: cells.estimate(row.estimates.get(board.headline)),
-            "p50 ms": cells.milliseconds(latency.p50),
-            "of the slowest p50": share(row, "p50"),
-            "p95 ms": cells.milliseconds(latency.p95),
-            "of the slowest p95": share(row, "p95"),
-            "timed queries": f"{latency.n:,}" if latency.n else cells.NONE,
-            "memories a query": f"{latency.pairs_per_query:.1f}" if latency.n else cells.NONE,
-            "USD / 1,000 queries": models.dollars(models.price(row)),
-            "on the frontier of": " and ".join(on) or cells.NONE,
-            "device": cells.plain(latency.device or cells.NONE),
-        }
+        def cell(_: Leaderboard, row: Row) -> str:
+            value = getattr(row.latency, key)
+            return cells.NONE if value is None or not slowest else cells.percent(value / slowest)
 
-    rows = [row for row in board.rows if row.control in (None, "first-stage")]
-    caption = (
-        f"{cells.basis(board)}. Latency: one query with all its candidates at a time, tokenisation included, loading"
-        " the model excluded, nothing from a cache. Times compare only on the same device. Price: list prices of hosted"
-        " models at the tokens really used; what runs on one's own machine is 0 for the call, and costs its time where"
-        " the suite says what an hour of `hardware` does. On the frontier: no other system is at least as good and"
-        " cheaper."
-    )
-    return [Table("tradeoffs", "Quality, latency and price", caption, frame([line(row) for row in rows]), "system")]
+        return Column(f"of the slowest {key}", cell)
+
+    def best(_: Leaderboard, row: Row) -> str:
+        return " and ".join(slug for slug, edge in edges.items() if row.system in edge) or cells.NONE
+
+    shown = [columns.SYSTEM, columns.value(board.headline), columns.P50, share("p50"), columns.P95, share("p95")]
+    shown += [columns.TIMED, columns.MEMORIES, columns.PRICE.called("USD / 1,000 queries")]
+    shown += [Column("on the frontier of", best), columns.DEVICE]
+    return [table("tradeoffs", board, columns.lines(board, _systems(board), shown))]
 
 
-def sentences(board: Leaderboard) -> list[str]:
+def sentences(board: Leaderboard) -> Iterator[str]:
     """The frontier in words, and how slow the best is beside the slowest."""
-    found = []
-    for axis in AXES:
-        known = points(board, axis)
+    for cost in COSTS:
+        known = points(board, cost)
         if len(known) < 2:
-            why = {
-                "latency": "of fewer than two systems is known",
-                "price": "is not known of two systems, or nothing for all of them",
-            }[axis.slug]
-            found.append(f"The {axis.what} {why}, so there is no plot of it.")
-            continue
-        names = ", ".join(map(cells.plain, frontier(board, known)))
-        found.append(f"Frontier of {board.headline} and {axis.what}: {names}.")
-    timed = {row.system: row.latency.p50 for row, _ in points(board, AXES[0]) if row.latency.p50 is not None}
+            yield f"The {cost.what} {cost.unknown}, so there is no plot of it."
+        else:
+            names = ", ".join(map(cells.plain, frontier(board, known)))
+            yield f"Frontier of {board.headline} and {cost.what}: {names}."
+    timed = {row.system: row.latency.p50 for row, _ in points(board, COSTS[0]) if row.latency.p50 is not None}
     if len(timed) > 1 and board.ranked:
-        slowest = max(timed, key=lambda name: timed[name])
-        best = board.ranked[0].system
+        slowest, best = max(timed, key=lambda name: timed[name]), board.ranked[0].system
         if best in timed and best != slowest:
-            found.append(
-                f"{cells.plain(best)}, the best by value, takes {timed[best] / timed[slowest]:.0%} of the p50 latency"
-                f" of the slowest, {cells.plain(slowest)}.".replace("% of", " % of")
+            yield (
+                f"{cells.plain(best)}, the best by value, takes {100 * timed[best] / timed[slowest]:.0f} % of the p50"
+                f" latency of the slowest, {cells.plain(slowest)}."
             )
-    return found

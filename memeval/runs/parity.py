@@ -14,6 +14,7 @@ import numpy as np
 from memeval import datasets, rerankers
 from memeval.core.errors import IncompleteError, UsageError
 from memeval.core.outside import visible
+from memeval.core.terminal import aligned
 from memeval.core.types import Candidates, Dataset, Query, Ranking
 from memeval.datasets import render
 from memeval.datasets.candidates import retrieve
@@ -211,9 +212,10 @@ def text(found: Parity) -> str:
         f"truncated pairs     {found.cut[0]:.2%} and {found.cut[1]:.2%}",
     ]
     if found.measures:
-        lines.append(f"{f'{found.judged:,} judged queries':<20}{'first':>8}{'second':>8}  first − second")
+        rows = [(f"{found.judged:,} judged queries", "first", "second", "first − second")]
         for name, (ours, theirs) in found.measures.items():
-            lines.append(f"  {name:<18}{ours:>8.3f}{theirs:>8.3f}  {ours - theirs:+.4f}")
+            rows.append((f"  {name}", f"{ours:.3f}", f"{theirs:.3f}", f"{ours - theirs:+.4f}"))
+        lines += aligned(rows)
     verdict = "within" if found.within else "ABOVE"
     return "\n".join(map(visible, [*lines, f"{verdict} the tolerance of {found.tolerance:g}", ""]))
 

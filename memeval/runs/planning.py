@@ -11,6 +11,7 @@ from memeval import rerankers
 from memeval.core import files, store
 from memeval.core.errors import MemevalError
 from memeval.core.outside import contained, struck, visible
+from memeval.core.terminal import aligned
 from memeval.core.types import Candidates, Dataset, Query, Request
 from memeval.datasets.candidates import retrieve
 from memeval.datasets.download import cache_folder
@@ -22,7 +23,7 @@ from memeval.runs.suite import Suite, System, slug
 
 
 @dataclass(frozen=True)
-class Row:
+class Planned:
     """One system: queries and pairs it would score, how many of the pairs are remembered, or why it cannot run.
 
     `quote` is what a hosted system would take, all its repeats together, without what is remembered.
@@ -51,7 +52,7 @@ class Plan:
     excluded: int
     anomalies: dict[str, int]
     first_stage: str
-    rows: tuple[Row, ...]
+    rows: tuple[Planned, ...]
 
 
 def plan(suite: Suite, root: Path, limit: shards.Part = None, terms: Terms | None = None) -> list[Plan]:
@@ -79,12 +80,12 @@ def text(plans: Sequence[Plan]) -> str:
         )
         lines += [f"  {count:>6,}  {what}" for what, count in plan.anomalies.items()]
         lines.append(f"first stage: {plan.first_stage}")
-        width = max(len(row.system) for row in plan.rows)
-        lines.append(f"{'system':<{width}}  {'queries':>8}  {'pairs':>10}  {'cached':>7}")
+        rows = [("system", "queries", "pairs", "cached", "")]
         for row in plan.rows:
             share = f"{row.cached / row.pairs:.0%}" if row.pairs else "–"
-            note = f"  missing: {row.missing}" if row.missing else "  done already" if row.done else ""
-            lines.append(f"{row.system:<{width}}  {row.queries:>8,}  {row.pairs:>10,}  {share:>7}{note}")
+            note = f"missing: {row.missing}" if row.missing else "done already" if row.done else ""
+            rows.append((row.system, f"{row.queries:,}", f"{row.pairs:,}", share, note))
+        lines += aligned(rows, left=(0, 4))
     return "\n".join(map(visible, [*lines, *_costs(plans), "nothing was run", ""]))
 
 
@@ -93,14 +94,12 @@ def _costs(plans: Sequence[Plan]) -> list[str]:
     asked = [(plan, row, row.quote) for plan in plans for row in plan.rows if row.quote is not None]
     if not asked:
         return []
-    width = max(len(row.system) for _, row, _ in asked)
-    lines = ["", f"{'hosted':<{width}}  {'calls':>9}  {'tokens in':>17}  {'tokens out':>17}  {'USD':>17}"]
+    rows: list[tuple[str, ...]] = [("hosted", "calls", "tokens in", "tokens out", "USD")]
     for _, row, told in asked:
-        tokens = "  ".join(
-            f"{_short(low)} – {_short(high)}".rjust(17) for low, high in (told.input_tokens, told.output_tokens)
-        )
+        tokens = (f"{_short(low)} – {_short(high)}" for low, high in (told.input_tokens, told.output_tokens))
         dollars = "unknown price" if told.dollars is None else f"{told.dollars[0]:,.2f} – {told.dollars[1]:,.2f}"
-        lines.append(f"{row.system:<{width}}  {told.calls:>9,}  {tokens}  {dollars:>17}")
+        rows.append((row.system, f"{told.calls:,}", *tokens, dollars))
+    lines = ["", *aligned(rows)]
     known = [told.dollars for _, _, told in asked if told.dollars is not None]
     unknown = sum(told.dollars is None for _, _, told in asked)
     total = f"total {sum(low for low, _ in known):,.2f} – {sum(high for _, high in known):,.2f} USD"
@@ -161,7 +160,7 @@ def _row(
     limit: shards.Part,
     terms: Terms,
     remembered: store.ScoreCache | None,
-) -> Row:
+) -> Planned:
     queries = shards.taken(dataset.queries, limit)
     pairs = sum(len(candidates.doc_ids[query.query_id]) for query in queries)
     missing, cached, done, quoted = None, 0, False, None
@@ -186,7 +185,7 @@ def _row(
                         quoted = found if quoted is None else quoted + found
     except MemevalError as error:
         missing = struck(str(error))
-    return Row(system.name, len(queries), pairs, cached, done, missing, system.optional, quoted)
+    return Planned(system.name, len(queries), pairs, cached, done, missing, system.optional, quoted)
 
 
 def _unknown(

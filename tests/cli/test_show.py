@@ -37,13 +37,13 @@ def orders(text: str) -> dict[int, list[str]]:
 def test_each_column_is_the_order_of_its_system(folder: Path) -> None:
     one = found((shop(), folder))
     text = shown(one, systems=["first-stage", "words", "oracle"], top=10)
-    [(board, evidence)] = one.boards()
-    pool = evidence.pool
-    assert pool is not None
-    place = pool.query_ids.index(QUERY)
+    [(board, evidence)] = one.boards
+    labelled = evidence.labelled
+    assert labelled is not None
+    place = labelled.query_ids.index(QUERY)
     for column, name in enumerate(("first-stage", "words", "oracle")):
         order = evidence.ranked[name].order[place].tolist()
-        wanted = [pool.doc_ids[place][candidate] for candidate in order]
+        wanted = [labelled.doc_ids[place][candidate] for candidate in order]
         cells = [cells[column] for _, cells in sorted(orders(text).items())]
         assert [re.match(r"m\d+", cell)[0] for cell in cells] == wanted  # type: ignore[index]
         starred = {cell.split("*")[0] for cell in cells if "*" in cell}

@@ -62,7 +62,7 @@ def run(dataset: str, *more: str) -> None:
 
 def printed() -> Iterator[list[str]]:
     """Every command of the pages' tables, in words."""
-    for board, _ in reporting.read([Path("results")]).boards():
+    for board, _ in reporting.read([Path("results")]).boards:
         for row in board.rows:
             yield shlex.split(methods.command(row))[1:]
 
@@ -123,7 +123,7 @@ def test_each_command_that_a_page_prints_works_and_gives_the_numbers_of_its_row(
     dataset: str, part: list[str], work: Path
 ) -> None:
     run(dataset, *part)
-    boards = reporting.read([Path("results")]).boards()
+    boards = reporting.read([Path("results")]).boards
     before = {row.system: row.result for board, _ in boards for row in board.rows}
     commands = list(printed())
     assert len(commands) == len(before) > 3

@@ -13,7 +13,7 @@ from memeval.measures import comparing, statistics
 from memeval.report import axes, leaderboards, reporting, write
 from memeval.report.axes import Axis
 from memeval.runs import benchmark, suite
-from tests.report.test_report import MIDDLE, make, toy
+from tests.report.made import MIDDLE, make, toy
 
 PLAIN, CONTEXT = "speaker+caption", "speaker+caption+context"
 
@@ -82,7 +82,7 @@ def test_differences_between_options_are_those_of_memeval_compare(folder: Path, 
 
 
 def test_a_system_that_lacks_a_rendering_has_a_dash(found: list[Axis]) -> None:
-    frame = axes.table(found[0], "sweep").frame.set_index("system")
+    frame = axes.swept(found[0], "sweep").frame.set_index("system")
     assert list(frame.columns) == [PLAIN, CONTEXT, f"{CONTEXT} − {PLAIN}"]
     assert frame.loc["random (chance)", CONTEXT] == "–"
     assert frame.loc["random (chance)", f"{CONTEXT} − {PLAIN}"] == "–"
@@ -96,7 +96,7 @@ def test_every_format_has_the_sweeps(folder: Path, found: list[Axis], tmp_path: 
     page, text, latex = ((tmp_path / f"r.{suffix}").read_text() for suffix in ("html", "md", "tex"))
     assert "hard-cases by rendering" in page
     assert "hard-cases by rendering" in text
-    assert "n = 180 queries with a relevant memory, in 20 stores" in axes.caption(found[0])
+    assert "n = 180 queries with a relevant memory, in 20 stores" in axes.swept(found[0], "sweep").caption
     assert r"\label{tab:memeval-sweep-1}" in latex
     [first, *_] = json.loads((tmp_path / "r.json").read_text())["sweeps"]
     line = next(line for line in found[0].lines if line.row.system == "bm25")

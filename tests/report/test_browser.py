@@ -204,7 +204,7 @@ def test_what_is_packed_here_is_unpacked_there(browser: Any, tmp_path: Path) -> 
     """Runs, long blocks and every byte: the page's own reader of bzip2 against Python's writer."""
     import random
 
-    from memeval.report.data import pack
+    from memeval.report.page_data import pack
 
     source = (Path(reporting.__file__).parent / "page.js").read_text()
     reader = source[source.index("const bunzip") : source.index("const opened")]

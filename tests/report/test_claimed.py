@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from memeval.cli import app
 from memeval.core.errors import SuiteError
 from memeval.measures import statistics
-from memeval.report import claimed
-from memeval.report.claimed import Claim, Part, Seen
+from memeval.report import claimed, deciding
+from memeval.report.claimed import Claim, Part
+from memeval.report.deciding import Seen
 
 STORES = 12
 PART = Part("d", "bm25", "MAP", "theirs", "")
@@ -56,13 +57,13 @@ def claim(test: str, **given: object) -> Claim:
 
 
 def seen(made: Claim, values: Sequence[float], margin: float = 0.02) -> Seen:
-    return claimed._tested(made, PART, np.array(values), UNITS, margin, False)
+    return deciding._tested(made, PART, np.array(values), UNITS, margin, False)
 
 
 def outcome(test: str, mean: float, spread: float = 0.02) -> str:
     made, random = claim(test), np.random.default_rng(3)
     noise = random.normal(0, spread, len(UNITS))
-    [verdict] = claimed.verdicts([(made, [seen(made, mean + noise - noise.mean())])])
+    [verdict] = deciding.verdicts([(made, [seen(made, mean + noise - noise.mean())])])
     return verdict.outcome
 
 
@@ -90,15 +91,15 @@ def test_a_planted_difference_gets_its_verdict(test: str, mean: float, expected:
 def test_noise_leaves_a_claim_open_and_says_how_many_stores_would_decide_it(test: str) -> None:
     made, random = claim(test), np.random.default_rng(5)
     values = random.normal(0, 0.3, len(UNITS))
-    [verdict] = claimed.verdicts([(made, [seen(made, values - values.mean())])])
+    [verdict] = deciding.verdicts([(made, [seen(made, values - values.mean())])])
     assert verdict.outcome == "cannot be decided"
     assert verdict.needed is not None and verdict.needed > STORES
 
 
 def test_few_stores_decide_nothing() -> None:
     made = claim("better")
-    part = claimed._tested(made, PART, np.full(10, 0.5), ["a", "b", "c", "d", "e"] * 2, 0.02, False)
-    [verdict] = claimed.verdicts([(made, [part])])
+    part = deciding._tested(made, PART, np.full(10, 0.5), ["a", "b", "c", "d", "e"] * 2, 0.02, False)
+    [verdict] = deciding.verdicts([(made, [part])])
     assert verdict.outcome == "cannot be decided" and verdict.p is None
 
 
@@ -109,7 +110,7 @@ def test_a_claim_of_several_parts_needs_all_to_hold_and_one_to_fail() -> None:
     cases = [([good, good], "holds"), ([good, bad], "does not hold"), ([good, missing], "not measured")]
     cases += [([bad, missing], "does not hold"), ([missing], "not measured")]
     for parts, expected in cases:
-        [verdict] = claimed.verdicts([(made, parts)])
+        [verdict] = deciding.verdicts([(made, parts)])
         assert verdict.outcome == expected
 
 
@@ -124,7 +125,7 @@ def test_at_most_one_suite_in_twenty_has_a_false_holds(test: str, mean: float) -
             of_store = dict(zip(sorted(set(UNITS)), random.normal(0, 0.05, STORES), strict=True))
             values = mean + random.normal(0, 0.25, len(UNITS)) + np.array([of_store[unit] for unit in UNITS])
             claims.append((made, [seen(made, values)]))
-        wrong += any(verdict.outcome == "holds" for verdict in claimed.verdicts(claims))
+        wrong += any(verdict.outcome == "holds" for verdict in deciding.verdicts(claims))
     # 300 suites at .05: more than 26 false ones would be seen once in a thousand times.
     assert wrong <= 26
 

@@ -13,7 +13,7 @@ from memeval.measures import trec
 from memeval.report import leaderboards, model_card, reporting, write
 from memeval.report.board import CONTROLS
 from memeval.report.reporting import Found
-from tests.report.test_report import CARD, MIDDLE, make, toy
+from tests.report.made import CARD, MIDDLE, make, toy
 
 SAME_FILE = ("a/b", "a b", "A:b")
 """Names that would all be `a-b` as files, where case does not count."""
@@ -136,7 +136,7 @@ def test_a_card_is_read_back_by_the_hubs_own_reader(folder: Path, tmp_path: Path
     hub = pytest.importorskip("huggingface_hub")
     looked_at = found((shop(), folder))
     assert reporting.write_cards(looked_at, tmp_path) == 2 * len(MODELS)
-    [(board, _)] = looked_at.boards()
+    [(board, _)] = looked_at.boards
     for row in board.ranked:
         card = hub.ModelCard.load(tmp_path / f"{row.system}.md", ignore_metadata_errors=False)
         read = {one.metric_name: one for one in card.data.eval_results}
@@ -153,7 +153,7 @@ def test_evaluation_results_are_read_back_by_the_hubs_own_reader(folder: Path, t
     hub, yaml = pytest.importorskip("huggingface_hub"), pytest.importorskip("yaml")
     looked_at = found((shop(), folder))
     reporting.write_cards(looked_at, tmp_path)
-    [(board, _)] = looked_at.boards()
+    [(board, _)] = looked_at.boards
     for row in board.ranked:
         content = yaml.safe_load((tmp_path / ".eval_results" / f"{row.system}.yaml").read_text())
         [entry] = hub.parse_eval_result_entries(content)
@@ -168,7 +168,7 @@ def test_cards_of_hostile_names_stay_text_in_files_of_their_own(hostile: Found, 
     count = reporting.write_cards(hostile, tmp_path)
     cards = sorted(tmp_path.glob("*.md"))
     names = {hub.ModelCard.load(path).data.model_name for path in cards}
-    ranked = [row.system for board, _ in hostile.boards() for row in board.ranked]
+    ranked = [row.system for board, _ in hostile.boards for row in board.ranked]
     assert len(cards) == len(names) == len(ranked) == count // 2
     assert len([*(tmp_path / ".eval_results").glob("*.yaml")]) == len(ranked)
     assert not [path for path in cards if "\u202e" in path.read_text()]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from pages import HOSTILE, MODELS, found, measure, shop, without_runs
 
-from memeval.core.types import Bill, Dataset
+from memeval.core.types import Bill, Dataset, Repeats
 from memeval.measures import statistics
 from memeval.measures.calibration import GRID, Bin, brier, ece
-from memeval.report import data, models, reporting, trust, write
-from tests.report.test_report import LATENCY, MIDDLE, WOBBLE, make
+from memeval.report import models, page_data, reporting, trust, write
+from tests.report.made import LATENCY, MIDDLE, WOBBLE, make
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def page(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 def held(page: str, name: str = "b1-data") -> Any:
     match = re.search(rf'id="{name}">([^<]*)<', page)
     assert match
-    return data.unpack(match[1])
+    return page_data.unpack(match[1])
 
 
 def rows_of(page: str, heading: str) -> list[list[str]]:
@@ -73,7 +73,7 @@ def values(content: Any, system: Any, name: str) -> list[float]:
 
 def test_every_mean_and_interval_can_be_computed_again(page: str, folder: Path) -> None:
     content = held(page)
-    [(board, _)] = found((shop(), folder)).boards()
+    [(board, _)] = found((shop(), folder)).boards
     assert [system["name"] for system in content["systems"]] == [row.system for row in board.rows]
     for system, row in zip(content["systems"], board.rows, strict=True):
         for name in content["measures"]:
@@ -227,19 +227,19 @@ def test_the_f1_of_carried_thresholds_is_that_of_the_numbers_inside(page: str) -
 
 
 def test_f1_over_the_threshold_is_that_of_the_raw_runs(folder: Path) -> None:
-    [(board, evidence)] = found((shop(), folder)).boards()
-    pool = evidence.pool
-    assert pool is not None
+    [(board, evidence)] = found((shop(), folder)).boards
+    labelled = evidence.labelled
+    assert labelled is not None
     curves = {name: one.curve for name, one in trust.calibrations([(board, evidence)])[0].items()}
-    asked = [n for n in range(len(pool.query_ids)) if pool.labels[n] and not pool.dev[n]]
+    asked = [n for n in range(len(labelled.query_ids)) if labelled.labels[n] and not labelled.dev[n]]
     ranked = evidence.ranked["words"]  # log-odds: a threshold of a probability is one of their sigmoid
     for place, threshold in enumerate(GRID.tolist()):
         f1 = []
         for n in asked:
-            listed = [pool.doc_ids[n][candidate] for candidate in ranked.order[n].tolist()]
+            listed = [labelled.doc_ids[n][candidate] for candidate in ranked.order[n].tolist()]
             odds = zip(listed, ranked.scores[n].tolist(), strict=True)
             let_in = {doc_id for doc_id, score in odds if 0.5 * (1 + math.tanh(score / 2)) >= threshold}
-            f1.append(2 * len(let_in & set(pool.labels[n])) / (len(let_in) + len(pool.labels[n])))
+            f1.append(2 * len(let_in & set(labelled.labels[n])) / (len(let_in) + len(labelled.labels[n])))
         assert curves["words"] is not None
         assert curves["words"][place] == pytest.approx(sum(f1) / len(f1))
 
@@ -271,6 +271,21 @@ def test_the_price_is_that_of_usage_and_the_rates_that_the_page_shows(
     assert shown["first-stage"] == ["0.00"]
 
 
+def test_a_page_shows_what_hosted_systems_took_and_how_their_answers_vary(tmp_path: Path) -> None:
+    varied = Repeats(runs=3, queries=20, failed=0, deviation={"NDCG@10": 0.0125}, flips=0.01, tops=None)
+    judge = replace(make("judge", WOBBLE), usage={"calls": 23.0, "output_tokens": 4e3}, repeats={"repeats": varied})
+    write([make("first-stage", MIDDLE, model="first-stage"), judge], tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    for heading, column, told in (
+        ("hosted", "calls", "23"),
+        ("hosted", "tokens out", "4,000"),
+        ("hosted", "spent, USD", "unknown"),
+        ("variation", "rank flips", "1.00%"),
+    ):
+        names, row = rows_of(page, f"b1-{heading}")
+        assert row[names.index(column.split())] == [told]  # type: ignore[comparison-overlap, arg-type]
+
+
 def test_calibration_can_be_computed_again(page: str) -> None:
     content = held(page)
     header, *lines = rows_of(page, "b1-calibration")
@@ -294,8 +309,8 @@ def test_systems_without_probabilities_are_named(page: str) -> None:
 def test_a_frontier_holds_what_nothing_beats(folder: Path) -> None:
     from memeval.report import tradeoffs
 
-    [(board, _)] = found((shop(), folder)).boards()
-    known = tradeoffs.points(board, tradeoffs.AXES[0])
+    [(board, _)] = found((shop(), folder)).boards
+    known = tradeoffs.points(board, tradeoffs.COSTS[0])
     edge = tradeoffs.frontier(board, known)
     for row, cost in known:
         value = row.estimates[board.headline].value
@@ -315,7 +330,7 @@ def test_without_runs_values_stand_in_the_page(folder: Path, tmp_path: Path) -> 
     reporting.write(bare, tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     assert "cannot be shown" in text
-    [(board, _)] = bare.boards()
+    [(board, _)] = bare.boards
     for system, row in zip(held(text)["systems"], board.rows, strict=True):
         assert system["values"]["NDCG@10"] == pytest.approx(row.result.values["NDCG@10"], abs=1e-6)
 

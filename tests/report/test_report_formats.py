@@ -1,4 +1,4 @@
-"""Each format of a report, from the results of test_report.py: golden facts, hostile names, equal bytes."""
+"""Each format of a report, from the results of made.py: golden facts, hostile names, equal bytes."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ import pytest
 from memeval.core.errors import DataError, PrerequisiteError, UsageError
 from memeval.core.types import Result
 from memeval.report import cells, leaderboard, write
-from tests.report.test_report import FORMATS, HOSTILE, MIDDLE, WOBBLE, make, printed, toy
+from tests.report.made import FORMATS, HOSTILE, MIDDLE, WOBBLE, make, printed, toy
 
 
 def test_csv_holds_the_numbers_of_the_results_exactly(tmp_path: Path) -> None:
@@ -294,8 +294,8 @@ def test_a_failure_leaves_the_earlier_report(tmp_path: Path) -> None:
 
 def test_reports_need_no_model_and_no_plots_unless_asked(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib, test_report, memeval.report as report\n"
-        "report.write(test_report.toy(), pathlib.Path(sys.argv[1]))\n"
+        "import sys, pathlib, made, memeval.report as report\n"
+        "report.write(made.toy(), pathlib.Path(sys.argv[1]))\n"
         "print(sorted({'torch', 'ranx', 'datasets', 'matplotlib', 'transformers', 'numba'} & set(sys.modules)))"
     )
     here, root = Path(__file__).parent, Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from memeval.rerankers.hosted import prices, ranked
 from memeval.rerankers.hosted.prices import Purse
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import benchmark, merging, planning, shards, suite
-from tests.report.test_report import WOBBLE, make
+from tests.report.made import WOBBLE, make
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 EMPTY = Dataset("empty", "1", "", "", (), {}, {})

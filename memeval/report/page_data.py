@@ -20,7 +20,7 @@ from memeval.measures.latency import Times
 from memeval.measures.threshold import deal_folds
 from memeval.report import models
 from memeval.report.board import Leaderboard, Row
-from memeval.report.evidence import Evidence, Pool, Ranked
+from memeval.report.evidence import Evidence, Labelled, Ranked
 
 FROM_RANKS = (
     "MAP",
@@ -66,11 +66,11 @@ def numbers(board: Leaderboard, evidence: Evidence, calibrations: Mapping[str, C
     memories (0: not among the candidates). A measure that does not follow from them stands in `values`.
     """
     result = board.rows[0].result
-    pool, place = evidence.pool, {}
-    if pool is not None:
-        place = {query_id: row for row, query_id in enumerate(pool.query_ids)}
+    labelled, place = evidence.labelled, {}
+    if labelled is not None:
+        place = {query_id: row for row, query_id in enumerate(labelled.query_ids)}
     rows = [place.get(query_id, -1) for query_id in result.query_ids]
-    known = pool if pool is not None and -1 not in rows else None
+    known = labelled if labelled is not None and -1 not in rows else None
     best = [] if known is None else [_best(known.labels[row]) for row in rows]
     relevant = None if known is None else _relevant(known, rows, [names for names, _ in best])
     return {
@@ -139,9 +139,9 @@ def _system(
     return content
 
 
-def _relevant(pool: Pool, rows: Sequence[int], names: Sequence[Sequence[str]]) -> _Relevant:
+def _relevant(labelled: Labelled, rows: Sequence[int], names: Sequence[Sequence[str]]) -> _Relevant:
     """Where relevant memories stand among the candidates, query after query and best first; -1 for one that is none."""
-    there = ({doc_id: place for place, doc_id in enumerate(pool.doc_ids[row])} for row in rows)
+    there = ({doc_id: place for place, doc_id in enumerate(labelled.doc_ids[row])} for row in rows)
     places = [known.get(doc_id, -1) for known, wanted in zip(there, names, strict=True) for doc_id in wanted]
     counts = np.array([len(wanted) for wanted in names], dtype=np.int64)
     return _Relevant(np.repeat(np.arange(len(rows)), counts), np.array(places, dtype=np.int64), counts)

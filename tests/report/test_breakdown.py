@@ -11,8 +11,8 @@ import pytest
 from memeval.core.types import Result
 from memeval.datasets import slices
 from memeval.measures import statistics
-from memeval.report import leaderboard, sliced, write
-from tests.report.test_report import make, toy
+from memeval.report import breakdown, leaderboard, write
+from tests.report.made import make, toy
 
 ROOT = Path(__file__).parents[2]
 FEW, MANY = "temporal query", "misleading words"
@@ -26,7 +26,7 @@ def results() -> list[Result]:
 
 
 def test_a_slice_has_the_mean_and_interval_of_its_queries_alone() -> None:
-    [good, _] = sliced.estimates(leaderboard(results())).values()
+    [good, _] = breakdown.by_slice(leaderboard(results())).values()
     result = results()[1]
     own = [result.values["NDCG@10"][place] for place in result.slices[FEW]]
     stores = [result.store_ids[place] for place in result.slices[FEW]]

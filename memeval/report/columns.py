@@ -1,0 +1,196 @@
+"""Every column of a table with a row for each system, once: its heading, unit included, and what stands in its cells.
+
+Page, Markdown, LaTeX and terminal choose among these; what a cell cannot tell is a dash.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from memeval.core.types import CHANGED
+from memeval.report import answering, cells, models
+from memeval.report.board import Leaderboard, Row
+from memeval.report.cells import NONE
+
+Cell: TypeAlias = Callable[[Leaderboard, Row], str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, and the text of a row's cell."""
+
+    heading: str
+    cell: Cell
+
+    def called(self, heading: str) -> "Column":
+        """The same cells under another heading."""
+        return replace(self, heading=heading)
+
+
+def lines(board: Leaderboard, rows: Iterable[Row], columns: Sequence[Column]) -> list[dict[str, str]]:
+    """A line of text for each row."""
+    return [{column.heading: column.cell(board, row) for column in columns} for row in rows]
+
+
+# --- who it is, and how good
+
+SYSTEM = Column("system", lambda _, row: cells.name(row))
+NAME = Column("system", lambda _, row: cells.plain(row.system))
+MODEL = Column("model", lambda _, row: cells.plain(row.model))
+
+
+def rank(measure: str) -> Column:
+    """The rank of the row's group; controls have none."""
+    return Column("rank", lambda _, row: str(row.ranks.get(measure, NONE)))
+
+
+def value(measure: str) -> Column:
+    """The mean with its interval."""
+    return Column(measure, lambda _, row: cells.estimate(row.estimates.get(measure)))
+
+
+def mean(measure: str) -> Column:
+    """The mean alone."""
+
+    def cell(_: Leaderboard, row: Row) -> str:
+        found = row.estimates.get(measure)
+        return cells.number(None if found is None else found.value)
+
+    return Column(measure, cell)
+
+
+def interval(measure: str) -> Column:
+    """The interval alone."""
+
+    def cell(_: Leaderboard, row: Row) -> str:
+        found = row.estimates.get(measure)
+        return NONE if found is None else cells.interval(found.low, found.high).strip() or NONE
+
+    return Column("95 % interval", cell)
+
+
+def versus(measure: str, *, short: bool = False) -> Column:
+    """The difference from the first stage; `short` leaves the interval out."""
+    return Column("vs first stage", lambda board, row: cells.versus(board, row, measure, short=short))
+
+
+# --- failures, ties and what was cut
+
+ANSWERED = Column("answered", lambda _, row: cells.percent(row.coverage))
+FAILED = Column("failed", lambda _, row: cells.percent(1 - row.coverage))
+FAILED_IF_ANY = Column("failed", lambda board, row: FAILED.cell(board, row) if row.failed else "0")
+TIES = Column("ties", lambda _, row: cells.percent(row.tie_rate))
+CUT = Column("cut", lambda _, row: cells.percent(row.result.truncation.get("pairs", 0.0)))
+RELEVANT_CUT = Column("relevant cut", lambda _, row: cells.percent(row.result.truncation.get("relevant", 0.0)))
+REMEMBERED = Column("remembered scores", lambda _, row: cells.remembered(row))
+AUROC = Column(
+    "AUROC", lambda _, row: cells.number(None if row.result.abstention is None else row.result.abstention.auroc)
+)
+
+
+def failed_worst_best(measure: str) -> Column:
+    """The value with failed queries at their worst and at their best; a dash where none failed."""
+    return Column(
+        "failures worst, best",
+        lambda _, row: _between((row.result.failures.bounds or {}).get(measure)),
+    )
+
+
+def ties_worst_best(measure: str) -> Column:
+    """The value with relevant memories last and first among equals; a dash where ties are rare."""
+    return Column(f"{measure} with ties worst, best", lambda _, row: _between((row.tie_bounds or {}).get(measure)))
+
+
+def _between(bounds: Sequence[float] | None) -> str:
+    return NONE if bounds is None else cells.interval(*bounds).strip() or NONE
+
+
+def _failed(_: Leaderboard, row: Row) -> str:
+    return f"{row.failed:,} of {row.queries:,} ({cells.percent(1 - row.coverage)})" if row.failed else "0"
+
+
+FAILED_OF = Column("failed", _failed)
+
+# --- latency, memory and price
+
+
+def _timed(heading: str, key: str, shown: Callable[[Any], str]) -> Column:
+    def cell(_: Leaderboard, row: Row) -> str:
+        found = getattr(row.latency, key)
+        return NONE if found is None else shown(found)
+
+    return Column(heading, cell)
+
+
+P50, P95, P99 = (_timed(f"{key} ms", key, cells.milliseconds) for key in ("p50", "p95", "p99"))
+WAITED = _timed("waited ms", "waited", cells.milliseconds)
+TIMED = _timed("timed queries", "n", lambda found: f"{found:,}" if found else NONE)
+MEMORIES = _timed("memories a query", "pairs_per_query", "{:.1f}".format)
+PAIRS_PER_SECOND = _timed("pairs/s", "pairs_per_second", "{:,.0f}".format)
+TOKENS_PER_PAIR = _timed("tokens/pair", "tokens_per_pair", "{:,.0f}".format)
+PEAK = _timed("peak MB", "peak_host_bytes", lambda found: f"{found / 1e6:,.0f}")
+PEAK_DEVICE = _timed("peak MB on the device", "peak_device_bytes", lambda found: f"{found / 1e6:,.0f}")
+DEVICE = _timed("device", "device", cells.plain)
+PRICE = Column("USD / 1,000", lambda _, row: models.dollars(models.price(row)))
+PARAMETERS = Column("parameters", lambda _, row: models.facts(row).parameters or NONE)
+LICENCE = Column("licence", lambda _, row: models.facts(row).licence or NONE)
+TRAINED_ON = Column("trained on", lambda _, row: models.facts(row).trained_on or NONE)
+
+# --- what hosted systems took
+
+
+def _most(row: Row) -> str:
+    return "≤ " if row.usage.get("estimated") else ""
+
+
+def _used(row: Row, unit: str) -> str:
+    return f"{_most(row)}{row.usage[unit]:,.0f}" if unit in row.usage else "not told"
+
+
+def _dollars(heading: str, key: str) -> Column:
+    def cell(_: Leaderboard, row: Row) -> str:
+        found = getattr(row.bill, key)
+        return "unknown" if found is None else f"{_most(row)}{found:,.4f}"
+
+    return Column(heading, cell)
+
+
+def _answered(_: Leaderboard, row: Row) -> str:
+    told = (
+        f"{cells.plain(model)}{'' if answering.same(row, model) else answering.MARK} ({count:,.0f})"
+        for model, count in answering.answered(row).items()
+    )
+    return "; ".join(told) or "not told"
+
+
+def _changes(_: Leaderboard, row: Row) -> str:
+    """What was changed in requests because the service refused it, with the number of calls."""
+    found = {name.removeprefix(CHANGED): count for name, count in row.usage.items() if name.startswith(CHANGED)}
+    return "; ".join(f"{cells.plain(change)} ({count:,.0f})" for change, count in found.items()) or NONE
+
+
+def _beside_local(board: Leaderboard, row: Row) -> str:
+    known = [other.latency.p50 for other in board.ranked if not other.usage.get("calls")]
+    fastest, own = min(filter(None, known), default=None), row.latency.p50
+    return f"{own / fastest:,.1f} ×" if own and fastest else NONE
+
+
+HOSTED = (
+    SYSTEM,
+    Column("prompt", lambda _, row: cells.plain(row.fingerprint.get("prompt", NONE))),
+    Column("answered by", _answered),
+    Column("asked otherwise", _changes),
+    Column("calls", lambda _, row: f"{row.usage.get('calls', 0):,.0f}"),
+    Column("broken", lambda _, row: NONE if row.bill.broken is None else f"{row.bill.broken:,}"),
+    Column(
+        "tokens in (cached)", lambda _, row: f"{_used(row, 'input_tokens')} ({row.usage.get('cached_tokens', 0):,.0f})"
+    ),
+    Column("tokens out", lambda _, row: _used(row, "output_tokens")),
+    Column("search units", lambda _, row: _used(row, "search_units")),
+    _dollars("list price, USD", "listed"),
+    _dollars("spent, USD", "spent"),
+    Column("prices", lambda _, row: cells.plain(row.bill.source)),
+    P50,
+    WAITED,
+    Column("p50 of fastest local", _beside_local),
+)

@@ -1,0 +1,210 @@
+"""Leaderboards as numbers for other programs, unrounded: JSON (all of them), CSV (means) and Parquet (every query)."""
+
+import io
+import json as json_format
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TypeAlias
+
+from memeval.core.errors import PrerequisiteError
+from memeval.core.types import Comparison, Estimate, written
+from memeval.core.values import finite
+from memeval.measures.statistics import Difference
+from memeval.report import axes, breakdown
+from memeval.report.axes import Axis
+from memeval.report.board import Leaderboard, Row
+from memeval.report.cells import plain
+
+SCHEMA = 1
+KEYS = ("dataset", "system", "category", "measure")
+COLUMNS = (*KEYS, "value", "low", "high", "n", "stores")
+"""Of the CSV. `stores` counts what the interval resampled: queries where each stands for itself."""
+SLICE = "slice: "
+"""In front of a slice's name, among the categories; slices have the headline measure alone."""
+SWEPT = ("axis", "setting", "against", "p")
+"""Four columns more where something was swept, and lines that fill them: each system's value under each setting of an
+axis, and its difference from the first setting (`against`) with the adjusted p-value."""
+
+Line: TypeAlias = tuple[object, ...]
+
+
+def csv(boards: Sequence[Leaderboard]) -> str:
+    """A line for each data set, system, category and measure; an interval that could not be computed is empty."""
+    import pandas as pd
+
+    lines = [line for board in boards for line in _means(board)]
+    lines += [line for board in boards for line in _slices(board)]
+    found = pd.DataFrame(lines, columns=list(COLUMNS))
+    swept = [line for axis in axes.axes(boards) for line in _settings(axis)]
+    if swept:
+        found = pd.concat([found, pd.DataFrame(swept, columns=[*COLUMNS, *SWEPT])])
+    return found.to_csv(index=False, lineterminator="\n")
+
+
+def _means(board: Leaderboard) -> Iterator[Line]:
+    for row in board.rows:
+        for category in ("all", *board.categories):
+            found = row.result.measures.get(category, {})
+            for measure in board.measures:
+                if measure in found:
+                    yield _line(board.label, row.system, category, measure, found[measure])
+
+
+def _slices(board: Leaderboard) -> Iterator[Line]:
+    for system, found in breakdown.by_slice(board).items():
+        for name, mean in found.items():
+            yield _line(board.label, system, f"{SLICE}{name}", board.headline, mean)
+
+
+def _settings(axis: Axis) -> Iterator[Line]:
+    measure = axis.board.headline
+    for line in axis.lines:
+        for setting, row in line.rows.items():
+            keys = axis.labels[setting], row.system, "all", measure
+            told = cell(axis.name), cell(setting)
+            yield (*_line(*keys, row.estimates[measure]), *told, None, None)
+            against = line.differences.get(setting)
+            if against is not None:
+                yield (*_line(*keys, against.comparison), *told, cell(axis.first), against.p)
+
+
+def _line(label: str, system: str, category: str, measure: str, found: Estimate | Comparison) -> Line:
+    value = found.value if isinstance(found, Estimate) else found.difference
+    keys = map(cell, (label, system, category, measure))
+    return (*keys, value, found.low, found.high, found.n, found.clusters)
+
+
+def cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula.
+
+    >>> cell("=cmd()"), cell("minilm")
+    ("'=cmd()", 'minilm')
+    """
+    shown = plain(text)
+    return f"'{shown}" if shown.startswith(tuple("=+-@＝＋－＠")) else shown
+
+
+def parquet(boards: Sequence[Leaderboard]) -> bytes:
+    """A line for each data set, system, measure and query. Raises PrerequisiteError without pyarrow."""
+    try:
+        import pyarrow as arrow
+        import pyarrow.parquet
+    except ImportError:
+        raise PrerequisiteError("Parquet needs pyarrow: pip install pyarrow") from None
+    names = ("dataset", "system", "query_id", "store_id", "category", "measure")
+    columns: dict[str, list[object]] = {name: [] for name in (*names, "value")}
+    for board in boards:
+        for row in board.rows:
+            result = row.result
+            n = len(result.query_ids)
+            for measure, values in result.values.items():
+                known = [board.label] * n, [row.system] * n, result.query_ids, result.store_ids, result.categories
+                for name, content in zip(columns, (*known, [measure] * n, values), strict=True):
+                    columns[name] += content
+    text = arrow.dictionary(arrow.int32(), arrow.string())
+    schema = arrow.schema([*((name, text) for name in names), ("value", arrow.float64())])
+    stream = io.BytesIO()
+    pyarrow.parquet.write_table(arrow.table(columns, schema=schema), stream, compression="zstd")
+    return stream.getvalue()
+
+
+def json(boards: Sequence[Leaderboard]) -> str:
+    """One object with a list of leaderboards, and of sweeps where there are some; what is not known is null."""
+    return json_format.dumps(values(boards), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def values(boards: Sequence[Leaderboard]) -> dict[str, Any]:
+    """The values of the JSON file."""
+    found: dict[str, Any] = {"schema": SCHEMA, "leaderboards": list(map(_board, boards))}
+    sweeps = axes.axes(boards)
+    if sweeps:
+        found["sweeps"] = list(map(_sweep, sweeps))
+    known: dict[str, Any] = finite(found)
+    return known
+
+
+def _board(board: Leaderboard) -> dict[str, Any]:
+    slices = breakdown.by_slice(board)
+    return {
+        "label": board.label,
+        "card": written(board.card),
+        "signature": _shared(board),
+        "headline": board.headline,
+        "measures": board.measures,
+        "categories": board.categories,
+        "n": board.n,
+        "clusters": board.clusters,
+        "unit": board.unit,
+        "claims": board.claims,
+        "rows": [{**_row(row), "slices": _records(slices.get(row.system, {}))} for row in board.rows],
+        "missing": board.missing,
+    }
+
+
+def _shared(board: Leaderboard) -> dict[str, Any]:
+    """The facts that the signatures of all rows share."""
+    first, *others = (written(row.result.signature) for row in board.rows)
+    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+
+
+def _row(row: Row) -> dict[str, Any]:
+    result = row.result
+    return {
+        "system": row.system,
+        "model": row.model,
+        "control": row.control,
+        "rank": row.rank,
+        "run_digest": result.signature.run_digest,
+        "fingerprint": result.signature.fingerprint,
+        "memeval": result.signature.memeval,
+        "measures": {category: _records(estimates) for category, estimates in result.measures.items()},
+        "differences": _differences(row.differences),
+        "category_differences": _differences(row.category_differences),
+        "ties": written(result.ties),
+        "failures": written(result.failures),
+        "coverage": row.coverage,
+        "abstention": written(result.abstention),
+        "threshold": written(result.threshold),
+        "latency": written(result.latency),
+        "remembered": written(result.remembered),
+        "usage": result.usage,
+        "repeats": written(result.repeats),
+    }
+
+
+def _sweep(axis: Axis) -> dict[str, Any]:
+    measure = axis.board.headline
+    return {
+        "axis": axis.name,
+        "dataset": axis.board.card.name,
+        "measure": measure,
+        "settings": axis.settings,
+        "leaderboards": axis.labels,
+        "rows": [
+            {
+                "system": line.name,
+                "measures": _records({setting: row.estimates[measure] for setting, row in line.rows.items()}),
+                "differences": _differences(line.differences),
+            }
+            for line in axis.lines
+        ],
+    }
+
+
+def _records(found: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {name: asdict(one) for name, one in found.items()}
+
+
+def _differences(found: Mapping[str, Difference] | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        name: {
+            **asdict(difference.comparison),
+            "p_adjusted": difference.p,
+            "direction": difference.direction,
+            "flips": difference.flips,
+            "undecided": difference.undecided,
+        }
+        for name, difference in found.items()
+    }

@@ -1,0 +1,136 @@
+"""What a reader gets to see of a leaderboard, in reading order: the parts of a page, and the tables of a Markdown file.
+
+A new table or plot is one entry here; its words stand in captions.toml, its columns in columns.py.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memeval.report import (
+    breakdown,
+    depth,
+    explorer,
+    figures,
+    methods,
+    pairs,
+    published,
+    robustness,
+    standings,
+    tradeoffs,
+    trust,
+)
+from memeval.report.board import Leaderboard
+from memeval.report.evidence import Evidence
+from memeval.report.plots import Plot
+from memeval.report.tables import Table
+
+if TYPE_CHECKING:
+    from memeval.measures.calibration import Calibration
+
+NO_RUNS = "The raw runs or their labels are not beside these results, so this cannot be shown."
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a leaderboard's page. `open_tables` are shown, the others unfold."""
+
+    slug: str
+    title: str
+    tables: Sequence[Table]
+    notes: Sequence[str] = ()
+    plots: Sequence[Plot] = ()
+    open_tables: int = 1
+    maps: Sequence[breakdown.Map] = ()
+
+
+def page(
+    board: Leaderboard, evidence: Evidence, calibrations: "Mapping[str, Calibration]", others: Sequence[trust.Other]
+) -> Iterator[Section]:
+    """The ten parts of a page."""
+    yield Section(
+        "leaderboard",
+        "Leaderboard",
+        filled([*standings.by_measure(board), standings.missing(board), standings.every(board)]),
+        plots=[figures.dots(board)],
+    )
+    yield Section(
+        "tradeoffs",
+        "Quality against latency and price",
+        filled([*tradeoffs.tables(board), robustness.hosted(board)]),
+        list(tradeoffs.sentences(board)),
+        tradeoffs.plots(board),
+    )
+    kinds = [breakdown.slice_definitions(board)]
+    kinds += [breakdown.category_table(board, measure) for measure in board.others]
+    yield Section(
+        "categories",
+        "By category and hard-case slice",
+        filled(kinds),
+        () if board.categories else ("The queries of this data set have no categories.",),
+        open_tables=0,
+        maps=breakdown.maps(board),
+    )
+    duels = pairs.against_stage(board), pairs.among(board)
+    yield Section(
+        "pairwise", "Pairwise", filled(pairs.tables(board, *duels)), plots=pairs.plots(board, *duels), open_tables=2
+    )
+    curves = depth.curves(board, evidence)
+    yield Section(
+        "depth",
+        "Depth",
+        filled(depth.tables(board, curves)),
+        () if curves else [NO_RUNS],
+        depth.plots(board, curves),
+        open_tables=2,
+    )
+    yield Section(
+        "calibration",
+        "Calibration",
+        filled(trust.tables(board, calibrations, evidence, others)),
+        trust.sentences(board) if calibrations else [NO_RUNS],
+        trust.plots(board, calibrations),
+        open_tables=4,
+    )
+    yield Section(
+        "robustness",
+        "Robustness",
+        filled([robustness.failures(board, evidence), robustness.variation(board), robustness.repeats(board)]),
+        robustness.sentences(board),
+        open_tables=2,
+    )
+    yield Section("explorer", "Query explorer", filled([explorer.table(board, evidence)]))
+    yield Section(
+        "reported",
+        "Reported beside measured",
+        published.tables(board),
+        list(published.differences(board)) or ("No published table of this data set is known here.",),
+    )
+    again = [methods.commands(board), methods.machines(board, evidence), methods.prices(board)]
+    again += [methods.card(board), methods.definitions(board), methods.provenance(board)]
+    yield Section("again", "How to make this table again", filled(again))
+
+
+def markdown(board: Leaderboard) -> list[tuple[Table, bool]]:
+    """The tables of a Markdown file, and whether each stands in the open; the others unfold."""
+    found = [
+        (standings.leaderboard(board), True),
+        (standings.differences(board), False),
+        (breakdown.category_table(board, board.headline), True),
+        (breakdown.slice_table(board), True),
+        (breakdown.slice_definitions(board), False),
+        (robustness.behaviour(board), True),
+        (robustness.hosted(board), False),
+        (robustness.variation(board), False),
+        (standings.missing(board), True),
+        (methods.card(board), True),
+        (methods.definitions(board), False),
+        (methods.provenance(board), False),
+        *((breakdown.category_table(board, measure), False) for measure in board.others),
+    ]
+    return [(table, open_) for table, open_ in found if len(table.frame)]
+
+
+def filled(tables: Iterable[Table]) -> list[Table]:
+    """The tables that have rows."""
+    return [table for table in tables if len(table.frame)]
