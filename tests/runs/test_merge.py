@@ -142,8 +142,7 @@ def test_a_merge_that_fails_writes_nothing(whole: Path, tmp_path: Path) -> None:
 
 def test_results_of_another_suite_of_that_name_are_not_replaced(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, tmp_path / "other")
-    file = tmp_path / "other/split/suite.json"
-    file.write_text(file.read_text().replace('"depth": 100', '"depth": 50'))
+    results.write_suite(tmp_path / "other/split", {**suite.values(PLAN), "depth": 50})
     before = contents(tmp_path / "other")
     with pytest.raises(DataError, match="is another suite 'split' than that of the parts: name another folder with -o"):
         list(merging.merge([whole], tmp_path / "other"))
