@@ -14,7 +14,7 @@ from memeval import rerankers
 from memeval.core import plugins
 from memeval.core.errors import MemevalError, install
 from memeval.core.types import Dataset, Request
-from memeval.rerankers import recipes
+from memeval.rerankers import addresses, recipes
 from memeval.rerankers.hosted.terms import Terms
 from memeval.rerankers.local import weights
 from memeval.runs.guard import Scorer
@@ -57,7 +57,11 @@ def lacking(name: str, terms: Terms) -> list[str]:
         return [*found, f"key: {key}"] if key else found
     if model.kind not in LOCAL:
         return found
-    folder, dtype = weights.here(str(model.argument), model.revision), model.options.get("dtype", "float32")
+    try:
+        place = addresses.located(name, model.argument or "")
+    except MemevalError as error:
+        return [*found, str(error)]
+    folder, dtype = weights.here(place, model.revision), model.options.get("dtype", "float32")
     count = _stated(model.path) if folder is None else weights.parameters(folder)
     size = None if count is None else count * BYTES.get(dtype, 4)
     told = f"about {size / 1e9:,.1f} GB in {dtype}" if size is not None else "of unknown size"
