@@ -96,6 +96,7 @@ for _command in (
     running.plan,
     reading.score,
     reading.compare,
+    reading.headroom,
     running.parity,
     reading.report,
     reading.overlap,

@@ -1,4 +1,4 @@
-"""Commands that read runs and results, and ask nobody: score, compare, report, overlap."""
+"""Commands that read runs and results, and ask nobody: score, compare, headroom, report, overlap."""
 
 import os
 from pathlib import Path
@@ -44,6 +44,20 @@ def compare(
 
     found = comparing.compare(addressed(ours), addressed(theirs), results, measure=measure, flips=flips)
     tell_json(comparing.document(found)) if as_json else tell(comparing.text(found))
+
+
+def headroom(
+    path: Annotated[Path, typer.Argument(help="A folder of results, or a run.", show_default=False)] = Path("results"),
+    cutoff: Annotated[int, typer.Option("--cutoff", min=1, help="How many of an order are looked at.")] = 10,
+    qrels: Annotated[Path | None, typer.Option("--qrels", help="TREC qrels, for a TREC run.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="A data set, for a TREC run.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say of the relevant memories that an order misses what would show them: whether a reranker is worth it."""
+    from memeval.runs import headroom as missing
+
+    found = missing.headroom(path, cutoff, qrels=qrels, dataset=dataset)
+    tell_json(missing.document(found)) if as_json else tell(missing.text(found))
 
 
 def report(

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import math
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +61,10 @@ def run(
     since: Annotated[
         str | None, typer.Option("--since", help="Ask anew for what was made before this time (UTC, 2026-05-31T12:00).")
     ] = None,
+    ready: Annotated[bool, typer.Option("--ready", help="Of a suite, only what can run here; see `plan`.")] = False,
+    budget_hours: Annotated[
+        float | None, typer.Option("--budget-hours", min=0, help="Stops after so long; the same command goes on.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -69,27 +75,43 @@ def run(
     from memeval.report import reporting
     from memeval.rerankers.hosted.prices import Purse
     from memeval.rerankers.hosted.terms import Terms
-    from memeval.runs import benchmark, shards
+    from memeval.runs import benchmark, planning, shards
     from memeval.runs.progress import Progress
 
+    until = math.inf if budget_hours is None else time.monotonic() + 3600 * budget_hours
     chosen = _suite(suite, dataset, system, first_stage, depth, pool, rendering)
     taken = shards.chosen(limit, shard)
+    left_out = planning.unasked(chosen, dataset, system) if suite else {}
     reports = output or [Path("reports") / f"{chosen.name}.html"]
     for path in reports:
         report.format_of(path)  # an unknown suffix is said before the work, not after it
     start = _since(fresh, since)
     with ScoreCache(cache_folder() / "scores.sqlite", start) as cache, Progress(quiet=quiet) as progress:
         terms = Terms(cache.path, Purse(max_cost, allow_unknown_cost), frozenset(trust or ()), since=start)
+        if ready:
+            plans = planning.plan(chosen, results, None if shard else limit, terms)
+            left_out = planning.left_out(plans) | left_out
+            say(planning.summary(plans, left_out))
         if fresh:
             progress.watcher.step(f"everything is asked anew: should this end early, --since {start} goes on with it")
         try:
-            done = benchmark.run(chosen, results, cache=cache, limit=taken, watcher=progress.watcher, terms=terms)
+            done = benchmark.run(
+                chosen,
+                results,
+                cache=cache,
+                limit=taken,
+                watcher=progress.watcher,
+                terms=terms,
+                left_out=left_out,
+                until=until,
+            )
         except KeyboardInterrupt:
             words = [word for word in sys.argv[1:] if word != "--fresh"]
             resume = shlex.join(["memeval", *words, *(["--since", str(start)] if fresh else [])])
             stop(f"interrupted; what was finished is saved, resume with: {resume}", 130)
     found = [result for part in done for result in part.results]
-    missing = {name: struck(str(error)) for part in done for name, error in part.unavailable.items()}
+    missing = {name: reason for part in done for name, reason in part.left_out.items()}
+    missing |= {name: struck(str(error)) for part in done for name, error in part.unavailable.items()}
     if found:
         show_boards(found, missing, as_json=as_json)
         looked_at = reporting.of(found, [part.folder for part in done], missing)
@@ -124,16 +146,25 @@ def plan(
     pool: Pool = None,
     rendering: Rendering = None,
     trust: Trust = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Time a few pairs on systems that run on this machine, to estimate hours.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Say what a run would do, what is there already and what is missing, without calling any system."""
+    """Say what a run would do, what is there already and what is missing, without calling any service."""
     from memeval.rerankers.hosted.terms import Terms
     from memeval.runs import planning
 
     chosen = _suite(suite, dataset, system, first_stage, depth, pool, rendering)
-    plans = planning.plan(chosen, results, limit, Terms(trusted=frozenset(trust or ())))
-    tell_json(planning.document(plans)) if as_json else tell(planning.text(plans))
-    if any(row.missing for plan in plans for row in plan.rows if not row.optional):
+    terms = Terms(trusted=frozenset(trust or ()))
+    left_out = planning.unasked(chosen, dataset, system) if suite else {}
+    plans = planning.plan(chosen, results, limit, terms, probe=probe, left_out=left_out)
+    words = ["--ready", *(["--results", str(results)] if results != Path("results") else [])]
+    for option, names in (("--dataset", dataset), ("--system", system), ("--trust", trust)):
+        words += [word for name in names or () for word in (option, name)]
+    command = shlex.join(["memeval", "run", suite or "", *words]) if suite else ""
+    tell_json(planning.document(plans)) if as_json else tell(planning.text(plans, command))
+    if any(plan.missing or any(row.missing for row in plan.rows if not row.optional) for plan in plans):
         raise typer.Exit(3)
 
 
@@ -201,13 +232,11 @@ def _suite(
 
     given = {"first_stage": first_stage, "depth": depth, "pool": pool, "rendering": rendering}
     given = {key: value for key, value in given.items() if value is not None}
-    if not datasets and not systems:
+    if name or (not datasets and not systems):
         for key in given:
             option = "--" + key.replace("_", "-")
             raise UsageError(f"{option} goes with --dataset or --system: a suite says it in its own file")
         return suite.load(name or "hard-cases")
-    if name:
-        raise UsageError("give a suite, or --dataset and --system, not both")
     controls = ("first-stage", "random", "oracle")
     entries = [{"model": model} for model in dict.fromkeys((*controls, *(systems or ())))]
     asked = list(datasets or ["hard-cases"])

@@ -1,11 +1,11 @@
 """The files of a benchmark, read and written.
 
-    <results>/<suite>/<dataset>/candidates.jsonl        the frozen first stage
+    <results>/<suite>/<ground>/candidates.jsonl         the frozen first stage
                                /labels.jsonl            the labels by id, so that reports need no data set
                                /<system>.run.jsonl      raw rankings: a header, then one line per query
                                /<system>.times.jsonl    the machine, and seconds per query: what differs between runs
                                /<system>.json           what was measured, derived from the run
-                               /unavailable.json        systems that could not run, with the reason
+                               /unavailable.json        systems that could not run, with the reason; "" is all of them
     <results>/<suite>/suite.json                        the suite that was run, every default written out; what is run
                                                         by --dataset and --system has one in each folder
 
@@ -45,6 +45,8 @@ UNAVAILABLE = "unavailable.json"
 SUITE = "suite.json"
 LABELS = "labels.jsonl"
 CANDIDATES = "candidates.jsonl"
+EVERY = ""
+"""Among systems that could not run: all of them, because there are no candidates. No system is called so."""
 AGAIN = "make it again with `memeval run`"
 
 R = TypeVar("R")
@@ -120,7 +122,7 @@ class Manifest:
 
     name: str
     """The suite's name."""
-    datasets: tuple[str, ...]
+    datasets: tuple[str | Mapping[str, Any], ...]
     """Addresses of data sets."""
     systems: tuple[Entry, ...]
     """What was run."""
@@ -379,6 +381,14 @@ def write_unavailable(folder: Path, reasons: Mapping[str, str]) -> None:
 def read_unavailable(path: Path) -> Mapping[str, str]:
     """System → reason. Raises DataError for a foreign, newer or broken file."""
     return _record(files.content(path), "unavailable", Unavailable, path)[0].systems
+
+
+def unrun(folder: Path) -> str | None:
+    """Why nothing was run in a folder, where that is all there is to say of it."""
+    note = folder / UNAVAILABLE
+    if not note.is_file() or files.stored(folder / CANDIDATES) is not None:
+        return None
+    return read_unavailable(note).get(EVERY)
 
 
 def write_suite(folder: Path, values: Mapping[str, Any]) -> None:

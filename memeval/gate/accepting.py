@@ -19,19 +19,19 @@ def accept(evidence: Evidence, path: Path, reason: str, date: str) -> Iterator[s
     kept = []
     for dataset, system in targets(evidence):
         gates = [gate for gate in evidence.gates if gate.covers(dataset, system)]
-        result = evidence.result(dataset, system)
-        if result is None and system in evidence.optional and system in evidence.unavailable:
-            yield f"left out  {system} on {dataset}: {evidence.unavailable[system]}"
+        result, why = evidence.result(dataset, system), evidence.reason(dataset, system)
+        if result is None and system in evidence.optional and why:
+            yield f"left out  {system} on {dataset}: {why}"
             continue
         if result is None:
             raise UsageError(f"{system} on {dataset} is gated and has no result: run it, or take its gate out")
         measures = list(dict.fromkeys(gate.measure for gate in gates if gate.measure))
         if lacking := [measure for measure in measures if measure not in result.values]:
             raise UsageError(f"{system} on {dataset}: {lacking[0]} is gated and was not measured")
-        demand_values(result, measures)
+        demand_values(f"{system} on {dataset}", result, measures)
         if evidence.edited:
             results.read_result(evidence.edited[0])
-        kept.append((result, measures))
+        kept.append((dataset, result, measures))
     if not kept:
         raise UsageError("no gate matches any result: there is nothing to accept")
     made = baseline.accept(evidence.suite, kept, reason=reason, date=date, repeats=repeats(evidence))
@@ -42,9 +42,9 @@ def accept(evidence: Evidence, path: Path, reason: str, date: str) -> Iterator[s
     yield f"baseline  {path}"
     tested = [
         (gate, result)
-        for result, _ in kept
+        for dataset, result, _ in kept
         for gate in evidence.gates
-        if gate.quality and gate.covers(result.signature.dataset, result.signature.system)
+        if gate.quality and gate.covers(dataset, result.signature.system)
     ]
     yield from (f"warning   {reason}" for reason in foreseen(tested))
     for check in judge(made, evidence).failed:

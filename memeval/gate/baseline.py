@@ -53,10 +53,10 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What was accepted of one system on one data set."""
+    """What was accepted of one system on one ground."""
 
     dataset: str
-    """Address of the data set."""
+    """The ground's label: the data set's address where that has one ground."""
     system: str
     """The system's name."""
     model: str
@@ -107,22 +107,27 @@ class Baseline:
 
 
 def accept(
-    suite: str, results: Iterable[tuple[Result, Sequence[str]]], *, reason: str, date: str, repeats: Mapping[str, int]
+    suite: str,
+    results: Iterable[tuple[str, Result, Sequence[str]]],
+    *,
+    reason: str,
+    date: str,
+    repeats: Mapping[str, int],
 ) -> Baseline:
-    """A baseline of results, each with the measures to keep of it.
+    """A baseline of results, each with the ground it is of and the measures to keep of it.
 
     Args:
         date: ISO 8601.
         repeats: system → how many repeats its values are the means of; 1 where it is not named.
     """
     entries = []
-    for result, measures in results:
+    for dataset, result, measures in results:
         signature = result.signature
         columns = {name: rounded(result, name) for name in measures}
         told = result.latency or UNTIMED
         entries.append(
             Entry(
-                dataset=result.address,
+                dataset=dataset,
                 system=signature.system,
                 model=signature.model,
                 fingerprint=signature.fingerprint,

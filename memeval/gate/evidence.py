@@ -11,22 +11,24 @@ from memeval.core.outside import struck
 from memeval.core.types import Result
 from memeval.measures import kept
 from memeval.measures import result as score
+from memeval.runs import shards
 from memeval.runs.gates import DEFAULT, Gate
+from memeval.runs.suite import SEVERAL, Ground, grounds
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Results by (data set, system), the folder of each, and the suite's values.
+    """Results by (ground, system), the folder of each, and the suite's values; a ground is named by its label.
 
-    Systems that are `optional` may be in `unavailable` (→ reason). `gates` are the default ones if none is `declared`.
-    `edited` are files that do not match their digest.
+    Systems that are `optional` may be in `unavailable` (→ reason). `gates` are the default ones if none is `declared`;
+    one about a data set is there once for each of its grounds. `edited` are files that do not match their digest.
     """
 
     values: dict[str, Any]
     gates: tuple[Gate, ...]
     results: Mapping[tuple[str, str], Result]
     folders: Mapping[tuple[str, str], Path]
-    unavailable: Mapping[str, str]
+    unavailable: Mapping[tuple[str, str], str]
     edited: tuple[Path, ...] = ()
 
     @property
@@ -50,8 +52,12 @@ class Evidence:
         return frozenset(entry["name"] for entry in self.values["systems"] if (entry.get("repeat") or 1) > 1)
 
     def result(self, dataset: str, system: str) -> Result | None:
-        """The result of a system on a data set."""
+        """The result of a system on a ground."""
         return self.results.get((dataset, system))
+
+    def reason(self, dataset: str, system: str) -> str | None:
+        """Why a system could not run on a ground, if somebody has said so."""
+        return self.unavailable.get((dataset, system)) or self.unavailable.get((dataset, results.EVERY))
 
 
 def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) -> Evidence:
@@ -67,7 +73,8 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
     values = _suite_values(suite) if suite else _found(paths, wanted)
     found: dict[tuple[str, str], Result] = {}
     where: dict[tuple[str, str], Path] = {}
-    unavailable: dict[str, str] = {}
+    unavailable: dict[tuple[str, str], str] = {}
+    known = grounds(values)
     edited: list[Path] = []
     for folder in _folders(paths, values["name"]):
         for one in kept.below(folder, edited=True):
@@ -75,7 +82,7 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
             edited += [file] if one.edited else []
             if struck(result.signature.system) in _gone(file.parent):
                 continue  # of an earlier run: in this one it could not run
-            key = result.address, result.signature.system
+            key = _label(result, known), result.signature.system
             if key in found and (result.signature.partial is None) != (found[key].signature.partial is None):
                 if result.signature.partial is not None:
                     continue  # a limited run beside the whole one
@@ -83,10 +90,25 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
                 raise DataError(f"{file} and {where[key]}: two results of {key[1]} on {key[0]}: name one folder")
             found[key], where[key] = result, file
         for file in results.find(folder, name=results.UNAVAILABLE):
-            unavailable |= _gone(file.parent)
-    gates = tuple(Gate.model_validate(gate) for gate in values.get("gates", ())) or DEFAULT
+            place = next((ground.label for ground in known if shards.of(file.parent, ground.folder)), "")
+            unavailable |= {(place, system): reason for system, reason in _gone(file.parent).items()}
+    gates = tuple(one for gate in values.get("gates", ()) for one in _spread(Gate.model_validate(gate), known))
     folders = {key: file.parent for key, file in where.items()}
-    return Evidence(values, gates, found, folders, unavailable, tuple(edited))
+    return Evidence(values, gates or DEFAULT, found, folders, unavailable, tuple(edited))
+
+
+def _label(result: Result, known: Sequence[Ground]) -> str:
+    """The ground that a result is of; of none that the suite has, its data set."""
+    own = (ground for ground in known if ground.dataset == result.address)
+    facts = {key: getattr(result.signature, key) for key in SEVERAL}
+    told = (ground.label for ground in own if all(ground.settings[key] == facts[key] for key in SEVERAL))
+    return next(told, result.address)
+
+
+def _spread(gate: Gate, known: Sequence[Ground]) -> list[Gate]:
+    """The gate, once for each ground of the data set that it names."""
+    labels = [ground.label for ground in known if gate.dataset in (ground.dataset, ground.label)]
+    return [gate.model_copy(update={"dataset": label}) for label in labels] or [gate]
 
 
 def _gone(folder: Path) -> Mapping[str, str]:

@@ -22,6 +22,7 @@ from memeval.gate.evidence import Evidence, repeats
 from memeval.gate.verdicts import Check, Flip, Outcome
 from memeval.measures import statistics
 from memeval.runs.gates import Gate
+from memeval.runs.suite import grounds
 
 COLLAPSED = 0.1
 """A query that had half of a measure or more and keeps less than this share of it has collapsed."""
@@ -68,7 +69,7 @@ def judge(baseline: Baseline, evidence: Evidence, source: str = "") -> Outcome:
             continue
         measures = list(dict.fromkeys(gate.measure for gate in gates if gate.measure))
         comparable.demand(entry, result, measures)
-        demand_values(result, measures)
+        demand_values(f"{system} on {dataset}", result, measures)
         if evidence.edited:  # what is missing was told first: it says more
             results.read_result(evidence.edited[0])
         checks += exact.checks(entry, result, gates)
@@ -95,10 +96,12 @@ def judge(baseline: Baseline, evidence: Evidence, source: str = "") -> Outcome:
 
 
 def targets(evidence: Evidence, baseline: Baseline | None = None) -> list[tuple[str, str]]:
-    """Every (data set, system) that a gate is about, whether it is there or not."""
+    """Every (ground, system) that a gate is about, whether it is there or not."""
     entries = () if baseline is None else baseline.entries
     known = [*((entry.dataset, entry.system) for entry in entries), *evidence.results]
-    datasets = list(dict.fromkeys([*(dataset for dataset, _ in known), *evidence.values["datasets"]]))
+    datasets = list(
+        dict.fromkeys([*(dataset for dataset, _ in known), *(ground.label for ground in grounds(evidence.values))])
+    )
     places = {entry["name"]: place for place, entry in enumerate(evidence.values["systems"])}
     named = dict.fromkeys([*places, *(gate.system for gate in evidence.gates if gate.system != "*")])
     everything = dict.fromkeys([*known, *itertools.product(datasets, named)])
@@ -115,9 +118,8 @@ def quality(samples: Sequence[Sample]) -> list[Check]:
     return [_judged(sample, test, size) for sample, test in zip(samples, tests, strict=True)]
 
 
-def demand_values(result: Result, measures: Sequence[str]) -> None:
+def demand_values(about: str, result: Result, measures: Sequence[str]) -> None:
     """Raises IncompleteError where a value that a gate looks at is missing: it was not measured, which is no pass."""
-    about = f"{result.signature.system} on {result.signature.dataset}"
     if not result.query_ids:
         raise IncompleteError(f"{about}: has no query with a relevant memory: nothing of it was measured")
     for measure in measures:
@@ -161,14 +163,13 @@ def _categories(gate: Gate, result: Result) -> Sequence[str | None]:
 
 def _absent(dataset: str, system: str, entry: Entry | None, evidence: Evidence, gates: Sequence[Gate]) -> Check:
     check = Check(dataset, system, "result", "exact", "missing")
-    present = evidence.result(dataset, system) is not None
-    if not present and system in evidence.optional and system in evidence.unavailable:
-        return check.with_verdict("not evaluated", f"optional, and could not run here: {evidence.unavailable[system]}")
+    present, why = evidence.result(dataset, system) is not None, evidence.reason(dataset, system)
+    if not present and system in evidence.optional and why:
+        return check.with_verdict("not evaluated", f"optional, and could not run here: {why}")
     if present:
         named = any(gate.system == system for gate in gates)
         message = f"is not in the baseline: {comparable.ACCEPT}"
         return check.with_verdict("missing" if named else "new", message)
-    why = evidence.unavailable.get(system)
     if entry is None:
         return check.with_verdict("missing", "is gated, but neither in the baseline nor in the results")
     return check.with_verdict("missing", f"was accepted, and is gone from the results{f': {why}' if why else ''}")

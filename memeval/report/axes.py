@@ -16,7 +16,7 @@ from memeval.core.types import canonical
 from memeval.datasets import render
 from memeval.measures import statistics
 from memeval.measures.statistics import Difference
-from memeval.report import cells
+from memeval.report import cells, first_stages
 from memeval.report.board import Leaderboard, Row
 from memeval.report.robustness import REPEATED
 from memeval.report.tables import Table, table
@@ -191,8 +191,9 @@ def _compared(axis: Axis) -> Axis:
 
 
 def tables(boards: Sequence[Leaderboard]) -> list[Table]:
-    """A table for each sweep."""
-    return [swept(axis, f"sweep-{place}") for place, axis in enumerate(axes(boards), 1)]
+    """A table for each sweep, and for each data set with several first stages."""
+    found = [swept(axis, f"sweep-{place}") for place, axis in enumerate(axes(boards), 1)]
+    return [*found, *first_stages.tables(boards)]
 
 
 def swept(axis: Axis, slug: str) -> Table:

@@ -113,10 +113,12 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """All results below some folders; `missing` maps what could not be measured to the reason."""
+    """All results below some folders; `missing` maps systems that could not be measured to the reason, `unrun` the
+    folders of grounds on which nothing could be run."""
 
     sources: tuple[Kept, ...]
     missing: Mapping[str, str]
+    unrun: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def results(self) -> list[Result]:
@@ -131,11 +133,15 @@ def collect(paths: Sequence[Path]) -> Collection:
     """
     sources: list[Kept] = []
     missing: dict[str, str] = {}
+    unrun: dict[str, str] = {}
     for path in paths:
         sources += kept.below(path)
         for file in results.find(path, name=results.UNAVAILABLE):
-            missing |= results.read_unavailable(file)
-    return Collection(tuple(sources), missing)
+            noted = dict(results.read_unavailable(file))
+            if results.EVERY in noted:
+                unrun[file.parent.name] = noted.pop(results.EVERY)
+            missing |= noted
+    return Collection(tuple(sources), missing, unrun)
 
 
 def comparable(result: Result) -> bytes:

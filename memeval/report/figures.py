@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from memeval.report.first_stages import Gain
     from memeval.report.pairs import Duel
 
 MOST_LINES = len(SERIES)
@@ -54,7 +55,7 @@ def dots(board: Leaderboard) -> Plot:
     return Plot("leaderboard", *words("plot-leaderboard", board, values=values), figure)
 
 
-def forest(board: Leaderboard, duels: Sequence["Duel"], title: str, slug: str) -> Plot:
+def forest(board: Leaderboard, duels: Sequence["Duel | Gain"], title: str, slug: str) -> Plot:
     """Differences with their intervals; filled where they are beyond chance."""
     colours, markers = {1: GREEN, -1: VERMILLION, 0: GREY}, {1: "^", -1: "v", 0: "o"}
     points = []

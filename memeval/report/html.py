@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from memeval.report import axes, cells, explorer, methods, page_data, sections, standings, trust
+from memeval.report import axes, cells, explorer, first_stages, methods, page_data, sections, standings, trust
 from memeval.report.board import Leaderboard
 from memeval.report.evidence import Detail, Evidence
 from memeval.report.leaderboard import MANY
@@ -63,6 +63,7 @@ def render(found: Sequence[tuple[Leaderboard, Evidence]], detail: Detail = "inte
         boards=parts,
         **whole,
         sweeps=axes.tables(boards),
+        swept=[(plot.title, Markup(inline(plot, plot.slug))) for plot in first_stages.plots(boards)],
         controls={cells.name(row) for board in boards for row in board.rows if row.control is not None},
         citations=methods.citations(boards),
         css=Markup(css),

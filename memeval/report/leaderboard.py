@@ -54,7 +54,7 @@ def leaderboards(results: Sequence[Result], *, missing: Mapping[str, str] = {}) 
     found = groups(results)
     heavy = sum(len(result.query_ids) for result in results) > MANY
     boards = each(partial(leaderboard, missing=dict(missing)), found, heavy=heavy, weight=_drawn)
-    return _told_apart(_told_apart(boards, _by_rendering), _by_digest)
+    return _told_apart(_told_apart(boards, _by_ground), _by_digest)
 
 
 def _drawn(group: Sequence[Result]) -> int:
@@ -78,11 +78,11 @@ def _told_apart(
     return [replace(board, label=board.label + marks.get(id(board), "")) for board in boards]
 
 
-def _by_rendering(boards: Sequence[Leaderboard]) -> list[str]:
-    """Nothing where a rendering stands twice: then it is not what tells them apart."""
-    renderings = [str(board.signature.rendering) for board in boards]
-    apart = len(set(renderings)) == len(boards)
-    return [f" ({rendering})" if apart else "" for rendering in renderings]
+def _by_ground(boards: Sequence[Leaderboard]) -> list[str]:
+    """First stage and rendering, as far as they differ; nothing where that does not tell them apart."""
+    told = [[str(getattr(board.signature, key)) for board in boards] for key in ("first_stage", "rendering")]
+    marks = [", ".join(facts) for facts in zip(*(facts for facts in told if len(set(facts)) > 1), strict=True)]
+    return [f" ({mark})" for mark in marks] if len(set(marks)) == len(boards) else [""] * len(boards)
 
 
 def _by_digest(boards: Sequence[Leaderboard]) -> list[str]:

@@ -15,7 +15,7 @@ from memeval.core.outside import plain
 from memeval.core.types import Ranking, Result
 from memeval.datasets.download import beside
 from memeval.measures import trec
-from memeval.report import evidence, texts
+from memeval.report import evidence, first_stages, texts
 from memeval.report.board import Leaderboard
 from memeval.report.evidence import Collection, Detail, Evidence
 from memeval.report.plots import FORMATS as PLOT_FORMATS
@@ -81,14 +81,13 @@ def write_plots(found: Found, into: Path, formats: Sequence[str]) -> int:
     for name in formats:
         if name not in PLOT_FORMATS:
             raise UsageError(f"--plot-format {name}: there is no such format{did_you_mean(name, PLOT_FORMATS)}")
-    count = 0
     places = _files(board.label for board, _ in found.boards)
-    for board, own in found.boards:
-        for plot in plots(board, own):
-            for suffix in formats:
-                write_whole(into / f"{places[board.label]}.{plot.slug}.{suffix}", saved(plot, suffix))
-                count += 1
-    return count
+    drawn = {f"{places[board.label]}.{plot.slug}": plot for board, own in found.boards for plot in plots(board, own)}
+    drawn |= {plot.slug: plot for plot in first_stages.plots([board for board, _ in found.boards])}
+    for name, plot in drawn.items():
+        for suffix in formats:
+            write_whole(into / f"{name}.{suffix}", saved(plot, suffix))
+    return len(drawn) * len(formats)
 
 
 def write_trec(found: Found, into: Path) -> int:

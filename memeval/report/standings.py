@@ -77,7 +77,8 @@ def overall(boards: Sequence[Leaderboard]) -> list[Table]:
     """Systems by data sets, with a mean of those that were measured on all of them; none for a single data set."""
     if len(boards) < 2:
         return []
-    means = _means(boards)
+    apart = len({board.signature.first_stage for board in boards}) > 1  # other candidates are another task
+    means = {} if apart else _means(boards)
     ranks = _ranks(boards, list(means))
     names = [*means, *sorted({row.system for board in boards for row in board.ranked} - set(means))]
     controls = [name for name in ("oracle", "first-stage", "random") if any(board.control(name) for board in boards)]
@@ -97,7 +98,8 @@ def overall(boards: Sequence[Leaderboard]) -> list[Table]:
         yield "note", left_out if absent and name in names else ""
 
     basis = "; ".join(f"{cells.plain(board.label)}: {cells.basis(board)}" for board in boards)
-    return [table("overall", boards[0], [dict(line(name)) for name in [*names, *controls]], basis=basis)]
+    name = "overall-apart" if apart else "overall"
+    return [table(name, boards[0], [dict(line(name)) for name in [*names, *controls]], slug="overall", basis=basis)]
 
 
 def _means(boards: Sequence[Leaderboard]) -> dict[str, float]:

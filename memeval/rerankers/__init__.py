@@ -170,14 +170,17 @@ def load(
     dataset: Dataset,
     wrap: Callable[[Reranker], Reranker] = lambda reranker: reranker,
     terms: Terms | None = None,
+    *,
+    unready: bool = False,
 ) -> Reranker:
     """The named reranker, ready to score; `wrap` is laid around the systems that it is made of, if any.
 
-    Raises UsageError for a bad option, PrerequisiteError for a missing extra.
+    Raises UsageError for a bad option, PrerequisiteError for a missing extra, unless it may be `unready`: what a hosted
+    system would be sent and charged can be told without the packages that send it.
     """
     model = parse(name)
     lacking = missing(name)
-    if lacking:
+    if lacking and not unready:
         raise PrerequisiteError(lacking)
     parameters = _parameters(model.kind)
     arguments = _arguments(name, model)
@@ -188,7 +191,7 @@ def load(
     if "dataset" in parameters:
         arguments["dataset"] = dataset
     if "load" in parameters:
-        arguments["load"] = lambda part: wrap(load(part, dataset, wrap, terms))
+        arguments["load"] = lambda part: wrap(load(part, dataset, wrap, terms, unready=unready))
     if "terms" in parameters:
         arguments["terms"] = terms or Terms()
     made = kinds()[model.kind]

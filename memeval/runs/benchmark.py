@@ -1,6 +1,8 @@
 """A suite from start to end: data set → candidates → runs → results, resuming whatever is there already."""
 
 import functools
+import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -8,7 +10,7 @@ from pathlib import Path
 
 from memeval import datasets, rerankers
 from memeval.core import files, results
-from memeval.core.errors import DataError, MemevalError
+from memeval.core.errors import DataError, IncompleteError, MemevalError, PrerequisiteError
 from memeval.core.outside import contained
 from memeval.core.store import ScoreCache
 from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Reranker, Result, written
@@ -39,11 +41,13 @@ class Watcher:
 
 @dataclass
 class Report:
-    """What came of one data set: its folder, results in the suite's order, and what went wrong, by system or at all."""
+    """What came of one ground: its folder, results in the suite's order, what was left out on purpose, and what went
+    wrong, by system or at all."""
 
     folder: Path
     results: list[Result] = field(default_factory=list)
     unavailable: dict[str, MemevalError] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
     incomplete: dict[str, str] = field(default_factory=dict)
     error: MemevalError | None = None
     reused: int = 0
@@ -57,25 +61,49 @@ def run(
     limit: shards.Part = None,
     watcher: Watcher | None = None,
     terms: Terms | None = None,
+    left_out: Mapping[tuple[str, str], str] = {},
+    until: float = math.inf,
 ) -> list[Report]:
     """Runs every system of a suite over every data set, below `root`; what is complete is not run again.
 
     A system that cannot be loaded, or fails on its first queries, is reported and does not stop the others; neither
-    does a data set that cannot be read. `limit` takes some of the queries only and marks everything as partial, in a
-    folder of its own. `terms` are those of hosted systems.
+    does a ground whose data set or first stage is not here. `limit` takes some of the queries only and marks everything
+    as partial, in a folder of its own. `terms` are those of hosted systems. `left_out` maps (folder of a ground,
+    system or EVERY) to the reason why that is not run. Nothing is begun after `until` (of time.monotonic), and a system
+    stops behind the query that it is at: IncompleteError, and the same call goes on.
     """
     watcher, terms = watcher or Watcher(), terms or Terms(answers=cache.path if cache is not None else None)
     if not manifest.adds_up(suite.name):
         results.write_suite(root / suite.name, values(suite))
     reports = []
     for variant, name, into in manifest.parts(suite, root):
+        if reason := left_out.get((into.name, results.EVERY)):
+            reports.append(Report(into, left_out={entry.name: reason for entry in suite.systems}))
+            _noted(suite, marked(into, limit), reason)
+            continue
+        known = {system: reason for (folder, system), reason in left_out.items() if folder == into.name}
         try:
+            _in_time(until)
             with contained(name, own=True):
-                reports.append(_run(variant, name, into, cache, terms, limit, watcher))
+                reports.append(_run(variant, name, into, cache, terms, limit, watcher, known, until))
         except MemevalError as error:
             watcher.end()
             reports.append(Report(into, error=error))
+            if isinstance(error, PrerequisiteError):
+                _noted(suite, marked(into, limit), str(error))
     return reports
+
+
+def _noted(suite: Suite, folder: Path, reason: str) -> None:
+    """Notes why nothing was run on a ground of a suite's file, unless something was, earlier."""
+    if files.stored(folder / results.CANDIDATES) is None and not manifest.adds_up(suite.name):
+        results.write_unavailable(folder, {results.EVERY: reason})
+
+
+def _in_time(until: float) -> None:
+    """Raises IncompleteError where the time is used up."""
+    if time.monotonic() >= until:
+        raise IncompleteError("the time that was given is used up: the same command goes on from here")
 
 
 def load(suite: Suite, dataset: str | Dataset) -> Dataset:
@@ -84,7 +112,15 @@ def load(suite: Suite, dataset: str | Dataset) -> Dataset:
 
 
 def _run(
-    suite: Suite, name: str, into: Path, cache: ScoreCache | None, terms: Terms, limit: shards.Part, watcher: Watcher
+    suite: Suite,
+    name: str,
+    into: Path,
+    cache: ScoreCache | None,
+    terms: Terms,
+    limit: shards.Part,
+    watcher: Watcher,
+    left_out: Mapping[str, str],
+    until: float,
 ) -> Report:
     watcher.step(f"data set {name}, rendered as {suite.text}")
     loaded = datasets.load(name)
@@ -97,12 +133,12 @@ def _run(
             f"{name}: none of its {len(asked):,} queries has a relevant memory: there is nothing to measure"
         )
     with files.alone(marked(into, limit)) as folder:
-        candidates = frozen(suite, dataset, folder / "candidates.jsonl", watcher)
+        candidates = frozen(suite, dataset, folder / "candidates.jsonl", watcher, terms)
         results.place_labels(folder / results.LABELS, dataset, compress=suite.compress)
         if manifest.adds_up(suite.name):
-            manifest.add(suite.model_copy(update={"datasets": (name,)}), folder, watcher.notice)
+            manifest.add(suite, folder, watcher.notice)
         sliced = functools.cache(lambda: slices.members(loaded, candidates))
-        return _systems(Work(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher))
+        return _systems(Work(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until))
 
 
 def limited(dataset: Dataset, limit: shards.Part) -> shards.Part:
@@ -128,12 +164,23 @@ class Work:
     terms: Terms
     limit: shards.Part
     watcher: Watcher
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    until: float = math.inf
+
+    def advance(self, ranking: Ranking) -> None:
+        """Tells of a query that is written. Raises IncompleteError where the time is used up."""
+        self.watcher.advance(ranking)
+        _in_time(self.until)
 
 
 def _systems(work: Work) -> Report:
     report = Report(work.folder)
     for system in work.suite.systems:
+        if system.name in work.left_out:
+            report.left_out[system.name] = work.left_out[system.name]
+            continue
         try:
+            _in_time(work.until)
             with contained(system.name, own=True):
                 result, reused = run_system(work, system)
         except MemevalError as error:
@@ -147,6 +194,11 @@ def _systems(work: Work) -> Report:
             report.incomplete[system.name] = wrong
     kept = {slug(result.signature.system) for result in report.results}
     reasons = {name: str(error) for name, error in report.unavailable.items() if slug(name) not in kept}
+    reasons |= {
+        name: reason
+        for name, reason in report.left_out.items()
+        if files.stored(work.folder / f"{slug(name)}.run.jsonl") is None
+    }
     results.write_unavailable(report.folder, {**_earlier(work), **reasons})
     return report
 
@@ -245,7 +297,7 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
             path,
             compress=work.suite.compress,
             manifest=machine.manifest(),
-            progress=runner.Progress(watcher.notice, functools.partial(watcher.begin, task), watcher.advance),
+            progress=runner.Progress(watcher.notice, functools.partial(watcher.begin, task), work.advance),
             fresh=work.terms.since is not None,
         )
     except BaseException:
@@ -258,8 +310,11 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
         billed(ranking.usage or {} for ranking in results.read_run(outcome.run).rankings)
 
 
-def load_scorer(model: str, dataset: Dataset, cache: ScoreCache | None, terms: Terms | None = None) -> Scorer:
-    """The named reranker behind cache, clock and checks; so are the parts that a fusion is made of."""
+def load_scorer(
+    model: str, dataset: Dataset, cache: ScoreCache | None, terms: Terms | None = None, *, unready: bool = False
+) -> Scorer:
+    """The named reranker behind cache, clock and checks; so are the parts that a fusion is made of. `unready`: see
+    rerankers.load."""
     terms = terms or Terms(answers=cache.path if cache is not None else None)
     parts: list[Scorer] = []
 
@@ -267,7 +322,7 @@ def load_scorer(model: str, dataset: Dataset, cache: ScoreCache | None, terms: T
         parts.append(Scorer(made, cache, terms.repeat))
         return parts[-1]
 
-    return Scorer(rerankers.load(model, dataset, part, terms), cache, terms.repeat, parts)
+    return Scorer(rerankers.load(model, dataset, part, terms, unready=unready), cache, terms.repeat, parts)
 
 
 def pool_of(suite: Suite, dataset: Dataset) -> Pool:
@@ -280,17 +335,17 @@ def still_valid(suite: Suite, dataset: Dataset, stored: Path | None) -> Candidat
     if stored is None:
         return None
     known = results.read_candidates(stored)
-    wanted = (dataset.digest, suite.first_stage, suite.depth, pool_of(suite, dataset), suite.text)
+    wanted = (dataset.digest, suite.stage, suite.depth, pool_of(suite, dataset), suite.text)
     if (known.dataset_digest, known.first_stage, known.depth, known.pool, known.rendering) != wanted:
         return None
     try:
-        fingerprint = load_scorer(suite.first_stage, dataset, None).fingerprint
+        fingerprint = load_scorer(suite.stage, dataset, None).fingerprint
     except MemevalError:
         return known  # what made them is not here; frozen candidates do not need it
     return known if fingerprint is not None and measuring.plain(fingerprint) == known.fingerprint else None
 
 
-def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher) -> Candidates:
+def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher, terms: Terms | None = None) -> Candidates:
     """The candidates in `path` if they are what the suite asks for, else made and frozen there."""
     stored = files.stored(path)
     known = still_valid(suite, dataset, stored)
@@ -298,11 +353,11 @@ def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher) -> Cand
         return known
     if stored is not None:
         watcher.step("the first stage, data set or rendering has changed: candidates are made again")
-    scorer = load_scorer(suite.first_stage, dataset, None)
-    watcher.begin(f"first stage {suite.first_stage}", len(dataset.queries), 0)
+    scorer = load_scorer(suite.stage, dataset, None, terms)
+    watcher.begin(f"first stage {suite.stage}", len(dataset.queries), 0)
     made = retrieve(
         dataset,
-        suite.first_stage,
+        suite.stage,
         scorer,
         depth=suite.depth,
         pool=pool_of(suite, dataset),

@@ -44,11 +44,11 @@ def ceiling(
     plan = _plan(name)
     pool = plan.pool or ("retrieved" if loaded.pools is None else "given")
     dataset = render.rendered(loaded, plan.text)
-    first_stage = rerankers.load(plan.first_stage, dataset)
-    begin(f"first stage {plan.first_stage}", len(dataset.queries))
+    first_stage = rerankers.load(plan.stage, dataset)
+    begin(f"first stage {plan.stage}", len(dataset.queries))
     candidates = retrieve(
         dataset,
-        plan.first_stage,
+        plan.stage,
         first_stage,
         depth=plan.depth,
         pool=pool,
@@ -65,7 +65,7 @@ def ceiling(
     def means(rankings: Mapping[str, "list[str] | tuple[str, ...]"]) -> dict[str, float]:
         return {measure: float(values.mean()) for measure, values in evaluate(judged, rankings, measures).items()}
 
-    return Ceiling(plan.first_stage, plan.depth, pool, plan.text, means(candidates), means(best))
+    return Ceiling(plan.stage, plan.depth, pool, plan.text, means(candidates), means(best))
 
 
 def _plan(name: str) -> Suite:

@@ -73,8 +73,8 @@ def run(
     part = benchmark.limited(ready, limit)
     candidates = retrieve(
         ready,
-        plan.first_stage,
-        benchmark.load_scorer(plan.first_stage, ready, None),
+        plan.stage,
+        benchmark.load_scorer(plan.stage, ready, None),
         depth=plan.depth,
         pool=benchmark.pool_of(plan, ready),
         rendering=plan.text,

@@ -12,10 +12,10 @@ from pathlib import Path
 from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError
 from memeval.runs import suite as suites
-from memeval.runs.suite import Suite, slug
+from memeval.runs.suite import Suite
 
 Part = tuple[Suite, str, Path]
-"""A suite with one rendering, one of its data sets, and the folder of all its queries."""
+"""A suite on one ground, the data set, and the folder of all its queries."""
 
 
 def adds_up(name: str) -> bool:
@@ -36,12 +36,8 @@ def read(file: Path) -> Suite:
 
 def parts(suite: Suite, root: Path) -> list[Part]:
     """What a suite consists of, below a folder of results."""
-    found = []
-    for variant in suite.variants():
-        for name in suite.datasets:
-            marks = [slug(name), *([slug(variant.text)] if len(suite.variants()) > 1 else [])]
-            found.append((variant, name, root / suite.name / ".".join(marks)))
-    return found
+    found = suites.grounds(suites.values(suite))
+    return [(suite.on(ground), ground.dataset, root / suite.name / ground.folder) for ground in found]
 
 
 def here(file: Path, kinds: Sequence[str]) -> Iterator[tuple[Part, list[Path]]]:
@@ -55,7 +51,7 @@ def here(file: Path, kinds: Sequence[str]) -> Iterator[tuple[Part, list[Path]]]:
         if not adds_up(suite.name):
             yield (variant, dataset, whole), _folders(whole, kinds)
             continue
-        part = variant.model_copy(update={"datasets": (dataset,)}), dataset, whole
+        part = variant, dataset, whole
         if name != suite.name:  # a data set's own
             if name == whole.name or name.startswith(tuple(f"{whole.name}.{kind}-" for kind in kinds)):
                 yield part, [file.parent]

@@ -48,7 +48,7 @@ def _merged(parts: Sequence[Path], output: Path) -> Iterator[str]:
         there = output / name / results.SUITE
         if there.is_file() and results.read_suite(there) != suites.values(suite):
             raise DataError(f"{there}: is another suite {name!r} than that of the parts: name another folder with -o")
-    wholes = [(suite, name, into, list(dict.fromkeys(places))) for into, (suite, name, places) in found.items()]
+    wholes = [(suite, name, into, _ran(places)) for into, (suite, name, places) in found.items()]
     for part in wholes:
         _checked(*part)  # before anything of any is written
     for name, suite in own.items():
@@ -58,10 +58,18 @@ def _merged(parts: Sequence[Path], output: Path) -> Iterator[str]:
             yield from _dataset(*part)
 
 
+def _ran(places: Sequence[Path]) -> list[Path]:
+    """The folders of a ground's parts without those that only say why nothing was run, if there are others."""
+    found = list(dict.fromkeys(places))
+    return [place for place in found if not results.unrun(place)] or found
+
+
 def _checked(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> None:
     """Raises what merging a data set would raise."""
     if not places:
-        raise IncompleteError(f"{suite.name}: nothing was run on {name}")
+        raise IncompleteError(f"{suite.name}: nothing was run on {into.name}")
+    if results.unrun(places[0]):
+        return
     dataset, candidates = benchmark.load(suite, datasets.load(name)), _candidates(places)
     for entry in suite.systems:
         path = into / f"{slug(entry.name)}.run.jsonl"
@@ -71,6 +79,10 @@ def _checked(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> Non
 
 
 def _dataset(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> Iterator[str]:
+    if reason := results.unrun(places[0]):
+        results.write_unavailable(into, {results.EVERY: reason})
+        yield f"missing   {into.name}: {reason}"
+        return
     loaded = datasets.load(name)
     dataset = benchmark.load(suite, loaded)
     candidates = _candidates(places)
@@ -83,20 +95,20 @@ def _dataset(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> Ite
     for entry in suite.systems:
         system, stem = entry.name, slug(entry.name)
         if not any(disk.stored(place / f"{stem}.run.jsonl") for place in places):
-            reasons = [
+            notes = [
                 results.read_unavailable(file)
                 for place in places
                 for file in results.find(place, name=results.UNAVAILABLE)
             ]
-            missing[system] = next((told[system] for told in reasons if system in told), "is in none of the parts")
-            yield f"missing   {system} on {name}: {missing[system]}"
+            missing[system] = next((told[system] for told in notes if system in told), "is in none of the parts")
+            yield f"missing   {system} on {into.name}: {missing[system]}"
             continue
         path = into / f"{stem}.run.jsonl"
         for run in (path, *chain(*repeats.files(path, entry.repeat, entry.orders).values())):
             parts = _run(run, places, dataset, candidates, suite)
         measured = measuring.measure(path, dataset, candidates, suite, sliced, entry)
         disk.write_whole(into / f"{stem}.json", results.result_text(measured))
-        yield f"merged    {system} on {name}: {len(dataset.queries)} queries from {parts} parts"
+        yield f"merged    {system} on {into.name}: {len(dataset.queries)} queries from {parts} parts"
     results.write_unavailable(into, missing)
 
 

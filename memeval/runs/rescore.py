@@ -45,7 +45,7 @@ def rescore(
     if dataset is not None:
         labelled = datasets.load(dataset)
     elif qrels is not None:
-        labelled = _labelled(qrels)
+        labelled = labels_alone(qrels)
     else:
         raise UsageError(f"{run}: a TREC run has no labels: give --qrels FILE or --dataset NAME")
     return _scored(run, rankings, labelled, names, seed, {"system": run.stem, "model": f"file/{run.name}"})
@@ -55,7 +55,7 @@ def _own(run: Path, qrels: Path | None, dataset: str | None, names: Sequence[str
     found = results.read_run(run)
     header = found.header
     if qrels is not None:
-        labelled = _labelled(qrels)
+        labelled = labels_alone(qrels)
     else:
         with beside(run.parent):
             labelled = render.rendered(datasets.load(dataset or header.address or header.dataset), header.rendering)
@@ -89,7 +89,7 @@ def _without(ranking: Ranking, withheld: Mapping[str, str]) -> Ranking:
     return replace(ranking, doc_ids=(*ranking.doc_ids[:place], *ranking.doc_ids[place + 1 :]), scores=scores)
 
 
-def _labelled(path: Path) -> Dataset:
+def labels_alone(path: Path) -> Dataset:
     """Labels alone as a data set: one store, whose memories have no text."""
     anomalies: Counter[str] = Counter()
     qrels = trec.read_qrels(path, anomalies)

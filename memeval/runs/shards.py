@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from memeval.core.errors import UsageError
@@ -63,6 +64,16 @@ def suffix(part: Part) -> str:
     if isinstance(part, str):
         return ".shard-{}-of-{}".format(*_numbers(part))
     return f".limit-{part}" if part else ""
+
+
+def of(folder: Path, whole: str) -> bool:
+    """Whether a folder holds a run, or a part of one, whose own folder is called `whole`.
+
+    >>> of(Path("garden.limit-20"), "garden"), of(Path("garden.bm25"), "garden")
+    (True, False)
+    """
+    rest = folder.name.removeprefix(whole)
+    return folder.name.startswith(whole) and (not rest or rest.startswith((".limit-", ".shard-")))
 
 
 def phrase(part: Part) -> str:

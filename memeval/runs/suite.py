@@ -12,16 +12,31 @@ model = "sentence-transformers/sentence-transformers/all-MiniLM-L6-v2"
 
 [[gates]]                       # for `memeval check`: see gates.py
 system = "minilm"
+
+A ground is a data set with one first stage and one rendering: what candidates are frozen for, and what a leaderboard is
+of. Several first stages, or several renderings, are a ground each, and a data set may have settings of its own:
+
+datasets = ["hard-cases", {name = "locomo", first_stage = ["bm25", "sentence-transformers/BAAI/bge-m3"], depth = 50}]
 """
 
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from memeval import datasets, rerankers
 from memeval.core import files, names
@@ -36,7 +51,14 @@ SCHEMA = 1
 MEASURES = ("MAP", "MRR", "NDCG@1", "NDCG@3", "NDCG@10", "NDCG", "Recall@3", "Recall@5", "Recall@20", "F1")
 LONGEST = 150
 """Letters of a file's name, to which endings are added; most disks take 255 bytes."""
+MARK = 60
+"""Letters of what a first stage or a rendering adds to the name of a folder."""
 Share = Annotated[float, Field(ge=0, le=1)]
+Depth: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
+Pools: TypeAlias = Literal["retrieved", "given", "store", "injected"]
+SEVERAL = ("first_stage", "rendering")
+"""Settings of which a list is a ground for each."""
+SETTINGS = (*SEVERAL, "depth", "pool")
 
 
 class System(BaseModel):
@@ -77,12 +99,71 @@ class System(BaseModel):
         return found if self.sweep else [self]
 
 
+def _retrieving(asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """First stages, each once. Raises ValueError for one that retrieves nothing."""
+    shared = [str(_valued(rerankers.address, name)) for name in ([asked] if isinstance(asked, str) else asked)]
+    for name in shared:
+        if rerankers.parse(name).kind in ("first-stage", "constant", "oracle"):
+            raise ValueError(f"{name!r} is a control and retrieves nothing by itself")
+    return shared[0] if isinstance(asked, str) else tuple(dict.fromkeys(shared))
+
+
+def _rendered(asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Renderings by their full names, each once."""
+    if isinstance(asked, str):
+        return render.name(_valued(render.parse, asked))
+    return tuple(dict.fromkeys(render.name(_valued(render.parse, name)) for name in asked))
+
+
+_Some: TypeAlias = str | Annotated[tuple[str, ...], Field(min_length=1)]
+FirstStages: TypeAlias = Annotated[_Some, AfterValidator(_retrieving)]
+Renderings: TypeAlias = Annotated[_Some, AfterValidator(_rendered)]
+
+
+class Entry(BaseModel):
+    """A data set of a suite, with settings of its own where it has any; a name alone is one without."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    """The data set's name."""
+    first_stage: FirstStages | None = None
+    """Its first stage, or several."""
+    depth: Depth | None = None
+    """How many candidates of a query."""
+    pool: Pools | None = None
+    """Where its candidates come from."""
+    rendering: Renderings | None = None
+    """What of a memory is shown, or several such."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core)]}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _alone(cls, value: Any) -> Any:
+        if not isinstance(value, (str, dict, cls)):
+            raise ValueError(f"is a data set's name, or a table with its name and settings, not {shown(value)}")
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return datasets.address(_checked(datasets.parse, name))
+
+    @model_serializer
+    def _short(self) -> str | dict[str, Any]:
+        said = {key: getattr(self, key) for key in type(self).model_fields if getattr(self, key) is not None}
+        return self.name if len(said) == 1 else said
+
+
 class Suite(BaseModel):
     """A benchmark. `failures` is the share of queries that may fail before a run counts as incomplete (exit code 4).
     `hardware` is what an hour of the machine costs in US dollars: with it, the time of local systems has a price.
 
-    Without a `pool`, it is the data set's own candidates where it gives any, else what the first stage retrieves. A
-    list of renderings is a sweep: everything is run once for each of them.
+    Without a `pool`, it is the data set's own candidates where it gives any, else what the first stage retrieves. Of
+    several first stages or renderings, everything is run once for each.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -90,11 +171,11 @@ class Suite(BaseModel):
     schema_: Literal[1] = Field(alias="schema")
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     about: str = ""
-    datasets: Annotated[tuple[str, ...], Field(min_length=1)]
-    first_stage: str = "bm25"
-    depth: Annotated[int, Field(ge=1, le=10**9)] = 100
-    pool: Literal["retrieved", "given", "store", "injected"] | None = None
-    rendering: str | Annotated[tuple[str, ...], Field(min_length=1)] = render.DEFAULT
+    datasets: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    first_stage: FirstStages = "bm25"
+    depth: Depth = 100
+    pool: Pools | None = None
+    rendering: Renderings = render.DEFAULT
     measures: Annotated[tuple[str, ...], Field(min_length=1)] = MEASURES
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     failures: Share = 0.0
@@ -102,26 +183,6 @@ class Suite(BaseModel):
     hardware: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     systems: Annotated[tuple[System, ...], Field(min_length=1)]
     gates: tuple[Gate, ...] = ()
-
-    @field_validator("datasets")
-    @classmethod
-    def _datasets(cls, asked: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(datasets.address(_checked(datasets.parse, name)) for name in asked)
-
-    @field_validator("first_stage")
-    @classmethod
-    def _first_stage(cls, name: str) -> str:
-        shared = str(_valued(rerankers.address, name))
-        if rerankers.parse(shared).kind in ("first-stage", "constant", "oracle"):
-            raise ValueError(f"{name!r} is a control and retrieves nothing by itself")
-        return shared
-
-    @field_validator("rendering")
-    @classmethod
-    def _rendering(cls, asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if isinstance(asked, str):
-            return render.name(_valued(render.parse, asked))
-        return tuple(dict.fromkeys(render.name(_valued(render.parse, name)) for name in asked))
 
     @field_validator("measures")
     @classmethod
@@ -154,12 +215,13 @@ class Suite(BaseModel):
     @model_validator(mode="after")
     def _distinct(self) -> "Suite":
         folders: dict[str, str] = {}
-        for name in self.datasets:
-            if slug(name) in folders:
+        for ground in grounds(self.model_dump(by_alias=True)):
+            if ground.folder in folders:
                 raise ValueError(
-                    f"datasets: {name!r} and {folders[slug(name)]!r} would share the folder {slug(name)!r}"
+                    f"datasets: {ground.label!r} and {folders[ground.folder]!r} would share the folder"
+                    f" {ground.folder!r}"
                 )
-            folders[slug(name)] = name
+            folders[ground.folder] = ground.label
         taken = {"unavailable": "the list of systems that could not run"}
         for entry in self.systems:
             stem = slug(entry.name)
@@ -176,7 +238,7 @@ class Suite(BaseModel):
         for place, gate in enumerate(self.gates):
             for key, value, known in (
                 ("system", gate.system, ["*", *(entry.name for entry in self.systems)]),
-                ("dataset", gate.dataset, self.datasets),
+                ("dataset", gate.dataset, self._places()),
                 ("measure", gate.measure, measured),
             ):
                 if value is not None and value not in known:
@@ -185,16 +247,51 @@ class Suite(BaseModel):
                     )
         return self
 
+    def _places(self) -> list[str]:
+        """What a gate may call a data set: its name, or that of one of its grounds."""
+        found = grounds(self.model_dump(by_alias=True))
+        return list(dict.fromkeys(name for ground in found for name in (ground.dataset, ground.label)))
+
+    @property
+    def stage(self) -> str:
+        """The first stage of a suite of one ground."""
+        return self.first_stage if isinstance(self.first_stage, str) else self.first_stage[0]
+
     @property
     def text(self) -> str:
-        """The rendering of a suite that is no sweep."""
+        """The rendering of a suite of one ground."""
         return self.rendering if isinstance(self.rendering, str) else self.rendering[0]
 
-    def variants(self) -> tuple["Suite", ...]:
-        """The suite once for each rendering."""
-        if isinstance(self.rendering, str):
-            return (self,)
-        return tuple(self.model_copy(update={"rendering": rendering}) for rendering in self.rendering)
+    def on(self, ground: "Ground") -> "Suite":
+        """The suite on one ground alone."""
+        return self.model_copy(update={"datasets": (Entry(name=ground.dataset),), **ground.settings})
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A data set with one first stage and one rendering; see the module's head.
+
+    `label` is its name: the data set's own where that has one ground. `folder` is the same as a file's name.
+    """
+
+    dataset: str
+    settings: Mapping[str, Any]
+    label: str
+    folder: str
+
+
+def grounds(values: Mapping[str, Any]) -> list[Ground]:
+    """The grounds of a suite's values, in order."""
+    found = []
+    for entry in values["datasets"]:
+        own = {"name": entry} if isinstance(entry, str) else entry
+        settings: dict[str, Any] = {key: values.get(key) if own.get(key) is None else own[key] for key in SETTINGS}
+        choices = [value if isinstance(value := settings[key], (list, tuple)) else (value,) for key in SEVERAL]
+        for chosen in itertools.product(*choices):
+            marks = [slug(one, MARK) for one, known in zip(chosen, choices, strict=True) if len(known) > 1]
+            label, folder = (".".join([name, *marks]) for name in (own["name"], slug(own["name"])))
+            found.append(Ground(own["name"], {**settings, **dict(zip(SEVERAL, chosen, strict=True))}, label, folder))
+    return found
 
 
 def load(suite: str) -> Suite:
@@ -235,12 +332,12 @@ def shipped() -> dict[str, Path]:
 def settings(dataset: str) -> dict[str, Any]:
     """How the shipped suite of a data set runs it, so that a run by the data set's name can be compared with it.
 
-    A suite that sweeps renderings says how a rendering decides, not how the data set is run: it does not count.
+    A suite with several grounds of a data set says how they differ, not how the data set is run: it does not count.
     """
     for name in shipped():
-        found = load(name)
-        if dataset in found.datasets and isinstance(found.rendering, str):
-            return {key: getattr(found, key) for key in ("first_stage", "depth", "pool", "rendering")}
+        own = [ground for ground in grounds(values(load(name))) if ground.dataset == dataset]
+        if len(own) == 1:
+            return dict(own[0].settings)
     return {}
 
 
@@ -255,7 +352,7 @@ def find(suite: str) -> Path:
     raise SuiteError(f"unknown suite {suite!r}{did_you_mean(suite, shipped())}")
 
 
-def slug(name: str) -> str:
+def slug(name: str, longest: int = LONGEST) -> str:
     """A name as a file's name: letters, digits and `._-+` stay, any run of others becomes one `-`.
 
     What no disk would take for a name is cut. Where that, or letters of other alphabets, could make two names one, a
@@ -265,8 +362,8 @@ def slug(name: str) -> str:
     'sentence-transformers-a-b-x-1'
     """
     found = re.sub(r"[^A-Za-z0-9._+-]+", "-", name).strip("-.") or "unnamed"
-    whole = name.isascii() and len(found) <= LONGEST
-    return found if whole else f"{found[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    whole = name.isascii() and len(found) <= longest
+    return found if whole else f"{found[:longest]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
@@ -299,7 +396,7 @@ def _explained(error: Any) -> str:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        tables = {"systems": System.model_fields, "gates": Gate.model_fields}
+        tables = {"datasets": Entry.model_fields, "systems": System.model_fields, "gates": Gate.model_fields}
         known = tables.get(place.partition("[")[0], {**Suite.model_fields, "schema": None})
         message = f"unknown key{did_you_mean(str(error['loc'][-1]), [key for key in known if key != 'schema_'])}"
     elif error["type"] == "literal_error" and place == "schema":

@@ -64,17 +64,20 @@ def verify(root: Path) -> Verification:
             problems.append((str(file), str(error)))
             continue
         judged.add(file)
-        for (variant, name, _), folders in found:
+        for (variant, name, whole), folders in found:
+            if not folders:
+                problems.append((str(file), f"nothing was run on {whole.name}"))
             loaded: Dataset | None = None
             for folder in folders:
-                with beside(root):
-                    loaded = loaded or datasets.load(name)
                 here = [path for path in files if folder in path.parents]
                 judged |= set(here)
+                if results.unrun(folder):
+                    problems += [problem for path in here for problem in leaks.secrets(path)]
+                    continue
+                with beside(root):
+                    loaded = loaded or datasets.load(name)
                 systems += sum(".run.jsonl" in path.name and path.suffix != disk.DAMAGED for path in here)
                 problems += _folder(variant, loaded, folder, here)
-            if loaded is None:
-                problems.append((str(file), f"nothing was run on {name}"))
     left = [file for file in files if file not in judged]
     problems += [problem for file in left for problem in leaks.secrets(file)]
     problems += [(str(file), "belongs to no suite here") for file in left if results.is_result(file)]
@@ -133,7 +136,7 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
 
 
 def _candidates(suite: Suite, dataset: Dataset, candidates: Candidates, folder: Path) -> Iterator[tuple[str, str]]:
-    wanted = {"first_stage": suite.first_stage, "depth": suite.depth, "rendering": suite.text}
+    wanted = {"first_stage": suite.stage, "depth": suite.depth, "rendering": suite.text}
     for fact, value in {**wanted, "pool": benchmark.pool_of(suite, dataset)}.items():
         if getattr(candidates, fact) != value:
             yield str(folder), f"candidates: {fact} is {getattr(candidates, fact)!r}, the suite says {value!r}"

@@ -218,7 +218,7 @@ def test_vanished_systems_fail_and_optional_ones_are_not_evaluated() -> None:
     assert not outcome.passes()
     here = evidence(result(GOOD), systems=[{"name": "mine"}, {"name": "other", "optional": True}])
     assert not judge(accepted, here).passes()
-    away = judge(accepted, replace(here, unavailable={"other": "needs torch"}))
+    away = judge(accepted, replace(here, unavailable={("garden", "other"): "needs torch"}))
     assert quality(away, "result").verdict == "not evaluated"
     assert away.passes() and not away.passes(strict=True)
 
@@ -331,7 +331,11 @@ def test_an_optional_system_that_could_not_run_is_left_out_of_what_is_accepted(t
     here = evidence(result(GOOD), systems=[{"name": "mine"}, {"name": "other", "optional": True}])
     with pytest.raises(UsageError, match="other on garden is gated and has no result"):
         list(accept(here, tmp_path / "b.json", "why", "2026-01-01"))
-    told = list(accept(replace(here, unavailable={"other": "needs torch"}), tmp_path / "b.json", "why", "2026-01-01"))
+    told = list(
+        accept(
+            replace(here, unavailable={("garden", "other"): "needs torch"}), tmp_path / "b.json", "why", "2026-01-01"
+        )
+    )
     assert told[0] == "left out  other on garden: needs torch"
     assert [entry.system for entry in read(tmp_path / "b.json").entries] == ["mine"]
 

@@ -92,5 +92,62 @@ def test_a_swept_system_stands_for_one_with_each_value(tmp_path: Path) -> None:
 
 
 def test_a_data_set_is_run_as_its_own_suite_says_and_not_as_a_sweep_does() -> None:
-    assert "hard-cases" in suite.load("axes").datasets
+    assert {ground.dataset for ground in suite.grounds(suite.values(suite.load("axes")))} == {"hard-cases"}
     assert suite.settings("hard-cases")["rendering"] == suite.load("hard-cases").rendering
+
+
+GROUNDS = GOOD.replace(
+    '["hard-cases"]',
+    """[
+    {name = "hard-cases", first_stage = ["bm25", "rrf/bm25+random", "bm25"], depth = 7, pool = "retrieved"},
+    {name = "locomo", rendering = ["bare", "speaker"]},
+    "pubmedqa",
+]
+depth = 50""",
+)
+
+
+def test_a_data_set_has_a_ground_for_each_of_its_first_stages_and_renderings(tmp_path: Path) -> None:
+    (tmp_path / "grounds.toml").write_text(GROUNDS)
+    made = suite.load(str(tmp_path / "grounds.toml"))
+    found = {ground.folder: made.on(ground) for ground in suite.grounds(suite.values(made))}
+    assert {name: (one.stage, one.text, one.depth, one.pool) for name, one in found.items()} == {
+        "hard-cases.bm25": ("bm25", "speaker+caption", 7, "retrieved"),
+        "hard-cases.rrf-bm25+random": ("rrf/bm25+random", "speaker+caption", 7, "retrieved"),
+        "locomo.bare": ("bm25", "bare", 50, None),
+        "locomo.speaker": ("bm25", "speaker", 50, None),
+        "pubmedqa": ("bm25", "speaker+caption", 50, None),
+    }
+    assert suite.make(suite.values(made), "again") == made
+
+
+def test_a_suite_of_plain_names_is_written_as_ever(tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text(GOOD)
+    values = suite.values(suite.load(str(tmp_path / "good.toml")))
+    assert (values["datasets"], values["first_stage"]) == (["hard-cases"], "bm25")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('{name = "hard-cases", deph = 3}', "datasets[0].deph: unknown key (did you mean 'depth'?)"),
+        ('{name = "hard-case"}', "datasets[0].name: unknown data set 'hard-case' (did you mean 'hard-cases'?)"),
+        ("{depth = 3}", "datasets[0].name: missing"),
+        ("3", "datasets[0]: is a data set's name, or a table with its name and settings, not 3"),
+        ('{name = "hard-cases", depth = 0}', "datasets[0].depth: "),
+        ('{name = "hard-cases", first_stage = ["bm25", "oracle"]}', "'oracle' is a control and retrieves nothing"),
+        ('{name = "hard-cases", first_stage = []}', "datasets[0].first_stage"),
+        ('"hard-cases", {name = "hard-cases", depth = 3}', "would share the folder 'hard-cases'"),
+        ('{name = "hard-cases", first_stage = ["rrf/bm25+random", "rrf/bm25+random?constant=1"]}', None),
+    ],
+)
+def test_a_mistake_in_a_ground_is_named_with_its_place(tmp_path: Path, entry: str, message: str | None) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD.replace('"hard-cases"', entry, 1))
+    if message is None:
+        assert len(suite.grounds(suite.values(suite.load(str(path))))) == 2
+        return
+    with pytest.raises(SuiteError) as caught:
+        suite.load(str(path))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

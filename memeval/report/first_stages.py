@@ -1,0 +1,87 @@
+"""Several first stages of one data set: what each reranker gains over each of them.
+
+Candidates differ, so nothing is averaged or tested across first stages: a gain is a system's difference from the order
+of the first stage whose candidates it got, as its own leaderboard has it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memeval.core.types import Comparison, canonical
+from memeval.report import cells, figures
+from memeval.report.board import Leaderboard, Row
+from memeval.report.plots import Plot
+from memeval.report.tables import Table, table
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A system's difference from one first stage; see figures.forest."""
+
+    label: str
+    comparison: Comparison
+    direction: int
+
+
+def groups(boards: Sequence[Leaderboard]) -> list[list[Leaderboard]]:
+    """Leaderboards that differ in their first stage, together; none of a data set that has one."""
+    found: dict[bytes, list[Leaderboard]] = {}
+    for board in boards:
+        said = board.signature
+        facts = [said.dataset, said.rendering, said.pool, said.partial, board.card.version, board.headline]
+        found.setdefault(canonical([*facts, board.rows[0].result.query_ids]), []).append(board)
+    alike = [group for group in found.values() if len({board.signature.first_stage for board in group}) == len(group)]
+    return [group for group in alike if len(group) > 1]
+
+
+def tables(boards: Sequence[Leaderboard]) -> list[Table]:
+    """A table for each data set with several first stages."""
+    return [_table(group, f"first-stages-{place}") for place, group in enumerate(groups(boards), 1)]
+
+
+def plots(boards: Sequence[Leaderboard]) -> list[Plot]:
+    """A plot for each of them: every gain with its interval."""
+    found = []
+    for place, group in enumerate(groups(boards), 1):
+        rows = [
+            Gain(f"{cells.name(row)} over {_stage(board).rpartition('/')[2]}", gain.comparison, gain.direction)
+            for name in _systems(group)
+            for board in group
+            for row in board.ranked
+            if row.system == name and (gain := (row.differences or {}).get(board.headline)) is not None
+        ]
+        if rows:
+            found.append(figures.forest(group[0], rows, "Gain over the first stage", f"first-stages-{place}"))
+    return found
+
+
+def _systems(group: Sequence[Leaderboard]) -> list[str]:
+    return list(dict.fromkeys(row.system for board in group for row in board.ranked))
+
+
+def _stage(board: Leaderboard) -> str:
+    return cells.plain(board.signature.first_stage)
+
+
+def _table(group: Sequence[Leaderboard], slug: str) -> Table:
+    """Systems by first stages: the headline measure, and what it is above the first stage's own order."""
+    headline = group[0].headline
+    bounds = [row.system for board in group for row in board.rows if row.control in ("first-stage", "oracle")]
+
+    def line(name: str) -> dict[str, str]:
+        cell = {"system": cells.plain(name)}
+        for board in group:
+            row = next((row for row in board.rows if row.system == name), None)
+            cell[_stage(board)] = cells.NONE if row is None else cells.estimate(row.estimates.get(headline))
+            cell[f"gain over {_stage(board)}"] = _gain(row, headline)
+        return cell
+
+    rows = [line(name) for name in dict.fromkeys([*_systems(group), *bounds])]
+    basis = "; ".join(f"{_stage(board)}: {cells.basis(board)}" for board in group)
+    return table("first-stages", group[0], rows, slug=slug, of=cells.plain(group[0].card.name), bases=basis)
+
+
+def _gain(row: Row | None, headline: str) -> str:
+    if row is None or row.control == "first-stage" or row.differences is None:
+        return cells.NONE
+    return cells.difference(row.differences.get(headline))
