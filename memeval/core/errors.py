@@ -74,8 +74,12 @@ def install(extra: str) -> str:
     return f'pip install "{DISTRIBUTION}[{extra}]"'
 
 
+MOST = 40
+"""Of how many known names an error tells all."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` for the closest known name, else ` (known: …)` for a few of them.
+    """` (did you mean 'x'?)` for the closest known name, else ` (known: …)` for all, or the first ones of very many.
 
     >>> did_you_mean("locmo", ["locomo", "beir"])
     " (did you mean 'locomo'?)"
@@ -84,4 +88,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(names)})"
+    if close:
+        return f" (did you mean {close[0]!r}?)"
+    more = f" and {len(names) - MOST:,} more" if len(names) > MOST + 1 else ""
+    return f" (known: {', '.join(names[: MOST if more else None])}{more})"

@@ -21,6 +21,7 @@ from memeval.gate.baseline import DIGITS, Baseline, Entry, rounded
 from memeval.gate.evidence import Evidence, repeats
 from memeval.gate.verdicts import Check, Flip, Outcome
 from memeval.measures import statistics
+from memeval.runs import manifest
 from memeval.runs.gates import Gate
 from memeval.runs.suite import grounds
 
@@ -96,7 +97,10 @@ def judge(baseline: Baseline, evidence: Evidence, source: str = "") -> Outcome:
 
 
 def targets(evidence: Evidence, baseline: Baseline | None = None) -> list[tuple[str, str]]:
-    """Every (ground, system) that a gate is about, whether it is there or not."""
+    """Every (ground, system) that a gate is about, whether it is there or not.
+
+    Runs that add up are each asked for by themselves: of those, what is there, and what was accepted.
+    """
     entries = () if baseline is None else baseline.entries
     known = [*((entry.dataset, entry.system) for entry in entries), *evidence.results]
     datasets = list(
@@ -104,7 +108,8 @@ def targets(evidence: Evidence, baseline: Baseline | None = None) -> list[tuple[
     )
     places = {entry["name"]: place for place, entry in enumerate(evidence.values["systems"])}
     named = dict.fromkeys([*places, *(gate.system for gate in evidence.gates if gate.system != "*")])
-    everything = dict.fromkeys([*known, *itertools.product(datasets, named)])
+    asked = () if manifest.adds_up(evidence.suite) else itertools.product(datasets, named)
+    everything = dict.fromkeys([*known, *asked])
     gated = [pair for pair in everything if any(gate.covers(*pair) for gate in evidence.gates)]
     return sorted(gated, key=lambda pair: (datasets.index(pair[0]), places.get(pair[1], len(places))))
 

@@ -196,7 +196,7 @@ class Suite(BaseModel):
             gate.model_copy(
                 update={
                     "dataset": gate.dataset and _valued(datasets.address, gate.dataset),
-                    "system": _valued(rerankers.address, gate.system) if "//" in gate.system else gate.system,
+                    "system": _shared(gate.system),
                 }
             )
             for gate in gates
@@ -382,6 +382,14 @@ def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
 def _checked(check: Any, name: str) -> str:
     _valued(check, name)
     return name
+
+
+def _shared(system: str) -> str:
+    """A system's name as results have it; one that a suite made up stays as it is."""
+    try:
+        return rerankers.address(system)
+    except UsageError:
+        return system
 
 
 def _valued(check: Any, name: str) -> Any:

@@ -221,8 +221,7 @@ def test_every_recipe_is_reached_by_its_name(name: str, monkeypatch: pytest.Monk
     try:
         rerankers.load(name, None)  # type: ignore[arg-type]
     except PrerequisiteError as error:
-        assert "not in the local Hub cache and cannot be fetched" in str(error)
-        assert "Hub" not in recipe.kind and recipe.kind in ("transformers", "sentence-transformers")
+        assert "not in the local Hub cache and cannot be fetched" in str(error) or "trust_code=true" in str(error)
 
 
 def test_what_a_model_has_seen_are_data_sets_that_are_on_offer() -> None:

@@ -90,7 +90,7 @@ RECIPES = {
     "memos": Recipe("memos/m?url={url}/memos&key_from=none", ("url={url}/v2",), ACCESS | {"documents"}),
     "openai": Recipe(
         "openai/m?url={url}/v1&key_from=none&logprobs=false",
-        (*JUDGE, "reasoning_effort=low", "thinking=enabled"),
+        (*JUDGE, "reasoning_effort=low", "thinking=enabled", "api=responses"),
         ACCESS | {"max_tokens_as"},
     ),
     "oracle": Recipe("oracle"),
