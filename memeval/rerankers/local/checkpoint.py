@@ -16,6 +16,8 @@ from memeval.rerankers.local import folder, prompt, weights
 from memeval.rerankers.local.folder import Folder
 from memeval.rerankers.recipes import Wording
 
+NEEDS = {"torch": "local", "transformers": "local"}
+"""What every kind on transformers needs to be installed: module → extra."""
 DTYPES = ("float32", "bfloat16", "float16")
 ARCHITECTURES = {"ForCausalLM": "causal", "ForSequenceClassification": "classifier"}
 CAUSAL_LENGTH = 8192
