@@ -83,8 +83,6 @@ def build(parts: Parts, asked: Asked = NOTHING) -> Dataset:
             raise DataError(f"{labels}: query {query_id!r} has a relevant memory, but is marked unanswerable")
         if query_id not in qrels and query_id not in unanswerable:
             excluded[query_id] = f"not in the split {parts.split!r}"
-        elif not query.text.strip() and not any(value > 0 for value in qrels.get(query_id, {}).values()):
-            excluded[query_id] = "its text is empty"
         elif pools is not None and query_id not in pools:
             excluded[query_id] = "no candidates are given for it"
         else:
@@ -94,16 +92,24 @@ def build(parts: Parts, asked: Asked = NOTHING) -> Dataset:
     withheld, rules = _own(kept, stores, qrels, asked.own)
     if pools is not None:
         rules = ("A query's candidates are those that the data set gives it (top_ranked).", *rules)
-    if lost := sum(len(absent.get(query.query_id, ())) for query in kept):
-        rules = (*rules, f"Labels of memories that are not there count as missed (?dangling=missed): {lost:,}.")
+    absent = {query.query_id: absent[query.query_id] for query in kept if query.query_id in absent}
     filled = {store_id: tuple(found.values()) for store_id, found in stores.items()}
     return Builder(kept, filled, qrels, excluded, pools or {}, anomalies).dataset(
         "beir",
         restricted=True,
         withheld=withheld,
-        absent={query.query_id: absent[query.query_id] for query in kept if query.query_id in absent},
-        rules=rules,
+        absent=absent,
+        rules=(*rules, *lost(absent)),
     )
+
+
+def lost(absent: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """The rule of a data set that counts labels of memories which are not there as missed; none where there are none.
+
+    `absent` maps query_id to these memories.
+    """
+    count = sum(map(len, absent.values()))
+    return (f"Labels of memories that are not there count as missed (?dangling=missed): {count:,}.",) if count else ()
 
 
 def _stores(rows: Rows, source: str, anomalies: Counter[str]) -> dict[str, dict[str, Memory]]:
