@@ -152,15 +152,15 @@ class _Bounded(io.RawIOBase):
         return len(part)
 
 
-def content(path: Path) -> bytes:
-    """All bytes of a file, unpacked. Raises DataError where it cannot be read, or is too large to be read whole."""
-    parts, left = [], LARGEST
+def content(path: Path, most: int = LARGEST) -> bytes:
+    """All bytes of a file, unpacked. Raises DataError where it cannot be read, or holds more than `most`."""
+    parts, left = [], most
     with opened(path) as stream:
         while part := stream.read(1 << 24):
             parts.append(part)
             left -= len(part)
             if left < 0:
-                raise DataError(f"{path}: holds more than {LARGEST >> 30} GiB: it is not what it should be")
+                raise DataError(f"{path}: holds more than {most >> 20:,} MiB: it is not what it should be")
     return b"".join(parts)
 
 

@@ -1,12 +1,13 @@
 """What a model's folder says about itself, read from its JSON files and chat template before anything is loaded."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memeval.core.errors import PrerequisiteError
+from memeval.core import files
+from memeval.core.errors import DataError, PrerequisiteError
+from memeval.core.values import decoded, utf8
 
 PLAIN = "SentenceTransformer"
 CROSS = "CrossEncoder"
@@ -18,6 +19,8 @@ PYLATE, STANFORD = "ColBERT", "HF_ColBERT"
 PYLATE_DENSE = "pylate.models.Dense.Dense"
 """A module that sentence-transformers has as its own: no code of the folder's."""
 
+HEADER = 100 * 10**6
+"""Bytes of the longest header of a safetensors file, by that format's own word."""
 LONGEST = 64 * 2**20
 """Bytes of a JSON file that is read; a tokenizer_config.json of a large vocabulary of added tokens has some 5 MB."""
 
@@ -110,24 +113,15 @@ class Folder:
     @property
     def stored_dtype(self) -> str | None:
         """The dtype of its first weight file, as that file itself says; None where there is no safetensors file."""
-        files = sorted(self.path.glob("*.safetensors"))
-        if not files:
+        stored = sorted(self.path.glob("*.safetensors"))
+        if not stored:
             return None
         try:
-            with files[0].open("rb") as file:
-                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            with files.opened(stored[0]) as file:
+                header = decoded(file.read(min(int.from_bytes(file.read(8), "little"), HEADER)), str(stored[0]))
             [(dtype, _)] = Counter(entry["dtype"] for name, entry in header.items() if name[:2] != "__").most_common(1)
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-            MemoryError,
-            OverflowError,
-        ):
-            raise PrerequisiteError(f"{files[0]}: no whole weight file: fetch the model again") from None
+        except (DataError, ValueError, LookupError, TypeError, AttributeError):
+            raise PrerequisiteError(f"{stored[0]}: no whole weight file: fetch the model again") from None
         return {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}.get(dtype, str(dtype))
 
 
@@ -196,17 +190,20 @@ def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _json(path: Path) -> Any:
+def _read(path: Path) -> bytes | None:
+    """What a file of settings holds, None where there is none. Raises PrerequisiteError where it cannot be read."""
     try:
-        if not path.is_file():
-            return {}
-        if path.stat().st_size > LONGEST:
-            raise PrerequisiteError(f"{path}: is too large for a model's settings ({path.stat().st_size:,} bytes)")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise PrerequisiteError(f"{path}: not JSON: fetch the model again") from None
-    except OSError as error:
-        raise PrerequisiteError(f"{path}: cannot be read ({error.strerror})") from None
+        return files.content(path, LONGEST) if files.is_file(path) else None
+    except DataError as error:
+        raise PrerequisiteError(str(error)) from None
+
+
+def _json(path: Path) -> Any:
+    raw = _read(path)
+    try:
+        return {} if raw is None else decoded(raw, str(path))
+    except DataError as error:
+        raise PrerequisiteError(f"{error}: fetch the model again") from None
 
 
 def _modules(path: Path) -> list[tuple[str, str]]:
@@ -223,11 +220,12 @@ def _modules(path: Path) -> list[tuple[str, str]]:
 
 def _template(path: Path, tokenizer: dict[str, Any]) -> str | None:
     """The chat template, from where transformers looks for it."""
-    if (path / "chat_template.jinja").is_file():
+    raw = _read(path / "chat_template.jinja")
+    if raw is not None:
         try:
-            return (path / "chat_template.jinja").read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise PrerequisiteError(f"{path / 'chat_template.jinja'}: cannot be read ({error})") from None
+            return utf8(raw, str(path / "chat_template.jinja"))
+        except DataError as error:
+            raise PrerequisiteError(str(error)) from None
     said = tokenizer.get("chat_template") or document(path / "chat_template.json").get("chat_template")
     if isinstance(said, list):
         named = [entry.get("template") for entry in said if isinstance(entry, dict) and entry.get("name") == "default"]

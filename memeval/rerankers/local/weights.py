@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from memeval.core import files
 from memeval.core.errors import PrerequisiteError, UsageError
 
 # Hub id → (package, folder in it, SHA-256 of the published model.safetensors). The package is never imported.
@@ -119,8 +120,7 @@ def file_digest(path: Path) -> str:
 
 @cache
 def _digested(path: Path, changed: int, size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return files.digest(path)
 
 
 def _in_wheel(model: str) -> Path | None:
