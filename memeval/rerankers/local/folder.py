@@ -8,6 +8,7 @@ from typing import Any
 from memeval.core import files
 from memeval.core.errors import DataError, PrerequisiteError
 from memeval.core.values import decoded, utf8
+from memeval.rerankers.local import weights
 
 PLAIN = "SentenceTransformer"
 CROSS = "CrossEncoder"
@@ -19,8 +20,6 @@ PYLATE, STANFORD = "ColBERT", "HF_ColBERT"
 PYLATE_DENSE = "pylate.models.Dense.Dense"
 """A module that sentence-transformers has as its own: no code of the folder's."""
 
-HEADER = 100 * 10**6
-"""Bytes of the longest header of a safetensors file, by that format's own word."""
 LONGEST = 64 * 2**20
 """Bytes of a JSON file that is read; a tokenizer_config.json of a large vocabulary of added tokens has some 5 MB."""
 
@@ -117,10 +116,8 @@ class Folder:
         if not stored:
             return None
         try:
-            with files.opened(stored[0]) as file:
-                header = decoded(file.read(min(int.from_bytes(file.read(8), "little"), HEADER)), str(stored[0]))
-            [(dtype, _)] = Counter(entry["dtype"] for name, entry in header.items() if name[:2] != "__").most_common(1)
-        except (DataError, ValueError, LookupError, TypeError, AttributeError):
+            [(dtype, _)] = Counter(entry["dtype"] for entry in weights.tensors(stored[0]).values()).most_common(1)
+        except (DataError, ValueError, LookupError, TypeError):
             raise PrerequisiteError(f"{stored[0]}: no whole weight file: fetch the model again") from None
         return {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}.get(dtype, str(dtype))
 
