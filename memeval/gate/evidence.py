@@ -9,8 +9,7 @@ from memeval.core import results
 from memeval.core.errors import DataError, UsageError
 from memeval.core.outside import struck
 from memeval.core.types import Result
-from memeval.measures import kept
-from memeval.measures import result as score
+from memeval.measures import kept, scoring
 from memeval.runs import shards
 from memeval.runs.gates import DEFAULT, Gate
 from memeval.runs.suite import SEVERAL, Ground, grounds
@@ -119,7 +118,7 @@ def _gone(folder: Path) -> Mapping[str, str]:
 
 def repeats(evidence: Evidence) -> dict[str, int]:
     """System → how many runs its values are the means of."""
-    return {system: score.runs(result) for (_, system), result in evidence.results.items()}
+    return {system: scoring.runs(result) for (_, system), result in evidence.results.items()}
 
 
 def _suite_values(name: str) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from memeval.core.store import ScoreCache
 from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Reranker, Result, written
 from memeval.datasets import render, slices
 from memeval.datasets.candidates import retrieve
-from memeval.measures import latency
-from memeval.measures import result as score
+from memeval.measures import latency, scoring
 from memeval.rerankers.hosted import prices
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import machine, manifest, measuring, repeats, runner, shards
@@ -108,7 +107,7 @@ def _in_time(until: float) -> None:
 
 def load(suite: Suite, dataset: str | Dataset) -> Dataset:
     """The data set as the systems will see it."""
-    return render.rendered(datasets.load(dataset) if isinstance(dataset, str) else dataset, suite.text)
+    return render.rendered(datasets.load(dataset) if isinstance(dataset, str) else dataset, suite.rendered)
 
 
 def _run(
@@ -122,7 +121,7 @@ def _run(
     left_out: Mapping[str, str],
     until: float,
 ) -> Report:
-    watcher.step(f"data set {name}, rendered as {suite.text}")
+    watcher.step(f"data set {name}, rendered as {suite.rendered}")
     loaded = datasets.load(name)
     dataset = load(suite, loaded)
     limit = limited(dataset, limit)
@@ -216,7 +215,7 @@ def _earlier(work: Work) -> dict[str, str]:
 
 def _incomplete(suite: Suite, result: Result) -> str | None:
     """Why a result counts as incomplete: too many queries failed, or the money ran out."""
-    failed, queries = score.unanswered(result), result.failures.queries
+    failed, queries = scoring.unanswered(result), result.failures.queries
     statuses = result.failures.statuses or {}
     if failed > suite.failures * queries or statuses.get("over-budget"):
         return f"{failed} of {queries} queries failed: {next(iter(result.failures.errors))}"
@@ -238,7 +237,7 @@ def run_system(work: Work, system: System) -> tuple[Result, bool]:
         if known is not None:
             for run in runs:  # a fresh run that was cut short may have left its beginning
                 run.with_name(run.name + runner.PARTIAL).unlink(missing_ok=True)
-            return score.with_latency(known, _timed(times, work.suite)), True
+            return scoring.with_latency(known, _timed(times, work.suite)), True
         for run in measuring.altered(target, about, runs):
             away = files.aside(run)
             work.watcher.notice(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
@@ -250,7 +249,7 @@ def run_system(work: Work, system: System) -> tuple[Result, bool]:
     work.watcher.step(f"measuring {system.name}")
     result = measuring.measure(path, work.dataset, work.candidates, work.suite, work.sliced(), system)
     files.write_whole(target, results.result_text(result))
-    return score.with_latency(result, _timed(times, work.suite)), False
+    return scoring.with_latency(result, _timed(times, work.suite)), False
 
 
 def _timed(times: Path, suite: Suite) -> latency.Times | None:
@@ -335,14 +334,14 @@ def still_valid(suite: Suite, dataset: Dataset, stored: Path | None) -> Candidat
     if stored is None:
         return None
     known = results.read_candidates(stored)
-    wanted = (dataset.digest, suite.stage, suite.depth, pool_of(suite, dataset), suite.text)
+    wanted = (dataset.digest, suite.stage, suite.depth, pool_of(suite, dataset), suite.rendered)
     if (known.dataset_digest, known.first_stage, known.depth, known.pool, known.rendering) != wanted:
         return None
     try:
         fingerprint = load_scorer(suite.stage, dataset, None).fingerprint
     except MemevalError:
         return known  # what made them is not here; frozen candidates do not need it
-    return known if fingerprint is not None and measuring.plain(fingerprint) == known.fingerprint else None
+    return known if fingerprint is not None and measuring.recorded(fingerprint) == known.fingerprint else None
 
 
 def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher, terms: Terms | None = None) -> Candidates:
@@ -361,10 +360,10 @@ def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher, terms: 
         scorer,
         depth=suite.depth,
         pool=pool_of(suite, dataset),
-        rendering=suite.text,
+        rendering=suite.rendered,
         advance=lambda: watcher.advance(None),
     )
     watcher.end()
-    made = replace(made, fingerprint=measuring.plain(made.fingerprint))
+    made = replace(made, fingerprint=measuring.recorded(made.fingerprint))
     files.place(path, results.candidates_lines(made), compress=suite.compress)
     return made

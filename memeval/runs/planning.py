@@ -281,7 +281,7 @@ class _Work:
 
     def dataset(self, suite: Suite, name: str) -> Dataset:
         """The data set as the suite's systems see it."""
-        key = name, suite.text
+        key = name, suite.rendered
         if key not in self.datasets:
             self.datasets[key] = benchmark.load(suite, name)
         return self.datasets[key]
@@ -407,4 +407,4 @@ def _upper_bound(suite: Suite, dataset: Dataset) -> Candidates:
     from memeval.rerankers.controls import Constant
 
     pool = benchmark.pool_of(suite, dataset)
-    return retrieve(dataset, "constant", Constant(), depth=suite.depth, pool=pool, rendering=suite.text)
+    return retrieve(dataset, "constant", Constant(), depth=suite.depth, pool=pool, rendering=suite.rendered)

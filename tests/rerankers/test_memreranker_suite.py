@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from memeval.core.files import toml
-from memeval.measures import result as score
+from memeval.measures import scoring
 from memeval.report import reporting
 from memeval.runs import benchmark, headroom, planning, suite, verification
 from tests import fakes, models
@@ -85,7 +85,7 @@ def test_stand_ins_go_through_the_whole_suite(serve: Callable[..., Wire], tmp_pa
     for report in reports:
         assert report.unavailable == {} and report.incomplete == {}
         assert len(report.results) == len(made.systems)
-        assert {score.unanswered(result) for result in report.results} == {0}
+        assert {scoring.unanswered(result) for result in report.results} == {0}
     assert {asked.path.rpartition("/")[2] for asked in server.asked} >= {"rerank", "completions"}
     assert not verification.verify(tmp_path / "out").problems
     page = tmp_path / "page.md"

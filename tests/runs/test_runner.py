@@ -21,8 +21,7 @@ from memeval.core.errors import IncompleteError, PrerequisiteError
 from memeval.core.store import ScoreCache
 from memeval.core.types import Candidates, Dataset, Header, Memory, Query
 from memeval.datasets import candidates
-from memeval.measures import latency
-from memeval.measures import result as score
+from memeval.measures import latency, scoring
 from memeval.runs import benchmark, measuring, runner, suite, verification
 from memeval.runs.guard import Scorer
 
@@ -450,7 +449,7 @@ def test_blank_queries_fail_for_everybody_and_are_not_tried_again(garden: Datase
     result = measuring.measure(path, dataset, made, plan, {})
     assert result.query_ids == ("q1", "q2", "q3")
     assert result.failures.failed == 1 and result.failures.statuses == {"blank": 1}
-    assert score.unanswered(result) == 0
+    assert scoring.unanswered(result) == 0
     again = Backwards()
     assert runner.run(Scorer(again, None), header(dataset, made), dataset, made, path).ran == 0
     assert again.asked == []
@@ -481,7 +480,7 @@ def test_a_cut_off_line_of_times_costs_that_time_only(garden: Dataset, tmp_path:
     partial.write_bytes(b"".join(partial.read_bytes().splitlines(keepends=True)[:-1]))
     runner.run(Scorer(Backwards(), None), header(garden, made), garden, made, path)
     plan = suite.make({"schema": 1, "name": "t", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}, "test")
-    result = score.with_latency(measuring.measure(path, garden, made, plan, {}), latency.read(times))
+    result = scoring.with_latency(measuring.measure(path, garden, made, plan, {}), latency.read(times))
     assert result.latency is not None
     assert result.latency.n == 3
 
