@@ -7,9 +7,10 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
+from memeval.measures.scoring import TIES_WORTH_A_LOOK
 from memeval.measures.statistics import ALPHA
 from memeval.report import cells
-from memeval.report.board import TIE_RATE_SHOWN, Leaderboard
+from memeval.report.board import Leaderboard
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,7 @@ def _facts(name: str, board: Leaderboard, told: Mapping[str, str]) -> "_Facts":
         "flips": cells.flips(found for row in board.rows for found in (row.differences or {}).values()),
         "ranked": cells.count(len(board.ranked), "systems"),
         "family": f"{cells.count(len(board.ranked), 'systems')} for each measure; controls are not tested",
-        "tie_rate": f"{100 * TIE_RATE_SHOWN:.0f} %",
+        "tie_rate": f"{100 * TIES_WORTH_A_LOOK:.0f} %",
         "from_memory": cells.from_memory(board),
     }
     if board.control("first-stage") is None:

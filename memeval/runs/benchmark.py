@@ -137,7 +137,7 @@ def _run(
         if manifest.adds_up(suite.name):
             manifest.add(suite, folder, watcher.notice)
         sliced = functools.cache(lambda: slices.members(loaded, candidates))
-        return _systems(Work(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until))
+        return _systems(Job(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until))
 
 
 def limited(dataset: Dataset, limit: shards.Part) -> shards.Part:
@@ -151,7 +151,7 @@ def marked(into: Path, limit: shards.Part) -> Path:
 
 
 @dataclass(frozen=True)
-class Work:
+class Job:
     """One data set of a suite: what its systems are run over, where to, and on which terms."""
 
     suite: Suite
@@ -172,23 +172,23 @@ class Work:
         _in_time(self.until)
 
 
-def _systems(work: Work) -> Report:
-    report = Report(work.folder)
-    for system in work.suite.systems:
-        if system.name in work.left_out:
-            report.left_out[system.name] = work.left_out[system.name]
+def _systems(job: Job) -> Report:
+    report = Report(job.folder)
+    for system in job.suite.systems:
+        if system.name in job.left_out:
+            report.left_out[system.name] = job.left_out[system.name]
             continue
         try:
-            _in_time(work.until)
+            _in_time(job.until)
             with contained(system.name, own=True):
-                result, reused = run_system(work, system)
+                result, reused = run_system(job, system)
         except MemevalError as error:
             report.unavailable[system.name] = error
-            work.watcher.end()
+            job.watcher.end()
             continue
         report.results.append(result)
         report.reused += reused
-        wrong = _incomplete(work.suite, result)
+        wrong = _incomplete(job.suite, result)
         if wrong:
             report.incomplete[system.name] = wrong
     kept = {slug(result.signature.system) for result in report.results}
@@ -196,18 +196,18 @@ def _systems(work: Work) -> Report:
     reasons |= {
         name: reason
         for name, reason in report.left_out.items()
-        if files.stored(work.folder / f"{slug(name)}.run.jsonl") is None
+        if files.stored(job.folder / f"{slug(name)}.run.jsonl") is None
     }
-    results.write_unavailable(report.folder, {**_earlier(work), **reasons})
+    results.write_unavailable(report.folder, {**_earlier(job), **reasons})
     return report
 
 
-def _earlier(work: Work) -> dict[str, str]:
+def _earlier(job: Job) -> dict[str, str]:
     """Why systems could not run that belong into the folder, but are not run now."""
-    own = {system.name for system in work.suite.systems}
-    others = {system.name for system in manifest.read(manifest.above(work.folder)).systems} - own
+    own = {system.name for system in job.suite.systems}
+    others = {system.name for system in manifest.read(manifest.above(job.folder)).systems} - own
     try:
-        told = results.read_unavailable(work.folder / results.UNAVAILABLE) if others else {}
+        told = results.read_unavailable(job.folder / results.UNAVAILABLE) if others else {}
     except DataError:
         return {}
     return {name: reason for name, reason in told.items() if name in others}
@@ -225,31 +225,31 @@ def _incomplete(suite: Suite, result: Result) -> str | None:
     return None
 
 
-def run_system(work: Work, system: System) -> tuple[Result, bool]:
+def run_system(job: Job, system: System) -> tuple[Result, bool]:
     """The result of one system, and whether it was there already."""
-    scorer = load_scorer(system.model, work.dataset, work.cache, work.terms)
-    about, stem = _about(work, system, scorer), slug(system.name)
-    path, target, times = (work.folder / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
+    scorer = load_scorer(system.model, job.dataset, job.cache, job.terms)
+    about, stem = _about(job, system, scorer), slug(system.name)
+    path, target, times = (job.folder / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
     further = repeats.files(path, system.repeat, system.orders)
     runs = [path, *chain(*further.values())]
-    if work.terms.since is None:
-        known = measuring.current(target, path, about, work.suite, further)
+    if job.terms.since is None:
+        known = measuring.current(target, path, about, job.suite, further)
         if known is not None:
             for run in runs:  # a fresh run that was cut short may have left its beginning
                 run.with_name(run.name + runner.PARTIAL).unlink(missing_ok=True)
-            return scoring.with_latency(known, _timed(times, work.suite)), True
+            return scoring.with_latency(known, _timed(times, job.suite)), True
         for run in measuring.altered(target, about, runs):
             away = files.aside(run)
-            work.watcher.notice(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
-    _ran(work, scorer, about, path, system.name)
-    variants = chain(*repeats.variants(work.terms, system.repeat, system.orders).values())
+            job.watcher.notice(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
+    _ran(job, scorer, about, path, system.name)
+    variants = chain(*repeats.variants(job.terms, system.repeat, system.orders).values())
     for (suffix, terms), file in zip(variants, chain(*further.values()), strict=True):
-        again = load_scorer(system.model, work.dataset, work.cache, terms)
-        _ran(work, again, _about(work, system, again), file, f"{system.name}{suffix}")
-    work.watcher.step(f"measuring {system.name}")
-    result = measuring.measure(path, work.dataset, work.candidates, work.suite, work.sliced(), system)
+        again = load_scorer(system.model, job.dataset, job.cache, terms)
+        _ran(job, again, _about(job, system, again), file, f"{system.name}{suffix}")
+    job.watcher.step(f"measuring {system.name}")
+    result = measuring.measure(path, job.dataset, job.candidates, job.suite, job.sliced(), system)
     files.write_whole(target, results.result_text(result))
-    return scoring.with_latency(result, _timed(times, work.suite)), False
+    return scoring.with_latency(result, _timed(times, job.suite)), False
 
 
 def _timed(times: Path, suite: Suite) -> latency.Times | None:
@@ -261,16 +261,16 @@ def _timed(times: Path, suite: Suite) -> latency.Times | None:
     return told
 
 
-def _about(work: Work, system: System, scorer: Scorer) -> Header:
+def _about(job: Job, system: System, scorer: Scorer) -> Header:
     model, kind = str(rerankers.parse(system.model)), scorer.score_kind
     return measuring.header(
-        work.suite, system.name, model, work.dataset, work.candidates, scorer.fingerprint, work.limit, kind
+        job.suite, system.name, model, job.dataset, job.candidates, scorer.fingerprint, job.limit, kind
     )
 
 
-def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> None:
+def _ran(job: Job, scorer: Scorer, about: Header, path: Path, task: str) -> None:
     """Writes one run file; beside it, the bill of a hosted system, whole or not."""
-    watcher, purse, times = work.watcher, work.terms.purse, results.times(path)
+    watcher, purse, times = job.watcher, job.terms.purse, results.times(path)
     before, settled = replace(purse), times.with_name(times.name.replace(".times.jsonl", BILL))
     for row in files.lines(settled, prices.Settled, broken=True) if settled.is_file() else ():  # of one that was killed
         for name, amount in row.items():
@@ -291,13 +291,13 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
         outcome = runner.run(
             scorer,
             about,
-            work.dataset,
-            work.candidates,
+            job.dataset,
+            job.candidates,
             path,
-            compress=work.suite.compress,
+            compress=job.suite.compress,
             manifest=machine.manifest(),
-            progress=runner.Progress(watcher.notice, functools.partial(watcher.begin, task), work.advance),
-            fresh=work.terms.since is not None,
+            listener=runner.Listener(watcher.notice, functools.partial(watcher.begin, task), job.advance),
+            fresh=job.terms.since is not None,
         )
     except BaseException:
         billed(None)

@@ -319,9 +319,9 @@ def test_what_is_damaged_is_told_put_aside_and_made_again(
         bad = bz2.compress(bad)
     path.write_bytes(bad)
     asking, told = Backwards(), []
-    progress = runner.Progress(tell=told.append)
+    listener = runner.Listener(tell=told.append)
     outcome = runner.run(
-        Scorer(asking, None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", progress=progress
+        Scorer(asking, None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", listener=listener
     )
     assert (tmp_path / "b.run.jsonl").read_bytes() == good and outcome.failed == 0
     assert asking.asked == ["q1", "q2", "q3"][0 if damage == "exchanged" else 1 :]
@@ -334,9 +334,9 @@ def test_what_is_damaged_is_told_put_aside_and_made_again(
 def test_a_beginning_that_is_no_run_is_put_aside(garden: Dataset, tmp_path: Path, content: bytes) -> None:
     made, told = pooled(garden), []
     (tmp_path / "b.run.jsonl.partial").write_bytes(content)
-    progress = runner.Progress(tell=told.append)
+    listener = runner.Listener(tell=told.append)
     runner.run(
-        Scorer(Backwards(), None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", progress=progress
+        Scorer(Backwards(), None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", listener=listener
     )
     assert len(told) == 1 and (tmp_path / "b.run.jsonl.partial.damaged").read_bytes() == content
     assert len(results.read_run(tmp_path / "b.run.jsonl").rankings) == 3
@@ -391,8 +391,8 @@ def test_a_mixed_run_that_dies_anywhere_gives_the_same_bytes(tmp_path: Path, kep
     partial.write_bytes(partial.read_bytes()[:kept])
     left = max(0, partial.read_bytes().count(b"\n") - 1)
     again, told = Indexing(), []
-    progress = runner.Progress(tell=told.append)
-    runner.run(Scorer(again, None), header(dataset, made), dataset, made, path, progress=progress)
+    listener = runner.Listener(tell=told.append)
+    runner.run(Scorer(again, None), header(dataset, made), dataset, made, path, listener=listener)
     assert path.read_bytes() == whole and not told
     assert len(again.asked) == 40 - left
 
