@@ -152,9 +152,10 @@ class _Bounded(io.RawIOBase):
         return len(part)
 
 
-def content(path: Path, most: int = LARGEST) -> bytes:
-    """All bytes of a file, unpacked. Raises DataError where it cannot be read, or holds more than `most`."""
-    parts, left = [], most
+def content(path: Path, most: int | None = None) -> bytes:
+    """All bytes of a file, unpacked. Raises DataError where it cannot be read, or holds more than `most` of them."""
+    parts, most = [], LARGEST if most is None else most
+    left = most
     with opened(path) as stream:
         while part := stream.read(1 << 24):
             parts.append(part)
