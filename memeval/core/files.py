@@ -2,6 +2,8 @@
 
 Whatever memeval reads, it reads through here, so that each thing wrong with a file is one line that names it, and no
 file can fill the memory: a packed one may unpack to so much, a line may be so long, JSON so deep, a number so large.
+
+One file, though a long one: this is the only door, and what is written here is what is read here.
 """
 
 import bz2

@@ -1,4 +1,7 @@
-"""A suite from start to end: data set → candidates → runs → results, resuming whatever is there already."""
+"""A suite from start to end: data set → candidates → runs → results, resuming whatever is there already.
+
+One file, though a long one: it is the story of a run, told once from its first line to its last.
+"""
 
 import functools
 import math

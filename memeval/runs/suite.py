@@ -17,6 +17,8 @@ A ground is a data set with one first stage and one rendering: what candidates a
 of. Several first stages, or several renderings, are a ground each, and a data set may have settings of its own:
 
 datasets = ["hard-cases", {name = "locomo", first_stage = ["bm25", "sentence-transformers/BAAI/bge-m3"], depth = 50}]
+
+One file, though a long one: the keys of a suite, what each may be, and what is said where it is not, are one contract.
 """
 
 import hashlib

@@ -12,7 +12,7 @@ import pytest
 from memeval.core.files import toml
 from memeval.measures import scoring
 from memeval.report import reporting
-from memeval.runs import benchmark, headroom, planning, suite, verification
+from memeval.runs import benchmark, headroom, plan_text, planning, suite, verification
 from tests import fakes, models
 from tests.wire import Answer, Asked, Wire
 
@@ -79,7 +79,7 @@ def test_stand_ins_go_through_the_whole_suite(serve: Callable[..., Wire], tmp_pa
     assert server.asked == []  # a plan asks no service, with a probe or without
     rates = {row.system: row.rate for row in plans[0].rows}
     assert all((rates[f"stand-in for {name}"] is None) == (name in SERVICES) for name in PAPER)
-    assert "about" in planning.text(plans) and "hours here at the measured rates" in planning.text(plans)
+    assert "about" in plan_text.text(plans) and "hours here at the measured rates" in plan_text.text(plans)
     reports = benchmark.run(made, tmp_path / "out", cache=None, limit=2)
     assert [report.error for report in reports] == [None, None]
     for report in reports:

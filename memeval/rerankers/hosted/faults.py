@@ -6,6 +6,8 @@ What says that the service takes no calls at all now (no such key, no credits, a
 wait of hours) stops the run: see CallError.remedy. So does a door that is `shut` (a refused port, an unknown host, an
 untrusted certificate, a wrong key), but a port that has been open before is tried again. No error's text holds a key:
 who sent it strikes it out (caller.py).
+
+One file, though a long one: a third of it is the words by which services are told apart.
 """
 
 import json

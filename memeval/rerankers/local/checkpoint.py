@@ -1,4 +1,7 @@
-"""What a cross-encoder's folder holds, how it is asked, and everything that its scores depend on."""
+"""What a cross-encoder's folder holds, how it is asked, and everything that its scores depend on.
+
+One file, though a long one: each of these decides about the others, and a mistake in any is a wrong number.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
