@@ -3,6 +3,8 @@
 A quality gate is regressed if the mean paired difference is at or below -margin and its one-sided sign-flip p-value
 over stores, adjusted by Holm for all quality gates of the suite, is at most 0.05. It is ok if the lower end of the
 one-sided 95 % interval of the difference is above -margin. Anything else is inconclusive.
+
+One file, though a long one: all gates end in the same checks, and the quality gates are one family of tests.
 """
 
 import itertools

@@ -1,12 +1,12 @@
 """A table of short text, the same for every format that people read. Its words stand in captions.toml."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from memeval.core import files
 from memeval.measures.scoring import TIES_WORTH_A_LOOK
 from memeval.measures.statistics import ALPHA
 from memeval.report import cells
@@ -105,4 +105,4 @@ class _Facts(dict[str, str]):
 
 @cache
 def _captions() -> dict[str, Any]:
-    return tomllib.loads(files("memeval.report").joinpath("captions.toml").read_text(encoding="utf-8"))
+    return files.toml(Path(__file__).with_name("captions.toml"))
