@@ -6,13 +6,13 @@ from typing import Any, TypeAlias
 from memeval.core.types import Memory, Query, Request, Scored
 from memeval.rerankers.hosted.faults import UnreadableError
 
-Asked: TypeAlias = tuple[str, list[str]]
-"""The texts of a query and of its memories."""
+Worded: TypeAlias = tuple[str, Sequence[str]]
+"""A request in words: the texts of a query and of its memories."""
 Alone: TypeAlias = Callable[[Any, Query, Sequence[Memory]], list[float]]
 Many: TypeAlias = Callable[[Any, Iterable[Request]], Iterator[tuple[int, Scored]]]
 
 
-def together(answers: Callable[[Any, Iterable[Asked]], Iterable[Scored]]) -> tuple[Alone, Many]:
+def together(answers: Callable[[Any, Iterable[Worded]], Iterable[Scored]]) -> tuple[Alone, Many]:
     """The methods `score` and `score_many` of a class whose method `answers` gives the answer to each that is asked."""
 
     def score_many(self: Any, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
@@ -23,7 +23,7 @@ def together(answers: Callable[[Any, Iterable[Asked]], Iterable[Scored]]) -> tup
     return alone(score_many), score_many
 
 
-def one_by_one(answer: Callable[[Any, str, list[str]], Scored]) -> tuple[Alone, Many]:
+def one_by_one(answer: Callable[[Any, str, Sequence[str]], Scored]) -> tuple[Alone, Many]:
     """The same of a method that answers one query."""
     return together(lambda self, asked: (answer(self, query, texts) for query, texts in asked))
 

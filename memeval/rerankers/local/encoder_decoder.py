@@ -146,7 +146,7 @@ class EncoderDecoder:
         finally:
             model.set_output_embeddings(self._two)
 
-    def _one(self, query: str, texts: list[str]) -> Scored:
+    def _one(self, query: str, texts: Sequence[str]) -> Scored:
         import torch
 
         decoder, short = self._decoder(query)

@@ -170,9 +170,9 @@ class Listwise:
             query, *texts = (NUMBER.sub(r"(\1)", text).strip() for text in (query, *texts))
         return self.texts.fitted(words, query, texts, self.longest, self.each)
 
-    def _answers(self, requests: Iterable[answering.Asked]) -> Iterator[Scored]:
+    def _answers(self, requests: Iterable[answering.Worded]) -> Iterator[Scored]:
         """Minus the rank of each memory; the windows of several queries share batches."""
-        asked = [self._asked(query, texts) for query, texts in requests]
+        asked = [self._asked(query, list(texts)) for query, texts in requests]
         for turn in range(max((len(one.spans) for one in asked), default=0)):
             self._turn([one for one in asked if turn < len(one.spans) and one.failed is None], turn)
         for one in asked:

@@ -8,6 +8,7 @@ depends on its company and on the order in which the memories are shown; the usu
 import inspect
 import math
 import random
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -96,7 +97,7 @@ class ListwiseEmbedding:
             probe.seen(found.name, found.running.dtype, ours(list(probe.DOCUMENTS)))
             probe.whole(found.name, self.told.get("max_doc_length", probe.FULL), self.loaded[0], compare)
 
-    def _one(self, query: str, texts: list[str]) -> Scored:
+    def _one(self, query: str, texts: Sequence[str]) -> Scored:
         if not texts:
             return Scored([])
         shown = list(range(len(texts)))

@@ -5,6 +5,7 @@ A thought that has no end when the tokens for it are spent says nothing of relev
 `spent=answer` has the answer read at that point, as Rank1's own code has it (which also drops an unfinished sentence).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -118,7 +119,7 @@ class Reasoning:
         ids, [cut] = self.texts.fitted(self.prompt.words, query, [text], self.longest)
         return ids, cut
 
-    def _one(self, query: str, texts: list[str]) -> Scored:
+    def _one(self, query: str, texts: Sequence[str]) -> Scored:
         read = [self.read(query, text) for text in texts]
         prompts = [ids for ids, _ in read]
         thoughts = self.writer.write(prompts)

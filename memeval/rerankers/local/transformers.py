@@ -1,6 +1,6 @@
 """Cross-encoders and causal rerankers on transformers, by memeval's own fast way; config.json says which it is."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
 
 from memeval.core.types import Scored
@@ -56,7 +56,7 @@ class Transformers:
         probe.dtype(found.name, loaded.model, found.dtype)
 
         def ours(query: str, texts: list[str]) -> list[float]:
-            return loaded.score([(query, texts)])[0][0]
+            return list(loaded.score([(query, texts)])[0].scores or ())
 
         def compare(texts: list[str]) -> None:
             plain = loaded.plain(probe.QUERY, texts)
@@ -66,8 +66,7 @@ class Transformers:
             probe.scores(found.name, found.dtype, ours)
             probe.whole(found.name, found.max_length, loaded.model, compare)
 
-    def _answers(self, asked: Iterable[answering.Asked]) -> Iterator[Scored]:
-        for scores, cut, tokens in self.engine.score(list(asked)):
-            yield Scored(scores, cut=cut, usage={"tokens": tokens})
+    def _answers(self, asked: Iterable[answering.Worded]) -> list[Scored]:
+        return self.engine.score(list(asked))
 
     score, score_many = answering.together(_answers)

@@ -87,7 +87,7 @@ class VLLM:
         with checkpoint.loading(self.checkpoint.said):
             self._log_odds([self.reader.read(probe.QUERY, [probe.long(self.checkpoint.max_length)])])
 
-    def _answers(self, asked: Iterable[answering.Asked]) -> Iterator[Scored]:
+    def _answers(self, asked: Iterable[answering.Worded]) -> Iterator[Scored]:
         """Log-odds for several queries, in one call of vLLM, which batches by itself."""
         read = [self.reader.read(query, texts) for query, texts in asked]
         for encoded, scores in zip(read, self._log_odds(read), strict=True):

@@ -11,7 +11,7 @@ A text that the endpoint would refuse or read otherwise (empty, to be cut, holdi
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
@@ -109,14 +109,14 @@ class VLLMServer:
             raise PrerequisiteError(f"{self.name}: the server gives no raw logits (use_activation): update vLLM")
         probe.scores(self.name, self.dtype, lambda query, texts: list(self._one(query, texts).scores or ()))
 
-    def _answers(self, asked: Iterable[answering.Asked]) -> Iterator[Scored]:
+    def _answers(self, asked: Iterable[answering.Worded]) -> Iterator[Scored]:
         """The requests of a window at the same time, each in one call."""
         with ThreadPoolExecutor(self.window) as pool:
             yield from pool.map(lambda request: self._one(*request), asked)
 
     score, score_many = answering.together(_answers)
 
-    def _one(self, query: str, texts: list[str]) -> Scored:
+    def _one(self, query: str, texts: Sequence[str]) -> Scored:
         read = self.reader.read(query, texts)
         plain = [bool(query and text) and not self._controls(query + "\0" + text) for text in texts]
         paired = [place for place, cut in enumerate(read.cut) if plain[place] and not cut]
