@@ -91,8 +91,8 @@ def main() -> None:
             )
             cpu, clock = time.process_time(), time.perf_counter()
             with Progress() as shown:
-                progress = runner.Progress(functools.partial(shown.watcher.begin, "minilm"), shown.watcher.advance)
-                runner.run(scorer, header, dataset, candidates, folder / "minilm.run.jsonl", progress=progress)
+                listener = runner.Listener(functools.partial(shown.watcher.begin, "minilm"), shown.watcher.advance)
+                runner.run(scorer, header, dataset, candidates, folder / "minilm.run.jsonl", listener=listener)
             cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
     queries = arguments.queries or len(dataset.queries)
     pairs = sum(len(candidates.doc_ids[query.query_id]) for query in dataset.queries[:queries])

@@ -37,7 +37,7 @@ from memeval.core.types import (
     canonical,
 )
 from memeval.measures import statistics
-from memeval.measures.result import signature
+from memeval.measures.scoring import signature
 from memeval.measures.threshold import cross_fitted_f1, deal_folds
 from memeval.runs.measuring import facts
 from memeval.runs.suite import MEASURES

@@ -7,12 +7,12 @@ print(result.measures["all"]["NDCG@10"])
 
 Who wants to know how it works reads, in this order (ARCHITECTURE.md shows the rooms):
 
-core/types, errors, files, results, store      the nouns, and how they lie on disk
-measures/order, ranx, statistics, result       from one strict order to means with intervals
+core/types, errors, names, files, results      the nouns, what they are called, and how they lie on disk
+measures/order, ranx, statistics, scoring      from one strict order to means with intervals
 datasets/__init__, render, candidates          what is loaded, how it reads, what a first stage hands on
 rerankers/__init__, controls, bm25             the seam, and three things that fit it
 runs/suite, benchmark, guard, runner           a suite from start to end
-report/board, columns, sections                what results say
+report/leaderboard, columns, sections          what results say
 cli                                            the commands
 """
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from memeval.core.types import Card, Failures, Result, Signature, Ties
-from memeval.gate import Baseline, Evidence, accept
+from memeval.gate import Baseline, Case, accept
 from memeval.runs.gates import DEFAULT, Gate
 
 SIGNATURE: dict[str, Any] = {
@@ -75,13 +75,13 @@ def result(
     )
 
 
-def evidence(*results: Result, gates: Sequence[Mapping[str, Any]] = (), **suite: Any) -> Evidence:
+def evidence(*results: Result, gates: Sequence[Mapping[str, Any]] = (), **suite: Any) -> Case:
     """What the gate judges: these results, of a suite with these gates."""
     systems = [{"name": name, "optional": False} for name in dict.fromkeys(r.signature.system for r in results)]
     gated, datasets = [dict(gate) for gate in gates], list(dict.fromkeys(r.signature.dataset for r in results))
     values = {"name": "suite", "datasets": datasets, "gates": gated, "systems": systems, **suite}
     found = {(r.signature.dataset, r.signature.system): r for r in results}
-    return Evidence(values, tuple(Gate.model_validate(gate) for gate in gates) or DEFAULT, found, {}, {})
+    return Case(values, tuple(Gate.model_validate(gate) for gate in gates) or DEFAULT, found, {}, {})
 
 
 def baseline(*results: Result, measures: Sequence[str] = ("NDCG@10",)) -> Baseline:

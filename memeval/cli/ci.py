@@ -14,7 +14,7 @@ from memeval.core.errors import UsageError
 from memeval.core.terminal import say, tell, tell_json
 
 if TYPE_CHECKING:
-    from memeval.gate import Evidence, Outcome
+    from memeval.gate import Case, Outcome
 
 Folders = Annotated[list[Path] | None, typer.Argument(help="Result files or folders; default: results.")]
 
@@ -99,7 +99,7 @@ def merge(
         say(line)
 
 
-def _accept(evidence: "Evidence", path: Path, reason: str | None) -> None:
+def _accept(evidence: "Case", path: Path, reason: str | None) -> None:
     """Writes the baseline: every gated system, with the measures that its gates look at."""
     from memeval.gate import accepting
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from memeval.core.types import Result
 
 ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder of the result files.")]
+OneMeasure = Annotated[str, typer.Option("--measure", help="The measure to go by.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Suites = Annotated[str | None, typer.Argument(help="A suite file, or the name of a shipped one.")]
 Datasets = Annotated[list[str] | None, typer.Option("--dataset", help="Data set, instead of a suite; repeatable.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from memeval.cli.options import Json, Outputs, ResultsFolder, addressed, show_boards
+from memeval.cli.options import Json, OneMeasure, Outputs, ResultsFolder, addressed, show_boards
 from memeval.core.terminal import say, tell, tell_json
 
 
@@ -35,7 +35,7 @@ def compare(
     ours: Annotated[str, typer.Argument(help="A system's name, or a result file.")],
     theirs: Annotated[str, typer.Argument(help="The other.")],
     results: ResultsFolder = Path("results"),
-    measure: Annotated[str, typer.Option("--measure", help="Measure whose flips are listed.")] = "NDCG@10",
+    measure: OneMeasure = "NDCG@10",
     flips: Annotated[int, typer.Option("--flips", min=0, help="How many queries to list.")] = 5,
     as_json: Json = False,
 ) -> None:
@@ -102,7 +102,7 @@ def agreement(
     results: Annotated[
         Path | None, typer.Option("--results", help="Runs of either, to see how the labels order systems.")
     ] = None,
-    measure: Annotated[str, typer.Option("--measure", help="Measure that orders systems.")] = "NDCG@10",
+    measure: OneMeasure = "NDCG@10",
     as_json: Json = False,
 ) -> None:
     """Say how far two label sets agree, and which differences between systems are smaller than the labels' noise."""
@@ -138,7 +138,7 @@ def overlap(
     results: Annotated[
         Path | None, typer.Option("--results", help="Results to show without the shared queries.")
     ] = None,
-    measure: Annotated[str, typer.Option("--measure", help="Measure to show.")] = "NDCG@10",
+    measure: OneMeasure = "NDCG@10",
     as_json: Json = False,
 ) -> None:
     """Say which queries and memories of a data set stand in a training corpus, by category."""

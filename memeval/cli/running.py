@@ -75,7 +75,7 @@ def run(
     from memeval.report import reporting
     from memeval.rerankers.hosted.prices import Purse
     from memeval.rerankers.hosted.terms import Terms
-    from memeval.runs import benchmark, planning, shards
+    from memeval.runs import benchmark, plan_text, planning, shards
     from memeval.runs.progress import Progress
 
     until = math.inf if budget_hours is None else time.monotonic() + 3600 * budget_hours
@@ -91,7 +91,7 @@ def run(
         if ready:
             plans = planning.plan(chosen, results, None if shard else limit, terms)
             left_out = planning.left_out(plans) | left_out
-            say(planning.summary(plans, left_out))
+            say(plan_text.summary(plans, left_out))
         if fresh:
             progress.watcher.step(f"everything is asked anew: should this end early, --since {start} goes on with it")
         try:
@@ -153,7 +153,7 @@ def plan(
 ) -> None:
     """Say what a run would do, what is there already and what is missing, without calling any service."""
     from memeval.rerankers.hosted.terms import Terms
-    from memeval.runs import planning
+    from memeval.runs import plan_text, planning
 
     chosen = _suite(suite, dataset, system, first_stage, depth, pool, rendering)
     terms = Terms(trusted=frozenset(trust or ()))
@@ -163,7 +163,7 @@ def plan(
     for option, names in (("--dataset", dataset), ("--system", system), ("--trust", trust)):
         words += [word for name in names or () for word in (option, name)]
     command = shlex.join(["memeval", "run", suite or "", *words]) if suite else ""
-    tell_json(planning.document(plans)) if as_json else tell(planning.text(plans, command))
+    tell_json(planning.document(plans)) if as_json else tell(plan_text.text(plans, command))
     if any(plan.missing or any(row.missing for row in plan.rows if not row.optional) for plan in plans):
         raise typer.Exit(3)
 

@@ -2,6 +2,8 @@
 
 Whatever memeval reads, it reads through here, so that each thing wrong with a file is one line that names it, and no
 file can fill the memory: a packed one may unpack to so much, a line may be so long, JSON so deep, a number so large.
+
+One file, though a long one: this is the only door, and what is written here is what is read here.
 """
 
 import bz2
@@ -152,15 +154,16 @@ class _Bounded(io.RawIOBase):
         return len(part)
 
 
-def content(path: Path) -> bytes:
-    """All bytes of a file, unpacked. Raises DataError where it cannot be read, or is too large to be read whole."""
-    parts, left = [], LARGEST
+def content(path: Path, most: int | None = None) -> bytes:
+    """All bytes of a file, unpacked. Raises DataError where it cannot be read, or holds more than `most` of them."""
+    parts, most = [], LARGEST if most is None else most
+    left = most
     with opened(path) as stream:
         while part := stream.read(1 << 24):
             parts.append(part)
             left -= len(part)
             if left < 0:
-                raise DataError(f"{path}: holds more than {LARGEST >> 30} GiB: it is not what it should be")
+                raise DataError(f"{path}: holds more than {most >> 20:,} MiB: it is not what it should be")
     return b"".join(parts)
 
 

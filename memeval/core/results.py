@@ -12,6 +12,8 @@
 Each names its schema and version. A file is written whole (temporary file, then rename) or appended line by line under
 another name (`.partial`) and renamed when it is complete. Those that end in `.bz2` are compressed: bzip2, because its
 bytes are the same everywhere.
+
+One file, though a long one: a format's writer stands beside its reader, and all share heads, versions and digests.
 """
 
 import dataclasses

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from memeval.core.errors import PrerequisiteError
+from memeval.core import files
+from memeval.core.errors import DataError, PrerequisiteError
 from memeval.core.types import Memory, Query, canonical
 
 APPLICATION_ID = 0x6D656D65  # "meme"
@@ -137,10 +138,10 @@ def keys(fingerprint: Mapping[str, object], scope: str, query: Query, memories: 
 def _entry(score: Any, cut: Any, seconds: Any, usage: Any, made: Any) -> Entry | None:
     """A row as an entry, if its values are what they should be: SQLite keeps a text where a number belongs."""
     try:
-        took = None if usage is None else dict(json.loads(usage))
+        took = None if usage is None else files.shaped(usage, dict[str, int | float], "usage")
         numbers = (score, cut, 0 if seconds is None else seconds, *(took or {}).values())
         whole = all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers)
-    except (TypeError, ValueError, OverflowError, RecursionError):
+    except (DataError, TypeError, ValueError, OverflowError):
         return None
     return Entry(score, bool(cut), seconds, took, made) if whole and isinstance(made, str | None) else None
 

@@ -62,6 +62,17 @@ def label(grades: MutableMapping[str, int], doc_id: str, value: int, where: str,
         raise DataError(f"{where}: {shown(doc_id)} stands twice, graded differently ({grades[doc_id]} and {value})")
 
 
+def answered(text: str | bytes) -> Any:
+    """The value of a JSON text that a server wrote, NaN, infinities and halves of surrogate pairs included.
+
+    Raises ValueError for what is no JSON, and for one that is nested too deep.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("is JSON that is nested too deep") from None
+
+
 def decoded(raw: bytes, where: str, *, unique: bool = False) -> Any:
     """The value of a JSON text. Raises DataError with `where` and the reason; no other error escapes.
 

@@ -103,7 +103,7 @@ def rows(
 def _card(repo: Repository) -> bool:
     """Whether a local folder has a card that lists configurations."""
     card = repo.folder / "README.md" if repo.folder else None
-    return card is not None and card.is_file() and "config_name:" in card.read_text(encoding="utf-8", errors="replace")
+    return card is not None and files.is_file(card) and b"config_name:" in files.content(card)
 
 
 def _origin(repo: Repository) -> dict[str, Any]:

@@ -190,7 +190,7 @@ def _questions(path: Path, store_id: str, anomalies: Counter[str]) -> Iterator[t
         if ability not in ABILITIES:
             raise DataError(f"{path}: {shown(ability)} is none of the abilities {', '.join(sorted(ABILITIES))}")
         for place, question in enumerate(listed(abilities, ability, dict, str(path))):
-            words = filled(question, "question", f"{path}: {ability} {place}")
+            words = value_of(question, "question", str, f"{path}: {ability} {place}")
             anomalies["repeated questions"] += words in seen
             seen.add(words)
             category = ability.replace("_", "-")

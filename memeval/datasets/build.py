@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.datasets._files import digest
 
@@ -26,18 +27,23 @@ class Builder:
     ) -> Dataset:
         """The data set, with the labels and pools of its queries alone and the anomalies that there were.
 
+        A query without any text is left out where nothing answers it; else it stays, and fails for every system.
         `facts` are further fields of `Dataset`. Raises DataError where ids are not unique or do not resolve.
         """
-        asked = [query.query_id for query in self.queries]
+        answered = {query_id for query_id, grades in self.qrels.items() if any(grade > 0 for grade in grades.values())}
+        blank = {query.query_id for query in self.queries if query.blank} - answered
+        asked = [query.query_id for query in self.queries if query.query_id not in blank]
+        if blank and not asked:
+            raise DataError(f"{name}: leaves no query to measure: all are empty, and nothing answers them")
         return Dataset(
             name=name,
             version=version,
             licence=licence,
             url=url,
-            queries=tuple(self.queries),
+            queries=tuple(query for query in self.queries if query.query_id not in blank),
             stores=self.stores,
             qrels={query_id: self.qrels[query_id] for query_id in asked if query_id in self.qrels},
-            excluded=self.excluded,
+            excluded={**self.excluded, **dict.fromkeys(sorted(blank), "its text is empty")},
             pools={query_id: self.pools[query_id] for query_id in asked} if self.pools else None,
             anomalies={kind: count for kind, count in self.anomalies.items() if count},
             **facts,

@@ -51,7 +51,7 @@ def read(questions: Path, pages: Path, name: str = "financebench", *, verified: 
         if query_id in seen:
             raise DataError(f"{where}: 'financebench_id' {shown(query_id)} stands twice")
         seen.add(query_id)
-        question, category = filled(record, "question", where), filled(record, "question_type", where)
+        question, category = value_of(record, "question", str, where), filled(record, "question_type", where)
         evidence = value_of(record, "evidence", list, where)
         cited = [_page(entry, filing, f"{where}: evidence {number}") for number, entry in enumerate(evidence)]
         if not cited:

@@ -130,7 +130,7 @@ def _turns(
     said: list[str] = []
     for number, turn in sorted(turns.items()):
         here = f"{where}: 'turn_id' {number}"
-        utterance, response = filled(turn, "utterance", here), value_of(turn, "response", str, here)
+        utterance, response = (value_of(turn, key, str, here) for key in ("utterance", "response"))
         asked = value_of(turn, asked_in, str, here)
         anomalies["turns without a resolved utterance, asked as they were said"] += not asked.strip()
         provenance = [str(each) for each in listed(turn, "ptkb_provenance", int, here)]
@@ -139,7 +139,7 @@ def _turns(
                 raise DataError(f"{here}: 'ptkb_provenance' names the statement {doc_id}, which 'ptkb' lacks")
         words = asked if asked.strip() else utterance
         yield Query(f"{store_id}_{number}", words, store_id, context=tuple(said)), provenance
-        said += [utterance, *([response] if response.strip() else [])]
+        said += [text for text in (utterance, response) if text.strip()]
 
 
 def _labels(

@@ -107,7 +107,7 @@ def _line(record: Any, where: str, anomalies: Counter[str]) -> tuple[Query, list
     store_id = name(record, "store_id", where)
     query = Query(
         query_id=query_id,
-        text=filled(record, "query", where),
+        text=value_of(record, "query", str, where),
         store_id=store_id or query_id,
         category=name(record, "category", where),
         asked_at=_time(record, "asked_at", where),

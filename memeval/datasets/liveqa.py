@@ -157,9 +157,10 @@ def _questions(path: Path) -> dict[str, str]:
             raise DataError(
                 f"{where}: 'qid' is missing" if not query_id else f"{where}: 'qid' {query_id!r} stands twice"
             )
-        whole = [question.findtext(f"Original-Question/{part}") or "" for part in ("SUBJECT", "MESSAGE")]
-        asked = " ".join((question.findtext("NLM-Summary") or "").split()) or " ".join(" ".join(whole).split())
-        if not asked:
+        parts = ("NLM-Summary", "Original-Question/SUBJECT", "Original-Question/MESSAGE")
+        texts = [question.findtext(part) for part in parts]
+        if texts == [None] * len(parts):
             raise DataError(f"{where} ({query_id}): has neither 'NLM-Summary' nor 'SUBJECT' and 'MESSAGE'")
-        questions[query_id] = asked
+        summary, *whole = (text or "" for text in texts)
+        questions[query_id] = " ".join(summary.split()) or " ".join(" ".join(whole).split())
     return questions

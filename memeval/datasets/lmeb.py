@@ -15,7 +15,8 @@ them, which is `pool = "store"` here; its measures are NDCG@10 and capped recall
 
 How many queries, documents and labels each subset has is known (mteb's published statistics, data/lmeb.json): files
 with other numbers are refused, or taken with `?unverified=1`. Labels of documents that the corpus lacks are dropped and
-counted; LMEB keeps them (there are two, in LoCoMo/multi_hop), so the recall of those queries is higher here.
+counted; LMEB keeps them (there are two, in LoCoMo/multi_hop), so the recall of those queries is higher here, and as
+there with `?dangling=missed`.
 """
 
 from collections import Counter
@@ -34,9 +35,14 @@ from memeval.datasets import _hub
 from memeval.datasets._files import filled, idents, lines, records
 from memeval.datasets.build import Builder
 from memeval.datasets.download import data_folder
+from memeval.datasets.parts import Asked, lost
 
 ABOUT: Mapping[str, str] = {"lmeb": "lmeb/<task>/<subset>: one of LMEB's 193 subsets of 22 memory retrieval tasks"}
-OPTIONS = ("unverified",)
+OPTIONS: Mapping[str, str] = {
+    "unverified": datasets.SAID["unverified"],
+    "dangling": "missed: labels of documents that the corpus lacks count as missed (default: dropped), and those of "
+    "queries that are not there are dropped (default: refused), each counted",
+}
 WHOLE = "corpus"  # the id of the store of queries without candidates
 
 Rows = Iterable[tuple[str, Any]]
@@ -84,8 +90,9 @@ def tasks() -> Mapping[str, Task]:
     return {name: Task(**row) for name, row in raw.items()}
 
 
-def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
+def load(name: str, argument: str | None = None, *, unverified: bool = False, dangling: str | None = None) -> Dataset:
     """One subset. Raises UsageError for an unknown task or subset, PrerequisiteError where it cannot be had."""
+    Asked(dangling=dangling).check(f"{name}/{argument}")
     title, _, subset = (argument or "").partition("/")
     if title not in tasks():
         raise UsageError(f"{name}/{argument or '<task>'}: LMEB has no task {title!r}{did_you_mean(title, tasks())}")
@@ -96,11 +103,16 @@ def load(name: str, argument: str | None = None, *, unverified: bool = False) ->
         raise UsageError(f"{name}/{argument}: {title} has no subset {subset!r}{did_you_mean(subset, task.subsets)}")
     folder = _raw_folder(task)
     parts = raw(folder, subset) if folder else _mteb(_hub.repository(task.hub, task.revision), subset)
-    return build(parts, title, task, subset, unverified=unverified)
+    return build(parts, title, task, subset, unverified=unverified, missed=dangling is not None)
 
 
-def build(parts: Parts, title: str, task: Task, subset: str, *, unverified: bool = False) -> Dataset:
-    """The data set in the rows of a subset. Raises DataError with the place of what is wrong."""
+def build(
+    parts: Parts, title: str, task: Task, subset: str, *, unverified: bool = False, missed: bool = False
+) -> Dataset:
+    """The data set in the rows of a subset; `missed` keeps labels of documents that do not exist.
+
+    Raises DataError with the place of what is wrong.
+    """
     anomalies: Counter[str] = Counter()
     corpus: dict[str, Memory] = {}
     for where, row in parts.corpus:
@@ -115,11 +127,16 @@ def build(parts: Parts, title: str, task: Task, subset: str, *, unverified: bool
         query_id = _id(row, where)
         if query_id in asked:
             raise DataError(f"{where}: id {shown(query_id)} stands twice")
-        asked[query_id] = filled(row, "text", where)
+        asked[query_id] = value_of(row, "text", str, where)
     labels: dict[str, dict[str, int]] = {}
     for where, query_id, doc_id, value in parts.labels:
         if query_id not in asked:
-            raise DataError(f"{where}: the query {shown(query_id)} does not exist")
+            if not missed:
+                raise DataError(
+                    f"{where}: the query {shown(query_id)} does not exist: ?dangling=missed drops such labels"
+                )
+            anomalies["labels of queries that are not there"] += 1
+            continue
         label(labels.setdefault(query_id, {}), doc_id, value, f"{where}: query {shown(query_id)}", anomalies)
     found = (len(labels), len(corpus), sum(map(len, labels.values())))
     verified = found == tuple(task.subsets[subset])
@@ -129,7 +146,7 @@ def build(parts: Parts, title: str, task: Task, subset: str, *, unverified: bool
             f"{parts.source}: has {here} queries with labels, documents and labels, the pinned revision has {there}: "
             f"get the whole of hf.co/datasets/{task.hub} at {task.revision[:8]}, or take this with ?unverified=1"
         )
-    return _dataset(f"lmeb/{title}/{subset}", task, subset, corpus, asked, labels, parts, anomalies, verified)
+    return _dataset(f"lmeb/{title}/{subset}", task, subset, corpus, asked, labels, parts, anomalies, verified, missed)
 
 
 def _dataset(
@@ -142,13 +159,18 @@ def _dataset(
     parts: Parts,
     anomalies: Counter[str],
     verified: bool,
+    missed: bool,
 ) -> Dataset:
     found = Builder(anomalies=anomalies)
+    absent: dict[str, frozenset[str]] = {}
     members: dict[str, dict[str, Memory]] = {}
     origin: dict[str, tuple[str, ...] | None] = {}
     for query_id, words in asked.items():
-        kept = {doc_id: value for doc_id, value in labels.get(query_id, {}).items() if doc_id in corpus}
-        anomalies["labels of documents that do not exist"] += len(labels.get(query_id, {})) - len(kept)
+        given = labels.get(query_id, {})
+        here = [doc_id for doc_id in given if doc_id in corpus]
+        gone = frozenset(doc_id for doc_id, value in given.items() if missed and value > 0 and doc_id not in corpus)
+        kept = {doc_id: value for doc_id, value in given.items() if doc_id in corpus or doc_id in gone}
+        anomalies["labels of documents that do not exist"] += len(given) - len(here)
         if not any(value > 0 for value in kept.values()):
             found.excluded[query_id] = "it has no label" if query_id not in labels else "none of its documents exists"
             continue
@@ -159,12 +181,13 @@ def _dataset(
         if origin.setdefault(store_id, candidates) != candidates:  # a scene whose queries do not share candidates
             store_id = query_id
         if store_id not in members:
-            absent = 0 if candidates is None else sum(doc_id not in corpus for doc_id in candidates)
-            anomalies["candidates that do not exist"] += absent
+            anomalies["candidates that do not exist"] += sum(doc_id not in corpus for doc_id in candidates or ())
             within = corpus if candidates is None else dict.fromkeys(each for each in candidates if each in corpus)
             members[store_id] = {doc_id: corpus[doc_id] for doc_id in within}
-        anomalies["relevant documents put among the candidates"] += len(kept.keys() - members[store_id].keys())
-        members[store_id].update((doc_id, corpus[doc_id]) for doc_id in kept)
+        anomalies["relevant documents put among the candidates"] += len(set(here) - members[store_id].keys())
+        members[store_id].update((doc_id, corpus[doc_id]) for doc_id in here)
+        if gone:
+            absent[query_id] = gone
         # Stores that were made of one scene share their chance.
         found.queries.append(Query(query_id, words, store_id, cluster=scene if store_id == query_id else None))
         found.qrels[query_id] = kept
@@ -180,6 +203,8 @@ def _dataset(
         about=f"LMEB, {task.memory} memory, {name.removeprefix('lmeb/')}",
         verified=verified,
         instruction=task.instruction(subset),
+        absent=absent,
+        rules=lost(absent),
     )
 
 

@@ -91,7 +91,7 @@ def parse(raw: bytes, source: str, name: str = "locomo", audit: Audit | None = N
         asked: set[str] = set()
         for index, question in enumerate(value_of(sample, "qa", list, where)):
             here = f"{where}: question {index}"
-            text = filled(question, "question", here)
+            text = value_of(question, "question", str, here)
             category = value_of(question, "category", int, here)
             if category not in CATEGORIES:
                 raise DataError(f"{here}: 'category' must be 1 to 5, not {category}")

@@ -79,7 +79,7 @@ def _row(row: Any, where: str, name: str, found: Builder, texts: dict[str, str])
     if category not in TYPES:
         raise DataError(f"{where}: 'question_type' must be one of {', '.join(sorted(TYPES))}, not {shown(category)}")
     asked_at = _time(filled(row, "question_date", where), f"{where}: 'question_date'")
-    query = Query(query_id, filled(row, "question", where), query_id, category, asked_at)
+    query = Query(query_id, value_of(row, "question", str, where), query_id, category, asked_at)
     memories, relevant = _memories(row, where, name, asked_at, found, texts)
     found.stores[query_id] = memories
     abstention = query_id.endswith("_abs")

@@ -72,19 +72,17 @@ def build(parts: Parts, asked: Asked = NOTHING) -> Dataset:
     corpus, labels = parts.named
     stores = _stores(parts.corpus, corpus, anomalies)
     queries, unanswerable = _queries(parts.queries, stores)
-    missed = asked.dangling == "missed"
-    qrels, absent, excluded = _qrels(parts, queries, stores, anomalies, missed=missed)
+    there = _There(queries, stores, anomalies, missed=asked.dangling == "missed")
+    qrels, absent, excluded = _qrels(parts, there)
     if not qrels:
         raise DataError(f"{labels}: holds no label")
-    pools = None if parts.candidates is None else _pools(parts.candidates, queries, stores, anomalies, missed=missed)
+    pools = None if parts.candidates is None else _pools(parts.candidates, there)
     kept: list[Query] = []
     for query_id, query in queries.items():
         if query_id in unanswerable and any(value > 0 for value in qrels.get(query_id, {}).values()):
             raise DataError(f"{labels}: query {query_id!r} has a relevant memory, but is marked unanswerable")
         if query_id not in qrels and query_id not in unanswerable:
             excluded[query_id] = f"not in the split {parts.split!r}"
-        elif not query.text.strip() and not any(value > 0 for value in qrels.get(query_id, {}).values()):
-            excluded[query_id] = "its text is empty"
         elif pools is not None and query_id not in pools:
             excluded[query_id] = "no candidates are given for it"
         else:
@@ -94,16 +92,24 @@ def build(parts: Parts, asked: Asked = NOTHING) -> Dataset:
     withheld, rules = _own(kept, stores, qrels, asked.own)
     if pools is not None:
         rules = ("A query's candidates are those that the data set gives it (top_ranked).", *rules)
-    if lost := sum(len(absent.get(query.query_id, ())) for query in kept):
-        rules = (*rules, f"Labels of memories that are not there count as missed (?dangling=missed): {lost:,}.")
+    absent = {query.query_id: absent[query.query_id] for query in kept if query.query_id in absent}
     filled = {store_id: tuple(found.values()) for store_id, found in stores.items()}
     return Builder(kept, filled, qrels, excluded, pools or {}, anomalies).dataset(
         "beir",
         restricted=True,
         withheld=withheld,
-        absent={query.query_id: absent[query.query_id] for query in kept if query.query_id in absent},
-        rules=rules,
+        absent=absent,
+        rules=(*rules, *lost(absent)),
     )
+
+
+def lost(absent: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """The rule of a data set that counts labels of memories which are not there as missed; none where there are none.
+
+    `absent` maps query_id to these memories.
+    """
+    count = sum(map(len, absent.values()))
+    return (f"Labels of memories that are not there count as missed (?dangling=missed): {count:,}.",) if count else ()
 
 
 def _stores(rows: Rows, source: str, anomalies: Counter[str]) -> dict[str, dict[str, Memory]]:
@@ -154,42 +160,50 @@ def _queries(rows: Rows, stores: Mapping[str, Mapping[str, Memory]]) -> tuple[di
     return queries, unanswerable
 
 
-def _qrels(
-    parts: Parts,
-    queries: Mapping[str, Query],
-    stores: Mapping[str, Mapping[str, Memory]],
-    anomalies: Counter[str],
-    *,
-    missed: bool,
-) -> tuple[dict[str, dict[str, int]], dict[str, frozenset[str]], dict[str, str]]:
+@dataclass(frozen=True, slots=True)
+class _There:
+    """What corpus and queries hold; `missed` where labels and candidates may name what is not among it."""
+
+    queries: Mapping[str, Query]
+    stores: Mapping[str, Mapping[str, Memory]]
+    anomalies: Counter[str]
+    missed: bool
+
+    def store(self, query_id: str) -> Mapping[str, Memory]:
+        """The memories that a query is asked of; none of a query that is not there."""
+        return self.stores[self.queries[query_id].store_id] if query_id in self.queries else {}
+
+
+def _qrels(parts: Parts, there: _There) -> tuple[dict[str, dict[str, int]], dict[str, frozenset[str]], dict[str, str]]:
     """The labels; the labelled memories that are not there; the labelled queries that are not, each with the reason."""
     qrels: dict[str, dict[str, int]] = {}
     absent: dict[str, frozenset[str]] = {}
     strange: dict[str, str] = {}
     for number, (where, query_id, doc_id, written) in enumerate(parts.labels):
         # A header is known by what it says. Taking row one for it unseen loses a label where there is none.
-        header = number == 0 and parts.header and query_id not in queries and not _is_grade(written)
-        if header and not any(doc_id in store for store in stores.values()):
+        header = number == 0 and parts.header and query_id not in there.queries and not _is_grade(written)
+        if header and not any(doc_id in store for store in there.stores.values()):
             continue
         value = grade(written, f"{where}: the score")
-        store = stores[queries[query_id].store_id] if query_id in queries else {}
-        if doc_id not in store and not missed:
+        store = there.store(query_id)
+        if doc_id not in store and not there.missed:
             remedy = "add it, or take such labels as missed with ?dangling=missed"
-            if query_id not in queries:
+            if query_id not in there.queries:
                 raise DataError(f"{where}: query {shown(query_id)} is not in queries.jsonl: {remedy}")
-            inside = queries[query_id].store_id
+            inside = there.queries[query_id].store_id
             asked = "" if inside == WHOLE_CORPUS else f" in the query's store {shown(inside)}"
             raise DataError(f"{where}: memory {shown(doc_id)} is not in corpus.jsonl{asked}: {remedy}")
-        if query_id not in queries:
-            anomalies["labels of queries that are not there"] += 1
+        if query_id not in there.queries:
+            there.anomalies["labels of queries that are not there"] += 1
             strange[query_id] = "it has labels, but is not among the queries"
             continue
         if doc_id not in store:
-            anomalies["labels of memories that are not there"] += 1
+            there.anomalies["labels of memories that are not there"] += 1
             if value <= 0:
                 continue
             absent[query_id] = absent.get(query_id, frozenset()) | {doc_id}
-        label(qrels.setdefault(query_id, {}), doc_id, value, f"{where}: query {shown(query_id)} and memory", anomalies)
+        pair = f"{where}: query {shown(query_id)} and memory"
+        label(qrels.setdefault(query_id, {}), doc_id, value, pair, there.anomalies)
     return qrels, absent, strange
 
 
@@ -201,32 +215,25 @@ def _is_grade(written: object) -> bool:
     return True
 
 
-def _pools(
-    rows: Rows,
-    queries: Mapping[str, Query],
-    stores: Mapping[str, Mapping[str, Memory]],
-    anomalies: Counter[str],
-    *,
-    missed: bool,
-) -> dict[str, tuple[str, ...]]:
+def _pools(rows: Rows, there: _There) -> dict[str, tuple[str, ...]]:
     """query_id → its candidates, each once. One that is not there is refused, or left out where labels may dangle."""
     pools: dict[str, tuple[str, ...]] = {}
     for where, row in rows:
         query_id, doc_ids = ident(row, "query-id", where), dict.fromkeys(idents(row, "corpus-ids", where))
         if query_id in pools:
             raise DataError(f"{where}: query {shown(query_id)} stands twice")
-        if query_id not in queries:
-            anomalies["candidates given for queries that are not there"] += 1
+        if query_id not in there.queries:
+            there.anomalies["candidates given for queries that are not there"] += 1
             continue
-        there = stores[queries[query_id].store_id]
-        lacking = [doc_id for doc_id in doc_ids if doc_id not in there]
-        if lacking and not missed:
+        store = there.store(query_id)
+        lacking = [doc_id for doc_id in doc_ids if doc_id not in store]
+        if lacking and not there.missed:
             raise DataError(
                 f"{where}: the candidate {shown(lacking[0])} is not in the corpus: add it, or leave such out with"
                 " ?dangling=missed"
             )
-        anomalies["candidates that are not there, left out"] += len(lacking)
-        pools[query_id] = tuple(doc_id for doc_id in doc_ids if doc_id in there)
+        there.anomalies["candidates that are not there, left out"] += len(lacking)
+        pools[query_id] = tuple(doc_id for doc_id in doc_ids if doc_id in store)
     return pools
 
 

@@ -10,7 +10,7 @@ test for a whole pipeline, and no measure of a reranker.
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, shown, typed
+from memeval.core.values import decoded, shown, typed, value_of
 from memeval.datasets import cards
 from memeval.datasets._files import digest, filled, listed, located, no_argument
 from memeval.datasets.build import Builder
@@ -37,7 +37,7 @@ def parse(raw: bytes, source: str, *, version: str = CARD.version, verified: boo
     asked: set[str] = set()
     for pmid, record in typed(decoded(raw, source, unique=True), dict, source).items():
         where = f"{source}: {shown(pmid)}"
-        question = filled(record, "QUESTION", where)
+        question = value_of(record, "QUESTION", str, where)
         decision = filled(record, "final_decision", where)
         if decision not in {"yes", "no", "maybe"}:
             raise DataError(f"{where}: 'final_decision' must be yes, no or maybe, not {shown(decision)}")

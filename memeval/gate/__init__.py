@@ -4,15 +4,15 @@ comparable first → identical values pass → exact gates → quality gates →
 """
 
 from memeval.gate.baseline import Baseline, Entry, accept, read, write
-from memeval.gate.evidence import Evidence, gather
+from memeval.gate.evidence import Case, gather
 from memeval.gate.judging import judge
 from memeval.gate.verdicts import Check, Flip, Outcome
 
 __all__ = [
     "Baseline",
+    "Case",
     "Check",
     "Entry",
-    "Evidence",
     "Flip",
     "Outcome",
     "accept",

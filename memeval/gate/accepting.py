@@ -6,11 +6,11 @@ from pathlib import Path
 from memeval.core import results
 from memeval.core.errors import UsageError
 from memeval.gate import baseline
-from memeval.gate.evidence import Evidence, repeats
+from memeval.gate.evidence import Case, repeats
 from memeval.gate.judging import demand_values, foreseen, judge, targets
 
 
-def accept(evidence: Evidence, path: Path, reason: str, date: str) -> Iterator[str]:
+def accept(evidence: Case, path: Path, reason: str, date: str) -> Iterator[str]:
     """Writes the baseline and tells, a line each, what was accepted.
 
     Every gated system is kept, with the measures that its gates look at; an optional one that could not run is left

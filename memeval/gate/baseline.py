@@ -16,7 +16,7 @@ import memeval
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import UNTIMED, Count, Quantity, Result, canonical
-from memeval.measures import result as score
+from memeval.measures import scoring
 
 SCHEMA = "memeval/baseline"
 VERSION = 1
@@ -135,7 +135,7 @@ def accept(
                 measures={name: signature.measures[name] for name in measures},
                 means={name: round(sum(row.values()) / max(1, len(row)), DIGITS) for name, row in columns.items()},
                 usage=result.usage,
-                failed=score.failed(result),
+                failed=scoring.failed(result),
                 repeats=repeats.get(signature.system, 1),
                 latency=None if told.p50 is None else Speed(round(told.p50, 4), told.device),
                 values={query_id: tuple(row[query_id] for row in columns.values()) for query_id in result.query_ids},

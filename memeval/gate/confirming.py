@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from memeval.gate.baseline import Baseline
-from memeval.gate.evidence import Evidence, gather
+from memeval.gate.evidence import Case, gather
 from memeval.gate.judging import judge
 from memeval.gate.verdicts import Check, Outcome
 from memeval.rerankers.hosted.terms import Terms
 
 
 def confirm(
-    outcome: Outcome, baseline: Baseline, evidence: Evidence, folder: Path | None, terms: Terms | None = None
+    outcome: Outcome, baseline: Baseline, evidence: Case, folder: Path | None, terms: Terms | None = None
 ) -> Outcome:
     """The outcome after a further run, which is made in `folder` where it is not there yet, on the `terms`.
 

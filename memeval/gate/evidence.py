@@ -9,15 +9,14 @@ from memeval.core import results
 from memeval.core.errors import DataError, UsageError
 from memeval.core.outside import struck
 from memeval.core.types import Result
-from memeval.measures import kept
-from memeval.measures import result as score
+from memeval.measures import kept, scoring
 from memeval.runs import shards
 from memeval.runs.gates import DEFAULT, Gate
 from memeval.runs.suite import SEVERAL, Ground, grounds
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Case:
     """Results by (ground, system), the folder of each, and the suite's values; a ground is named by its label.
 
     Systems that are `optional` may be in `unavailable` (→ reason). `gates` are the default ones if none is `declared`;
@@ -60,7 +59,7 @@ class Evidence:
         return self.unavailable.get((dataset, system)) or self.unavailable.get((dataset, results.EVERY))
 
 
-def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) -> Evidence:
+def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) -> Case:
     """Reads results below the paths, with the suite that a run left beside them.
 
     Args:
@@ -94,7 +93,7 @@ def gather(paths: Sequence[Path], suite: str | None, wanted: str | None = None) 
             unavailable |= {(place, system): reason for system, reason in _gone(file.parent).items()}
     gates = tuple(one for gate in values.get("gates", ()) for one in _spread(Gate.model_validate(gate), known))
     folders = {key: file.parent for key, file in where.items()}
-    return Evidence(values, gates or DEFAULT, found, folders, unavailable, tuple(edited))
+    return Case(values, gates or DEFAULT, found, folders, unavailable, tuple(edited))
 
 
 def _label(result: Result, known: Sequence[Ground]) -> str:
@@ -117,9 +116,9 @@ def _gone(folder: Path) -> Mapping[str, str]:
     return results.read_unavailable(file) if file.is_file() else {}
 
 
-def repeats(evidence: Evidence) -> dict[str, int]:
+def repeats(evidence: Case) -> dict[str, int]:
     """System → how many runs its values are the means of."""
-    return {system: score.runs(result) for (_, system), result in evidence.results.items()}
+    return {system: scoring.runs(result) for (_, system), result in evidence.results.items()}
 
 
 def _suite_values(name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from memeval.core.types import Result
 from memeval.gate import comparable
 from memeval.gate.baseline import DIGITS, Entry, rounded
 from memeval.gate.verdicts import Check, Flip, Verdict
-from memeval.measures import result as score
+from memeval.measures import scoring
 from memeval.runs.gates import Gate
 
 
@@ -22,7 +22,7 @@ def checks(entry: Entry, result: Result, gates: Sequence[Gate]) -> Iterator[Chec
         return Check(entry.dataset, entry.system, what, "exact", verdict, message, before, now, queries=n)
 
     least = [gate.coverage for gate in gates if gate.coverage is not None]
-    failed = score.failed(result)
+    failed = scoring.failed(result)
     before, now = _coverage(entry.failed, len(entry.values)), _coverage(failed, len(result.query_ids))
     errors = ", ".join(f"{count} × {error}" for error, count in list(result.failures.errors.items())[:3])
     passed = now >= (max(least) if least else before) - 10**-DIGITS and now > 0

@@ -3,6 +3,8 @@
 A quality gate is regressed if the mean paired difference is at or below -margin and its one-sided sign-flip p-value
 over stores, adjusted by Holm for all quality gates of the suite, is at most 0.05. It is ok if the lower end of the
 one-sided 95 % interval of the difference is above -margin. Anything else is inconclusive.
+
+One file, though a long one: all gates end in the same checks, and the quality gates are one family of tests.
 """
 
 import itertools
@@ -18,7 +20,7 @@ from memeval.core.errors import IncompleteError, UsageError
 from memeval.core.types import Result
 from memeval.gate import comparable, exact
 from memeval.gate.baseline import DIGITS, Baseline, Entry, rounded
-from memeval.gate.evidence import Evidence, repeats
+from memeval.gate.evidence import Case, repeats
 from memeval.gate.verdicts import Check, Flip, Outcome
 from memeval.measures import statistics
 from memeval.runs import manifest
@@ -53,7 +55,7 @@ class Sample:
         return [round(new - old, DIGITS) for new, old in zip(self.now, self.before, strict=True)]
 
 
-def judge(baseline: Baseline, evidence: Evidence, source: str = "") -> Outcome:
+def judge(baseline: Baseline, evidence: Case, source: str = "") -> Outcome:
     """The verdicts. Raises DataError where the two cannot be compared at all, UsageError where nothing is gated."""
     checks: list[Check] = []
     samples: list[Sample] = []
@@ -96,7 +98,7 @@ def judge(baseline: Baseline, evidence: Evidence, source: str = "") -> Outcome:
     return Outcome(source, evidence.suite, baseline.reason, baseline.accepted, tuple(checks), tuple(notes))
 
 
-def targets(evidence: Evidence, baseline: Baseline | None = None) -> list[tuple[str, str]]:
+def targets(evidence: Case, baseline: Baseline | None = None) -> list[tuple[str, str]]:
     """Every (ground, system) that a gate is about, whether it is there or not.
 
     Runs that add up are each asked for by themselves: of those, what is there, and what was accepted.
@@ -166,7 +168,7 @@ def _categories(gate: Gate, result: Result) -> Sequence[str | None]:
     return known if gate.category == "*" else [gate.category]
 
 
-def _absent(dataset: str, system: str, entry: Entry | None, evidence: Evidence, gates: Sequence[Gate]) -> Check:
+def _absent(dataset: str, system: str, entry: Entry | None, evidence: Case, gates: Sequence[Gate]) -> Check:
     check = Check(dataset, system, "result", "exact", "missing")
     present, why = evidence.result(dataset, system) is not None, evidence.reason(dataset, system)
     if not present and system in evidence.optional and why:
@@ -277,7 +279,7 @@ def _explained(check: Check, sample: Sample) -> Check:
     return replace(check, flips=tuple(fallen[:FLIPS]), categories=worst)
 
 
-def _remembered(everyone: Sequence[tuple[str, str]], evidence: Evidence) -> list[str]:
+def _remembered(everyone: Sequence[tuple[str, str]], evidence: Case) -> list[str]:
     """What is judged without having been asked for in the run that is judged."""
     notes, silent = [], []
     for dataset, system in everyone:

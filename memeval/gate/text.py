@@ -6,7 +6,7 @@ from typing import Any
 
 from memeval.core.outside import visible
 from memeval.core.terminal import aligned
-from memeval.gate.verdicts import FAILING, Check, Outcome
+from memeval.gate.verdicts import Check, Outcome
 
 SHOUTED = 5
 """How many of the worst queries are shown with each failed check."""
@@ -59,8 +59,7 @@ def document(outcome: Outcome, *, strict: bool = False) -> dict[str, Any]:
 
 def explained(check: Check, flips: int) -> list[str]:
     """What is to be known of a check that did not pass."""
-    said = check.verdict.upper() if check.verdict in FAILING else check.verdict
-    lines = [f"{said} {check.name} ({check.dataset}): {check.message}"]
+    lines = [f"{check.said} {check.name} ({check.dataset}): {check.message}"]
     if check.categories:
         worst = [f"{category} {number(mean, signed=True)}" for category, mean in list(check.categories.items())[:4]]
         lines.append(f"  categories that fell: {', '.join(worst)}")
@@ -80,7 +79,6 @@ def cells(check: Check) -> tuple[str, ...]:
         difference = number(check.difference, signed=True)
         bounded = check.low is not None and not math.isnan(check.low)
         difference += f" (≥ {number(check.low, signed=True)})" if bounded else ""
-    said = check.verdict.upper() if check.verdict in FAILING else check.verdict
     return (
         check.name,
         number(check.before),
@@ -88,7 +86,7 @@ def cells(check: Check) -> tuple[str, ...]:
         difference,
         "" if check.p is None else f"{check.p:.3f}" if check.p >= 0.0005 else "<.001",
         "" if check.margin is None else f"{check.margin:g}",
-        said if check.message != "identical on every query" else "ok, identical",
+        check.said if check.message != "identical on every query" else "ok, identical",
     )
 
 

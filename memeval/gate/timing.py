@@ -18,7 +18,7 @@ import numpy as np
 
 from memeval.core import files
 from memeval.core.errors import PrerequisiteError
-from memeval.gate.evidence import Evidence
+from memeval.gate.evidence import Case
 from memeval.gate.verdicts import Check
 
 QUERIES = 60
@@ -26,7 +26,7 @@ ROUNDS = 3
 DRAWS = 2_000
 
 
-def checks(evidence: Evidence, against: Path | None) -> list[Check]:
+def checks(evidence: Case, against: Path | None) -> list[Check]:
     """A check for every latency gate; without `against`, a checkout of the accepted version, none is evaluated."""
     found = []
     for dataset, system in evidence.results:

@@ -59,6 +59,11 @@ class Check:
         """The check in one phrase; the data set is said where there are several."""
         return f"{self.system} · {self.what}"
 
+    @property
+    def said(self) -> str:
+        """The verdict, in capitals where it fails the gate."""
+        return self.verdict.upper() if self.verdict in FAILING else self.verdict
+
     def with_verdict(self, verdict: Verdict, message: str) -> "Check":
         """The check with another verdict."""
         return replace(self, verdict=verdict, message=message)

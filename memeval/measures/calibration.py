@@ -3,6 +3,8 @@
 Everything here works on arrays. "Pairs" are flat: one probability and one label (True: relevant) each; "lists" as
 threshold.py has them. What is fitted (a threshold, Platt's curve, an isotonic one) is fitted on development stores and
 measured on test stores.
+
+One file, though a long one: probabilities, levels and thresholds are made from the same bins and the same folds.
 """
 
 import math

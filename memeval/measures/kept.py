@@ -11,8 +11,7 @@ from pathlib import Path
 from memeval.core import files, results
 from memeval.core.errors import DataError
 from memeval.core.types import Result
-from memeval.measures import latency
-from memeval.measures import result as score
+from memeval.measures import latency, scoring
 from memeval.measures.latency import Times
 
 AGAIN = "make it again with `memeval run`"
@@ -50,7 +49,7 @@ def read(file: Path, *, edited: bool = False) -> Kept:
         if (folder / results.SUITE).is_file():
             results.read_suite(folder / results.SUITE)
     times = latency.read(file.with_suffix(".times.jsonl"))
-    return Kept(score.with_latency(result, times), file, times, changed)
+    return Kept(scoring.with_latency(result, times), file, times, changed)
 
 
 def _beside(file: Path, result: Result) -> Iterator[tuple[Path, bool]]:

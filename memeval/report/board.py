@@ -6,6 +6,7 @@ from typing import Any
 
 from memeval.core.outside import plain
 from memeval.core.types import UNTIMED, Bill, Card, Estimate, Latency, Result, Signature
+from memeval.measures.scoring import TIES_WORTH_A_LOOK
 from memeval.measures.statistics import Difference
 from memeval.rerankers import controls
 
@@ -14,8 +15,6 @@ CONTROLS = controls.CONTROLS
 
 UNBILLED = Bill("–", broken=None, spent=None)
 """The bill of what nobody billed."""
-TIE_RATE_SHOWN = 0.01
-"""Above this tie rate a table gives the pessimistic and the optimistic value, too."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Row:
     @property
     def tie_bounds(self) -> Mapping[str, tuple[float, float]] | None:
         """Measure → value with relevant memories last and first among equals; None where ties are rare."""
-        return self.result.ties.bounds if self.tie_rate > TIE_RATE_SHOWN else None
+        return self.result.ties.bounds if self.tie_rate > TIES_WORTH_A_LOOK else None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from memeval.core import files
 from memeval.core.errors import SuiteError, UsageError, did_you_mean
 from memeval.datasets import render
-from memeval.measures.ranx import parse as parse_measure
+from memeval.measures import ranx
 from memeval.measures.statistics import MIN_CLUSTERS
 from memeval.report import cells
 from memeval.report.published import folder
@@ -71,7 +71,7 @@ class Claim(BaseModel):
     @classmethod
     def _measures(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         try:
-            return tuple(parse_measure(name).name for name in names)
+            return tuple(ranx.parse(name).name for name in names)
         except UsageError as error:
             raise ValueError(str(error)) from None
 

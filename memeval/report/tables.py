@@ -1,15 +1,16 @@
 """A table of short text, the same for every format that people read. Its words stand in captions.toml."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from memeval.core import files
+from memeval.measures.scoring import TIES_WORTH_A_LOOK
 from memeval.measures.statistics import ALPHA
 from memeval.report import cells
-from memeval.report.board import TIE_RATE_SHOWN, Leaderboard
+from memeval.report.board import Leaderboard
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,7 @@ def _facts(name: str, board: Leaderboard, told: Mapping[str, str]) -> "_Facts":
         "flips": cells.flips(found for row in board.rows for found in (row.differences or {}).values()),
         "ranked": cells.count(len(board.ranked), "systems"),
         "family": f"{cells.count(len(board.ranked), 'systems')} for each measure; controls are not tested",
-        "tie_rate": f"{100 * TIE_RATE_SHOWN:.0f} %",
+        "tie_rate": f"{100 * TIES_WORTH_A_LOOK:.0f} %",
         "from_memory": cells.from_memory(board),
     }
     if board.control("first-stage") is None:
@@ -104,4 +105,4 @@ class _Facts(dict[str, str]):
 
 @cache
 def _captions() -> dict[str, Any]:
-    return tomllib.loads(files("memeval.report").joinpath("captions.toml").read_text(encoding="utf-8"))
+    return files.toml(Path(__file__).with_name("captions.toml"))

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from memeval.measures.scoring import TIES_WORTH_A_LOOK
 from memeval.report import cells, columns
-from memeval.report.board import TIE_RATE_SHOWN, Leaderboard
+from memeval.report.board import Leaderboard
 from memeval.report.methods import excluded
 from memeval.runs import shards
 
@@ -58,7 +59,7 @@ def _columns(board: Leaderboard, width: int) -> dict[str, list[str]]:
     told = []
     if any(row.failed for row in rows):
         told += [columns.FAILED_IF_ANY, columns.failed_worst_best(headline).called("worst, best")]
-    if any(row.tie_rate > TIE_RATE_SHOWN for row in board.ranked):
+    if any(row.tie_rate > TIES_WORTH_A_LOOK for row in board.ranked):
         told.append(columns.TIES)
     if any(row.latency.p50 is not None for row in rows):
         told.append(columns.P50)

@@ -1,4 +1,7 @@
-"""A suite from start to end: data set → candidates → runs → results, resuming whatever is there already."""
+"""A suite from start to end: data set → candidates → runs → results, resuming whatever is there already.
+
+One file, though a long one: it is the story of a run, told once from its first line to its last.
+"""
 
 import functools
 import math
@@ -16,8 +19,7 @@ from memeval.core.store import ScoreCache
 from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Reranker, Result, written
 from memeval.datasets import render, slices
 from memeval.datasets.candidates import retrieve
-from memeval.measures import latency
-from memeval.measures import result as score
+from memeval.measures import latency, scoring
 from memeval.rerankers.hosted import prices
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import machine, manifest, measuring, repeats, runner, shards
@@ -108,7 +110,7 @@ def _in_time(until: float) -> None:
 
 def load(suite: Suite, dataset: str | Dataset) -> Dataset:
     """The data set as the systems will see it."""
-    return render.rendered(datasets.load(dataset) if isinstance(dataset, str) else dataset, suite.text)
+    return render.rendered(datasets.load(dataset) if isinstance(dataset, str) else dataset, suite.rendered)
 
 
 def _run(
@@ -122,7 +124,7 @@ def _run(
     left_out: Mapping[str, str],
     until: float,
 ) -> Report:
-    watcher.step(f"data set {name}, rendered as {suite.text}")
+    watcher.step(f"data set {name}, rendered as {suite.rendered}")
     loaded = datasets.load(name)
     dataset = load(suite, loaded)
     limit = limited(dataset, limit)
@@ -138,7 +140,7 @@ def _run(
         if manifest.adds_up(suite.name):
             manifest.add(suite, folder, watcher.notice)
         sliced = functools.cache(lambda: slices.members(loaded, candidates))
-        return _systems(Work(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until))
+        return _systems(Job(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until))
 
 
 def limited(dataset: Dataset, limit: shards.Part) -> shards.Part:
@@ -152,7 +154,7 @@ def marked(into: Path, limit: shards.Part) -> Path:
 
 
 @dataclass(frozen=True)
-class Work:
+class Job:
     """One data set of a suite: what its systems are run over, where to, and on which terms."""
 
     suite: Suite
@@ -173,23 +175,23 @@ class Work:
         _in_time(self.until)
 
 
-def _systems(work: Work) -> Report:
-    report = Report(work.folder)
-    for system in work.suite.systems:
-        if system.name in work.left_out:
-            report.left_out[system.name] = work.left_out[system.name]
+def _systems(job: Job) -> Report:
+    report = Report(job.folder)
+    for system in job.suite.systems:
+        if system.name in job.left_out:
+            report.left_out[system.name] = job.left_out[system.name]
             continue
         try:
-            _in_time(work.until)
+            _in_time(job.until)
             with contained(system.name, own=True):
-                result, reused = run_system(work, system)
+                result, reused = run_system(job, system)
         except MemevalError as error:
             report.unavailable[system.name] = error
-            work.watcher.end()
+            job.watcher.end()
             continue
         report.results.append(result)
         report.reused += reused
-        wrong = _incomplete(work.suite, result)
+        wrong = _incomplete(job.suite, result)
         if wrong:
             report.incomplete[system.name] = wrong
     kept = {slug(result.signature.system) for result in report.results}
@@ -197,18 +199,18 @@ def _systems(work: Work) -> Report:
     reasons |= {
         name: reason
         for name, reason in report.left_out.items()
-        if files.stored(work.folder / f"{slug(name)}.run.jsonl") is None
+        if files.stored(job.folder / f"{slug(name)}.run.jsonl") is None
     }
-    results.write_unavailable(report.folder, {**_earlier(work), **reasons})
+    results.write_unavailable(report.folder, {**_earlier(job), **reasons})
     return report
 
 
-def _earlier(work: Work) -> dict[str, str]:
+def _earlier(job: Job) -> dict[str, str]:
     """Why systems could not run that belong into the folder, but are not run now."""
-    own = {system.name for system in work.suite.systems}
-    others = {system.name for system in manifest.read(manifest.above(work.folder)).systems} - own
+    own = {system.name for system in job.suite.systems}
+    others = {system.name for system in manifest.read(manifest.above(job.folder)).systems} - own
     try:
-        told = results.read_unavailable(work.folder / results.UNAVAILABLE) if others else {}
+        told = results.read_unavailable(job.folder / results.UNAVAILABLE) if others else {}
     except DataError:
         return {}
     return {name: reason for name, reason in told.items() if name in others}
@@ -216,7 +218,7 @@ def _earlier(work: Work) -> dict[str, str]:
 
 def _incomplete(suite: Suite, result: Result) -> str | None:
     """Why a result counts as incomplete: too many queries failed, or the money ran out."""
-    failed, queries = score.unanswered(result), result.failures.queries
+    failed, queries = scoring.unanswered(result), result.failures.queries
     statuses = result.failures.statuses or {}
     if failed > suite.failures * queries or statuses.get("over-budget"):
         return f"{failed} of {queries} queries failed: {next(iter(result.failures.errors))}"
@@ -226,31 +228,31 @@ def _incomplete(suite: Suite, result: Result) -> str | None:
     return None
 
 
-def run_system(work: Work, system: System) -> tuple[Result, bool]:
+def run_system(job: Job, system: System) -> tuple[Result, bool]:
     """The result of one system, and whether it was there already."""
-    scorer = load_scorer(system.model, work.dataset, work.cache, work.terms)
-    about, stem = _about(work, system, scorer), slug(system.name)
-    path, target, times = (work.folder / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
+    scorer = load_scorer(system.model, job.dataset, job.cache, job.terms)
+    about, stem = _about(job, system, scorer), slug(system.name)
+    path, target, times = (job.folder / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
     further = repeats.files(path, system.repeat, system.orders)
     runs = [path, *chain(*further.values())]
-    if work.terms.since is None:
-        known = measuring.current(target, path, about, work.suite, further)
+    if job.terms.since is None:
+        known = measuring.current(target, path, about, job.suite, further)
         if known is not None:
             for run in runs:  # a fresh run that was cut short may have left its beginning
                 run.with_name(run.name + runner.PARTIAL).unlink(missing_ok=True)
-            return score.with_latency(known, _timed(times, work.suite)), True
+            return scoring.with_latency(known, _timed(times, job.suite)), True
         for run in measuring.altered(target, about, runs):
             away = files.aside(run)
-            work.watcher.notice(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
-    _ran(work, scorer, about, path, system.name)
-    variants = chain(*repeats.variants(work.terms, system.repeat, system.orders).values())
+            job.watcher.notice(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
+    _ran(job, scorer, about, path, system.name)
+    variants = chain(*repeats.variants(job.terms, system.repeat, system.orders).values())
     for (suffix, terms), file in zip(variants, chain(*further.values()), strict=True):
-        again = load_scorer(system.model, work.dataset, work.cache, terms)
-        _ran(work, again, _about(work, system, again), file, f"{system.name}{suffix}")
-    work.watcher.step(f"measuring {system.name}")
-    result = measuring.measure(path, work.dataset, work.candidates, work.suite, work.sliced(), system)
+        again = load_scorer(system.model, job.dataset, job.cache, terms)
+        _ran(job, again, _about(job, system, again), file, f"{system.name}{suffix}")
+    job.watcher.step(f"measuring {system.name}")
+    result = measuring.measure(path, job.dataset, job.candidates, job.suite, job.sliced(), system)
     files.write_whole(target, results.result_text(result))
-    return score.with_latency(result, _timed(times, work.suite)), False
+    return scoring.with_latency(result, _timed(times, job.suite)), False
 
 
 def _timed(times: Path, suite: Suite) -> latency.Times | None:
@@ -262,16 +264,16 @@ def _timed(times: Path, suite: Suite) -> latency.Times | None:
     return told
 
 
-def _about(work: Work, system: System, scorer: Scorer) -> Header:
+def _about(job: Job, system: System, scorer: Scorer) -> Header:
     model, kind = str(rerankers.parse(system.model)), scorer.score_kind
     return measuring.header(
-        work.suite, system.name, model, work.dataset, work.candidates, scorer.fingerprint, work.limit, kind
+        job.suite, system.name, model, job.dataset, job.candidates, scorer.fingerprint, job.limit, kind
     )
 
 
-def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> None:
+def _ran(job: Job, scorer: Scorer, about: Header, path: Path, task: str) -> None:
     """Writes one run file; beside it, the bill of a hosted system, whole or not."""
-    watcher, purse, times = work.watcher, work.terms.purse, results.times(path)
+    watcher, purse, times = job.watcher, job.terms.purse, results.times(path)
     before, settled = replace(purse), times.with_name(times.name.replace(".times.jsonl", BILL))
     for row in files.lines(settled, prices.Settled, broken=True) if settled.is_file() else ():  # of one that was killed
         for name, amount in row.items():
@@ -292,13 +294,13 @@ def _ran(work: Work, scorer: Scorer, about: Header, path: Path, task: str) -> No
         outcome = runner.run(
             scorer,
             about,
-            work.dataset,
-            work.candidates,
+            job.dataset,
+            job.candidates,
             path,
-            compress=work.suite.compress,
+            compress=job.suite.compress,
             manifest=machine.manifest(),
-            progress=runner.Progress(watcher.notice, functools.partial(watcher.begin, task), work.advance),
-            fresh=work.terms.since is not None,
+            listener=runner.Listener(watcher.notice, functools.partial(watcher.begin, task), job.advance),
+            fresh=job.terms.since is not None,
         )
     except BaseException:
         billed(None)
@@ -335,14 +337,14 @@ def still_valid(suite: Suite, dataset: Dataset, stored: Path | None) -> Candidat
     if stored is None:
         return None
     known = results.read_candidates(stored)
-    wanted = (dataset.digest, suite.stage, suite.depth, pool_of(suite, dataset), suite.text)
+    wanted = (dataset.digest, suite.stage, suite.depth, pool_of(suite, dataset), suite.rendered)
     if (known.dataset_digest, known.first_stage, known.depth, known.pool, known.rendering) != wanted:
         return None
     try:
         fingerprint = load_scorer(suite.stage, dataset, None).fingerprint
     except MemevalError:
         return known  # what made them is not here; frozen candidates do not need it
-    return known if fingerprint is not None and measuring.plain(fingerprint) == known.fingerprint else None
+    return known if fingerprint is not None and measuring.recorded(fingerprint) == known.fingerprint else None
 
 
 def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher, terms: Terms | None = None) -> Candidates:
@@ -361,10 +363,10 @@ def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher, terms: 
         scorer,
         depth=suite.depth,
         pool=pool_of(suite, dataset),
-        rendering=suite.text,
+        rendering=suite.rendered,
         advance=lambda: watcher.advance(None),
     )
     watcher.end()
-    made = replace(made, fingerprint=measuring.plain(made.fingerprint))
+    made = replace(made, fingerprint=measuring.recorded(made.fingerprint))
     files.place(path, results.candidates_lines(made), compress=suite.compress)
     return made

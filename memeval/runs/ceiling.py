@@ -43,7 +43,7 @@ def ceiling(
     """
     plan = _plan(name)
     pool = plan.pool or ("retrieved" if loaded.pools is None else "given")
-    dataset = render.rendered(loaded, plan.text)
+    dataset = render.rendered(loaded, plan.rendered)
     first_stage = rerankers.load(plan.stage, dataset)
     begin(f"first stage {plan.stage}", len(dataset.queries))
     candidates = retrieve(
@@ -52,7 +52,7 @@ def ceiling(
         first_stage,
         depth=plan.depth,
         pool=pool,
-        rendering=plan.text,
+        rendering=plan.rendered,
         advance=advance,
     ).doc_ids
     judged = {query_id: grades for query_id, grades in dataset.qrels.items() if any(g > 0 for g in grades.values())}
@@ -65,7 +65,7 @@ def ceiling(
     def means(rankings: Mapping[str, "list[str] | tuple[str, ...]"]) -> dict[str, float]:
         return {measure: float(values.mean()) for measure, values in evaluate(judged, rankings, measures).items()}
 
-    return Ceiling(plan.stage, plan.depth, pool, plan.text, means(candidates), means(best))
+    return Ceiling(plan.stage, plan.depth, pool, plan.rendered, means(candidates), means(best))
 
 
 def _plan(name: str) -> Suite:

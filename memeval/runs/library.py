@@ -13,8 +13,7 @@ from memeval.core.types import Dataset, Pool, Reranker, Result
 from memeval.datasets import slices
 from memeval.datasets.candidates import retrieve
 from memeval.datasets.download import cache_folder
-from memeval.measures import latency
-from memeval.measures import result as score
+from memeval.measures import latency, scoring
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import benchmark, measuring, runner, suite
 from memeval.runs.guard import Scorer
@@ -77,7 +76,7 @@ def run(
         benchmark.load_scorer(plan.stage, ready, None),
         depth=plan.depth,
         pool=benchmark.pool_of(plan, ready),
-        rendering=plan.text,
+        rendering=plan.rendered,
     )
     since = datetime.now(UTC).isoformat() if fresh else None
     with ScoreCache(cache_folder() / "scores.sqlite", since) as cache, TemporaryDirectory() as folder:
@@ -92,4 +91,4 @@ def run(
         header = measuring.header(plan, title, model, ready, candidates, scorer.fingerprint, part, scorer.score_kind)
         outcome = runner.run(scorer, header, ready, candidates, Path(folder) / "system.run.jsonl")
         result = measuring.measure(outcome.run, ready, candidates, plan, slices.members(loaded, candidates))
-        return score.with_latency(result, latency.read(outcome.times))
+        return scoring.with_latency(result, latency.read(outcome.times))

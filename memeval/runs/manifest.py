@@ -11,8 +11,7 @@ from pathlib import Path
 
 from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError
-from memeval.runs import suite as suites
-from memeval.runs.suite import Suite
+from memeval.runs.suite import Suite, grounds, make, values
 
 Part = tuple[Suite, str, Path]
 """A suite on one ground, the data set, and the folder of all its queries."""
@@ -31,12 +30,12 @@ def above(folder: Path) -> Path:
 
 def read(file: Path) -> Suite:
     """The suite of a file."""
-    return suites.make(results.read_suite(file), str(file))
+    return make(results.read_suite(file), str(file))
 
 
 def parts(suite: Suite, root: Path) -> list[Part]:
     """What a suite consists of, below a folder of results."""
-    found = suites.grounds(suites.values(suite))
+    found = grounds(values(suite))
     return [(suite.on(ground), ground.dataset, root / suite.name / ground.folder) for ground in found]
 
 
@@ -89,5 +88,5 @@ def add(suite: Suite, folder: Path, tell: Callable[[str], None] = lambda message
             with suppress(DataError):
                 if set(suite.datasets) <= set(before.datasets):
                     suite = joined(before.model_copy(update={"datasets": suite.datasets}), suite, str(file))
-    results.write_suite(folder, suites.values(suite))
+    results.write_suite(folder, values(suite))
     return suite

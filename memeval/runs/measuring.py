@@ -6,12 +6,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from memeval.core import files as disk
-from memeval.core import results
+from memeval.core import files, results
 from memeval.core.errors import MemevalError
 from memeval.core.outside import struck
-from memeval.core.types import Candidates, Dataset, Header, Result, ScoreKind
-from memeval.measures import result as score
+from memeval.core.types import Candidates, Dataset, Header, Result, Run, ScoreKind
+from memeval.measures import scoring
 from memeval.runs import repeats, shards
 from memeval.runs.suite import Suite, System
 
@@ -34,10 +33,10 @@ def header(
         first_stage=candidates.first_stage,
         depth=candidates.depth,
         pool=candidates.pool,
-        rendering=suite.text,
+        rendering=suite.rendered,
         system=system,
         model=model,
-        fingerprint=plain(fingerprint),
+        fingerprint=recorded(fingerprint),
         partial=limit,
         score_kind=score_kind,
         address=dataset.address,
@@ -63,14 +62,16 @@ def measure(
     file that is missing or broken.
     """
     further = repeats.files(path, system.repeat, system.orders) if system is not None else {}
-    run = results.read_run(disk.stored(path) or path)
-    again = {kind: [results.read_run(disk.stored(file) or file).rankings for file in further[kind]] for kind in further}
-    how = score.signature(facts(run.header), suite.measures, suite.seed, *_digests(path, further))
-    about = score.card(dataset, candidates.doc_ids)
+    run = results.read_run(files.stored(path) or path)
+    again = {
+        kind: [results.read_run(files.stored(file) or file).rankings for file in further[kind]] for kind in further
+    }
+    how = scoring.signature(facts(run.header), suite.measures, suite.seed, *_digests(path, further))
+    about = scoring.card(dataset, candidates.doc_ids)
     queries = shards.taken(dataset.queries, run.header.partial)
-    measured = score.averaged(
+    measured = scoring.averaged(
         [
-            score.score(queries, dataset.qrels, rankings, signature=how, card=about, slices=sliced)
+            scoring.score(queries, dataset.qrels, rankings, signature=how, card=about, slices=sliced)
             for rankings in (run.rankings, *again.get("repeats", ()))
         ]
     )
@@ -83,14 +84,14 @@ def current(
     target: Path, run: Path, about: Header, suite: Suite, further: Mapping[str, Sequence[Path]]
 ) -> Result | None:
     """The result in `target` if it is what running again would give."""
-    files = (run, *chain(*further.values()))
-    if not target.is_file() or about.fingerprint is None or not all(map(disk.stored, files)):
+    runs = (run, *chain(*further.values()))
+    if not target.is_file() or about.fingerprint is None or not all(map(files.stored, runs)):
         return None
     try:
         known = results.read_result(target)
     except MemevalError:
         return None
-    wanted = score.signature(facts(about), suite.measures, suite.seed, *_digests(run, further))
+    wanted = scoring.signature(facts(about), suite.measures, suite.seed, *_digests(run, further))
     # Facts that move no number: the unit follows from the data, what is said of the scores from the adapter, and the
     # data set's address from what it was asked for as.
     told = known.signature
@@ -112,26 +113,30 @@ def altered(target: Path, about: Header, runs: Sequence[Path]) -> list[Path]:
     if _unfinished(known) or any(getattr(known.signature, name) != getattr(about, name) for name in moved):
         return []
     measured = (known.signature.run_digest, *chain(*known.signature.further_runs.values()))
-    found = [(disk.stored(run), digest) for run, digest in zip(runs, measured, strict=False)]
-    return [file for file, digest in found if file is not None and disk.digest(file) != digest]
+    found = [(files.stored(run), digest) for run, digest in zip(runs, measured, strict=False)]
+    return [file for file, digest in found if file is not None and files.digest(file) != digest]
 
 
 def _unfinished(result: Result) -> bool:
     """Whether a run of it has queries that are tried again."""
-    return bool(score.unanswered(result) or any(found.failed for found in (result.repeats or {}).values()))
+    return bool(scoring.unanswered(result) or any(found.failed for found in (result.repeats or {}).values()))
+
+
+def _read(path: Path) -> Run:
+    return results.read_run(files.stored(path) or path)
 
 
 def _digests(path: Path, further: Mapping[str, Sequence[Path]]) -> tuple[str, dict[str, list[str]]]:
     def of(path: Path) -> str:
-        return disk.digest(disk.stored(path) or path)
+        return files.digest(files.stored(path) or path)
 
-    return of(path), {kind: [of(file) for file in files] for kind, files in further.items()}
+    return of(path), {kind: [of(file) for file in runs] for kind, runs in further.items()}
 
 
-def plain(value: Any) -> Any:
+def recorded(value: Any) -> Any:
     """As JSON gives it back, tuples are lists, and without places on this machine."""
     if isinstance(value, Mapping):
-        return {plain(key): plain(inner) for key, inner in value.items()}
+        return {recorded(key): recorded(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(inner) for inner in value]
+        return [recorded(inner) for inner in value]
     return struck(value) if isinstance(value, str) else value

@@ -6,16 +6,14 @@ from itertools import chain
 from pathlib import Path
 
 from memeval import datasets
-from memeval.core import files as disk
-from memeval.core import results
+from memeval.core import files, results
 from memeval.core.errors import DataError, IncompleteError, UsageError
 from memeval.core.types import Candidates, Dataset, Header, Ranking, canonical
 from memeval.datasets import slices
 from memeval.datasets.download import beside
 from memeval.measures.order import fault
 from memeval.runs import benchmark, manifest, measuring, repeats
-from memeval.runs import suite as suites
-from memeval.runs.suite import Suite, slug
+from memeval.runs.suite import Suite, slug, values
 
 
 def merge(parts: Sequence[Path], output: Path) -> Iterator[str]:
@@ -46,15 +44,15 @@ def _merged(parts: Sequence[Path], output: Path) -> Iterator[str]:
     own = {name: suite for name, (suite, _) in named.items() if not manifest.adds_up(name)}
     for name, suite in own.items():
         there = output / name / results.SUITE
-        if there.is_file() and results.read_suite(there) != suites.values(suite):
+        if there.is_file() and results.read_suite(there) != values(suite):
             raise DataError(f"{there}: is another suite {name!r} than that of the parts: name another folder with -o")
     wholes = [(suite, name, into, _ran(places)) for into, (suite, name, places) in found.items()]
     for part in wholes:
         _checked(*part)  # before anything of any is written
     for name, suite in own.items():
-        results.write_suite(output / name, suites.values(suite))
+        results.write_suite(output / name, values(suite))
     for part in wholes:
-        with disk.alone(part[2]):
+        with files.alone(part[2]):
             yield from _dataset(*part)
 
 
@@ -73,7 +71,7 @@ def _checked(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> Non
     dataset, candidates = benchmark.load(suite, datasets.load(name)), _candidates(places)
     for entry in suite.systems:
         path = into / f"{slug(entry.name)}.run.jsonl"
-        if any(disk.stored(place / path.name) for place in places):
+        if any(files.stored(place / path.name) for place in places):
             for run in (path, *chain(*repeats.files(path, entry.repeat, entry.orders).values())):
                 _joined(run, places, dataset, candidates)
 
@@ -87,14 +85,14 @@ def _dataset(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> Ite
     dataset = benchmark.load(suite, loaded)
     candidates = _candidates(places)
     sliced = slices.members(loaded, candidates)
-    disk.place(into / results.CANDIDATES, results.candidates_lines(candidates), compress=suite.compress)
+    files.place(into / results.CANDIDATES, results.candidates_lines(candidates), compress=suite.compress)
     results.place_labels(into / results.LABELS, dataset, compress=suite.compress)
     if manifest.adds_up(suite.name):
         manifest.add(suite, into)
     missing = {}
     for entry in suite.systems:
         system, stem = entry.name, slug(entry.name)
-        if not any(disk.stored(place / f"{stem}.run.jsonl") for place in places):
+        if not any(files.stored(place / f"{stem}.run.jsonl") for place in places):
             notes = [
                 results.read_unavailable(file)
                 for place in places
@@ -107,46 +105,46 @@ def _dataset(suite: Suite, name: str, into: Path, places: Sequence[Path]) -> Ite
         for run in (path, *chain(*repeats.files(path, entry.repeat, entry.orders).values())):
             parts = _run(run, places, dataset, candidates, suite)
         measured = measuring.measure(path, dataset, candidates, suite, sliced, entry)
-        disk.write_whole(into / f"{stem}.json", results.result_text(measured))
+        files.write_whole(into / f"{stem}.json", results.result_text(measured))
         yield f"merged    {system} on {into.name}: {len(dataset.queries)} queries from {parts} parts"
     results.write_unavailable(into, missing)
 
 
 def _run(run: Path, places: Sequence[Path], dataset: Dataset, candidates: Candidates, suite: Suite) -> int:
     """Joins one run file of a system, and its times; returns of how many parts."""
-    files, header, rankings = _joined(run, places, dataset, candidates)
+    runs, header, rankings = _joined(run, places, dataset, candidates)
     clock = results.times(run)
-    times = b"".join(_times([file.with_name(clock.name) for file in files]))
-    disk.place(run, [results.header_line(header), *map(results.ranking_line, rankings)], compress=suite.compress)
-    disk.write_whole(clock, times)
-    return len(files)
+    times = b"".join(_times([file.with_name(clock.name) for file in runs]))
+    files.place(run, [results.header_line(header), *map(results.ranking_line, rankings)], compress=suite.compress)
+    files.write_whole(clock, times)
+    return len(runs)
 
 
 def _joined(
     run: Path, places: Sequence[Path], dataset: Dataset, candidates: Candidates
 ) -> tuple[list[Path], Header, list[Ranking]]:
     """The files of one run of a system, and what they give together."""
-    files = [file for place in places if (file := disk.stored(place / run.name)) is not None]
-    if not files:
+    runs = [file for place in places if (file := files.stored(place / run.name)) is not None]
+    if not runs:
         raise IncompleteError(f"{run.name} is in none of the parts: run the suite that it belongs to")
-    header, rankings = joined(files, dataset)
+    header, rankings = joined(runs, dataset)
     for ranking in rankings:
         wrong = fault(ranking, candidates.doc_ids.get(ranking.query_id, ()))
         if wrong is not None:
             raise DataError(f"{run.name}: query {ranking.query_id!r} {wrong}: run the part that it is from again")
-    return files, header, rankings
+    return runs, header, rankings
 
 
-def _times(files: Sequence[Path]) -> list[bytes]:
+def _times(clocks: Sequence[Path]) -> list[bytes]:
     """The lines of several files of times, each once, bills with the part that they are of.
 
     So copies of a part, and a whole that was merged before, add nothing to what was spent.
     """
     told: dict[bytes, None] = {}
     bills: dict[str, list[bytes]] = {}
-    for file in (file for file in files if file.is_file()):
+    for file in (clock for clock in clocks if clock.is_file()):
         own: dict[str, list[bytes]] = {}
-        for row in disk.lines(file, broken=True):
+        for row in files.lines(file, broken=True):
             if isinstance(row, dict) and "bill" in row:
                 part = str(row.get("part", file.parent.name.partition(".shard-")[2]))
                 own.setdefault(part, []).append(canonical({**row, "part": part}))
@@ -159,21 +157,21 @@ def _times(files: Sequence[Path]) -> list[bytes]:
     return [*told, *chain(*bills.values())]
 
 
-def joined(files: Sequence[Path], dataset: Dataset) -> tuple[Header, list[Ranking]]:
+def joined(runs: Sequence[Path], dataset: Dataset) -> tuple[Header, list[Ranking]]:
     """The header and the rankings of the whole, in the data set's order; an answer stands in for a failure.
 
     Raises DataError where two parts do not belong together or differ in what they both have.
     """
     header: Header | None = None
     known: dict[str, tuple[Ranking, Path]] = {}
-    for file in files:
+    for file in runs:
         run = results.read_run(file)
         whole = replace(run.header, partial=None)
         if whole.dataset_digest != dataset.digest:
             raise DataError(f"{file}: is of another {dataset.name} than the one here (the digests differ)")
         if header is not None and whole != header:
             facts = [name for name in Header.__dataclass_fields__ if getattr(whole, name) != getattr(header, name)]
-            raise DataError(f"{file} and {files[0]} do not belong together: {', '.join(facts)} differ")
+            raise DataError(f"{file} and {runs[0]} do not belong together: {', '.join(facts)} differ")
         header = whole
         for ranking in run.rankings:
             before, where = known.get(ranking.query_id, (ranking, file))
@@ -192,14 +190,14 @@ def joined(files: Sequence[Path], dataset: Dataset) -> tuple[Header, list[Rankin
             f" the first is {lacking[0]!r}: run the shards that are missing"
         )
     if len(known) > len(dataset.queries):
-        raise DataError(f"{files[0]}: has queries that {dataset.name} does not have")
+        raise DataError(f"{runs[0]}: has queries that {dataset.name} does not have")
     return header, [known[query.query_id][0] for query in dataset.queries]
 
 
 def _candidates(places: Sequence[Path]) -> Candidates:
     first: Candidates | None = None
     for place in places:
-        stored = disk.stored(place / "candidates.jsonl")
+        stored = files.stored(place / "candidates.jsonl")
         if stored is None:
             raise DataError(f"{place}: has no candidates.jsonl")
         found = results.read_candidates(stored)

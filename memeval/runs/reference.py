@@ -12,7 +12,7 @@ from memeval.core.types import Candidates, Query, Ranking
 
 
 @dataclass(frozen=True)
-class Row:
+class Scores:
     """One query: its memories, best first, their scores, and those whose text was cut."""
 
     query_id: str
@@ -33,7 +33,7 @@ class Reference:
     first_stage: str
     rendering: str | None
     candidates: str
-    rows: tuple[Row, ...]
+    rows: tuple[Scores, ...]
     schema: Literal["memeval/reference"] = "memeval/reference"
     version: Literal[1] = 1
 
@@ -50,9 +50,9 @@ class Reference:
         return [Ranking(row.query_id, row.doc_ids, row.scores, cut=row.cut) for row in found]
 
 
-def rows(rankings: Sequence[Ranking]) -> tuple[Row, ...]:
+def rows(rankings: Sequence[Ranking]) -> tuple[Scores, ...]:
     """Rankings as they are kept."""
-    return tuple(Row(each.query_id, each.doc_ids, each.scores or (), each.cut) for each in rankings)
+    return tuple(Scores(each.query_id, each.doc_ids, each.scores or (), each.cut) for each in rankings)
 
 
 def save(path: Path, reference: Reference) -> None:

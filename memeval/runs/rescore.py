@@ -12,7 +12,7 @@ from memeval.core.errors import DataError, UsageError
 from memeval.core.types import Dataset, Memory, Query, Ranking, Result
 from memeval.datasets import render
 from memeval.datasets.download import beside
-from memeval.measures import result, trec
+from memeval.measures import scoring, trec
 from memeval.measures.ranx import parse
 from memeval.runs import measuring, shards
 from memeval.runs.suite import MEASURES
@@ -73,11 +73,11 @@ def _scored(
         raise DataError(f"{run}: has no query of {dataset.name} (its first is {strange!r})")
     untold = dict.fromkeys(("candidates_digest", "first_stage", "depth", "pool", "rendering", "fingerprint", "partial"))
     told = {**untold, **facts, "dataset": dataset.name, "dataset_digest": dataset.digest}
-    signature = result.signature(told, names, seed, files.digest(run))
+    signature = scoring.signature(told, names, seed, files.digest(run))
     rankings = [_without(ranking, dataset.withheld) for ranking in rankings]
     depths = {ranking.query_id: ranking.doc_ids for ranking in rankings}
     queries = shards.taken(dataset.queries, signature.partial)
-    return result.score(queries, dataset.qrels, rankings, signature=signature, card=result.card(dataset, depths))
+    return scoring.score(queries, dataset.qrels, rankings, signature=signature, card=scoring.card(dataset, depths))
 
 
 def _without(ranking: Ranking, withheld: Mapping[str, str]) -> Ranking:

@@ -47,7 +47,7 @@ DONE = ("ok", "blank")
 
 
 @dataclass
-class Progress:
+class Listener:
     """What a run tells: what it found amiss, `begin(total, done)`, then `advance(ranking)` after each query."""
 
     tell: Callable[[str], None] = lambda message: None
@@ -75,7 +75,7 @@ def run(
     *,
     compress: bool = False,
     manifest: Machine | None = None,
-    progress: Progress | None = None,
+    listener: Listener | None = None,
     fresh: bool = False,
 ) -> Outcome:
     """Completes the run file `path` (`….run.jsonl`), which may be there in part or whole.
@@ -85,7 +85,7 @@ def run(
     is not what was asked for, and the file with that line is put aside. Raises IncompleteError where the system fails
     on each of the first queries, PrerequisiteError where a file cannot be written.
     """
-    progress = progress or Progress()
+    listener = listener or Listener()
     times = results.times(path)
     partial = path.with_name(path.name + PARTIAL)
     queries = shards.taken(dataset.queries, header.partial)
@@ -99,7 +99,7 @@ def run(
             return Outcome(path, times, 0, 0)
         if found.damage is not None:
             away = files.aside(file)
-            progress.tell(f"{file}: {found.damage}: kept as {away.name}, and made again from there")
+            listener.tell(f"{file}: {found.damage}: kept as {away.name}, and made again from there")
         known = {ranking.query_id: ranking for ranking in found.rankings}
         count = next((place for place, query in enumerate(order) if query.query_id not in known), len(order))
         kept = max(kept, tuple(known[query.query_id] for query in order[:count]), key=len)
@@ -108,7 +108,7 @@ def run(
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         files.write_whole(partial, b"".join([results.header_line(header), *map(_sealed, lines.values())]))
-        progress.begin(len(queries), len(kept))
+        listener.begin(len(queries), len(kept))
         with staying(), partial.open("ab") as stream, times.open("ab" if kept else "wb") as clock:
             if clock.tell() and not times.read_bytes().endswith(b"\n"):
                 clock.write(b"\n")  # a line was cut off: the next one stands by itself
@@ -123,7 +123,7 @@ def run(
                 lines[ranking.query_id] = results.ranking_line(ranking)
                 stream.write(_sealed(lines[ranking.query_id]))
                 stream.flush()
-                progress.advance(ranking)
+                listener.advance(ranking)
                 if ranking.status not in DONE:
                     errors[str(ranking.error)] += 1
                     if errors.total() == position == HOPELESS and not kept:

@@ -17,6 +17,8 @@ A ground is a data set with one first stage and one rendering: what candidates a
 of. Several first stages, or several renderings, are a ground each, and a data set may have settings of its own:
 
 datasets = ["hard-cases", {name = "locomo", first_stage = ["bm25", "sentence-transformers/BAAI/bge-m3"], depth = 50}]
+
+One file, though a long one: the keys of a suite, what each may be, and what is said where it is not, are one contract.
 """
 
 import hashlib
@@ -44,7 +46,7 @@ from memeval.core.errors import DataError, SuiteError, UsageError, did_you_mean
 from memeval.core.outside import plain, secret, struck
 from memeval.core.values import shown
 from memeval.datasets import render
-from memeval.measures.ranx import parse as parse_measure
+from memeval.measures import ranx
 from memeval.runs.gates import Gate
 
 SCHEMA = 1
@@ -187,7 +189,7 @@ class Suite(BaseModel):
     @field_validator("measures")
     @classmethod
     def _measures(cls, asked: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_checked(parse_measure, name) for name in asked)
+        return tuple(_checked(ranx.parse, name) for name in asked)
 
     @field_validator("gates")
     @classmethod
@@ -234,7 +236,7 @@ class Suite(BaseModel):
 
     @model_validator(mode="after")
     def _gated(self) -> "Suite":
-        measured = [parse_measure(name).name for name in self.measures]
+        measured = [ranx.parse(name).name for name in self.measures]
         for place, gate in enumerate(self.gates):
             for key, value, known in (
                 ("system", gate.system, ["*", *(entry.name for entry in self.systems)]),
@@ -258,7 +260,7 @@ class Suite(BaseModel):
         return self.first_stage if isinstance(self.first_stage, str) else self.first_stage[0]
 
     @property
-    def text(self) -> str:
+    def rendered(self) -> str:
         """The rendering of a suite of one ground."""
         return self.rendering if isinstance(self.rendering, str) else self.rendering[0]
 

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memeval import datasets
-from memeval.core import files as disk
-from memeval.core import results
+from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError, PrerequisiteError, UsageError
 from memeval.core.outside import visible
 from memeval.core.types import Candidates, Dataset, Run
@@ -56,7 +55,7 @@ def verify(root: Path) -> Verification:
     problems: list[tuple[str, str]] = []
     judged: set[Path] = set()
     systems = 0
-    files = sorted(file for file in root.rglob("*") if file.is_file())
+    below = sorted(file for file in root.rglob("*") if file.is_file())
     for file in manifests:
         try:
             found = list(manifest.here(file, ("limit", "shard")))
@@ -69,26 +68,26 @@ def verify(root: Path) -> Verification:
                 problems.append((str(file), f"nothing was run on {whole.name}"))
             loaded: Dataset | None = None
             for folder in folders:
-                here = [path for path in files if folder in path.parents]
+                here = [path for path in below if folder in path.parents]
                 judged |= set(here)
                 if results.unrun(folder):
                     problems += [problem for path in here for problem in leaks.secrets(path)]
                     continue
                 with beside(root):
                     loaded = loaded or datasets.load(name)
-                systems += sum(".run.jsonl" in path.name and path.suffix != disk.DAMAGED for path in here)
+                systems += sum(".run.jsonl" in path.name and path.suffix != files.DAMAGED for path in here)
                 problems += _folder(variant, loaded, folder, here)
-    left = [file for file in files if file not in judged]
+    left = [file for file in below if file not in judged]
     problems += [problem for file in left for problem in leaks.secrets(file)]
     problems += [(str(file), "belongs to no suite here") for file in left if results.is_result(file)]
-    return Verification(len(files), systems, tuple(dict.fromkeys(problems)))
+    return Verification(len(below), systems, tuple(dict.fromkeys(problems)))
 
 
-def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) -> Iterator[tuple[str, str]]:
+def _folder(suite: Suite, loaded: Dataset, folder: Path, below: Sequence[Path]) -> Iterator[tuple[str, str]]:
     """The problems of one data set's folder."""
     dataset = benchmark.load(suite, loaded)
     try:
-        candidates = results.read_candidates(disk.stored(folder / "candidates.jsonl") or folder / "candidates.jsonl")
+        candidates = results.read_candidates(files.stored(folder / "candidates.jsonl") or folder / "candidates.jsonl")
     except DataError as error:
         yield str(folder), str(error)
         return
@@ -105,18 +104,18 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
             yield str(notes), str(error)
     sliced = slices.members(loaded, candidates)
     known = {notes, folder / results.SUITE}
-    labels = disk.stored(folder / results.LABELS)
+    labels = files.stored(folder / results.LABELS)
     if labels is not None:
         known.add(labels)
-        if disk.content(labels) != b"".join(results.labels_lines(results.labels(dataset))):
+        if files.content(labels) != b"".join(results.labels_lines(results.labels(dataset))):
             yield str(labels), "does not hold the labels of the data set"
     for entry in suite.systems:
         stem = slug(entry.name)
         plain, target = folder / f"{stem}.run.jsonl", folder / f"{stem}.json"
-        run = disk.stored(plain)
+        run = files.stored(plain)
         known.add(target)
         for file in (plain, *chain(*repeats.files(plain, entry.repeat, entry.orders).values())):
-            known |= {disk.stored(file) or file, results.times(file)}
+            known |= {files.stored(file) or file, results.times(file)}
         if run is None:
             if entry.name not in told:
                 yield str(folder), f"the system {entry.name!r} has no run and no reason"
@@ -127,8 +126,8 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
             raise
         except (MemevalError, ValueError) as error:
             yield str(run), str(error)
-    for file in files:
-        if file not in known and not file.name.startswith("candidates.jsonl") and file.suffix != disk.DAMAGED:
+    for file in below:
+        if file not in known and not file.name.startswith("candidates.jsonl") and file.suffix != files.DAMAGED:
             yield str(file), "is of no system of the suite"
         yield from leaks.secrets(file)
         if dataset.restricted:
@@ -136,7 +135,7 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, files: Sequence[Path]) 
 
 
 def _candidates(suite: Suite, dataset: Dataset, candidates: Candidates, folder: Path) -> Iterator[tuple[str, str]]:
-    wanted = {"first_stage": suite.stage, "depth": suite.depth, "rendering": suite.text}
+    wanted = {"first_stage": suite.stage, "depth": suite.depth, "rendering": suite.rendered}
     for fact, value in {**wanted, "pool": benchmark.pool_of(suite, dataset)}.items():
         if getattr(candidates, fact) != value:
             yield str(folder), f"candidates: {fact} is {getattr(candidates, fact)!r}, the suite says {value!r}"
@@ -162,7 +161,7 @@ def _system(
     runs = [path, *chain(*repeats.files(plain, system.repeat, system.orders).values())]
     problems = [
         (str(file), problem)
-        for file in (disk.stored(run) or run for run in runs)
+        for file in (files.stored(run) or run for run in runs)
         for problem in _run(results.read_run(file), dataset, candidates, system.name)
     ]
     yield from problems
@@ -171,7 +170,7 @@ def _system(
     wanted = measuring.measure(plain, dataset, candidates, suite, sliced, system)
     if not target.is_file():
         yield str(target), "is missing: the run was never measured"
-    elif disk.content(target) != (text := results.result_text(wanted)).encode():
+    elif files.content(target) != (text := results.result_text(wanted)).encode():
         yield str(target), _difference(target, text)
 
 
@@ -204,7 +203,7 @@ def _run(run: Run, dataset: Dataset, candidates: Candidates, system: str) -> Ite
 def _difference(target: Path, text: str) -> str:
     """Which part of a result is not what the run gives."""
     try:
-        ours, theirs = json.loads(text), disk.value(target)
+        ours, theirs = json.loads(text), files.value(target)
         keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
         measured = [each["signature"].get(what) for each in (ours, theirs) for what in ("run_digest", "further_runs")]
     except (DataError, AttributeError, KeyError, TypeError):

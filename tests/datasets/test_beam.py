@@ -151,9 +151,9 @@ BREAKAGES: dict[str, tuple[str, Callable[[Json], object]]] = {
         ASKED,
         lambda d: d["abstention"].__setitem__(1, "why?"),
     ),
-    "probing_questions.json: abstention 0: 'question' is empty": (
+    "probing_questions.json: abstention 0: 'question' is missing": (
         ASKED,
-        lambda d: d["abstention"][0].update(question=" "),
+        lambda d: d["abstention"][0].pop("question"),
     ),
     "probing_questions.json: holds no question": (ASKED, lambda d: d.clear()),
 }

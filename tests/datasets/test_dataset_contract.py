@@ -1,5 +1,6 @@
 """What every data set on offer keeps to. A new name is under test by being there: FILES says what it is tried on."""
 
+import json
 import lzma
 import shutil
 from collections.abc import Mapping
@@ -65,6 +66,11 @@ FILES: Mapping[str, Mapping[str, str]] = {
 """Name → what it reads: a small file or folder in tests/data → its place in the data folder."""
 ARGUMENTS = {"beir": "garden", "jsonl": "notes.jsonl", "lmeb": "Teatime/plain", "mteb-reranking": "rows"}
 """What stands behind the slash of a name that wants something there."""
+UNTOUCHED = {
+    "hard-cases": "what is embedded in memeval has no query without text",
+    **dict.fromkeys(("liveqa-med", "liveqa-med-judged"), "a question stands in several places: see its own tests"),
+}
+"""Where the text of a query cannot just be taken out of the files, and why."""
 
 
 @pytest.fixture(params=datasets.on_offer())
@@ -119,6 +125,32 @@ def test_its_card_says_where_it_comes_from_and_what_it_allows(address: str, data
         # What a local copy of a set on the Hub was copied from cannot be known.
         local_copy = fact == "url" and not dataset.url and not dataset.verified
         assert getattr(dataset, fact) == value or local_copy, f"{fact} is told otherwise without the files"
+
+
+def test_a_query_without_text_is_kept_and_fails_for_every_system(
+    address: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    if (kind := datasets.parse(address).kind) in UNTOUCHED:
+        pytest.skip(UNTOUCHED[kind])
+    answered = {query_id for query_id, grades in dataset.qrels.items() if any(grade > 0 for grade in grades.values())}
+    query = next(query for query in dataset.queries if query.query_id in answered and not query.context)
+    blank(tmp_path / "data", query.text)
+    emptied = datasets.load(address)
+    assert query.query_id in {each.query_id for each in emptied.queries if each.blank}
+    before, after = (sorted(each.qrels[query.query_id].values()) for each in (dataset, emptied))
+    assert after == before
+
+
+def blank(folder: Path, text: str) -> None:
+    """Takes the text of a query out of the files below a folder."""
+    found = 0
+    for path in filter(Path.is_file, folder.rglob("*")):
+        content = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+        for written in {text, json.dumps(text)[1:-1]}:
+            count = content.count(written.encode())
+            found, content = found + count, content.replace(written.encode(), b" ")
+        path.write_bytes(lzma.compress(content) if path.suffix == ".xz" else content)
+    assert found, f"{text!r} stands in no file"
 
 
 def test_two_readings_are_the_same(address: str, dataset: Dataset) -> None:

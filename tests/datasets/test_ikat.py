@@ -147,7 +147,7 @@ BREAKAGES: dict[str, Callable[[Json], object]] = {
         d[0]["turns"][1].update(turn_id=3),
         d[0]["turns"].reverse(),
     ),
-    "topic 0 ('9-1'): 'turn_id' 2: 'utterance' is empty": lambda d: d[0]["turns"][1].update(utterance=""),
+    "topic 0 ('9-1'): 'turn_id' 2: 'utterance' is missing": lambda d: d[0]["turns"][1].pop("utterance"),
     "topic 0 ('9-1'): 'turn_id' 2: 'response' is missing": lambda d: d[0]["turns"][1].pop("response"),
     "'turn_id' 2: 'ptkb_provenance' 0 must be an integer, not '2'": lambda d: d[0]["turns"][1].update(
         ptkb_provenance=["2"]

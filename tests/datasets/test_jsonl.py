@@ -53,7 +53,6 @@ BAD = {
     "line 1: is not JSON or is cut off": '{"query": "Wh',
     "line 1 must be an object, not 7": "7",
     "line 1: 'query' is missing": '{"candidates": []}',
-    "line 1: 'query' is empty": line(query=" "),
     "line 1: 'candidates' is empty": line(candidates=[]),
     "line 1: 'candidates' must be a list, not 'x'": line(candidates="x"),
     "line 1: unknown key 'positives' (": line(positives=[]),

@@ -49,6 +49,16 @@ def test_the_summary_is_asked_else_subject_and_message() -> None:
     }
 
 
+def test_a_question_without_text_is_kept_and_fails_for_every_system(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "liveqa")
+    path = tmp_path / "liveqa" / "questions.xml"
+    path.write_text(path.read_text("utf-8").replace("Too much tea", " ").replace("How much is too much?", ""), "utf-8")
+    for name in ("liveqa-med", "liveqa-med-judged"):
+        emptied = read(name, tmp_path / "liveqa")
+        assert [query.query_id for query in emptied.queries if query.blank] == ["TQ2"]
+        assert emptied.qrels == read(name).qrels
+
+
 def test_a_memory_is_the_answer_as_published() -> None:
     assert read().memories("answers")["TEA_1.txt"].text == (
         "Question: What is tea ?\nURL: https://example.org/tea\nAnswer: A drink made of leaves.\n"
@@ -97,8 +107,8 @@ def test_a_broken_record_is_named_with_its_place(tmp_path: Path, file: str, adde
         (' qid="TQ2"', "", "question 1: 'qid' is missing"),
         ('qid="TQ2"', 'qid="TQ1"', "question 1: 'qid' 'TQ1' stands twice"),
         ("Is coffee tea?", "", None),
-        ("What of coffee?</MESSAGE></Original-Question>\n\t\t<NLM-Summary>Is coffee tea?", "</MESSAGE>"
-         "</Original-Question>\n\t\t<NLM-Summary>", "question 2 (TQ3): has neither"),
+        ("<SUBJECT></SUBJECT><MESSAGE>What of coffee?</MESSAGE></Original-Question>\n\t\t"
+         "<NLM-Summary>Is coffee tea?</NLM-Summary>", "</Original-Question>", "question 2 (TQ3): has neither"),
     ],
 )  # fmt: skip
 def test_a_question_needs_an_id_and_something_asked(tmp_path: Path, old: str, new: str, message: str | None) -> None:

@@ -65,6 +65,27 @@ def test_documents_that_are_lacking_or_out_of_the_scene_are_counted(teatime: Pat
     assert len(dataset.stores["corpus"]) == 4
 
 
+def test_labels_that_dangle_count_as_missed_where_that_is_asked_for(teatime: Path) -> None:
+    plain, missed = (datasets.load(f"lmeb/Teatime/hard{option}") for option in ("", "?dangling=missed"))
+    [(query_id, gone)] = missed.absent.items()
+    assert plain.absent == {} and plain.rules == ()
+    assert missed.qrels[query_id].items() == {**plain.qrels.get(query_id, {}), **dict.fromkeys(gone, 1)}.items()
+    assert not gone & missed.memories(next(q.store_id for q in missed.queries if q.query_id == query_id)).keys()
+    assert missed.rules == ("Labels of memories that are not there count as missed (?dangling=missed): 1.",)
+    assert missed.anomalies == plain.anomalies and missed.digest != plain.digest
+    with pytest.raises(UsageError, match="dangling is missed, not 'yes'"):
+        datasets.load("lmeb/Teatime/hard?dangling=yes")
+
+
+def test_labels_of_queries_that_are_not_there_are_refused_unless_they_may_dangle(teatime: Path) -> None:
+    with (teatime / "lmeb/Dialogue/Teatime/plain/qrels.tsv").open("a") as stream:
+        stream.write("s_1_q9\ts_1_t1\t1\n")
+    with pytest.raises(DataError, match=r"qrels\.tsv:3: the query 's_1_q9' does not exist: \?dangling=missed"):
+        datasets.load("lmeb/Teatime/plain")
+    dataset = datasets.load("lmeb/Teatime/plain?dangling=missed")
+    assert dataset.anomalies == {"labels of queries that are not there": 1} and dataset.verified
+
+
 def test_without_candidates_the_whole_corpus_is_the_store(teatime: Path) -> None:
     (teatime / "lmeb/Dialogue/Teatime/candidates.jsonl").unlink()
     dataset = datasets.load("lmeb/Teatime/plain")
@@ -88,7 +109,7 @@ def test_other_numbers_than_the_pinned_ones_are_refused_unless_asked_for(teatime
         ("corpus.jsonl", '{"id": "s_1_t1", "text": "x"}', "corpus.jsonl:5: id 's_1_t1' stands twice"),
         ("corpus.jsonl", '{"id": "x"}', "corpus.jsonl:5: 'text' is missing"),
         ("candidates.jsonl", '{"scene_id": "x"}', "candidates.jsonl:3: 'candidate_doc_ids' is missing"),
-        ("plain/queries.jsonl", '{"id": "q", "text": " "}', "queries.jsonl:3: 'text' is empty"),
+        ("plain/queries.jsonl", '{"id": "q"}', "queries.jsonl:3: 'text' is missing"),
         ("plain/queries.jsonl", '{"id": "s_1_q1", "text": "x"}', "queries.jsonl:3: id 's_1_q1' stands twice"),
         ("plain/qrels.tsv", "s_1_q9\ts_1_t1\t1", "qrels.tsv:3: the query 's_1_q9' does not exist"),
         ("plain/qrels.tsv", "s_1_q1 s_1_t1 1", "qrels.tsv:3: wants query-id, corpus-id and a grade"),

@@ -150,7 +150,7 @@ BREAKAGES: dict[str, Callable[[Json], object]] = {
         dia_id="D1:1"
     ),
     "session_1: turn 2 must be an object, not 7": lambda d: d[0]["conversation"]["session_1"].__setitem__(2, 7),
-    "question 0: 'question' is empty": lambda d: d[0]["qa"][0].update(question=" "),
+    "question 0: 'question' is missing": lambda d: d[0]["qa"][0].pop("question"),
     "question 0: 'category' must be 1 to 5, not 6": lambda d: d[0]["qa"][0].update(category=6),
     "question 0: 'category' must be an integer, not true": lambda d: d[0]["qa"][0].update(category=True),
     "question 2: 'evidence' must be a list, not 'D1:1'": lambda d: d[0]["qa"][2].update(evidence="D1:1"),

@@ -61,7 +61,6 @@ BREAKAGES: dict[str, tuple[str, Callable[[Json], object]]] = {
     "belief 0 ('b-rake'): 'created_at' must be ISO 8601": (BELIEFS, lambda d: d[0].update(created_at="soon")),
     "belief 0 ('b-rake'): 'pinned' must be true or false, not 'no'": (BELIEFS, lambda d: d[0].update(pinned="no")),
     "case 1 ('rake'): 'caseId' stands twice": (CASES, lambda d: d[1].update(caseId="rake")),
-    "case 0 ('rake'): 'query' is empty, but expects something": (CASES, lambda d: d[0].update(query=" ")),
     "case 0 ('rake'): 'expect' must be an object, not null": (CASES, lambda d: d[0].update(expect=None)),
     "case 0 ('rake'): 'relevantBeliefs' must be an object, not []": (
         CASES,

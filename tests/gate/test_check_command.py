@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from memeval.cli import app
 from memeval.core import files, results
 from memeval.datasets.download import cache_folder
-from memeval.measures import result as score
+from memeval.measures import scoring
 from memeval.runs import rescore
 from tests.gate_material import result
 
@@ -247,7 +247,7 @@ def _fallen(folder: Path, monkeypatch: pytest.MonkeyPatch, mood: str) -> None:
 def test_the_values_of_a_system_that_varies_are_means_over_its_runs(moody: Path) -> None:
     folder = moody / "results/planted/hard-cases"
     found = results.read_result(folder / "mine.json")
-    assert score.runs(found) == 3 and _asked(moody) == 3 * 180
+    assert scoring.runs(found) == 3 and _asked(moody) == 3 * 180
     runs = [folder / "mine.run.jsonl", folder / "mine.repeat-2.run.jsonl", folder / "mine.repeat-3.run.jsonl"]
     each = [dict(zip(one.query_ids, one.values["MRR"], strict=True)) for one in map(rescore.rescore, runs)]
     assert each[0] != each[1] != each[2] != each[0]

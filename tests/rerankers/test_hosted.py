@@ -17,7 +17,7 @@ from memeval.core.store import ScoreCache
 from memeval.core.types import Ranking
 from memeval.rerankers.hosted.prices import Purse, find
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs import benchmark, planning, repeats, suite
+from memeval.runs import benchmark, plan_text, planning, repeats, suite
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 KEYS = {
@@ -61,7 +61,7 @@ def test_a_plan_counts_calls_and_prices_them_and_sends_nothing(serve: Callable[.
     low, high = priced.dollars
     assert 0 < low < high
     assert high == pytest.approx((priced.input_tokens[1] + 2 * priced.output_tokens[1]) / 1e6)
-    text = planning.text([planned])
+    text = plan_text.text([planned])
     assert "1 of unknown price, which is not nothing" in text
     assert f"would be sent to {server.url.removeprefix('http://')}" in text
     [twice] = planning.plan(made(models[0], repeat=3), tmp_path, 6)

@@ -13,7 +13,7 @@ from wire import Answer, Asked, Wire
 from memeval.core.errors import UsageError
 from memeval.core.types import Dataset, Memory, Query, Scored
 from memeval.rerankers import load, parse
-from memeval.rerankers.hosted import judges, prompts
+from memeval.rerankers.hosted import prompts, questions
 from memeval.rerankers.hosted.terms import Terms
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -161,7 +161,7 @@ def test_a_cut_answer_is_asked_for_once_more_with_a_higher_cap(service: str, ser
     server = serve(script(service, ("", "length"), GOOD))
     assert one(NAMES[service], MEMORIES[:1]).scores == [0.3]
     caps = [a.body.get("max_completion_tokens") or a.body["generationConfig"]["maxOutputTokens"] for a in server.asked]
-    assert caps[1] == judges.HIGHER * caps[0]
+    assert caps[1] == questions.HIGHER * caps[0]
     server = serve(script(service, ('{"level": 2', "length")))
     scored = one(NAMES[service], MEMORIES[:1])
     assert (scored.status, len(server.asked)) == ("truncated", 2)

@@ -115,17 +115,17 @@ def test_a_document_of_eight_thousand_tokens(folders: dict[str, Path]) -> None:
     folder = folders["tied"]
     assert len(AutoTokenizer.from_pretrained(folder).tokenize(LONG)) > 8000
     reranker: Any = rerankers.load(f"transformers/{folder}?max_length=40960", None)  # type: ignore[arg-type]
-    [(scores, cut, tokens)] = reranker.engine.score([(QUERY, [LONG, "tea"])])
+    [answer] = reranker.engine.score([(QUERY, [LONG, "tea"])])
     # One by one: behind 8,000 left pads, rotary angles in float32 alone put a short text's score .0001 off.
     plain, exact = (
         [card(folder, QUERY, [text], dtype)[0] for text in (LONG, "tea")] for dtype in (torch.float32, torch.float64)
     )
-    assert close(scores, plain, exact)
-    assert cut == [False, False]
+    assert close(list(answer.scores), plain, exact)
+    assert answer.cut == [False, False]
     tokens_of_tea = reranker.engine.prompt.render(QUERY, ["tea"]).tokens
     short = scored(f"transformers/{folder}?max_length=300", QUERY, [LONG, "tea"])
     assert (short.cut, short.usage) == ([True, False], {"tokens": 300 + tokens_of_tea})
-    assert tokens > 8100
+    assert answer.usage["tokens"] > 8100
 
 
 @pytest.mark.parametrize("name", CLASSIFIER)

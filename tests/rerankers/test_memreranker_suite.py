@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from memeval.core.files import toml
-from memeval.measures import result as score
+from memeval.measures import scoring
 from memeval.report import reporting
-from memeval.runs import benchmark, headroom, planning, suite, verification
+from memeval.runs import benchmark, headroom, plan_text, planning, suite, verification
 from tests import fakes, models
 from tests.wire import Answer, Asked, Wire
 
@@ -79,13 +79,13 @@ def test_stand_ins_go_through_the_whole_suite(serve: Callable[..., Wire], tmp_pa
     assert server.asked == []  # a plan asks no service, with a probe or without
     rates = {row.system: row.rate for row in plans[0].rows}
     assert all((rates[f"stand-in for {name}"] is None) == (name in SERVICES) for name in PAPER)
-    assert "about" in planning.text(plans) and "hours here at the measured rates" in planning.text(plans)
+    assert "about" in plan_text.text(plans) and "hours here at the measured rates" in plan_text.text(plans)
     reports = benchmark.run(made, tmp_path / "out", cache=None, limit=2)
     assert [report.error for report in reports] == [None, None]
     for report in reports:
         assert report.unavailable == {} and report.incomplete == {}
         assert len(report.results) == len(made.systems)
-        assert {score.unanswered(result) for result in report.results} == {0}
+        assert {scoring.unanswered(result) for result in report.results} == {0}
     assert {asked.path.rpartition("/")[2] for asked in server.asked} >= {"rerank", "completions"}
     assert not verification.verify(tmp_path / "out").problems
     page = tmp_path / "page.md"

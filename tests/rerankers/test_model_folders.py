@@ -459,10 +459,13 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "no modules": written("modules.json", b'[{"type": 3}]'),
     "no tokenizer": written("tokenizer.json", b"{}"),
     "no template": written("chat_template.jinja", b"\xff\xfe"),
+    "a template that is no text": written("chat_template.jinja", b"{{ messages }}\0"),
     "an adapter": written("adapter_config.json", b"{}"),
     "cut off": shortened,
     "empty": written("model.safetensors", b""),
     "garbage": written("model.safetensors", b"\xff" * 500),
+    "a header of 2^40 bytes": written("model.safetensors", (2**40).to_bytes(8, "little") + b"{" * 500),
+    "a header that is deep": written("model.safetensors", (10**5).to_bytes(8, "little") + b"[" * 10**5),
 }
 
 

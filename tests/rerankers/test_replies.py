@@ -530,6 +530,19 @@ def test_a_reply_is_read_whatever_type_it_says_it_is_of(system: str, serve: Call
     assert one(system).scores == [0.3]
 
 
+DEEP = b'{"error": ' + b"[" * 100_000
+
+
+@pytest.mark.parametrize("system", ["openai/m?logprobs=false", "gemini/m?seed=0", "memos/m?timeout=9"])
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_a_reply_that_is_nested_too_deep_ends_its_own_call_alone(
+    system: str, status: int, serve: Callable[..., Wire]
+) -> None:
+    serve(lambda asked: Answer(raw=DEEP + (b"]" * 100_000 + b"}" if status == 400 else b""), status=status))
+    scored = one(f"{system}&attempts=1")
+    assert scored.scores is None and "recursion" not in str(scored.error).lower()
+
+
 def test_a_body_that_cannot_be_unpacked_is_asked_for_again(serve: Callable[..., Wire]) -> None:
     for service in ("openai", "gemini"):
         replies = [ideal(service), lambda asked: Answer({}, headers={"content-encoding": "gzip"})]

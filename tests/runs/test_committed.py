@@ -11,7 +11,7 @@ from memeval import datasets
 from memeval.core import files, results
 from memeval.core.types import Dataset, Result
 from memeval.datasets import slices
-from memeval.measures import result as score
+from memeval.measures import scoring
 from memeval.runs import benchmark, measuring
 from memeval.runs.suite import Suite, load
 
@@ -78,4 +78,4 @@ def test_no_text_of_locomo_is_in_the_results() -> None:
 def _rounded(result: Result) -> str:
     """What is neither a measure nor exact prose: ties, truncation, failures, thresholds."""
     facts = {"ties": result.ties.rate, **result.truncation, "failed": result.failures.failed}
-    return str({key: round(value, 9) for key, value in facts.items()}) + str(score.SCHEMA)
+    return str({key: round(value, 9) for key, value in facts.items()}) + str(scoring.SCHEMA)

@@ -21,8 +21,7 @@ from memeval.core.errors import IncompleteError, PrerequisiteError
 from memeval.core.store import ScoreCache
 from memeval.core.types import Candidates, Dataset, Header, Memory, Query
 from memeval.datasets import candidates
-from memeval.measures import latency
-from memeval.measures import result as score
+from memeval.measures import latency, scoring
 from memeval.runs import benchmark, measuring, runner, suite, verification
 from memeval.runs.guard import Scorer
 
@@ -320,9 +319,9 @@ def test_what_is_damaged_is_told_put_aside_and_made_again(
         bad = bz2.compress(bad)
     path.write_bytes(bad)
     asking, told = Backwards(), []
-    progress = runner.Progress(tell=told.append)
+    listener = runner.Listener(tell=told.append)
     outcome = runner.run(
-        Scorer(asking, None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", progress=progress
+        Scorer(asking, None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", listener=listener
     )
     assert (tmp_path / "b.run.jsonl").read_bytes() == good and outcome.failed == 0
     assert asking.asked == ["q1", "q2", "q3"][0 if damage == "exchanged" else 1 :]
@@ -335,9 +334,9 @@ def test_what_is_damaged_is_told_put_aside_and_made_again(
 def test_a_beginning_that_is_no_run_is_put_aside(garden: Dataset, tmp_path: Path, content: bytes) -> None:
     made, told = pooled(garden), []
     (tmp_path / "b.run.jsonl.partial").write_bytes(content)
-    progress = runner.Progress(tell=told.append)
+    listener = runner.Listener(tell=told.append)
     runner.run(
-        Scorer(Backwards(), None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", progress=progress
+        Scorer(Backwards(), None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", listener=listener
     )
     assert len(told) == 1 and (tmp_path / "b.run.jsonl.partial.damaged").read_bytes() == content
     assert len(results.read_run(tmp_path / "b.run.jsonl").rankings) == 3
@@ -392,8 +391,8 @@ def test_a_mixed_run_that_dies_anywhere_gives_the_same_bytes(tmp_path: Path, kep
     partial.write_bytes(partial.read_bytes()[:kept])
     left = max(0, partial.read_bytes().count(b"\n") - 1)
     again, told = Indexing(), []
-    progress = runner.Progress(tell=told.append)
-    runner.run(Scorer(again, None), header(dataset, made), dataset, made, path, progress=progress)
+    listener = runner.Listener(tell=told.append)
+    runner.run(Scorer(again, None), header(dataset, made), dataset, made, path, listener=listener)
     assert path.read_bytes() == whole and not told
     assert len(again.asked) == 40 - left
 
@@ -450,7 +449,7 @@ def test_blank_queries_fail_for_everybody_and_are_not_tried_again(garden: Datase
     result = measuring.measure(path, dataset, made, plan, {})
     assert result.query_ids == ("q1", "q2", "q3")
     assert result.failures.failed == 1 and result.failures.statuses == {"blank": 1}
-    assert score.unanswered(result) == 0
+    assert scoring.unanswered(result) == 0
     again = Backwards()
     assert runner.run(Scorer(again, None), header(dataset, made), dataset, made, path).ran == 0
     assert again.asked == []
@@ -481,7 +480,7 @@ def test_a_cut_off_line_of_times_costs_that_time_only(garden: Dataset, tmp_path:
     partial.write_bytes(b"".join(partial.read_bytes().splitlines(keepends=True)[:-1]))
     runner.run(Scorer(Backwards(), None), header(garden, made), garden, made, path)
     plan = suite.make({"schema": 1, "name": "t", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}, "test")
-    result = score.with_latency(measuring.measure(path, garden, made, plan, {}), latency.read(times))
+    result = scoring.with_latency(measuring.measure(path, garden, made, plan, {}), latency.read(times))
     assert result.latency is not None
     assert result.latency.n == 3
 

@@ -6,6 +6,8 @@ for a slot and for retries is told apart.
 
 A reply is taken apart by its service and then by who asked, both in one place (`_understood`): whatever it provokes
 there is that call's failure, and only what was understood to the end is remembered.
+
+One file, though a long one: paying, pacing, retrying and remembering share the state of one call.
 """
 
 import asyncio

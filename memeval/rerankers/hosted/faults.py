@@ -6,6 +6,8 @@ What says that the service takes no calls at all now (no such key, no credits, a
 wait of hours) stops the run: see CallError.remedy. So does a door that is `shut` (a refused port, an unknown host, an
 untrusted certificate, a wrong key), but a port that has been open before is tried again. No error's text holds a key:
 who sent it strikes it out (caller.py).
+
+One file, though a long one: a third of it is the words by which services are told apart.
 """
 
 import json
@@ -17,7 +19,9 @@ from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
 
+from memeval.core import files
 from memeval.core.types import Status
+from memeval.core.values import answered
 
 RETRIED = frozenset({408, 409, 425, 429})
 REMEDIES = {
@@ -127,7 +131,7 @@ def classify(error: Exception) -> CallError:
         return CallError("timed-out", "no answer in time", again=True, billed=True)
     if names & {"TransportError", "APIConnectionError", "ConnectionError", "DecodingError"}:
         return CallError("failed", f"the connection broke ({_last(causes)})", again=True, billed=True)
-    if isinstance(error, json.JSONDecodeError):
+    if isinstance(error, json.JSONDecodeError | RecursionError):  # an SDK has read it
         return CallError("failed", "the reply is half a JSON", again=True, billed=True)
     return CallError("failed", f"{type(error).__name__}: {short(str(error))}")
 
@@ -233,7 +237,7 @@ def _marked(words: str) -> str | None:
 def said(words: str) -> list[str]:
     """What a service's words say, the most exact first."""
     try:
-        document = json.loads(words)
+        document = files.parsed(words)
     except ValueError:
         return [words]
     found: dict[str, list[str]] = {}
@@ -259,7 +263,7 @@ def whole(raw: str, content_type: str) -> str:
     """
     kind, raw = content_type.partition(";")[0].strip().lower(), raw.removeprefix("\ufeff")
     try:
-        found = json.loads(raw)
+        found = answered(raw)
     except ValueError:
         if "json" in kind:
             raise CallError("failed", "the reply is half a JSON", again=True, billed=True) from None

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
-from memeval.rerankers.hosted import dialect, faults, http, judges, network, prices, replies
+from memeval.rerankers.hosted import dialect, faults, http, judges, network, prices, questions, replies
 from memeval.rerankers.hosted.caller import Body, Send, Service
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.stream import Hosted
@@ -34,7 +34,7 @@ class Gemini:
         model: str,
         terms: Terms,
         judging: judges.Judging = judges.Judging(),  # noqa: B008  (frozen, as those that follow)
-        asking: judges.Asking = judges.Asking(),  # noqa: B008
+        asking: questions.Asking = questions.Asking(),  # noqa: B008
         thinking: Literal["minimal", "low", "medium", "high", "xhigh", "none"] = "none",
         thinking_budget: int | Literal["none"] = "none",
         access: Access = Access(),  # noqa: B008
@@ -52,7 +52,7 @@ class Gemini:
             settings["thinking_config"] = {"thinking_budget": thinking_budget}
         cap = asking.max_tokens if isinstance(asking.max_tokens, int) else 1024
         weighed = asking.logprobs is True and judging.mode == "pointwise"
-        chat = judges.Chat(_bodies(model, settings, asking), cap, weighed)
+        chat = questions.Chat(_bodies(model, settings, asking), cap, weighed)
         chosen = judges.mode(judging, chat, terms.order)
         self.scope, self.score_kind = chosen.scope, "probability" if judging.mode == "pointwise" else "rank"
         self.fingerprint = {
@@ -67,10 +67,10 @@ class Gemini:
         self.score, self.score_many = self.hosted.score, self.hosted.score_many
 
 
-def _bodies(model: str, settings: Mapping[str, Any], asking: judges.Asking) -> Callable[..., Body]:
+def _bodies(model: str, settings: Mapping[str, Any], asking: questions.Asking) -> Callable[..., Body]:
     roles = {"user": "user", "assistant": "model"}
 
-    def body(system: str, turns: judges.Turns, schema: Mapping[str, Any], cap: int, logprobs: bool) -> Body:
+    def body(system: str, turns: questions.Turns, schema: Mapping[str, Any], cap: int, logprobs: bool) -> Body:
         contents = [{"role": roles[who], "parts": [{"text": text}]} for who, text in turns]
         config: dict[str, Any] = {"system_instruction": system}
         if asking.max_tokens != "none":

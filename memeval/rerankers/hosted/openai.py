@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Literal
 
-from memeval.rerankers.hosted import dialect, faults, http, judges, prices, replies, responses
+from memeval.rerankers.hosted import dialect, faults, http, judges, prices, questions, replies, responses
 from memeval.rerankers.hosted.caller import Body, Send, Service
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.stream import Hosted
@@ -46,7 +46,7 @@ class OpenAI:
         model: str,
         terms: Terms,
         judging: judges.Judging = judges.Judging(),  # noqa: B008  (frozen, as those that follow)
-        asking: judges.Asking = judges.Asking(),  # noqa: B008
+        asking: questions.Asking = questions.Asking(),  # noqa: B008
         api: Literal["chat", "responses"] = "chat",
         max_tokens_as: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens",
         reasoning_effort: str = "none",
@@ -68,7 +68,7 @@ class OpenAI:
         settings = {key: value for key, value in asked.items() if value != "none"}
         weighed = not thinks if asking.logprobs is None else asking.logprobs is True
         cap = 2048 if asking.max_tokens == "none" or (asking.max_tokens is None and thinks) else asking.max_tokens or 32
-        chat = judges.Chat(
+        chat = questions.Chat(
             _bodies(model, settings, asking, max_tokens_as), int(cap), weighed and judging.mode == "pointwise"
         )
         chosen = judges.mode(judging, chat, terms.order)
@@ -89,8 +89,8 @@ def _header(host: str) -> str:
     return "api-key" if host.partition(":")[0].endswith(AZURE) else "Authorization"
 
 
-def _bodies(model: str, settings: Mapping[str, Any], asking: judges.Asking, cap_as: str) -> Callable[..., Body]:
-    def body(system: str, turns: judges.Turns, schema: Mapping[str, Any], cap: int, logprobs: bool) -> Body:
+def _bodies(model: str, settings: Mapping[str, Any], asking: questions.Asking, cap_as: str) -> Callable[..., Body]:
+    def body(system: str, turns: questions.Turns, schema: Mapping[str, Any], cap: int, logprobs: bool) -> Body:
         messages = [{"role": who, "content": text} for who, text in turns]
         if asking.system_role == "none":
             messages[0]["content"] = dialect.joined(system, messages[0]["content"])

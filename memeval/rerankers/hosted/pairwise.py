@@ -10,7 +10,7 @@ from memeval.core.types import Memory, Query
 from memeval.rerankers.hosted import prompts
 from memeval.rerankers.hosted.caller import Reply
 from memeval.rerankers.hosted.estimate import Work
-from memeval.rerankers.hosted.judges import Chat, Form, Mode, judged, validated
+from memeval.rerankers.hosted.questions import Chat, Form, Mode, judged, validated
 from memeval.rerankers.hosted.stream import Asker, together
 
 ALPHA = 0.01

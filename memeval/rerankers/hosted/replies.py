@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from memeval.core.values import answered
 from memeval.rerankers.hosted import faults
 from memeval.rerankers.hosted.caller import Body, Reply
 from memeval.rerankers.hosted.faults import CallError
@@ -39,7 +40,7 @@ class Part(BaseModel):
 
 def document(raw: str) -> Any:
     """A raw reply as JSON, lone surrogates in it replaced: they could not be written down again."""
-    found = json.loads(raw)
+    found = answered(raw)
     if "\\ud" in raw or "\\uD" in raw:
         found = json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
     return found

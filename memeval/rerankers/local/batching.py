@@ -6,6 +6,13 @@ from typing import Any, TypeVar
 from memeval.core.errors import UsageError
 
 T = TypeVar("T")
+BUDGETS = {"cpu": 1024, "cuda": 65536, "mps": 8192}
+"""Tokens in a batch by device: on a processor, larger ones leave its caches and are slower."""
+
+
+def budget(device: str, wanted: int | None) -> int:
+    """How many tokens a batch may hold, unless the user wants another number."""
+    return wanted or BUDGETS.get(device.partition(":")[0], 8192)
 
 
 class Batches:

@@ -18,6 +18,8 @@ The numbers are those of the model card's plain forward pass, up to rounding.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from memeval.core.types import Scored
+from memeval.rerankers.local.answering import Worded
 from memeval.rerankers.local.batching import Batches
 from memeval.rerankers.local.checkpoint import Checkpoint
 from memeval.rerankers.local.packed import ATTENTION, Packed, attend
@@ -55,10 +57,12 @@ class CausalLM:
         for part in (last.self_attn.o_proj, last.mlp) if last is not None and self.packed else ():
             part.forward = self._where_read(part.forward)
 
-    def score(self, requests: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[list[float], list[bool], int]]:
+    def score(self, requests: Sequence[Worded]) -> list[Scored]:
         """Log-odds of yes, whether each document was cut, and tokens, for each request."""
         prompts = [self.prompt.render(query, documents) for query, documents in requests]
-        return [(self.log_odds(made.head, made.tails), made.cut, made.tokens) for made in prompts]
+        return [
+            Scored(self.log_odds(made.head, made.tails), made.cut, usage={"tokens": made.tokens}) for made in prompts
+        ]
 
     def plain(self, query: str, documents: Sequence[str]) -> list[float]:
         """The same scores from whole prompts, one at a time, through the model as transformers runs it.

@@ -1,4 +1,7 @@
-"""What a cross-encoder's folder holds, how it is asked, and everything that its scores depend on."""
+"""What a cross-encoder's folder holds, how it is asked, and everything that its scores depend on.
+
+One file, though a long one: each of these decides about the others, and a mistake in any is a wrong number.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,6 +19,8 @@ from memeval.rerankers.local import folder, prompt, weights
 from memeval.rerankers.local.folder import Folder
 from memeval.rerankers.recipes import Wording
 
+NEEDS = {"torch": "local", "transformers": "local"}
+"""What every kind on transformers needs to be installed: module → extra."""
 DTYPES = ("float32", "bfloat16", "float16")
 ARCHITECTURES = {"ForCausalLM": "causal", "ForSequenceClassification": "classifier"}
 CAUSAL_LENGTH = 8192

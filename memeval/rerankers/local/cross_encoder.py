@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from memeval.core.errors import PrerequisiteError, UsageError
+from memeval.core.types import Scored
 from memeval.rerankers.local import prompt
+from memeval.rerankers.local.answering import Worded
 from memeval.rerankers.local.batching import Batches
 from memeval.rerankers.local.checkpoint import CUT, CUTS, Checkpoint
-
-Request = tuple[str, Sequence[str]]
-Answer = tuple[list[float], list[bool], int]
 
 
 class Pairs:
@@ -86,13 +85,13 @@ class CrossEncoder:
         self.device = torch.device(device)
         self.batches = Batches(batch_tokens)
 
-    def score(self, requests: Sequence[Request]) -> list[Answer]:
+    def score(self, requests: Sequence[Worded]) -> list[Scored]:
         """Log-odds, whether each document was cut, and tokens, for each request; all share the batches."""
         rendered = [self.pairs.render(query, documents) for query, documents in requests]
         encodings = [encoding for found, _ in rendered for encoding in found]
         scores = iter(self._logits(encodings))
         return [
-            ([next(scores) for _ in found], cut, sum(len(encoding.ids) for encoding in found))
+            Scored([next(scores) for _ in found], cut, usage={"tokens": sum(len(encoding.ids) for encoding in found)})
             for found, cut in rendered
         ]
 

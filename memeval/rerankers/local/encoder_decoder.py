@@ -5,19 +5,18 @@ decoder. So a document's states (means over `pooled` tokens each) are made once,
 text, the latest REMEMBERED bytes of them: the first query that meets a memory pays for it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from memeval.core.errors import PrerequisiteError, UsageError
-from memeval.core.types import Memory, Query, Request, Scored
-from memeval.rerankers.local import checkpoint, probe
-from memeval.rerankers.local.batching import Batches
+from memeval.core.types import Scored
+from memeval.rerankers.local import answering, checkpoint, probe
+from memeval.rerankers.local.batching import Batches, budget
 from memeval.rerankers.local.opened import Running, chosen, digest, opened, positive, prompts
 from memeval.rerankers.local.texts import Texts
 
-BATCH_TOKENS = {"cpu": 1024, "cuda": 65536, "mps": 8192}
 REMEMBERED = 2**30
 
 
@@ -57,7 +56,7 @@ class EncoderDecoder:
 
     kind = "encoder-decoder"
     about = "a model with encoder and decoder (monoT5, KaLM): encoder-decoder/<hub id or folder>?prompt=…"
-    needs = {"torch": "local", "transformers": "local"}
+    needs = checkpoint.NEEDS
     scope = "pair"
     score_kind = "log-odds"
 
@@ -113,8 +112,7 @@ class EncoderDecoder:
     @cached_property
     def batches(self) -> Batches:
         """Batches of the device's size."""
-        device = self.opened.device.partition(":")[0]
-        return Batches(self._batch_tokens or BATCH_TOKENS.get(device, 8192))
+        return Batches(budget(self.opened.device, self._batch_tokens))
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
@@ -125,8 +123,8 @@ class EncoderDecoder:
             return list(self._one(query, list(texts)).scores or ())
 
         def compare(texts: list[str]) -> None:
-            otherwise = f"{name}: unsupported architecture: its scores are not those of a plain forward pass"
-            probe.agree(otherwise, dtype, ours(probe.QUERY, texts), [self.plain(probe.QUERY, text) for text in texts])
+            plain = [self.plain(probe.QUERY, text) for text in texts]
+            probe.agree(probe.otherwise(name), dtype, ours(probe.QUERY, texts), plain)
 
         with checkpoint.loading(self.opened.said):
             probe.scores(name, dtype, ours)
@@ -148,16 +146,7 @@ class EncoderDecoder:
         finally:
             model.set_output_embeddings(self._two)
 
-    def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
-        """Log-odds of yes."""
-        return list(self._one(query.text, [memory.text for memory in memories]).scores or ())
-
-    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """The same for several queries, with what was cut."""
-        for place, (query, memories) in enumerate(requests):
-            yield place, self._one(query.text, [memory.text for memory in memories])
-
-    def _one(self, query: str, texts: list[str]) -> Scored:
+    def _one(self, query: str, texts: Sequence[str]) -> Scored:
         import torch
 
         decoder, short = self._decoder(query)
@@ -177,6 +166,8 @@ class EncoderDecoder:
             scores = self.batches.score(rows, compute, shared=len(decoder))
         tokens = sum(map(len, rows)) + len(decoder) * len(texts)
         return Scored(scores, [short or cut for _, cut in read], usage={"tokens": tokens})
+
+    score, score_many = answering.one_by_one(_one)
 
     def _read(self, query: str, text: str) -> Read:
         ids, [cut] = self.texts.fitted(self.prompt.encoder, query, [text], self.longest)

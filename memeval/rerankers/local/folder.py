@@ -1,12 +1,14 @@
 """What a model's folder says about itself, read from its JSON files and chat template before anything is loaded."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from memeval.core.errors import PrerequisiteError
+from memeval.core import files
+from memeval.core.errors import DataError, PrerequisiteError
+from memeval.core.values import decoded, utf8
+from memeval.rerankers.local import weights
 
 PLAIN = "SentenceTransformer"
 CROSS = "CrossEncoder"
@@ -110,24 +112,13 @@ class Folder:
     @property
     def stored_dtype(self) -> str | None:
         """The dtype of its first weight file, as that file itself says; None where there is no safetensors file."""
-        files = sorted(self.path.glob("*.safetensors"))
-        if not files:
+        stored = sorted(self.path.glob("*.safetensors"))
+        if not stored:
             return None
         try:
-            with files[0].open("rb") as file:
-                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-            [(dtype, _)] = Counter(entry["dtype"] for name, entry in header.items() if name[:2] != "__").most_common(1)
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-            MemoryError,
-            OverflowError,
-        ):
-            raise PrerequisiteError(f"{files[0]}: no whole weight file: fetch the model again") from None
+            [(dtype, _)] = Counter(entry["dtype"] for entry in weights.tensors(stored[0]).values()).most_common(1)
+        except (DataError, ValueError, LookupError, TypeError):
+            raise PrerequisiteError(f"{stored[0]}: no whole weight file: fetch the model again") from None
         return {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}.get(dtype, str(dtype))
 
 
@@ -196,17 +187,20 @@ def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _json(path: Path) -> Any:
+def _read(path: Path) -> bytes | None:
+    """What a file of settings holds, None where there is none. Raises PrerequisiteError where it cannot be read."""
     try:
-        if not path.is_file():
-            return {}
-        if path.stat().st_size > LONGEST:
-            raise PrerequisiteError(f"{path}: is too large for a model's settings ({path.stat().st_size:,} bytes)")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise PrerequisiteError(f"{path}: not JSON: fetch the model again") from None
-    except OSError as error:
-        raise PrerequisiteError(f"{path}: cannot be read ({error.strerror})") from None
+        return files.content(path, LONGEST) if files.is_file(path) else None
+    except DataError as error:
+        raise PrerequisiteError(str(error)) from None
+
+
+def _json(path: Path) -> Any:
+    raw = _read(path)
+    try:
+        return {} if raw is None else decoded(raw, str(path))
+    except DataError as error:
+        raise PrerequisiteError(f"{error}: fetch the model again") from None
 
 
 def _modules(path: Path) -> list[tuple[str, str]]:
@@ -223,11 +217,12 @@ def _modules(path: Path) -> list[tuple[str, str]]:
 
 def _template(path: Path, tokenizer: dict[str, Any]) -> str | None:
     """The chat template, from where transformers looks for it."""
-    if (path / "chat_template.jinja").is_file():
+    raw = _read(path / "chat_template.jinja")
+    if raw is not None:
         try:
-            return (path / "chat_template.jinja").read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise PrerequisiteError(f"{path / 'chat_template.jinja'}: cannot be read ({error})") from None
+            return utf8(raw, str(path / "chat_template.jinja"))
+        except DataError as error:
+            raise PrerequisiteError(str(error)) from None
     said = tokenizer.get("chat_template") or document(path / "chat_template.json").get("chat_template")
     if isinstance(said, list):
         named = [entry.get("template") for entry in said if isinstance(entry, dict) and entry.get("name") == "default"]

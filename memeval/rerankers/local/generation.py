@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from memeval.rerankers.local import probe
-from memeval.rerankers.local.batching import Batches, left_padded
+from memeval.rerankers.local.batching import Batches, budget, left_padded
 from memeval.rerankers.local.opened import Opened
 
-BATCH_TOKENS = {"cpu": 1024, "cuda": 65536, "mps": 8192}
-"""Tokens in a batch, those that may be written included."""
 MARKED = 8
 """Tokens among which the text is sought that ends the writing."""
 CLASSES = ("ForCausalLM", "ForConditionalGeneration")
@@ -43,7 +41,7 @@ class Writer:
         self.model.generation_config = GenerationConfig(
             max_new_tokens=most, do_sample=False, num_beams=1, eos_token_id=self.ends or None, pad_token_id=0
         )
-        self.batches = Batches(batch_tokens or BATCH_TOKENS.get(self.device.partition(":")[0], 8192))
+        self.batches = Batches(budget(self.device, batch_tokens))
 
     def write(self, prompts: Sequence[list[int]]) -> list[Written]:
         """What the model writes to each prompt."""

@@ -7,15 +7,15 @@ is minus the rank.
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from memeval.core.errors import PrerequisiteError, UsageError
-from memeval.core.types import Memory, Query, Request, Scored
+from memeval.core.types import Scored
 from memeval.rerankers.hosted.faults import UnreadableError
 from memeval.rerankers.hosted.terms import Terms
-from memeval.rerankers.local import checkpoint, probe
+from memeval.rerankers.local import answering, checkpoint, probe
 from memeval.rerankers.local.generation import CLASSES, Writer
 from memeval.rerankers.local.opened import Running, chosen, digest, opened, positive, prompts
 from memeval.rerankers.local.texts import Texts
@@ -93,7 +93,7 @@ class Listwise:
 
     kind = "listwise"
     about = "a causal model that writes an order of each window, [2] > [1] > …: listwise/<hub id or folder>?prompt=…"
-    needs = {"torch": "local", "transformers": "local"}
+    needs = checkpoint.NEEDS
     scope = "list"
     score_kind = "rank"
     window = 8
@@ -170,24 +170,19 @@ class Listwise:
             query, *texts = (NUMBER.sub(r"(\1)", text).strip() for text in (query, *texts))
         return self.texts.fitted(words, query, texts, self.longest, self.each)
 
-    def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
-        """Minus the rank of each memory. Raises UnreadableError where a window was not put in order."""
-        [(_, scored)] = self.score_many([(query, memories)])
-        if scored.scores is None:
-            raise UnreadableError(scored.error)
-        return list(scored.scores)
-
-    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """The same for several queries, whose windows share batches, with what was cut and written."""
-        asked = [self._asked(query.text, [memory.text for memory in memories]) for query, memories in requests]
+    def _answers(self, requests: Iterable[answering.Worded]) -> Iterator[Scored]:
+        """Minus the rank of each memory; the windows of several queries share batches."""
+        asked = [self._asked(query, list(texts)) for query, texts in requests]
         for turn in range(max((len(one.spans) for one in asked), default=0)):
             self._turn([one for one in asked if turn < len(one.spans) and one.failed is None], turn)
-        for place, one in enumerate(asked):
+        for one in asked:
             count = range(len(one.texts))
             usage = {"tokens": one.tokens, "output_tokens": one.wrote}
             scores = [-float(one.ranked.index(text)) for text in count]
             answer = one.failed or Scored(scores, [text in one.cut for text in count])
-            yield place, replace(answer, usage=usage)
+            yield replace(answer, usage=usage)
+
+    score, score_many = answering.together(_answers)
 
     def _asked(self, query: str, texts: list[str]) -> _Asked:
         return _Asked(query, texts, windows(len(texts), self.size, self.step), list(range(len(texts))))

@@ -8,14 +8,14 @@ depends on its company and on the order in which the memories are shown; the usu
 import inspect
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from memeval.core.errors import PrerequisiteError
-from memeval.core.types import Memory, Query, Request, Scored
+from memeval.core.types import Scored
 from memeval.rerankers.hosted.terms import Terms
-from memeval.rerankers.local import checkpoint, probe, prompt
+from memeval.rerankers.local import answering, checkpoint, probe, prompt
 from memeval.rerankers.local.opened import Running, opened, positive
 
 LENGTHS = {"max_query_length": "query_length", "max_doc_length": "document_length"}
@@ -34,7 +34,7 @@ class ListwiseEmbedding:
     about = (
         "all memories in one window, by the folder's own code: listwise-embedding/<hub id or folder>?trust_code=true"
     )
-    needs = {"torch": "local", "transformers": "local"}
+    needs = checkpoint.NEEDS
     scope = "list"
     score_kind = "similarity"
 
@@ -97,16 +97,7 @@ class ListwiseEmbedding:
             probe.seen(found.name, found.running.dtype, ours(list(probe.DOCUMENTS)))
             probe.whole(found.name, self.told.get("max_doc_length", probe.FULL), self.loaded[0], compare)
 
-    def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
-        """The cosine of each memory."""
-        return list(self._one(query.text, [memory.text for memory in memories]).scores or ())
-
-    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """The same for several queries, with what was cut."""
-        for place, (query, memories) in enumerate(requests):
-            yield place, self._one(query.text, [memory.text for memory in memories])
-
-    def _one(self, query: str, texts: list[str]) -> Scored:
+    def _one(self, query: str, texts: Sequence[str]) -> Scored:
         if not texts:
             return Scored([])
         shown = list(range(len(texts)))
@@ -126,3 +117,5 @@ class ListwiseEmbedding:
             [cut or length > longest for length in lengths],
             usage={"tokens": asked + sum(min(length, longest) for length in lengths)},
         )
+
+    score, score_many = answering.one_by_one(_one)

@@ -1,15 +1,14 @@
 """A model's folder, opened for one of the further shapes: what it is loaded by, and what its scores depend on."""
 
 import hashlib
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeVar
 
-from memeval.core import plugins
+from memeval.core import files, plugins
 from memeval.core.errors import PrerequisiteError, UsageError, did_you_mean
 from memeval.core.types import canonical
 from memeval.rerankers.local import checkpoint, folder, probe, weights
@@ -117,8 +116,8 @@ T = TypeVar("T")
 @cache
 def prompts(kind: str, made: type[T]) -> Mapping[str, T]:
     """The prompts that a kind's `prompt=` may name, of memeval/rerankers/prompts/local.toml."""
-    text = files("memeval.rerankers").joinpath("prompts", "local.toml").read_text(encoding="utf-8")
-    return {word: made(**told) for word, told in tomllib.loads(text)[kind].items()}
+    known = files.toml(Path(__file__).parents[1] / "prompts" / "local.toml")[kind]
+    return {word: made(**told) for word, told in known.items()}
 
 
 def chosen(name: str, what: str, word: str | None, known: Iterable[str]) -> str:

@@ -65,6 +65,11 @@ def seen(name: str, dtype: str, together: Sequence[float]) -> None:
         )
 
 
+def otherwise(name: str) -> str:
+    """What is said of a model whose scores here are not those that it makes by itself."""
+    return f"{name}: unsupported architecture: its scores are not those of a plain forward pass"
+
+
 def agree(what: str, dtype: str, ours: Sequence[float], theirs: Sequence[float], *, least: float = 8.0) -> None:
     """Raises PrerequisiteError where two ways to the same scores are farther apart than rounding.
 

@@ -5,14 +5,14 @@ A thought that has no end when the tokens for it are spent says nothing of relev
 `spent=answer` has the answer read at that point, as Rank1's own code has it (which also drops an unfinished sentence).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from memeval.core.errors import PrerequisiteError
-from memeval.core.types import Memory, Query, Request, Scored
-from memeval.rerankers.local import checkpoint, probe
+from memeval.core.types import Scored
+from memeval.rerankers.local import answering, checkpoint, probe
 from memeval.rerankers.local.generation import CLASSES, Writer, Written
 from memeval.rerankers.local.opened import Running, digest, opened, positive, prompts
 from memeval.rerankers.local.texts import Texts
@@ -47,7 +47,7 @@ class Reasoning:
 
     kind = "reasoning"
     about = "a causal model that thinks, then says true or false (Rank1): reasoning/<hub id or folder>"
-    needs = {"torch": "local", "transformers": "local"}
+    needs = checkpoint.NEEDS
     scope = "pair"
     score_kind = "log-odds"
 
@@ -119,20 +119,9 @@ class Reasoning:
         ids, [cut] = self.texts.fitted(self.prompt.words, query, [text], self.longest)
         return ids, cut
 
-    def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
-        """Log-odds of true. Raises ValueError where a thought has no end."""
-        [(_, scored)] = self.score_many([(query, memories)])
-        if scored.scores is None:
-            raise ValueError(scored.error)
-        return list(scored.scores)
-
-    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """The same for several queries, with what was cut and how much was thought."""
-        for place, (query, memories) in enumerate(requests):
-            read = [self.read(query.text, memory.text) for memory in memories]
-            yield place, self._answered([ids for ids, _ in read], [cut for _, cut in read])
-
-    def _answered(self, prompts: list[list[int]], cut: list[bool]) -> Scored:
+    def _one(self, query: str, texts: Sequence[str]) -> Scored:
+        read = [self.read(query, text) for text in texts]
+        prompts = [ids for ids, _ in read]
         thoughts = self.writer.write(prompts)
         endless = sum(self.prompt.end not in thought.text for thought in thoughts)
         usage = {"tokens": sum(map(len, prompts)), "output_tokens": sum(len(thought.ids) for thought in thoughts)}
@@ -141,7 +130,10 @@ class Reasoning:
             return Scored(None, status="truncated", error=why, usage=usage)
         ends = [self._ended(prompt, thought) for prompt, thought in zip(prompts, thoughts, strict=True)]
         ended = {"thoughts ended": endless} if endless else {}
-        return Scored(self.writer.log_odds(ends, *self.answers), cut, usage={**usage, **ended})
+        scores = self.writer.log_odds(ends, *self.answers)
+        return Scored(scores, [cut for _, cut in read], usage={**usage, **ended})
+
+    score, score_many = answering.one_by_one(_one)
 
     def _ended(self, prompt: list[int], thought: Written) -> list[int]:
         """The prompt with the thought up to its end, which is put there where it has none."""

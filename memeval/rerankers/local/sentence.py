@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from memeval.core.errors import UsageError
-from memeval.core.types import Memory, Query, Request, Scored
-from memeval.rerankers.local import checkpoint, folder, weights
+from memeval.core.types import Memory, Request, Scored
+from memeval.rerankers.local import answering, checkpoint, folder, weights
 from memeval.rerankers.local.bi_encoder import DOCUMENT, QUERY, BiEncoder
 from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.sentence_pairs import PairEncoder
@@ -61,15 +61,12 @@ class SentenceTransformers:
         if isinstance(self.engine, BiEncoder):
             self.engine.index(memories)
 
-    def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
-        """Similarities of a bi-encoder, log-odds of a cross-encoder."""
-        [(_, scored)] = self.score_many([(query, memories)])
-        return list(scored.scores or ())
-
     def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """The same for several queries, with what was cut."""
+        """Similarities of a bi-encoder, log-odds of a cross-encoder, with what was cut."""
         for place, (query, memories) in enumerate(requests):
             if isinstance(self.engine, BiEncoder):
                 yield place, self.engine.score(query, memories)
             else:
                 yield place, self.engine.score(query.text, [memory.text for memory in memories])
+
+    score = answering.alone(score_many)

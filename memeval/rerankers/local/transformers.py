@@ -1,16 +1,15 @@
 """Cross-encoders and causal rerankers on transformers, by memeval's own fast way; config.json says which it is."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 
-from memeval.core.types import Memory, Query, Request, Scored
-from memeval.rerankers.local import checkpoint, probe
+from memeval.core.types import Scored
+from memeval.rerankers.local import answering, checkpoint, probe
+from memeval.rerankers.local.batching import budget
 from memeval.rerankers.local.causal_lm import CausalLM
 from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.cross_encoder import CrossEncoder
 
-BATCH_TOKENS = {"cpu": 1024, "cuda": 65536, "mps": 8192}
-"""Tokens in a batch: on a processor, larger ones leave its caches and are slower."""
 WINDOW = 8
 """Queries whose pairs share batches, where nothing else is shared within a query."""
 
@@ -24,7 +23,7 @@ class Transformers:
 
     kind = "transformers"
     about = "a cross-encoder or causal reranker: transformers/<hub id or folder>"
-    needs = {"torch": "local", "transformers": "local"}
+    needs = checkpoint.NEEDS
     scope = "pair"
 
     def __init__(
@@ -46,33 +45,28 @@ class Transformers:
         """The loaded model."""
         found = self.checkpoint
         device = checkpoint.device(found.name, self._device)
-        tokens = self._batch_tokens or BATCH_TOKENS.get(device.partition(":")[0], 8192)
+        tokens = budget(device, self._batch_tokens)
         with checkpoint.loading(found.said):
             return (CausalLM if found.recipe == "yes-no" else CrossEncoder)(found, device, tokens)
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
-        found, engine = self.checkpoint, self.engine
-        probe.loaded(found.name, engine.missing)
-        probe.dtype(found.name, engine.model, found.dtype)
+        found, loaded = self.checkpoint, self.engine
+        probe.loaded(found.name, loaded.missing)
+        probe.dtype(found.name, loaded.model, found.dtype)
 
         def ours(query: str, texts: list[str]) -> list[float]:
-            return engine.score([(query, texts)])[0][0]
+            return list(loaded.score([(query, texts)])[0].scores or ())
 
         def compare(texts: list[str]) -> None:
-            otherwise = f"{found.name}: unsupported architecture: its scores are not those of a plain forward pass"
-            probe.agree(otherwise, found.dtype, ours(probe.QUERY, texts), engine.plain(probe.QUERY, texts))
+            plain = loaded.plain(probe.QUERY, texts)
+            probe.agree(probe.otherwise(found.name), found.dtype, ours(probe.QUERY, texts), plain)
 
         with checkpoint.loading(found.said):
             probe.scores(found.name, found.dtype, ours)
-            probe.whole(found.name, found.max_length, engine.model, compare)
+            probe.whole(found.name, found.max_length, loaded.model, compare)
 
-    def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
-        """Log-odds of relevance."""
-        return self.engine.score([(query.text, [memory.text for memory in memories])])[0][0]
+    def _answers(self, asked: Iterable[answering.Worded]) -> list[Scored]:
+        return self.engine.score(list(asked))
 
-    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """The same for several queries, with what was cut."""
-        asked = [(query.text, [memory.text for memory in memories]) for query, memories in requests]
-        for place, (scores, cut, tokens) in enumerate(self.engine.score(asked)):
-            yield place, Scored(scores, cut=cut, usage={"tokens": tokens})
+    score, score_many = answering.together(_answers)

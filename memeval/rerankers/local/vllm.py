@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from memeval.core.errors import PrerequisiteError
-from memeval.core.types import Memory, Query, Request, Scored
-from memeval.rerankers.local import checkpoint, probe, vllm_engine
+from memeval.core.types import Scored
+from memeval.rerankers.local import answering, checkpoint, probe, vllm_engine
 from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.pairs import Encoded, Reader
 
@@ -87,16 +87,13 @@ class VLLM:
         with checkpoint.loading(self.checkpoint.said):
             self._log_odds([self.reader.read(probe.QUERY, [probe.long(self.checkpoint.max_length)])])
 
-    def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
-        """Log-odds of relevance."""
-        [(_, scored)] = self.score_many([(query, memories)])
-        return list(scored.scores or ())
+    def _answers(self, asked: Iterable[answering.Worded]) -> Iterator[Scored]:
+        """Log-odds for several queries, in one call of vLLM, which batches by itself."""
+        read = [self.reader.read(query, texts) for query, texts in asked]
+        for encoded, scores in zip(read, self._log_odds(read), strict=True):
+            yield Scored(scores, encoded.cut, usage={"tokens": encoded.tokens})
 
-    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
-        """The same for several queries, in one call of vLLM, which batches by itself."""
-        read = [self.reader.read(query.text, [memory.text for memory in memories]) for query, memories in requests]
-        for place, (encoded, scores) in enumerate(zip(read, self._log_odds(read), strict=True)):
-            yield place, Scored(scores, encoded.cut, usage={"tokens": encoded.tokens})
+    score, score_many = answering.together(_answers)
 
     def _log_odds(self, read: Sequence[Encoded]) -> list[list[float]]:
         from vllm import PoolingParams

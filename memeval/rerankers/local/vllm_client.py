@@ -7,6 +7,7 @@ import urllib.request
 from typing import Any
 
 from memeval.core.errors import PrerequisiteError
+from memeval.core.values import answered
 from memeval.rerankers.hosted.terms import checked
 
 
@@ -26,13 +27,13 @@ class Client:
         request = urllib.request.Request(self.url + path, data, headers)
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as reply:
-                return json.load(reply)
+                return answered(reply.read())
         except urllib.error.HTTPError as error:
             reason = " ".join(error.read().decode(errors="replace").split())[:200]
             if error.code in (400, 413, 422):
                 raise ValueError(f"the server refused a request: {reason}") from None
             raise PrerequisiteError(f"{self.name}: {self.url}{path} answers {error.code}: {reason}") from None
-        except (OSError, json.JSONDecodeError) as error:
+        except (OSError, ValueError) as error:
             why = getattr(error, "reason", None) or error
             if isinstance(why, TimeoutError):
                 slow = f"no answer from {self.url}{path} within {self.timeout:g} s"

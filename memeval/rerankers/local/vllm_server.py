@@ -17,9 +17,9 @@ from dataclasses import replace
 from functools import cached_property
 
 from memeval.core.errors import PrerequisiteError, UsageError, did_you_mean
-from memeval.core.types import Memory, Query, Request, Scored
+from memeval.core.types import Scored
 from memeval.rerankers import recipes
-from memeval.rerankers.local import checkpoint, probe, prompt, weights
+from memeval.rerankers.local import answering, checkpoint, probe, prompt, weights
 from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.pairs import Reader
 from memeval.rerankers.local.vllm_client import Client
@@ -48,7 +48,7 @@ class VLLMServer:
 
     kind = "vllm-server"
     about = "a reranker behind vLLM's server: vllm-server/<served name>?url=http://…"
-    needs = {"torch": "local", "transformers": "local"}
+    needs = checkpoint.NEEDS
     scope = "pair"
     score_kind = "log-odds"
     window = 8
@@ -109,17 +109,14 @@ class VLLMServer:
             raise PrerequisiteError(f"{self.name}: the server gives no raw logits (use_activation): update vLLM")
         probe.scores(self.name, self.dtype, lambda query, texts: list(self._one(query, texts).scores or ()))
 
-    def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
-        """Log-odds of relevance."""
-        return list(self._one(query.text, [memory.text for memory in memories]).scores or ())
-
-    def score_many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
+    def _answers(self, asked: Iterable[answering.Worded]) -> Iterator[Scored]:
         """The requests of a window at the same time, each in one call."""
         with ThreadPoolExecutor(self.window) as pool:
-            asked = [(query.text, [memory.text for memory in memories]) for query, memories in requests]
-            yield from enumerate(pool.map(lambda request: self._one(*request), asked))
+            yield from pool.map(lambda request: self._one(*request), asked)
 
-    def _one(self, query: str, texts: list[str]) -> Scored:
+    score, score_many = answering.together(_answers)
+
+    def _one(self, query: str, texts: Sequence[str]) -> Scored:
         read = self.reader.read(query, texts)
         plain = [bool(query and text) and not self._controls(query + "\0" + text) for text in texts]
         paired = [place for place, cut in enumerate(read.cut) if plain[place] and not cut]

@@ -6,15 +6,17 @@ and never when HF_HUB_OFFLINE is set; a model whose published weights a Python p
 
 import hashlib
 import importlib.util
-import json
 import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from memeval.core.errors import PrerequisiteError, UsageError
+from memeval.core import files
+from memeval.core.errors import DataError, PrerequisiteError, UsageError
+from memeval.core.values import decoded, typed
 
 # Hub id → (package, folder in it, SHA-256 of the published model.safetensors). The package is never imported.
 WHEELS = {
@@ -24,6 +26,8 @@ WHEELS = {
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     ),
 }
+HEADER = 100 * 10**6
+"""Bytes of the longest header of a safetensors file, by that format's own word."""
 # What a PyTorch model is loaded from; a repository's exports for other runtimes stay where they are.
 PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.metadata", "*/config.json", "*/*.safetensors"]
 # Weights as they were kept before safetensors, for a repository that has no others.
@@ -84,7 +88,7 @@ def here(model: str, revision: str | None = None) -> Path | None:
     home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
     kept = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{model.replace('/', '--')}"
     ref = kept / "refs" / (revision or "main")
-    wanted = ref.read_text(encoding="utf-8").strip() if ref.is_file() else revision
+    wanted = files.text(ref).strip() if ref.is_file() else revision
     folder = kept / "snapshots" / (wanted or "none")
     return folder if wanted and any(folder.rglob("*.safetensors")) else None
 
@@ -94,12 +98,19 @@ def parameters(folder: Path) -> int | None:
     count = 0
     for path in folder.rglob("*.safetensors"):
         try:
-            with path.open("rb") as file:
-                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-            count += sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, MemoryError, OverflowError):
+            count += sum(math.prod(entry["shape"]) for entry in tensors(path).values())
+        except (DataError, LookupError, TypeError):
             return None
     return count or None
+
+
+def tensors(path: Path) -> dict[str, Any]:
+    """What a safetensors file says of each of its tensors. Raises DataError where it is no whole one."""
+    with files.opened(path) as file:
+        said = typed(
+            decoded(file.read(min(int.from_bytes(file.read(8), "little"), HEADER)), str(path)), dict, str(path)
+        )
+    return {name: entry for name, entry in said.items() if name != "__metadata__"}
 
 
 @cache
@@ -119,8 +130,7 @@ def file_digest(path: Path) -> str:
 
 @cache
 def _digested(path: Path, changed: int, size: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return files.digest(path)
 
 
 def _in_wheel(model: str) -> Path | None:
