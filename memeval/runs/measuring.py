@@ -66,7 +66,7 @@ def measure(
     run = results.read_run(disk.stored(path) or path)
     again = {kind: [results.read_run(disk.stored(file) or file).rankings for file in further[kind]] for kind in further}
     how = score.signature(facts(run.header), suite.measures, suite.seed, *_digests(path, further))
-    about = score.card(dataset, candidates.doc_ids)
+    about = score.card(dataset, [*map(len, candidates.doc_ids.values())])
     queries = shards.taken(dataset.queries, run.header.partial)
     measured = score.averaged(
         [
