@@ -81,8 +81,9 @@ def cross_fitted_f1(
     if np.any(total < np.maximum(np.bincount(query[hit], minlength=len(total)), 1)):
         raise ValueError("a query has no relevant memory, or fewer than its pool")
 
-    order = np.lexsort((-score, query))
-    query, score, hit = query[order], score[order], hit[order]
+    if np.any((np.diff(score) > 0) & (np.diff(query) == 0)):
+        order = np.lexsort((-score, query))
+        score, hit = score[order], hit[order]
     start = (np.cumsum(lengths) - lengths)[query]
     found = np.cumsum(hit)
     found = found - (found - hit)[start]

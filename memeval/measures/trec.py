@@ -75,14 +75,13 @@ def read_rankings(path: Path) -> Rankings:
 def _parts(path: Path) -> dict[str, tuple[list[str], list[NDArray[np.float64]]]]:
     """query_id → doc_ids divided by blanks, and scores, of each stretch of lines."""
     parts: dict[str, tuple[list[str], list[NDArray[np.float64]]]] = {}
-    for columns in _blocks(path, 6):
-        written = columns[4]
+    for query_ids, doc_ids, written in _blocks(path, 6, 4):
         scores = np.fromiter(map(float, written), np.float64, len(written))
         if not np.all(np.abs(scores) <= FARTHEST) or b"_" in b"".join(written):
             raise _OddError
-        for query_id, start, end in _stretches(columns[0]):
+        for query_id, start, end in _stretches(query_ids):
             texts, numbers = parts.setdefault(query_id, ([], []))
-            texts.append(b" ".join(columns[2][start:end]).decode())
+            texts.append(b" ".join(doc_ids[start:end]).decode())
             numbers.append(scores[start:end])
     if not parts:
         raise _OddError
@@ -136,11 +135,11 @@ def read_qrels(path: Path, anomalies: "Counter[str] | None" = None) -> dict[str,
 def _graded(path: Path) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
     known: dict[str, str] = {}  # each id once, though it be labelled for many queries
-    for columns in _blocks(path, 4):
-        grades = {written: grade(written.decode(), "") for written in set(columns[3])}
-        values = [grades[written] for written in columns[3]]
-        for query_id, start, end in _stretches(columns[0]):
-            doc_ids = b" ".join(columns[2][start:end]).decode().split(" ")
+    for query_ids, listed, written in _blocks(path, 4, 3):
+        grades = {value: grade(value.decode(), "") for value in set(written)}
+        values = [grades[value] for value in written]
+        for query_id, start, end in _stretches(query_ids):
+            doc_ids = b" ".join(listed[start:end]).decode().split(" ")
             row = qrels.setdefault(query_id, {})
             wanted = len(row) + len(doc_ids)
             row.update(zip(map(known.setdefault, doc_ids, doc_ids), values[start:end], strict=True))
@@ -167,18 +166,19 @@ def write_qrels(qrels: Qrels) -> Iterator[str]:
             yield f"{_column(query_id)} 0 {_column(doc_id)} {value}\n"
 
 
-def _blocks(path: Path, width: int) -> Iterator[list[list[bytes]]]:
-    """The columns of many lines at a time. Raises _OddError for what a line must be looked at for."""
+def _blocks(path: Path, width: int, value: int) -> Iterator[tuple[list[bytes], list[bytes], list[bytes]]]:
+    """The query_ids, doc_ids and values (by number of their column) of many lines at a time. Raises _OddError for what a line must be looked at for."""
     for block in files.blocks(path):
         if b"\0" in block or codecs.BOM_UTF8 in block or (not block.isascii() and not _decodes(block)):
             raise _OddError
         if b"\n\n" in block or b"\n\r\n" in block:
             block = b"\n".join(line for line in block.split(b"\n") if line.strip())
-        words = [*block.replace(b"\n", b" \0 ").split(), b"\0"]  # a NUL behind each line, to count its columns by
+        words = block.replace(b"\n", b" \0 ").split()  # a NUL behind each line, to count its columns by
+        words.append(b"\0")
         ends = words[width :: width + 1]
         if not len(words) == (block.count(b"\n") + 1) * (width + 1) == ends.count(b"\0") * (width + 1):
             raise _OddError
-        yield [words[column :: width + 1] for column in range(width)]
+        yield words[:: width + 1], words[2 :: width + 1], words[value :: width + 1]
 
 
 def _decodes(block: bytes) -> bool:

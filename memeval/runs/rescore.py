@@ -71,9 +71,11 @@ def _scored(
     untold = dict.fromkeys(("candidates_digest", "first_stage", "depth", "pool", "rendering", "fingerprint", "partial"))
     told = {**untold, **facts, "dataset": dataset.name, "dataset_digest": dataset.digest}
     signature = result.signature(told, names, seed, files.digest(run))
-    if dataset.withheld:
+    if dataset.withheld or not isinstance(rankings, trec.Rankings):
         rankings = {query_id: _without(ranking, dataset.withheld) for query_id, ranking in rankings.items()}
-    lengths = [len(ranking.doc_ids) for ranking in rankings.values()]
+        lengths = [len(ranking.doc_ids) for ranking in rankings.values()]
+    else:
+        lengths = rankings.lengths
     queries = shards.taken(dataset.queries, signature.partial)
     return result.score(queries, dataset.qrels, rankings, signature=signature, card=result.card(dataset, lengths))
 
