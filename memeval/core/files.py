@@ -37,8 +37,8 @@ LARGEST = 1 << 30
 """Bytes of the largest file that is read whole; others are read line by line."""
 LONGEST = 1 << 27
 """Bytes of the longest line."""
-BLOCK = 1 << 20
-"""About so many bytes are read at once where lines are taken by columns."""
+BLOCK = 1 << 16
+"""About so many bytes are read at once where lines are taken by columns: what is made of them fits into caches."""
 _VAST = re.compile(rb"\d[eE]\+?\d{3}")
 
 DAMAGED = ".damaged"

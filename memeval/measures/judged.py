@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.int64]
 UNLABELLED = float("-inf")
-CELLS = 1 << 20
+CELLS = 1 << 16
 """So many memories are looked at at once."""
 
 
