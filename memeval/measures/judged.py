@@ -116,7 +116,8 @@ def average_precision(lists: Lists, cutoff: int | None) -> Floats:
 def reciprocal_rank(lists: Lists, cutoff: int | None) -> Floats:
     """1 / rank of the first hit."""
     hits = lists.gains[:, :cutoff] > 0
-    return hits.any(axis=1) / (hits.argmax(axis=1) + 1) if hits.size else np.zeros(len(hits))
+    found: Floats = hits.any(axis=1) / (hits.argmax(axis=1) + 1) if hits.size else np.zeros(len(hits))
+    return found
 
 
 def dcg(lists: Lists, cutoff: int | None) -> Floats:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from memeval.core.types import Ranking
+from memeval.measures.judged import Floats
 
 
 def strict_order(scores: Sequence[float]) -> list[int]:
@@ -57,7 +58,9 @@ def tie_rate(scores: Sequence[float]) -> float:
     return sum(count for count in counts.values() if count > 1) / len(scores)
 
 
-def bounds(order: Sequence[int], scores: Sequence[float], grades: Sequence[int]) -> tuple[list[int], list[int]]:
+def bounds(
+    order: Sequence[int], scores: Sequence[float] | Floats, grades: Sequence[int] | Floats
+) -> tuple[list[int], list[int]]:
     """The pessimistic and the optimistic order: relevant memories last, or first, among equal scores.
 
     Args:

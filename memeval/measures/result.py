@@ -166,7 +166,7 @@ def score(
 
 
 class _Seen:
-    """What one pass over the rankings of the judged queries gathers, besides grades: nothing of a pair but its score."""
+    """What one pass over the rankings of the judged queries gathers besides grades; of a pair nothing but its score."""
 
     def __init__(self) -> None:
         self.scores = array("d")  # nan where a query has none

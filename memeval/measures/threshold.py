@@ -46,7 +46,7 @@ class ThresholdF1:
 
 
 def cross_fitted_f1(
-        scores: Sequence[Sequence[float] | Floats | None],
+    scores: Sequence[Sequence[float] | Floats | None],
     grades: Sequence[Sequence[int] | Floats],
     relevant: Sequence[int] | NDArray[np.int64],
     folds: Folds,

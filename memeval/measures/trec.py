@@ -167,8 +167,12 @@ def write_qrels(qrels: Qrels) -> Iterator[str]:
 
 
 def _blocks(path: Path, width: int, value: int) -> Iterator[tuple[list[bytes], list[bytes], list[bytes]]]:
-    """The query_ids, doc_ids and values (by number of their column) of many lines at a time. Raises _OddError for what a line must be looked at for."""
-    for block in files.blocks(path):
+    """The query_ids, doc_ids and values (those of column number `value`) of many lines at a time.
+
+    Raises _OddError for what must be looked at line by line.
+    """
+    for lines in files.blocks(path):
+        block = lines
         if b"\0" in block or codecs.BOM_UTF8 in block or (not block.isascii() and not _decodes(block)):
             raise _OddError
         if b"\n\n" in block or b"\n\r\n" in block:
