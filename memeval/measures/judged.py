@@ -43,7 +43,8 @@ class Judged:
     @property
     def known(self) -> Floats:
         """The grades, 0 where there is no label."""
-        return np.where(self.grades == UNLABELLED, 0.0, self.grades)
+        known: Floats = np.where(self.grades == UNLABELLED, 0.0, self.grades)
+        return known
 
     @property
     def rows(self) -> list[slice]:
@@ -174,7 +175,8 @@ def capped_recall(lists: Lists, cutoff: int | None) -> Floats:
 
 def recall_all(lists: Lists, cutoff: int | None) -> Floats:
     """1 where every relevant memory is within the cutoff (LongMemEval's recall_all)."""
-    return (lists.hits(cutoff) == lists.relevant).astype(np.float64)
+    found: Floats = (lists.hits(cutoff) == lists.relevant).astype(np.float64)
+    return found
 
 
 def measured(found: Judged, asked: Mapping[str, tuple[ArrayMeasure, int | None]]) -> dict[str, Floats]:
