@@ -1,5 +1,6 @@
 """Commands that read runs and results, and ask nobody: score, compare, headroom, report, overlap."""
 
+import gc
 import os
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,7 @@ def score(
     from memeval import report
     from memeval.runs import rescore
 
+    gc.disable()  # nothing that is read holds a cycle, and the collector would go through all of it again and again
     result = rescore.rescore(run, qrels=qrels, dataset=dataset, measures=measure)
     for path in output or []:
         report.write([result], path)

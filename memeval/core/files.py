@@ -39,6 +39,8 @@ LARGEST = 1 << 30
 """Bytes of the largest file that is read whole; others are read line by line."""
 LONGEST = 1 << 27
 """Bytes of the longest line."""
+BLOCK = 1 << 16
+"""About so many bytes are read at once where lines are taken by columns: what is made of them fits into caches."""
 _VAST = re.compile(rb"\d[eE]\+?\d{3}")
 
 DAMAGED = ".damaged"
@@ -205,6 +207,20 @@ def numbered(path: Path) -> Iterator[tuple[int, bytes]]:
                 line = line.removeprefix(codecs.BOM_UTF8)
             if line.strip():
                 yield number, line.rstrip(b"\r\n")
+
+
+def blocks(path: Path) -> Iterator[bytes]:
+    """Whole lines, about BLOCK bytes of them at a time, without byte order mark and blanks at either end.
+
+    For columns that are read at once: what is wrong with a line, `numbered` tells.
+    """
+    with opened(path) as stream:
+        mark = codecs.BOM_UTF8
+        while block := stream.read(BLOCK):
+            block += stream.readline(LONGEST)
+            if part := block.removeprefix(mark).strip():
+                yield part
+            mark = b""
 
 
 def value(path: Path, shape: Any = Any) -> Any:

@@ -760,11 +760,12 @@ def _place(store_id: str) -> float:
     return int.from_bytes(hashlib.sha256(f"split\n{store_id}".encode()).digest()[:8]) / 2**64
 
 
+_LINE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical(value: Any) -> bytes:
     """One line of JSON whose bytes depend on the value alone."""
-    return (
-        json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-    )
+    return _LINE.encode(value).encode() + b"\n"
 
 
 def written(value: Any) -> Any:

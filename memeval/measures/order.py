@@ -8,7 +8,10 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from memeval.core.types import Ranking
+from memeval.measures.judged import Floats
 
 
 def strict_order(scores: Sequence[float]) -> list[int]:
@@ -49,11 +52,15 @@ def tie_rate(scores: Sequence[float]) -> float:
     >>> tie_rate([1.0, 1.0, 1.0]), tie_rate([1.0]), tie_rate([])
     (1.0, 0.0, 0.0)
     """
+    if len(set(scores)) == len(scores):
+        return 0.0
     counts = Counter(scores)
-    return sum(count for count in counts.values() if count > 1) / max(len(scores), 1)
+    return sum(count for count in counts.values() if count > 1) / len(scores)
 
 
-def bounds(order: Sequence[int], scores: Sequence[float], grades: Sequence[int]) -> tuple[list[int], list[int]]:
+def bounds(
+    order: Sequence[int], scores: Sequence[float] | Floats, grades: Sequence[int] | Floats
+) -> tuple[list[int], list[int]]:
     """The pessimistic and the optimistic order: relevant memories last, or first, among equal scores.
 
     Args:
@@ -68,6 +75,6 @@ def bounds(order: Sequence[int], scores: Sequence[float], grades: Sequence[int])
     """
     if not len(order) == len(scores) == len(grades):
         raise ValueError(f"{len(order)} positions, {len(scores)} scores and {len(grades)} grades")
-    pessimistic = sorted(order, key=lambda position: (-scores[position], grades[position]))
-    optimistic = sorted(order, key=lambda position: (-scores[position], -grades[position]))
-    return pessimistic, optimistic
+    places = np.asarray(order, dtype=np.int64)
+    down, labels = -np.asarray(scores, dtype=np.float64)[places], np.asarray(grades)[places]
+    return places[np.lexsort((labels, down))].tolist(), places[np.lexsort((-labels, down))].tolist()

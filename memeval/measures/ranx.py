@@ -2,7 +2,8 @@
 
 A memory is relevant if its grade is above 0, or at least N for a measure written like "MAP(rel=N)" or "P(rel=N)@5";
 a grade below 0 is no judgement, as in trec_eval. Means are over queries, and denominators count relevant memories that
-the first stage missed. Standard measures come from ranx, on strict orders (see order.py). "F1" without a cutoff is
+the first stage missed. Standard measures are ranx's, on strict orders (see order.py): computed as arrays to the last
+bit where ranx would take most of a command's time (see judged.py), else by ranx itself. "F1" without a cutoff is
 the F1 of the set above one score threshold, chosen on other stores than those it is measured on (see threshold.py).
 """
 
@@ -14,54 +15,24 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.types import Qrels
-
-Floats: TypeAlias = NDArray[np.float64]
-QueryMeasure: TypeAlias = Callable[[Mapping[str, int], Sequence[str], int | None], float]
-"""(grades by doc_id, doc_ids best first, cutoff or None for the whole list) → value of one query."""
-
-
-def _hits(grades: Mapping[str, int], doc_ids: Sequence[str], cutoff: int | None) -> int:
-    return sum(grades.get(doc_id, 0) > 0 for doc_id in doc_ids[:cutoff])
-
-
-def _relevant(grades: Mapping[str, int]) -> int:
-    return sum(grade > 0 for grade in grades.values())
-
-
-def capped_recall(grades: Mapping[str, int], doc_ids: Sequence[str], cutoff: int | None) -> float:
-    """Hits within the cutoff / min(cutoff, relevant): 1 is always within reach. BEIR calls it R_cap.
-
-    >>> capped_recall({"a": 1, "b": 1, "c": 1}, ["a", "x", "b"], 2)
-    0.5
-    """
-    relevant = _relevant(grades)
-    return _hits(grades, doc_ids, cutoff) / (min(cutoff, relevant) if cutoff else relevant)
-
-
-def recall_all(grades: Mapping[str, int], doc_ids: Sequence[str], cutoff: int | None) -> float:
-    """1 if every relevant memory is within the cutoff, else 0 (LongMemEval's recall_all).
-
-    >>> recall_all({"a": 1, "b": 1}, ["b", "x", "a"], 3), recall_all({"a": 1, "b": 1}, ["b", "x", "a"], 2)
-    (1.0, 0.0)
-    """
-    return float(_hits(grades, doc_ids, cutoff) == _relevant(grades))
+from memeval.measures import judged
+from memeval.measures.judged import ArrayMeasure, Floats, Judged
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Measures but for their cutoff: `how` is ranx's name or a function of one query, `forms` are the suffixes.
+    """Measures but for their cutoff: `how` is ranx's name or a function, `forms` are the suffixes.
 
     `graded` ones weigh grades and take no level of relevance. `alias` is ir_measures' name where it is another.
     """
 
-    how: str | QueryMeasure
+    how: str | ArrayMeasure
     definition: str
     forms: tuple[str, ...] = ("", "@10")
     graded: bool = False
@@ -87,8 +58,8 @@ MEASURES: Mapping[str, Family] = {
     "F1": Family("f1", "per query, harmonic mean of Precision and Recall of {scope}"),
     "RecallAny": Family("hit_rate", "1 if a relevant memory is within {scope}, else 0; the same as HitRate"),
     "HitRate": Family("hit_rate", "1 if a relevant memory is within {scope}, else 0", alias="Success"),
-    "RCap": Family(capped_recall, "hits within {scope} / min({length}, all relevant memories)", ("@10",)),
-    "RecallAll": Family(recall_all, "1 if every relevant memory is within {scope}, else 0"),
+    "RCap": Family(judged.capped_recall, "hits within {scope} / min({length}, all relevant memories)", ("@10",)),
+    "RecallAll": Family(judged.recall_all, "1 if every relevant memory is within {scope}, else 0"),
     "Hits": Family("hits", "number of relevant memories within {scope}"),
     "DCG": Family("dcg", f"DCG of {{scope}}; {_LINEAR}", graded=True),
     "DCG_Burges": Family("dcg_burges", f"DCG of {{scope}}; {_EXPONENTIAL}", graded=True),
@@ -103,19 +74,33 @@ MEASURES: Mapping[str, Family] = {
 }
 """Every measure by name, before "@cutoff"; RBP is written with its persistence, as in RBP.8."""
 
+ARRAYS: Mapping[str, ArrayMeasure] = {
+    "map": judged.average_precision,
+    "mrr": judged.reciprocal_rank,
+    "ndcg": judged.ndcg,
+    "dcg": judged.dcg,
+    "recall": judged.recall,
+    "precision": judged.precision,
+    "f1": judged.f1,
+    "hit_rate": judged.hit_rate,
+    "hits": judged.hits,
+    "r-precision": judged.r_precision,
+}
+"""ranx's name → what computes the same as arrays, in less time than ranx takes to be imported."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A measure with its cutoff (None: the whole list). `definition` is one line for a result's signature.
 
-    `how` computes it: ranx's name, a function of one query, or None for F1 without a cutoff, which needs scores.
+    `how` computes it: ranx's name, a function of arrays, or None for F1 without a cutoff, which needs scores.
     `level` is the lowest grade that is relevant.
     """
 
     name: str
     cutoff: int | None
     definition: str
-    how: str | QueryMeasure | None
+    how: str | ArrayMeasure | None
     level: int = 1
 
 
@@ -175,64 +160,61 @@ def evaluate(qrels: Qrels, rankings: Mapping[str, Sequence[str]], measures: Sequ
     >>> {name: value.tolist() for name, value in values.items()}
     {'MRR': [0.5], 'Recall@2': [0.5], 'RecallAll@3': [1.0]}
     """
+    return evaluate_judged(judged.judged(qrels.items(), [rankings.get(query_id, ()) for query_id in qrels]), measures)
+
+
+def evaluate_judged(found: Judged, measures: Sequence[str]) -> dict[str, Floats]:
+    """As `evaluate`, of rankings as their grades."""
     parsed = {name: parse(name) for name in measures}
     if None in {measure.how for measure in parsed.values()}:
         raise ValueError("F1 without a cutoff is measured on scores: cross_fitted_f1")
-    ranked = [rankings.get(query_id, ()) for query_id in qrels]
-    for (query_id, grades), doc_ids in zip(qrels.items(), ranked, strict=True):
-        if any(grade != int(grade) for grade in grades.values()):
-            raise ValueError(f"query {query_id!r} has a grade that is not a whole number")
-        if not _relevant(grades):
-            raise ValueError(f"query {query_id!r} has no relevant memory")
-        if len(set(doc_ids)) != len(doc_ids):
-            raise ValueError(f"query {query_id!r} ranks a memory twice")
     values: dict[str, Floats] = {}
     for level in sorted({measure.level for measure in parsed.values()}):
-        asked = {name: measure for name, measure in parsed.items() if measure.level == level}
-        values |= _at_level(qrels, ranked, asked, level)
+        arrays, names = {}, {}
+        for name, measure in parsed.items():
+            if measure.level == level:
+                how = ARRAYS.get(measure.how.split("@")[0]) if isinstance(measure.how, str) else measure.how
+                if how is None:
+                    names[name] = str(measure.how)
+                else:
+                    arrays[name] = how, measure.cutoff
+        at_level = found.at(level)
+        values |= judged.measured(at_level, arrays)
+        if names:
+            standard = ranx_values(at_level, set(names.values()))
+            values |= {name: standard[how] for name, how in names.items()}
     return {name: values[name] for name in parsed}
 
 
-def _at_level(
-    qrels: Qrels, ranked: Sequence[Sequence[str]], asked: Mapping[str, Measure], level: int
-) -> dict[str, Floats]:
-    """The values of measures that share a level; at 1 the grades are taken as they are, else as judged or relevant."""
-    places, rows = list(range(len(ranked))), [*qrels.values()]
-    if level > 1:
-        rows = [{doc_id: min(value, 0) or int(value >= level) for doc_id, value in row.items()} for row in rows]
-        places = [place for place, row in enumerate(rows) if _relevant(row)]
-    kept = {str(place): rows[place] for place in places}
-    orders = [ranked[place] for place in places]
-    standard = _ranx_values(kept, orders, {measure.how for measure in asked.values() if isinstance(measure.how, str)})
-    values = {}
-    for name, measure in asked.items():
-        values[name] = np.zeros(len(ranked))
-        if callable(how := measure.how):
-            pairs = zip(kept.values(), orders, strict=True)
-            values[name][places] = [how(grades, doc_ids, measure.cutoff) for grades, doc_ids in pairs]
-        else:
-            values[name][places] = standard[how]
-    return values
+def ranx_values(found: Judged, names: set[str]) -> dict[str, Floats]:
+    """ranx's name → values by query, 0 where no memory is relevant to it.
 
-
-def _ranx_values(qrels: Qrels, ranked: Sequence[Sequence[str]], names: set[str]) -> dict[str | None, Floats]:
-    """ranx's name → values by query. Memories are numbered by query: ranx would hash their ids to floats."""
-    if not names or not ranked:
-        return {name: np.zeros(len(ranked)) for name in names}
+    Memories are numbered by query, which ranx would hash: what is ranked stands for any with its grade.
+    """
+    kept = np.flatnonzero(found.relevant > 0)
+    values = {name: np.zeros(len(found.lengths)) for name in names}
+    if not names or not len(kept):
+        return values
     labels, orders = [], []
-    for grades, doc_ids in zip(qrels.values(), ranked, strict=True):
+    grades = [row.tolist() for row in np.split(found.grades, np.cumsum(found.lengths)[:-1])]
+    best = [row.tolist() for row in np.split(found.labels, np.cumsum(found.labelled)[:-1])]
+    for place in kept.tolist():
         # ranx takes the ideal order of NDCG as given, so best grades come first; below 0 is unjudged, as in trec_eval.
-        judged = sorted((doc_id for doc_id in grades if grades[doc_id] >= 0), key=grades.__getitem__, reverse=True)
-        numbers = {doc_id: n for n, doc_id in enumerate(judged)}
-        label = [(n, grades[doc_id]) for doc_id, n in numbers.items()]
+        label = [*enumerate(best[place])]
         if label[-1][1] > 0:  # bpref divides by the memories judged not relevant: one that is never ranked
-            label.append((len(label), 0))
-        order = [(numbers.get(doc_id, len(label) + rank), -rank) for rank, doc_id in enumerate(doc_ids)]
+            label.append((len(label), 0.0))
+        unused = {grade: iter([n for n, own in label if own == grade]) for grade in {own for _, own in label}}
+        order = [
+            (len(label) + rank if grade < 0 else next(unused[grade]), -rank) for rank, grade in enumerate(grades[place])
+        ]
         labels.append(np.array(label, dtype=np.float64))
         orders.append(np.array(order, dtype=np.float64).reshape(-1, 2))
     ranx_evaluate, ranx_list = _ranx()
     # Asked for one measure with a cutoff and no mean, ranx 0.3.21 raises KeyError: it gets a second one.
-    return dict(ranx_evaluate(ranx_list(labels), ranx_list(orders), [*sorted(names), "hits@1"], return_mean=False))
+    found_values = ranx_evaluate(ranx_list(labels), ranx_list(orders), [*sorted(names), "hits@1"], return_mean=False)
+    for name in names:
+        values[name][kept] = found_values[name]
+    return values
 
 
 @functools.cache

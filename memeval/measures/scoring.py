@@ -1,11 +1,15 @@
 """From raw rankings and labels to a Result. Everything here can be made again from the files at any time."""
 
 import math
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 from types import MappingProxyType
 from typing import Any, Literal
+
+import numpy as np
 
 import memeval
 from memeval.core.types import (
@@ -19,13 +23,16 @@ from memeval.core.types import (
     Ranking,
     Result,
     Signature,
+    Status,
     Threshold,
     Ties,
 )
 from memeval.measures import statistics
+from memeval.measures.judged import Floats, Judged
+from memeval.measures.judged import judged as judged_lists
 from memeval.measures.latency import Times
 from memeval.measures.order import bounds, tie_rate
-from memeval.measures.ranx import Floats, evaluate, parse
+from memeval.measures.ranx import evaluate_judged, parse
 from memeval.measures.threshold import cross_fitted_f1, deal_folds
 
 SCHEMA = 1
@@ -90,7 +97,7 @@ def averaged(results: Sequence[Result]) -> Result:
 def score(
     queries: Sequence[Query],
     qrels: Qrels,
-    rankings: Sequence[Ranking],
+    rankings: Sequence[Ranking] | Mapping[str, Ranking],
     *,
     signature: Signature,
     card: Card,
@@ -102,33 +109,32 @@ def score(
     score tells queries that can be answered from those that cannot (AUROC). A judged query without a ranking counts as
     failed. `slices` maps the name of a slice to the queries in it.
     """
-    by_query = {ranking.query_id: ranking for ranking in rankings}
+    by_query = rankings if isinstance(rankings, Mapping) else {ranking.query_id: ranking for ranking in rankings}
     judged = [query for query in queries if any(grade > 0 for grade in qrels.get(query.query_id, {}).values())]
     ids = tuple(query.query_id for query in judged)
     stores = tuple(query.unit for query in judged)
-    grades = {query_id: qrels[query_id] for query_id in ids}
-    found = [by_query.get(query_id, Ranking(query_id, (), None, "failed", "is not in the run")) for query_id in ids]
     names = list(signature.measures)
     ranked = [name for name in names if parse(name).how is not None]
+    seen = _Seen()
+    lists = judged_lists(((query_id, qrels[query_id]) for query_id in ids), seen.ranked(ids, by_query, qrels))
+    scores, rows = np.array(seen.scores), lists.rows
     values: dict[str, tuple[float, ...]] = {}
     if judged:
-        computed = evaluate(grades, {ranking.query_id: ranking.doc_ids for ranking in found}, ranked)
-        values = {name: tuple(map(float, column)) for name, column in computed.items()}
+        values = {name: tuple(column.tolist()) for name, column in evaluate_judged(lists, ranked).items()}
     threshold = None
     if judged and len(ranked) < len(names):
         fitted = cross_fitted_f1(
-            [ranking.scores for ranking in found],
-            [[grades[r.query_id].get(doc_id, 0) for doc_id in r.doc_ids] for r in found],
-            [sum(grade > 0 for grade in grades[query_id].values()) for query_id in ids],
+            [scores[row] if scored else None for row, scored in zip(rows, seen.scored, strict=True)],
+            [lists.grades[row] for row in rows],
+            lists.relevant,
             deal_folds(ids, stores),
         )
-        values["F1"] = tuple(map(float, fitted.values))
+        values["F1"] = tuple(fitted.values.tolist())
         folds = sorted(set(stores)) if len(set(stores)) == fitted.folds.count else range(fitted.folds.count)
         thresholds = {str(fold): value for fold, value in zip(folds, fitted.thresholds, strict=True)}
         threshold = Threshold(thresholds=thresholds, unit=fitted.folds.unit)
     categories = tuple(query.category for query in judged)
-    failures = Counter(str(ranking.error) for ranking in found if ranking.status != "ok")
-    statuses = Counter(ranking.status for ranking in found if ranking.status != "ok")
+    failed = seen.errors.total()
     return Result(
         signature=replace(signature, unit=_unit(judged)),
         card=card,
@@ -137,23 +143,64 @@ def score(
         categories=categories,
         values={name: values[name] for name in names} if judged else {},
         measures=_estimates({name: values[name] for name in names}, stores, categories) if judged else {},
-        ties=_ties(found, grades, ranked),
+        ties=_ties(lists, scores, seen, ranked),
         slices={
             name: tuple(place for place, query_id in enumerate(ids) if query_id in members)
             for name, members in slices.items()
         },
-        truncation=_truncation(found, grades),
-        usage=usage(found),
+        truncation={
+            "pairs": seen.cut / max(1, len(lists.grades)),
+            "relevant": seen.cut_relevant / max(1, int(np.count_nonzero(lists.grades > 0))),
+        },
+        usage=dict(sorted(seen.usage.items())) or None,
         failures=Failures(
-            failed=failures.total(),
+            failed=failed,
             queries=len(judged),
-            errors=dict(sorted(failures.items())),
-            statuses=dict(sorted(statuses.items())) if failures else None,
-            bounds=_bounds(found, grades, ranked) if failures else None,
+            errors=dict(sorted(seen.errors.items())),
+            statuses=dict(sorted(seen.statuses.items())) if failed else None,
+            bounds=_bounds(lists, seen, ranked) if failed else None,
         ),
-        abstention=_abstention([by_query.get(query.query_id) for query in queries], set(ids)),
+        abstention=_abstention(queries, by_query, set(ids), seen.tops),
         threshold=threshold,
     )
+
+
+class _Seen:
+    """What one pass over the rankings of the judged queries gathers besides grades; of a pair nothing but its score."""
+
+    def __init__(self) -> None:
+        self.scores = array("d")  # nan where a query has none
+        self.scored: list[bool] = []  # by query
+        self.failed: list[bool] = []
+        self.tie_rates: list[float] = []  # of the scored ones
+        self.tops: list[float] = []
+        self.errors: Counter[str] = Counter()
+        self.statuses: Counter[Status] = Counter()
+        self.usage: Counter[str] = Counter()
+        self.cut = self.cut_relevant = 0
+
+    def ranked(
+        self, query_ids: Iterable[str], rankings: Mapping[str, Ranking], qrels: Qrels
+    ) -> Iterator[tuple[str, ...]]:
+        """The memories ranked for each query; one that the run lacks counts as failed."""
+        for query_id in query_ids:
+            found = rankings.get(query_id) or Ranking(query_id, (), None, "failed", "is not in the run")
+            self.scored.append(found.scores is not None)
+            self.scores.extend(repeat(math.nan, len(found.doc_ids)) if found.scores is None else found.scores)
+            if found.scores is not None:
+                self.tie_rates.append(tie_rate(found.scores))
+                self.tops.append(_top(found.scores))
+            self.failed.append(found.status != "ok")
+            if found.status != "ok":
+                self.errors[str(found.error)] += 1
+                self.statuses[found.status] += 1
+            if found.usage:
+                self.usage.update(found.usage)
+            if found.cut:
+                grades, cut = qrels[query_id], set(found.cut)
+                self.cut += len(cut)
+                self.cut_relevant += sum(grades.get(doc_id, 0) > 0 for doc_id in cut.intersection(found.doc_ids))
+            yield found.doc_ids
 
 
 def _unit(queries: Sequence[Query]) -> Literal["store", "cluster", "query"]:
@@ -163,8 +210,8 @@ def _unit(queries: Sequence[Query]) -> Literal["store", "cluster", "query"]:
     return "store" if all(query.unit == query.store_id for query in queries) else "cluster"
 
 
-def card(dataset: Dataset, candidates: Mapping[str, Sequence[str]]) -> Card:
-    """What a reader must know of the data set and the candidates (query_id → doc_ids), counted."""
+def card(dataset: Dataset, candidates: Sequence[int]) -> Card:
+    """What a reader must know of the data set, counted, and of the candidates (how many each query has)."""
     relevant = [sum(grade > 0 for grade in dataset.qrels.get(q.query_id, {}).values()) for q in dataset.queries]
     return Card(
         name=dataset.name,
@@ -183,7 +230,7 @@ def card(dataset: Dataset, candidates: Mapping[str, Sequence[str]]) -> Card:
         stores=len(dataset.stores),
         memories=sum(map(len, dataset.stores.values())),
         relevant_pairs=sum(relevant),
-        candidates_per_query=sum(map(len, candidates.values())) / max(1, len(candidates)),
+        candidates_per_query=sum(candidates) / max(1, len(candidates)),
     )
 
 
@@ -201,67 +248,52 @@ def _estimates(
     for position, category in enumerate(categories):
         if category is not None:
             groups.setdefault(category, []).append(position)
+    matrix = np.array(list(values.values()), dtype=np.float64).T
     found: dict[str, dict[str, Estimate]] = {}
     for group, members in groups.items():
-        matrix = [[column[position] for column in values.values()] for position in members]
-        estimates = statistics.estimates(matrix, [stores[position] for position in members])
+        estimates = statistics.estimates(matrix[members], [stores[position] for position in members])
         found[group] = dict(zip(values, estimates, strict=True))
     return found
 
 
-def _ties(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str]) -> Ties:
-    scored = [ranking for ranking in found if ranking.scores is not None]
-    rate = sum(tie_rate(ranking.scores or ()) for ranking in scored) / max(1, len(scored))
+def _ties(lists: Judged, scores: Floats, seen: _Seen, measures: Sequence[str]) -> Ties:
+    rate = sum(seen.tie_rates) / max(1, len(seen.tie_rates))
     if rate <= TIES_WORTH_A_LOOK:
         return Ties(rate=rate, bounds=None)
-    worst: dict[str, Sequence[str]] = {ranking.query_id: ranking.doc_ids for ranking in found}
-    best = dict(worst)
-    for ranking in scored:
-        labels = [grades[ranking.query_id].get(doc_id, 0) for doc_id in ranking.doc_ids]
-        orders = bounds(range(len(labels)), ranking.scores or (), labels)
-        for target, order in zip((worst, best), orders, strict=True):
-            target[ranking.query_id] = [ranking.doc_ids[position] for position in order]
-    return Ties(rate=rate, bounds=_means(evaluate(grades, worst, measures), evaluate(grades, best, measures)))
+    known, worst, best = lists.known, lists.grades.copy(), lists.grades.copy()
+    for row, scored in zip(lists.rows, seen.scored, strict=True):
+        if scored:
+            labels = known[row]
+            for target, order in zip((worst, best), bounds(range(len(labels)), scores[row], labels), strict=True):
+                target[row] = target[row][order]
+    return Ties(rate=rate, bounds=_means(lists, worst, best, measures))
 
 
-def _bounds(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str]) -> dict[str, tuple[float, float]]:
+def _bounds(lists: Judged, seen: _Seen, measures: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Each measure with the worst, and with the best, order of the candidates of failed queries."""
-    worst: dict[str, Sequence[str]] = {ranking.query_id: ranking.doc_ids for ranking in found}
-    best = dict(worst)
-    for ranking in found:
-        if ranking.status != "ok":
-            labels = grades[ranking.query_id]
-            best[ranking.query_id] = sorted(ranking.doc_ids, key=lambda doc_id, of=labels: -of.get(doc_id, 0))  # type: ignore[misc]
-            worst[ranking.query_id] = best[ranking.query_id][::-1]
-    return _means(evaluate(grades, worst, measures), evaluate(grades, best, measures))
+    known, worst, best = lists.known, lists.grades.copy(), lists.grades.copy()
+    for row, failed in zip(lists.rows, seen.failed, strict=True):
+        if failed:
+            best[row] = best[row][np.argsort(-known[row], kind="stable")]
+            worst[row] = best[row][::-1]
+    return _means(lists, worst, best, measures)
 
 
-def _means(low: Mapping[str, Floats], high: Mapping[str, Floats]) -> dict[str, tuple[float, float]]:
-    return {name: (float(low[name].mean()), float(high[name].mean())) for name in low}
+def _means(lists: Judged, low: Floats, high: Floats, measures: Sequence[str]) -> dict[str, tuple[float, float]]:
+    worst, best = (evaluate_judged(replace(lists, grades=grades), measures) for grades in (low, high))
+    return {name: (float(worst[name].mean()), float(best[name].mean())) for name in worst}
 
 
-def _truncation(found: Sequence[Ranking], grades: Qrels) -> dict[str, float]:
-    """The shares of candidates, and of relevant candidates, whose text was truncated."""
-    pairs = sum(len(ranking.doc_ids) for ranking in found)
-    relevant = {(r.query_id, doc_id) for r in found for doc_id in r.doc_ids if grades[r.query_id].get(doc_id, 0) > 0}
-    cut = {(ranking.query_id, doc_id) for ranking in found for doc_id in ranking.cut}
-    return {"pairs": len(cut) / max(1, pairs), "relevant": len(cut & relevant) / max(1, len(relevant))}
+def _top(scores: Sequence[float]) -> float:
+    return scores[0] if scores else -math.inf
 
 
-def usage(found: Sequence[Ranking]) -> dict[str, float] | None:
-    """What all queries took together, for systems that tell."""
-    total: Counter[str] = Counter()
-    for ranking in found:
-        total.update(ranking.usage or {})
-    return dict(sorted(total.items())) or None
-
-
-def _abstention(rankings: Sequence[Ranking | None], answerable: set[str]) -> Abstention | None:
-    tops: dict[bool, list[float]] = {True: [], False: []}
-    for ranking in rankings:
-        if ranking is not None and ranking.scores is not None:
-            tops[ranking.query_id in answerable].append(ranking.scores[0] if ranking.scores else -math.inf)
-    if not tops[True] or not tops[False]:
+def _abstention(
+    queries: Sequence[Query], rankings: Mapping[str, Ranking], answerable: set[str], tops: Sequence[float]
+) -> Abstention | None:
+    others = [rankings.get(query.query_id) for query in queries if query.query_id not in answerable]
+    unanswerable = [_top(found.scores) for found in others if found is not None and found.scores is not None]
+    if not tops or not unanswerable:
         return None
-    auroc = statistics.auroc(tops[True], tops[False])
-    return Abstention(auroc=auroc, answerable=len(tops[True]), unanswerable=len(tops[False]))
+    auroc = statistics.auroc(tops, unanswerable)
+    return Abstention(auroc=auroc, answerable=len(tops), unanswerable=len(unanswerable))

@@ -559,7 +559,7 @@ def joint(families: Sequence[Floats], *, seed: int = 0) -> list[dict[Pair, Test]
     def tests(left: Sequence[int], draws: int) -> list[list[Test | None]]:
         return _joint([families[place] for place in left], seed, draws)
 
-    if not families or len(families[0]) < MIN_CLUSTERS:
+    if not any(sums.shape[1] > 1 for sums in families) or len(families[0]) < MIN_CLUSTERS:
         return [{} for _ in families]
     pairs = [itertools.combinations(range(sums.shape[1]), 2) for sums in families]
     found = _decided(len(families), tests)

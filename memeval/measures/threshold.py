@@ -46,7 +46,10 @@ class ThresholdF1:
 
 
 def cross_fitted_f1(
-    scores: Sequence[Sequence[float] | None], grades: Sequence[Sequence[int]], relevant: Sequence[int], folds: Folds
+    scores: Sequence[Sequence[float] | Floats | None],
+    grades: Sequence[Sequence[int] | Floats],
+    relevant: Sequence[int] | NDArray[np.int64],
+    folds: Folds,
 ) -> ThresholdF1:
     """F1 of the candidates whose score is at or above a threshold that was chosen without looking at their fold.
 
@@ -69,8 +72,8 @@ def cross_fitted_f1(
     lengths = np.array([len(row) for row, _ in pools], dtype=np.int64)
     if not len(pools) == len(relevant) == len(folds.of_query) or lengths.tolist() != [len(grade) for _, grade in pools]:
         raise ValueError("scores, grades, relevant and folds are not of the same queries and candidates")
-    score = np.array([value for row, _ in pools for value in row], dtype=np.float64)
-    hit = np.array([value for _, grade in pools for value in grade], dtype=np.int64) > 0
+    score, hit = (np.concatenate([np.empty(0), *side]) for side in (zip(*pools, strict=True) if pools else ((), ())))
+    hit = hit > 0
     query = np.repeat(np.arange(len(pools)), lengths)
     fold, total = np.array(folds.of_query, dtype=np.int64), np.array(relevant, dtype=np.int64)
     if not np.all(np.isfinite(score)):
@@ -78,8 +81,9 @@ def cross_fitted_f1(
     if np.any(total < np.maximum(np.bincount(query[hit], minlength=len(total)), 1)):
         raise ValueError("a query has no relevant memory, or fewer than its pool")
 
-    order = np.lexsort((-score, query))
-    query, score, hit = query[order], score[order], hit[order]
+    if np.any((np.diff(score) > 0) & (np.diff(query) == 0)):
+        order = np.lexsort((-score, query))
+        score, hit = score[order], hit[order]
     start = (np.cumsum(lengths) - lengths)[query]
     found = np.cumsum(hit)
     found = found - (found - hit)[start]

@@ -218,7 +218,7 @@ def _trec(path: Path, cutoff: int, qrels: Path | None, dataset: str | None) -> H
     if (qrels is None) == (dataset is None):
         raise UsageError(f"{path}: a TREC run has no labels: give --qrels FILE or --dataset NAME, one of them")
     loaded = labels_alone(qrels) if qrels is not None else datasets.load(str(dataset))
-    orders = trec.ordered(trec.read_run(path))
+    orders = {query_id: ranking.doc_ids for query_id, ranking in trec.read_rankings(path).items()}
     rows = results.labels(loaded).rows
     counted = _Counted.of(rows, orders, orders, cutoff)
     return Headroom(loaded.name, f"what {path.name} lists", cutoff, counted.units, counted.lines(path.stem))

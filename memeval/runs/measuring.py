@@ -67,7 +67,7 @@ def measure(
         kind: [results.read_run(files.stored(file) or file).rankings for file in further[kind]] for kind in further
     }
     how = scoring.signature(facts(run.header), suite.measures, suite.seed, *_digests(path, further))
-    about = scoring.card(dataset, candidates.doc_ids)
+    about = scoring.card(dataset, [*map(len, candidates.doc_ids.values())])
     queries = shards.taken(dataset.queries, run.header.partial)
     measured = scoring.averaged(
         [

@@ -37,11 +37,7 @@ def rescore(
     names = tuple(parse(name).name for name in (measures or MEASURES))
     if ".run.jsonl" in run.name:
         return _own(run, qrels, dataset, names, seed)
-    scores = trec.read_run(run)
-    rankings = [
-        Ranking(query_id, doc_ids, tuple(scores[query_id][doc_id] for doc_id in doc_ids))
-        for query_id, doc_ids in trec.ordered(scores).items()
-    ]
+    rankings = trec.read_rankings(run)
     if dataset is not None:
         labelled = datasets.load(dataset)
     elif qrels is not None:
@@ -61,23 +57,27 @@ def _own(run: Path, qrels: Path | None, dataset: str | None, names: Sequence[str
             labelled = render.rendered(datasets.load(dataset or header.address or header.dataset), header.rendering)
         if labelled.digest != header.dataset_digest:
             raise DataError(f"{run}: is a run of another {header.dataset} than the one here (the digests differ)")
-    return _scored(run, found.rankings, labelled, names, seed, measuring.facts(header))
+    rankings = {ranking.query_id: ranking for ranking in found.rankings}
+    return _scored(run, rankings, labelled, names, seed, measuring.facts(header))
 
 
 def _scored(
-    run: Path, rankings: Sequence[Ranking], dataset: Dataset, names: Sequence[str], seed: int, facts: dict[str, Any]
+    run: Path, rankings: Mapping[str, Ranking], dataset: Dataset, names: Sequence[str], seed: int, facts: dict[str, Any]
 ) -> Result:
     known = {query.query_id for query in dataset.queries}
-    strange = next((ranking.query_id for ranking in rankings if ranking.query_id not in known), None)
-    if strange is not None and strange not in dataset.excluded and not known & {r.query_id for r in rankings}:
+    strange = next((query_id for query_id in rankings if query_id not in known), None)
+    if strange is not None and strange not in dataset.excluded and known.isdisjoint(rankings):
         raise DataError(f"{run}: has no query of {dataset.name} (its first is {strange!r})")
     untold = dict.fromkeys(("candidates_digest", "first_stage", "depth", "pool", "rendering", "fingerprint", "partial"))
     told = {**untold, **facts, "dataset": dataset.name, "dataset_digest": dataset.digest}
     signature = scoring.signature(told, names, seed, files.digest(run))
-    rankings = [_without(ranking, dataset.withheld) for ranking in rankings]
-    depths = {ranking.query_id: ranking.doc_ids for ranking in rankings}
+    if dataset.withheld or not isinstance(rankings, trec.Rankings):
+        rankings = {query_id: _without(ranking, dataset.withheld) for query_id, ranking in rankings.items()}
+        lengths = [len(ranking.doc_ids) for ranking in rankings.values()]
+    else:
+        lengths = rankings.lengths
     queries = shards.taken(dataset.queries, signature.partial)
-    return scoring.score(queries, dataset.qrels, rankings, signature=signature, card=scoring.card(dataset, depths))
+    return scoring.score(queries, dataset.qrels, rankings, signature=signature, card=scoring.card(dataset, lengths))
 
 
 def _without(ranking: Ranking, withheld: Mapping[str, str]) -> Ranking:

@@ -214,7 +214,7 @@ def test_ranx_is_imported_late_and_without_a_compiler():
         import sys
         from memeval.measures.ranx import evaluate
         print("ranx" in sys.modules or "numba" in sys.modules)
-        print(evaluate({"q": {"a": 1}}, {"q": ["x", "a"]}, ["NDCG@10"])["NDCG@10"].item())
+        print(evaluate({"q": {"a": 1}}, {"q": ["x", "a"]}, ["NDCG_Burges@10"])["NDCG_Burges@10"].item())
         import numba
         print(hasattr(sys.modules["ranx.metrics.ndcg"]._ndcg_parallel, "py_func"))
         print(bool(numba.config.DISABLE_JIT), hasattr(numba.njit(lambda x: x), "py_func"), type(numba.typed.List()))
@@ -230,9 +230,9 @@ def test_a_ranx_that_compiles_gives_the_same_numbers():
         import ranx
         from memeval.measures.ranx import evaluate
         qrels = {"p": {"a": 1, "c": 2}, "q": {"a": 1}, "r": {"a": 1}}
-        print(*evaluate(qrels, {"p": ["x", "a", "c"], "q": []}, ["Hits@5"])["Hits@5"])
+        print(*evaluate(qrels, {"p": ["x", "a", "c"], "q": []}, ["DCG_Burges@5"])["DCG_Burges@5"])
     """
-    assert in_a_fresh_process(code)[-3:] == ["2.0", "0.0", "0.0"]
+    assert [float(value) for value in in_a_fresh_process(code)[-3:]] == pytest.approx([1 / math.log2(3) + 1.5, 0, 0])
 
 
 # F1 above one threshold
@@ -350,7 +350,6 @@ def test_locomos_size_takes_about_a_second():
     folds = deal_folds(list(qrels), [f"s{number % 10}" for number in range(1_536)])
     grades = [[qrels[query_id].get(doc_id, 0) for doc_id in doc_ids] for query_id, doc_ids in rankings.items()]
     scores = rng.random((1_536, 100)).tolist()
-    evaluate({"q": {"a": 1}}, {}, ["MRR"])  # imports ranx
     start = time.perf_counter()
     evaluate(qrels, rankings, ["MAP", "MRR", "NDCG", "NDCG@10", "Recall@20", "Precision@5", "F1@3", "HitRate@5"])
     cross_fitted_f1(scores, grades, [len(labels) for labels in qrels.values()], folds)

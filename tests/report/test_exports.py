@@ -69,7 +69,8 @@ def test_trec_files_are_the_runs_and_labels(folder: Path, tmp_path: Path) -> Non
     assert count == len(files)
     assert trec.read_qrels(tmp_path / "shop" / "qrels.txt") == shop().qrels
     for name in systems:
-        written = trec.ordered(trec.read_run(tmp_path / "shop" / f"{name}.run.txt"))
+        rankings = trec.read_rankings(tmp_path / "shop" / f"{name}.run.txt").items()
+        written = {query_id: ranking.doc_ids for query_id, ranking in rankings}
         [path] = folder.glob(f"{name}.run.jsonl*")
         assert written == {ranking.query_id: ranking.doc_ids for ranking in results.read_run(path).rankings}
 

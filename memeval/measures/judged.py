@@ -1,0 +1,227 @@
+"""Rankings as the grades of what they rank, and measures of them as arrays.
+
+A measure looks at grades and nothing else, so that rankings of millions of memories are a few arrays. What is computed
+here is what ranx computes, to the last bit: lists are summed as numpy sums lists of their length. ranx itself, which
+goes through them one by one, computes what is not here (see ranx.py).
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import repeat
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Places: TypeAlias = NDArray[np.int64]
+UNLABELLED = float("-inf")
+CELLS = 1 << 16
+"""So many memories are looked at at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The grades of ranked memories, query behind query, best first; below 0: without a judgement.
+
+    `labels` are all judged grades of each query, the highest first, whether ranked or not. `lengths` and `labelled`
+    count what belongs to each query.
+    """
+
+    grades: Floats
+    lengths: Places
+    labels: Floats
+    labelled: Places
+
+    @property
+    def relevant(self) -> Places:
+        """How many memories are relevant to each query."""
+        of_query = np.repeat(np.arange(len(self.labelled)), self.labelled)
+        return np.bincount(of_query[self.labels > 0], minlength=len(self.labelled))
+
+    @property
+    def known(self) -> Floats:
+        """The grades, 0 where there is no label."""
+        known: Floats = np.where(self.grades == UNLABELLED, 0.0, self.grades)
+        return known
+
+    @property
+    def rows(self) -> list[slice]:
+        """Where each query's memories stand."""
+        ends = np.cumsum(self.lengths).tolist()
+        return [slice(end - length, end) for end, length in zip(ends, self.lengths.tolist(), strict=True)]
+
+    def at(self, level: int) -> "Judged":
+        """With 1 for grades from `level` up and 0 for lower ones; at level 1 as it is."""
+        if level == 1:
+            return self
+        grades = np.where(self.grades < 0, self.grades, self.grades >= level)
+        return replace(self, grades=grades, labels=np.where(self.labels >= level, 1.0, 0.0))
+
+
+def judged(qrels: Iterable[tuple[str, Mapping[str, int]]], ranked: Iterable[Sequence[str]]) -> Judged:
+    """The grades of what is ranked for each query, in turn.
+
+    Raises ValueError for a query without a relevant memory, a grade that is not a whole number, or a memory that is
+    ranked twice.
+    """
+    grades, lengths, labels, labelled = array("d"), array("q"), array("d"), array("q")
+    for (query_id, row), doc_ids in zip(qrels, ranked, strict=True):
+        if len(set(doc_ids)) != len(doc_ids):
+            raise ValueError(f"query {query_id!r} ranks a memory twice")
+        own = sorted(row.values(), reverse=True)
+        if any(grade != int(grade) for grade in own):
+            raise ValueError(f"query {query_id!r} has a grade that is not a whole number")
+        if not own or own[0] <= 0:
+            raise ValueError(f"query {query_id!r} has no relevant memory")
+        while own[-1] < 0:
+            own.pop()
+        grades.extend(map(row.get, doc_ids, repeat(UNLABELLED)))
+        labels.extend(own)
+        lengths.append(len(doc_ids))
+        labelled.append(len(own))
+    return Judged(np.array(grades), np.array(lengths, np.int64), np.array(labels), np.array(labelled, np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lists:
+    """Rankings of one length: their grades, 0 where there is none, by query and rank.
+
+    `relevant` is how many memories are relevant to each query, `places` where the queries stand among all, `of` all.
+    """
+
+    gains: Floats
+    relevant: Places
+    places: Places
+    of: "Ideals"
+
+    def hits(self, cutoff: int | None) -> Floats:
+        """How many relevant memories are within the cutoff, by query."""
+        found: Floats = (self.gains[:, :cutoff] > 0).sum(axis=1).astype(np.float64)
+        return found
+
+
+ArrayMeasure: TypeAlias = Callable[[Lists, int | None], Floats]
+"""(rankings of one length, cutoff or None for the whole list) → values by query."""
+
+
+def average_precision(lists: Lists, cutoff: int | None) -> Floats:
+    """Mean of precision at the rank of each hit."""
+    hits = lists.gains[:, :cutoff] > 0
+    precisions = np.where(hits, np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1), 0.0)
+    found: Floats = precisions.sum(axis=1) / lists.relevant
+    return found
+
+
+def reciprocal_rank(lists: Lists, cutoff: int | None) -> Floats:
+    """1 / rank of the first hit."""
+    hits = lists.gains[:, :cutoff] > 0
+    found: Floats = hits.any(axis=1) / (hits.argmax(axis=1) + 1) if hits.size else np.zeros(len(hits))
+    return found
+
+
+def dcg(lists: Lists, cutoff: int | None) -> Floats:
+    """Gains discounted by the logarithm of their ranks."""
+    return _discounted(lists.gains[:, :cutoff])
+
+
+def ndcg(lists: Lists, cutoff: int | None) -> Floats:
+    """DCG / the same of the ideal order."""
+    found: Floats = dcg(lists, cutoff) / lists.of.dcg(cutoff)[lists.places]
+    return found
+
+
+def recall(lists: Lists, cutoff: int | None) -> Floats:
+    """Hits / all relevant memories."""
+    found: Floats = lists.hits(cutoff) / lists.relevant
+    return found
+
+
+def precision(lists: Lists, cutoff: int | None) -> Floats:
+    """Hits / the cutoff, or the length of the list."""
+    return lists.hits(cutoff) / (cutoff or max(1, lists.gains.shape[1]))
+
+
+def f1(lists: Lists, cutoff: int | None) -> Floats:
+    """The harmonic mean of precision and recall."""
+    one, other = precision(lists, cutoff), recall(lists, cutoff)
+    found: Floats = 2 * (one * other / np.where(one + other == 0, 1.0, one + other))
+    return found
+
+
+def hit_rate(lists: Lists, cutoff: int | None) -> Floats:
+    """1 where there is a hit."""
+    return (lists.hits(cutoff) > 0).astype(np.float64)
+
+
+def hits(lists: Lists, cutoff: int | None) -> Floats:
+    """How many there are."""
+    return lists.hits(cutoff)
+
+
+def r_precision(lists: Lists, _: int | None) -> Floats:
+    """Hits within as many memories as are relevant, / those."""
+    within = np.arange(lists.gains.shape[1]) < lists.relevant[:, None]
+    found: Floats = ((lists.gains > 0) & within).sum(axis=1) / lists.relevant
+    return found
+
+
+def capped_recall(lists: Lists, cutoff: int | None) -> Floats:
+    """Hits within the cutoff / min(cutoff, relevant): 1 is always within reach. BEIR calls it R_cap."""
+    found: Floats = lists.hits(cutoff) / np.minimum(lists.relevant, cutoff or lists.relevant)
+    return found
+
+
+def recall_all(lists: Lists, cutoff: int | None) -> Floats:
+    """1 where every relevant memory is within the cutoff (LongMemEval's recall_all)."""
+    found: Floats = (lists.hits(cutoff) == lists.relevant).astype(np.float64)
+    return found
+
+
+def measured(found: Judged, asked: Mapping[str, tuple[ArrayMeasure, int | None]]) -> dict[str, Floats]:
+    """The values of measures (each with its cutoff) by query, 0 where no memory is relevant to it."""
+    relevant, ideals = found.relevant, Ideals(found)
+    values = {name: np.zeros(len(relevant)) for name in asked}
+    for places, grades in _alike(found.grades, found.lengths, relevant > 0):
+        lists = Lists(np.maximum(grades, 0.0), relevant[places], places, ideals)
+        for name, (how, cutoff) in asked.items():
+            values[name][places] = how(lists, cutoff)
+    return values
+
+
+class Ideals:
+    """The DCG of queries' labels in their best order, by cutoff, computed once."""
+
+    def __init__(self, found: Judged) -> None:
+        self._found = found
+        self._known: dict[int | None, Floats] = {}
+
+    def dcg(self, cutoff: int | None) -> Floats:
+        """By query; 1 where there is no label."""
+        if cutoff not in self._known:
+            self._known[cutoff] = values = np.ones(len(self._found.labelled))
+            for places, labels in _alike(self._found.labels, self._found.labelled, self._found.labelled > 0):
+                # Zeros move the last bit of a sum: ranx is given one behind labels above 0 (see ranx.py).
+                above = labels[:, -1] > 0
+                longer = np.column_stack([labels[above], np.zeros(np.count_nonzero(above))])
+                values[places[above]] = _discounted(longer[:, :cutoff])
+                values[places[~above]] = _discounted(labels[~above][:, :cutoff])
+        return self._known[cutoff]
+
+
+def _discounted(gains: Floats) -> Floats:
+    # A copy in rows: numpy sums what lies together pairwise, and columns one after the other.
+    found: Floats = (np.ascontiguousarray(gains) / np.log2(np.arange(1, gains.shape[1] + 1) + 1)).sum(axis=1)
+    return found
+
+
+def _alike(flat: Floats, lengths: Places, kept: NDArray[np.bool_]) -> Iterator[tuple[Places, Floats]]:
+    """The kept queries in groups of one length: their places, and what they hold, by query and rank."""
+    starts, order = np.cumsum(lengths) - lengths, np.flatnonzero(kept)
+    order = order[np.argsort(lengths[order], kind="stable")]
+    for alike in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1) if len(order) else ():
+        width = int(lengths[alike[0]])
+        for first in range(0, len(alike), size := max(1, CELLS // max(1, width))):
+            places = alike[first : first + size]
+            yield places, flat[starts[places][:, None] + np.arange(width)]
