@@ -116,7 +116,7 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
     headline = HEADLINE if HEADLINE in measures else measures[0]
     present = {_name(result) for result in results}
     board = Leaderboard(
-        label=first.card.name,
+        label=first.card.name + (f" (labels by {' and '.join(judges)})" if (judges := first.card.judges) else ""),
         card=first.card,
         signature=first.signature,
         measures=measures,
