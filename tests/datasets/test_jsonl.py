@@ -152,6 +152,15 @@ def test_a_store_may_go_on_in_another_line_and_what_stands_twice_is_counted(tmp_
         read(tmp_path / "bad.jsonl", *SHARED, more.replace("lovely", "dull"))
 
 
+def test_a_file_twice_over_is_counted_where_queries_have_no_ids(tmp_path: Path) -> None:
+    found = read(tmp_path / "mine.jsonl", *SHARED[:2], *SHARED[:2])
+    assert len(found.queries) == 2
+    assert found.anomalies == {
+        "memories that stand twice in their store": 2,
+        "queries that are asked twice of their store": 1,
+    }
+
+
 def test_labels_name_memories_of_the_store_and_queries_a_store_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"2 bad lines: line 1: 'labels' name 'm9', which.*line 3: 'store_id' 'anna' names"
