@@ -64,7 +64,7 @@ class Commands(TyperGroup):
             raise RuntimeError(f"SystemExit({error.code!r}) was raised where memeval runs no foreign code") from error
 
 
-NAMED = ("system", "dataset", "suite")
+NAMED = ("system", "dataset", "suite", "judge")
 """Parameters whose values are names, or files of them, whose own readers look for secrets."""
 
 
@@ -94,6 +94,7 @@ app = typer.Typer(
 for _command in (
     running.run,
     running.plan,
+    running.label,
     reading.score,
     reading.compare,
     reading.headroom,

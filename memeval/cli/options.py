@@ -34,6 +34,12 @@ Pool = Annotated[
 Rendering = Annotated[
     str | None, typer.Option("--rendering", help="Parts of a memory's text, with --dataset or --system.")
 ]
+MaxCost = Annotated[
+    float | None, typer.Option("--max-cost", min=0, help="Dollars; stops before the call that could pass it.")
+]
+AllowUnknownCost = Annotated[
+    bool, typer.Option("--allow-unknown-cost", help="With --max-cost: run systems whose price nobody knows, too.")
+]
 Trust = Annotated[
     list[str] | None,
     typer.Option("--trust", help="Host that may be sent a key from the shell, though a system's name asks for it."),

@@ -1,4 +1,4 @@
-"""Commands that ask systems: run, plan, parity."""
+"""Commands that ask systems: run, plan, label, parity."""
 
 import hashlib
 import json
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memeval.cli.options import (
+    AllowUnknownCost,
     Datasets,
     Depth,
     FirstStage,
     Json,
     Limit,
+    MaxCost,
     Outputs,
     Pool,
     Rendering,
@@ -48,12 +50,8 @@ def run(
     depth: Depth = None,
     pool: Pool = None,
     rendering: Rendering = None,
-    max_cost: Annotated[
-        float | None, typer.Option("--max-cost", min=0, help="Dollars; stops before the call that could pass it.")
-    ] = None,
-    allow_unknown_cost: Annotated[
-        bool, typer.Option("--allow-unknown-cost", help="With --max-cost: run systems whose price nobody knows, too.")
-    ] = False,
+    max_cost: MaxCost = None,
+    allow_unknown_cost: AllowUnknownCost = False,
     trust: Trust = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Ask for everything anew, and remember it in place of what was known.")
@@ -166,6 +164,57 @@ def plan(
     tell_json(planning.document(plans)) if as_json else tell(plan_text.text(plans, command))
     if any(plan.missing or any(row.missing for row in plan.rows if not row.optional) for plan in plans):
         raise typer.Exit(3)
+
+
+def label(
+    dataset: Annotated[str, typer.Argument(help="The data set whose queries and memories are labelled.")],
+    judge: Annotated[list[str], typer.Option("--judge", help="Chat model that labels; repeatable.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the labelled data set.")],
+    system: Annotated[
+        list[str] | None, typer.Option("--system", help="Its best memories are judged; repeatable (default: bm25).")
+    ] = None,
+    depth: Annotated[int, typer.Option("--depth", min=1, help="Memories per query and system.")] = 20,
+    rendering: Annotated[str | None, typer.Option("--rendering", help="Parts of a memory's text.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what it would take, and ask nobody.")] = False,
+    max_cost: MaxCost = None,
+    allow_unknown_cost: AllowUnknownCost = False,
+    trust: Trust = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let judges grade what systems find, and write a data set of their labels, marked as theirs. Resumes by itself."""
+    from memeval.core import types
+    from memeval.core.store import ScoreCache
+    from memeval.datasets.download import cache_folder
+    from memeval.datasets.render import DEFAULT
+    from memeval.rerankers.hosted.prices import Purse
+    from memeval.rerankers.hosted.terms import Terms
+    from memeval.runs import labelling
+    from memeval.runs.progress import Progress
+
+    with ScoreCache(cache_folder() / "scores.sqlite") as cache, Progress(quiet=quiet) as progress:
+        terms = Terms(cache.path, Purse(max_cost, allow_unknown_cost), frozenset(trust or ()))
+        work = labelling.prepare(
+            dataset,
+            judge,
+            system or ["bm25"],
+            depth,
+            rendering or DEFAULT,
+            cache=cache,
+            terms=terms,
+            watcher=progress.watcher,
+        )
+        if plan:
+            tell_json(labelling.plan_document(work)) if as_json else tell(labelling.plan_text(work))
+            return
+        try:
+            card = labelling.label(work, output, progress.watcher)
+        finally:
+            say(f"{terms.purse.calls:,} calls now, spent {terms.purse.spent:.4f} USD where the price is known")
+    tell_json(types.written(card)) if as_json else tell(labelling.text(card, output))
+    if card.missing:
+        say(f"memeval: {card.missing:,} votes are missing: the same command asks again for those that may still come")
+        raise typer.Exit(4)
 
 
 def parity(

@@ -38,6 +38,7 @@ FORMATS: Mapping[str, Format] = {
     "baseline": Format("what a gate accepted: results/baselines/*.json", baseline.Baseline, sealed=True),
     "benchmark": Format("a suite as it is written: benchmarks/*.toml", Suite, versions=()),
     "candidates": Format("the frozen first stage: candidates.jsonl", Candidates, (results.Listed,), sealed=True),
+    "judged": Format("labels that judges made: judged.json", results.Judged),
     "labels": Format("labels by id: labels.jsonl", results.Labels, (results.Labelled,)),
     "result": Format("what was measured of a system: <system>.json", Result, sealed=True),
     "run": Format("raw rankings of a system: <system>.run.jsonl", Header, (Ranking,)),

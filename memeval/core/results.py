@@ -32,12 +32,15 @@ from memeval.core.types import (
     Candidates,
     Count,
     Dataset,
+    Finite,
     Grade,
     Header,
+    Quantity,
     Ranking,
     Result,
     Run,
     Split,
+    Status,
     canonical,
     written,
 )
@@ -45,6 +48,8 @@ from memeval.core.types import (
 VERSION = 1
 UNAVAILABLE = "unavailable.json"
 SUITE = "suite.json"
+JUDGED = "judged.json"
+"""Beside qrels: who made them, where no people did."""
 LABELS = "labels.jsonl"
 CANDIDATES = "candidates.jsonl"
 EVERY = ""
@@ -94,6 +99,68 @@ class Listed:
     """Id of the query."""
     doc_ids: tuple[str, ...]
     """Its candidates, best first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Voter:
+    """A judge that made labels."""
+
+    judge: str
+    """Its full name."""
+    prompt: str
+    """Id and hash of the prompt that it was asked with."""
+    answered: Mapping[str, Quantity]
+    """Model that answered → calls, as far as the service told."""
+    statuses: Mapping[Status, Count]
+    """How pairs ended → how many; only "ok" is a vote."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreed:
+    """How two label sets agree on the pairs that both have; null is what cannot be known."""
+
+    first: str
+    """A judge, or the labels that came of all of them."""
+    second: str
+    """Another judge, or people."""
+    pairs: Count
+    """Pairs of a query and a memory that both labelled."""
+    same: Finite | None
+    """The share that both call relevant (above 0), or both not."""
+    kappa: Finite | None
+    """Cohen's kappa of relevant or not."""
+    weighted: Finite | None
+    """Cohen's kappa of the levels, with quadratic weights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Labels that judges made: whose they are, of what, and how far they agree."""
+
+    dataset: str
+    """Name of the data set whose queries and memories were judged."""
+    dataset_digest: str
+    """SHA-256 of its content."""
+    rendering: str
+    """How memories and queries were rendered for the judges."""
+    systems: tuple[str, ...]
+    """Each query's best memories by these systems were judged."""
+    depth: Count
+    """How many of each system."""
+    queries: Count
+    """Queries that were judged."""
+    pairs: Count
+    """Pairs of a query and a memory that were judged."""
+    unlabelled: Count
+    """Pairs without any vote, and so without a label."""
+    missing: Count
+    """Votes that are missing."""
+    rule: str
+    """How votes became labels."""
+    judges: tuple[Voter, ...]
+    """The judges."""
+    agreement: tuple[Agreed, ...]
+    """Each two of the judges; each of them, and the labels, against people's where there are some."""
 
 
 @dataclass(frozen=True)
@@ -391,6 +458,16 @@ def unrun(folder: Path) -> str | None:
     if not note.is_file() or files.stored(folder / CANDIDATES) is not None:
         return None
     return read_unavailable(note).get(EVERY)
+
+
+def judged_text(card: Judged) -> str:
+    """Who made labels, as JSON."""
+    return json.dumps(_head("judged", card), ensure_ascii=False, indent=1) + "\n"
+
+
+def read_judged(path: Path) -> Judged:
+    """Who made labels. Raises DataError for a foreign, newer or broken file."""
+    return _record(files.content(path), "judged", Judged, path, "label anew with `memeval label`")[0]
 
 
 def write_suite(folder: Path, values: Mapping[str, Any]) -> None:

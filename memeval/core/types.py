@@ -91,6 +91,7 @@ class Dataset:
     known to have been trained on this data. `address` is what it was loaded as, where that is not its name: the way
     back to its texts. None of these is part of the digest.
 
+    `judges` names the systems that made the labels, where no people did; they are part of the digest.
     `withheld` names a memory of its store that a query's candidates never hold: the query itself, where queries are
     memories. `absent` names the labelled memories of a query that are in no store and so are always missed. `rules` are
     sentences that say which protocol held where there are several.
@@ -119,6 +120,7 @@ class Dataset:
     withheld: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, frozenset[str]] = field(default_factory=dict)
     rules: tuple[str, ...] = ()
+    judges: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.splits:
@@ -159,6 +161,8 @@ class Dataset:
             content.update(canonical(self.pools[query.query_id] if self.pools is not None else None))
             if query.query_id in self.withheld:
                 content.update(canonical({"withheld": self.withheld[query.query_id]}))
+        if self.judges:
+            content.update(canonical({"judges": self.judges}))
         for store_id in sorted(self.stores):
             for m in sorted(self.stores[store_id], key=lambda memory: memory.doc_id):
                 content.update(canonical([store_id, m.doc_id, m.text, m.time, m.speaker, m.session_id, m.caption]))
@@ -496,6 +500,8 @@ class Card:
     """Whether its files are the pinned ones."""
     rules: tuple[str, ...] = ()
     """Which protocol held where there are several, in sentences."""
+    judges: tuple[str, ...] = ()
+    """The systems that made the labels; empty where people did."""
     queries: Count
     """Queries in all."""
     judged: Count

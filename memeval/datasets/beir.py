@@ -15,6 +15,9 @@ The text of a memory is its title, a space and its text. `metadata` is optional,
     time (ISO 8601), speaker, session_id, caption          of a memory
     category, time (when it was asked), unanswerable       of a query; with `unanswerable` it needs no qrels
     cluster                                                of a query: what several stores were made of, if anything
+    context                                                of a query: a list of earlier turns, oldest first
+
+Where `memeval label` made the labels, `judged.json` says so, and every table does.
 
 A grade is a whole number; 0 is judged not relevant, below 0 is not judged, as in trec_eval. Queries outside the split
 are excluded.
@@ -31,7 +34,9 @@ relevant), a query's own memory is left out of its candidates, as BEIR does; the
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from memeval.core import results
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.files import PACKED
 from memeval.core.types import Dataset
@@ -78,12 +83,27 @@ def read(folder: Path, asked: Asked = NOTHING) -> Dataset:
     corpus, queries = packed(folder / "corpus.jsonl"), packed(folder / "queries.jsonl")
     rows = Parts(records(corpus), records(queries), _columns(labels), (str(corpus), str(labels)), split, header=True)
     title = f"beir/{folder.resolve().name}"
+    built = build(rows, asked)
     return replace(
-        build(rows, asked),
+        built,
+        **_judges(folder, built),
         name=title if split == "test" else f"{title}-{split}",
         version=f"{split}-{digest((corpus, queries, labels))}",
         about=f"BEIR folder {folder.resolve().name}, split {split}",
     )
+
+
+def _judges(folder: Path, built: Dataset) -> dict[str, Any]:
+    """What is said of labels that were made by judges."""
+    if not (folder / results.JUDGED).is_file():
+        return {}
+    card = results.read_judged(folder / results.JUDGED)
+    names = [voter.judge for voter in card.judges]
+    missing = f" {card.missing:,} of {card.pairs * len(names):,} votes are missing." if card.missing else ""
+    told = f"{', '.join(names)}, prompt {', '.join(sorted({voter.prompt for voter in card.judges}))}; {card.rule}"
+    pool = f"the best {card.depth:,} of {', '.join(card.systems)}"
+    rule = f"Labels by judges, not by people: {told}. Judged were {pool}.{missing}"
+    return {"judges": tuple(names), "rules": (*built.rules, rule)}
 
 
 def read_hub(repo: _hub.Repository, asked: Asked = NOTHING) -> Dataset:

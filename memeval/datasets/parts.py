@@ -9,7 +9,7 @@ from typing import Any
 from memeval.core.errors import DataError, UsageError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import grade, ident, label, name, shown, typed, value_of
-from memeval.datasets._files import idents, iso
+from memeval.datasets._files import idents, iso, listed
 from memeval.datasets.build import Builder
 
 OPTIONS: Mapping[str, str] = {
@@ -156,7 +156,8 @@ def _queries(rows: Rows, stores: Mapping[str, Mapping[str, Memory]]) -> tuple[di
             unanswerable.add(query_id)
         text, category = value_of(record, "text", str, where), name(extra, "category", about)
         cluster = name(extra, "cluster", about)
-        queries[query_id] = Query(query_id, text, store_id, category, _time(extra, where), cluster=cluster)
+        turns = tuple(listed(extra, "context", str, about)) if extra.get("context") is not None else ()
+        queries[query_id] = Query(query_id, text, store_id, category, _time(extra, where), turns, cluster)
     return queries, unanswerable
 
 

@@ -222,6 +222,7 @@ def card(dataset: Dataset, candidates: Sequence[int]) -> Card:
         restricted=dataset.restricted,
         verified=dataset.verified,
         rules=dataset.rules,
+        judges=dataset.judges,
         queries=len(dataset.queries),
         judged=sum(count > 0 for count in relevant),
         unanswerable=sum(count == 0 for count in relevant),

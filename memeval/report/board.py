@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from memeval.core import names
 from memeval.core.outside import plain
 from memeval.core.types import UNTIMED, Bill, Card, Estimate, Latency, Result, Signature
 from memeval.measures.scoring import TIES_WORTH_A_LOOK
@@ -41,6 +42,11 @@ class Row:
     def model(self) -> str:
         """The full name: kind/model?option=value."""
         return self.result.signature.model
+
+    @property
+    def circular(self) -> bool:
+        """Whether the labels are its own, or are among those that were made into them."""
+        return names.apart(self.model)[0] in {names.apart(judge)[0] for judge in self.result.card.judges}
 
     @property
     def fingerprint(self) -> Mapping[str, Any]:

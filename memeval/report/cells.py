@@ -95,10 +95,11 @@ def versus(board: Leaderboard, row: Row, measure: str, *, short: bool = False) -
 
 
 def name(row: Row) -> str:
-    """The system's name, marked where another model answered or a model's own code ran; a control says what it is."""
+    """The system's name, marked where another model answered, own code ran or labels are its own; controls say what."""
     if row.control is None:
         other, code = answering.others(row), models.brings_code(row)
-        return plain(row.system) + (answering.MARK if other else "") + (" (own code)" if code else "")
+        marks = (answering.MARK if other else "") + (" (own code)" if code else "")
+        return plain(row.system) + marks + (" (circular)" if row.circular else "")
     what = row.result.signature.first_stage if row.control == "first-stage" else CONTROLS[row.control]
     return f"{plain(row.system)} ({plain(what)})"
 

@@ -19,7 +19,17 @@ POOLS = {
 
 
 def remarks(board: Leaderboard) -> tuple[str, ...]:
-    """A sentence for each system, and the first stage, that is not above a random order of the candidates."""
+    """Systems measured by their own labels; and those, or the first stage, not above a random order of candidates."""
+    return (*_circular(board), *_chances(board))
+
+
+def _circular(board: Leaderboard) -> Iterator[str]:
+    for row in board.rows:
+        if row.circular:
+            yield f"{plain(row.system)} is measured by labels that it made: its row is circular and shows nothing."
+
+
+def _chances(board: Leaderboard) -> tuple[str, ...]:
     chance = board.control("random")
     rows = [row for row in board.rows if row.control in (None, "first-stage") and board.headline in row.result.values]
     if chance is None or not rows or board.headline not in chance.result.values:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from memeval.core import names
 from memeval.core.errors import DataError, UsageError
 from memeval.core.types import Result
 from memeval.measures import statistics
@@ -116,7 +117,7 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
     headline = HEADLINE if HEADLINE in measures else measures[0]
     present = {_name(result) for result in results}
     board = Leaderboard(
-        label=first.card.name,
+        label=_label(first),
         card=first.card,
         signature=first.signature,
         measures=measures,
@@ -127,6 +128,12 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
     )
     board = replace(board, remarks=remarks(board))
     return replace(board, claims=sentences(board))
+
+
+def _label(result: Result) -> str:
+    """The data set's name; where judges made its labels, with them."""
+    judges = dict.fromkeys(names.apart(judge)[0] for judge in result.card.judges)
+    return result.card.name + (f" (labels by {' and '.join(judges)})" if judges else "")
 
 
 def _runs(one: Result, other: Result) -> str:

@@ -75,6 +75,9 @@ LOADERS = {
         "ikat", lambda folder: ikat.read([folder / file for file in TOPICS], "ikat-authors"), TOPICS
     ),
     "jsonl": Loader("jsonl", lambda folder: jsonl.read(folder / "notes.jsonl"), ("notes.jsonl",)),
+    "jsonl-shared": Loader(
+        "jsonl", lambda folder: jsonl.read(folder / "shared.jsonl"), ("shared.jsonl",), ("shared.jsonl",)
+    ),
     "liveqa": Loader(
         "liveqa",
         lambda folder: liveqa.read(liveqa_files(folder)),

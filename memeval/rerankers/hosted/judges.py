@@ -1,11 +1,14 @@
-"""Chat models as rerankers: one memory at a time (pointwise), a window of them (listwise), two of them (pairwise)."""
+"""Chat models as rerankers: one memory at a time (pointwise), a window of them (listwise), two of them (pairwise).
+
+As makers of labels they say a level of one memory and nothing else (graded).
+"""
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -32,7 +35,8 @@ class Judging:
     """How a chat model judges.
 
     Args:
-        mode: pointwise (one memory a call), listwise (a window of them put in order) or pairwise (who beats whom).
+        mode: pointwise (one memory a call), listwise (a window of them put in order), pairwise (who beats whom) or
+            graded (one memory a call, whole levels 0 to 4, as `memeval label` asks).
         window: listwise: how many memories a call holds.
         step: listwise: how far the window moves.
         direction: listwise: `up` begins with the last candidates, `down` with the first.
@@ -41,7 +45,7 @@ class Judging:
         seed: sent with the request, and of the order in which listwise shows memories; none sends none.
     """
 
-    mode: Literal["pointwise", "listwise", "pairwise"] = "pointwise"
+    mode: Literal["pointwise", "listwise", "pairwise", "graded"] = "pointwise"
     window: int = 20
     step: int = 10
     direction: Literal["up", "down"] = "up"
@@ -56,6 +60,13 @@ class Level(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     level: Annotated[int, Field(ge=1, le=5)]
     score: Annotated[float, Field(ge=0, le=1)]
+
+
+class Grade(BaseModel):
+    """A graded answer."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    level: Annotated[int, Field(ge=0, le=4)]
 
 
 class Order(BaseModel):
@@ -110,14 +121,30 @@ def expected(reply: Reply) -> float:
 
 def pointwise(chat: Chat) -> Mode:
     """One call for each memory; the score is the expected level where there are log-probabilities, else the printed."""
-    schema = {
-        "type": "object",
-        "properties": {"level": {"type": "integer", "enum": [1, 2, 3, 4, 5]}, "score": {"type": "number"}},
-        "required": ["level", "score"],
-        "additionalProperties": False,
-    }
+    said = {"level": {"type": "integer", "enum": [1, 2, 3, 4, 5]}, "score": {"type": "number"}}
     read = expected if chat.logprobs else printed
-    form = Form(prompts.load("pointwise"), schema, 32, read, chat.logprobs)
+    form = Form(prompts.load("pointwise"), _object(said), 32, read, chat.logprobs)
+    return _one_by_one(chat, form, "pointwise", "expected level" if chat.logprobs else "printed score")
+
+
+def graded(chat: Chat) -> Mode:
+    """One call for each memory; the score is the level that the model wrote, 0 to 4."""
+
+    def read(reply: Reply) -> float:
+        answer: Grade = validated(Grade, reply.text)
+        return float(answer.level)
+
+    form = Form(prompts.load("graded"), _object({"level": {"type": "integer", "enum": [0, 1, 2, 3, 4]}}), 16, read)
+    return _one_by_one(chat, form, "graded", "level")
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of an object that has all of these and nothing else."""
+    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+
+
+def _one_by_one(chat: Chat, form: Form, named: str, score: str) -> Mode:
+    """A mode with one call for each text."""
 
     def text(query: Query, memory: str) -> str:
         return form.prompt.filled(query=prompts.question(query), memory=memory)
@@ -131,13 +158,12 @@ def pointwise(chat: Chat) -> Mode:
     def work(query: Query, memories: Sequence[Memory]) -> Work:
         return total(form.work(chat, text(query, memory)) for memory in {memory.text for memory in memories})
 
-    score = "expected level" if chat.logprobs else "printed score"
     return Mode(
         judge,
         lambda query, memories: len({memory.text for memory in memories}),
         work,
         "pair",
-        {"mode": "pointwise", "prompt": form.prompt.name, "score": score},
+        {"mode": named, "prompt": form.prompt.name, "score": score},
     )
 
 
@@ -155,19 +181,13 @@ def listwise(chat: Chat, *, window: int, step: int, direction: str, seed: int | 
     def form(size: int) -> Form:
         labels = [f"m{place}" for place in range(1, size + 1)]
         items = {"type": "array", "items": {"type": "string", "enum": labels}}
-        schema = {
-            "type": "object",
-            "properties": {"order": items},
-            "required": ["order"],
-            "additionalProperties": False,
-        }
 
         def read(reply: Reply) -> list[str]:
             answer: Order = validated(Order, reply.text)
             permutation(answer.order, labels)
             return answer.order
 
-        return Form(prompt, schema, 8 + 6 * size, read)
+        return Form(prompt, _object({"order": items}), 8 + 6 * size, read)
 
     def text(query: Query, shown: Sequence[Memory]) -> str:
         named = {f"m{place}": memory.text for place, memory in enumerate(shown, start=1)}
@@ -198,8 +218,8 @@ def listwise(chat: Chat, *, window: int, step: int, direction: str, seed: int | 
 
 def mode(judging: Judging, chat: Chat, order: int) -> Mode:
     """The mode with its options. Raises UsageError where they do not fit."""
-    if judging.mode == "pointwise":
-        return pointwise(chat)
+    if judging.mode in ("pointwise", "graded"):
+        return pointwise(chat) if judging.mode == "pointwise" else graded(chat)
     if judging.mode == "listwise":
         return listwise(
             chat, window=judging.window, step=judging.step, direction=judging.direction, seed=judging.seed, order=order
