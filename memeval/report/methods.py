@@ -60,7 +60,7 @@ PRICES = (
         "US dollars",
         lambda _, row: "; ".join(f"{k}: {v:g}" for k, v in models.facts(row).price.items() if k != "as_of"),
     ),
-    Column("as of", lambda _, row: cells.plain(models.facts(row).price.get("as_of", cells.NONE))),
+    Column("as of", lambda _, row: cells.plain(models.facts(row).price.get("as_of", cells.NONE)), "no day is told"),
     Column("source", lambda _, row: cells.plain(models.facts(row).source)),
 )
 
