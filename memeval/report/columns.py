@@ -18,7 +18,7 @@ UNMEASURED = "this measure was not computed for this system"
 UNCOMPARED = "there is no first stage here to compare with"
 UNTIMED = "no query was timed alone: its scores were remembered, or it ran in batches"
 FUSED = "not timed itself, and not all of its parts were measured by themselves here"
-UNSTATED = "its makers do not state it, or no recipe of it is known here"
+UNSTATED = "a control, or nobody states it"
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,8 @@ def drawn(board: Leaderboard, measure: str) -> Column:
         found = row.estimates.get(measure)
         if found is None or not (least <= found.low <= found.high <= most and least < most):
             return cells.estimate(found)
-        bar = cells.Bar(
-            *map(place, (found.low, found.high, found.value)), None if start is None else place(start.value)
-        )
+        low, high, middle = map(place, (found.low, found.high, found.value))
+        bar = cells.Bar(low, high, middle, None if start is None else place(start.value))
         return cells.Told(cells.estimate(found), bar=bar)
 
     return Column(measure, cell, UNMEASURED)
@@ -178,7 +177,7 @@ def _megabytes(found: float) -> str:
 
 P50, P95, P99 = (_timed(f"{key} ms", key, cells.milliseconds) for key in ("p50", "p95", "p99"))
 WAITED = _timed("waited ms", "waited", cells.milliseconds, "the run does not tell how long its calls waited")
-TIMED = _timed("timed queries", "n", lambda found: f"{found:,}" if found else NONE)
+TIMED = _timed("timed queries", "n", lambda found: f"{found:,}" if found else cells.dash("not timed itself"))
 MEMORIES = _timed("memories a query", "pairs_per_query", "{:.1f}".format)
 PAIRS_PER_SECOND = _timed("pairs/s", "pairs_per_second", "{:,.0f}".format)
 TOKENS_PER_PAIR = _timed("tokens/pair", "tokens_per_pair", "{:,.0f}".format, "the engine does not count tokens")

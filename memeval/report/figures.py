@@ -107,7 +107,8 @@ def pareto(
     stage = board.control("first-stage")
     with style():
         figure, [axes] = _canvas(HIGH)
-        _margins(figure, HIGH, left=0.65)
+        _margins(figure, HIGH, left=0.75)
+        axes.locator_params(axis="y", nbins=6)
         edge, named = [], []
         for row, cost in sorted(points, key=lambda point: point[1]):
             found, best = row.estimates[board.headline], row.system in frontier

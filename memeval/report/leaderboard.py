@@ -186,12 +186,11 @@ def _added(row: Row, rows: Sequence[Row]) -> Latency | None:
     parts = [one for one in rows if one.system in (row.fingerprint.get("parts") or ())]
     if row.latency.n or not parts or len(parts) < len(row.fingerprint["parts"]) or any(not p.latency.n for p in parts):
         return None
-    told = {key: [getattr(part.latency, key) for part in parts] for key in (*ADDED, "pairs_per_second")}
-    sums = {key: sum(told[key]) if all(told[key]) else None for key in ADDED}
-    speeds = told["pairs_per_second"]
+    p50, p95, speeds = ([getattr(part.latency, key) for part in parts] for key in (*ADDED, "pairs_per_second"))
     return replace(
         row.latency,
-        **sums,
+        p50=sum(p50) if all(p50) else None,
+        p95=sum(p95) if all(p95) else None,
         pairs_per_query=parts[0].latency.pairs_per_query,
         pairs_per_second=1 / sum(1 / speed for speed in speeds) if all(speeds) else None,
         method=f"not timed itself: the sum of its parts, {' and '.join(part.system for part in parts)}",

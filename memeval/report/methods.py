@@ -48,8 +48,11 @@ COMMANDS = (
 PROVENANCE = (
     columns.NAME,
     columns.MODEL,
-    Column("scores depend on", lambda _, row: _compact(row.result.signature.fingerprint)),
-    Column("F1 thresholds", lambda _, row: _thresholds(row)),
+    columns.LICENCE,
+    columns.PARAMETERS,
+    columns.TRAINED_ON,
+    Column("scores depend on", lambda _, row: _compact(row.result.signature.fingerprint), "it does not say"),
+    Column("F1 thresholds", lambda _, row: _thresholds(row), "no scores, or no other store to choose it on"),
     Column("errors", lambda _, row: _counts(row.result.failures.errors)),
     MEMEVAL,
     RUN,

@@ -51,7 +51,7 @@ def chips(board: Leaderboard, row: Row) -> tuple[str, ...]:
     told = board.card.name.partition("?")[0]
     seen = recipe is not None and any(f"{told}/".startswith(f"{name}/") for name in recipe.seen)
     size = "" if found.parameters in ("none", "not stated") else found.parameters
-    window = f"{int(length):,} tokens" if str(length).isdigit() else ""
+    window = f"{int(str(length)):,} tokens" if str(length).isdigit() else ""
     trained = "trained on this" if seen else ""
     return tuple(plain(chip) for chip in (place, found.licence, size, window, trained) if chip)
 

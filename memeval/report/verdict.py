@@ -44,6 +44,7 @@ def verdict(board: Leaderboard) -> Verdict:
         why = beyond_reach(board, family) or visible(board, [values(board, best, stage)])
         call = "These data cannot tell"
         told = f"The best by value, {name}, is {_amount(board, best)} from the first stage on {board.headline}{why}."
+        told += f" {_takes(best)} The first stage alone takes nothing: keep it until more is known."
     return Verdict(call, told, _tiles(board, best))
 
 
@@ -101,8 +102,9 @@ def _tiles(board: Leaderboard, row: Row) -> tuple[tuple[str, str, str], ...]:
         beyond = "not tested" if found.p is None else f"adjusted p {cells.probability(found.p)}"
         tiles.append(("over the first stage", cells.signed(seen.difference), beyond))
     price = models.price(row)
+    timed = cells.plain(row.latency.device or ("" if row.latency.n else "not timed"))
     time = "not known" if row.latency.p50 is None else f"{cells.milliseconds(row.latency.p50)} ms"
-    tiles.append(("a query, p50", time, "sum of its parts" if row.added else cells.plain(row.latency.device or "")))
+    tiles.append(("a query, p50", time, "sum of its parts" if row.added else timed))
     free = "runs on one's own machine" if models.own(row) else "list price"
     tiles.append(
         (
