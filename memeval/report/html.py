@@ -9,7 +9,19 @@ from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from memeval.report import axes, cells, claims, explorer, figures, first_stages, methods, page_data, sections, standings, trust
+from memeval.report import (
+    axes,
+    cells,
+    claims,
+    explorer,
+    figures,
+    first_stages,
+    methods,
+    page_data,
+    sections,
+    standings,
+    trust,
+)
 from memeval.report.board import Leaderboard
 from memeval.report.evidence import Detail, Evidence
 from memeval.report.leaderboard import MANY
