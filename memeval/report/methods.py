@@ -111,9 +111,9 @@ def card(board: Leaderboard) -> Table:
     facts = board.signature
     rows = {
         "name": f"{cells.plain(card.name)} {cells.plain(card.version)}",
-        "about": cells.plain(card.about) or cells.NONE,
+        "about": cells.plain(card.about) or cells.dash("its card does not say"),
         "licence": cells.plain(card.licence) + (" (texts must not be redistributed)" if card.restricted else ""),
-        "source": cells.plain(card.url) or cells.NONE,
+        "source": cells.plain(card.url) or cells.dash("its card names no address"),
         "stores, memories": f"{card.stores:,}, {card.memories:,}",
         "queries": f"{card.queries:,}: {card.judged:,} with a relevant memory, {card.unanswerable:,} without",
         "relevant memories": f"{card.relevant_pairs:,} (pairs of a query and a memory)",

@@ -143,7 +143,11 @@ def _levels(row: Row, one: cal.Calibration) -> dict[str, str]:
     line = {"system": f"{cells.name(row)} ({one.level_source})"}
     for place, (level, bin_) in enumerate(zip(cal.LEVELS, one.levels or (), strict=True)):
         right = f", right {cells.percent(cal.right(place, bin_))}" if bin_.n and place != 2 else ""
-        line[f"{bin_.low:.1f}–{bin_.high:.1f} {level}"] = f"{cells.percent(bin_.frequency)} of {bin_.n:,}{right}"
+        line[f"{bin_.low:.1f}–{bin_.high:.1f} {level}"] = (
+            f"{cells.percent(bin_.frequency)} of {bin_.n:,}{right}"
+            if bin_.n
+            else cells.dash("no pair is of this level")
+        )
     return line
 
 
