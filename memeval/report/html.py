@@ -37,8 +37,8 @@ _Job: TypeAlias = Callable[[], dict[str, Any]]
 
 HEAVY = ("matplotlib.backends.backend_svg", "matplotlib.figure", "pandas", "scipy.optimize", "scipy.special")
 """What takes long to import, and each process would import that makes parts of a page."""
-CLAIMS = 6
-"""So many sentences stand in the open; the others unfold."""
+CLAIMS, FIRST = 6, 3
+"""So many sentences that bear on every number stand in the open, or so many of the others; what is left unfolds."""
 
 
 def render(found: Sequence[tuple[Leaderboard, Evidence]], detail: Detail = "interesting") -> str:
@@ -124,7 +124,7 @@ def _part(
     board, evidence = found[index]
     others = [(*one, own) for one, own in zip(found, calibrated, strict=True) if one[0] is not board]
     name = f"b{index + 1}"
-    warned = claims.warnings(board)[:CLAIMS]
+    warned = claims.warnings(board)[:CLAIMS] or board.claims[:FIRST]
     parts = list(sections.page(board, evidence, calibrated[index], others))
 
     def drawn(plots: Sequence[Plot]) -> list[tuple[str, str]]:

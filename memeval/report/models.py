@@ -47,7 +47,8 @@ def chips(board: Leaderboard, row: Row) -> tuple[str, ...]:
         return ()
     found, recipe = facts(row), recipes.of(row.model.lower())
     length = names.options(row.model).get("max_length") or (recipe.model.options.get("max_length") if recipe else None)
-    place = "local" if own(row) else "hosted" if row.usage.get("calls") or "service" in row.fingerprint else ""
+    billed = row.latency.bill or row.usage.get("calls") or "service" in row.fingerprint
+    place = "local" if own(row) else "hosted" if billed else ""
     told = board.card.name.partition("?")[0]
     seen = recipe is not None and any(f"{told}/".startswith(f"{name}/") for name in recipe.seen)
     size = "" if found.parameters in ("none", "not stated") else found.parameters
