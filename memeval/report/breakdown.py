@@ -231,7 +231,7 @@ def _map(
     return Map(
         name,
         *words(name, board, small=note(groups)),
-        tuple((cells.plain(group.name) + group.mark, f"n = {group.n:,}", bool(group.mark)) for group in groups),
+        tuple((cells.plain(group.name), f"n = {group.n:,}", bool(group.mark)) for group in groups),
         tuple(
             (cells.name(row), row.control is not None, tuple(shade(row, group.name) for group in groups))
             for row in rows
