@@ -523,24 +523,32 @@ def rank_groups(values: Mapping[str, Sequence[float]], clusters: Sequence[str]) 
 
     Raises ValueError if lengths differ.
     """
-    return rank_groups_many([values], clusters)[0]
+    return {name: first for name, (first, _) in rank_ranges([values], clusters)[0].items()}
 
 
-def rank_groups_many(
+def rank_ranges(
     families: Sequence[Mapping[str, Sequence[float]]], clusters: Sequence[str]
-) -> list[dict[str, int]]:
-    """The ranks of each family of systems (one for each measure); all share the flips."""
+) -> list[dict[str, tuple[int, int]]]:
+    """The first and the last rank that each system can have, for each family (one for each measure).
+
+    1 + the number of systems that are better beyond chance, and all but those that are worse; all families share the
+    flips.
+    """
     for name, given in itertools.chain(*(values.items() for values in families)):
         if len(given) != len(clusters):
             raise ValueError(f"{name} has {len(given)} values for {len(clusters)} queries")
-    found = [dict.fromkeys(values, 1) for values in families]
+    found = [dict.fromkeys(values, (1, len(values))) for values in families]
     columns = [np.array(list(values.values()), dtype=np.float64).T.reshape(len(clusters), -1) for values in families]
     sums = [units(values, clusters).sums for values in columns if values.size]
     for ranks, own, tests in zip([ranks for ranks in found if ranks], sums, joint(sums), strict=True):
         names, totals = list(ranks), own.sum(axis=0)
         for (one, other), test in tests.items():
             if test.p <= ALPHA and not test.undecided:
-                ranks[names[other if totals[one] > totals[other] else one]] += 1
+                better, worse = (names[place] for place in sorted((one, other), key=lambda place: -totals[place]))
+                ranks[worse], ranks[better] = (
+                    (ranks[worse][0] + 1, ranks[worse][1]),
+                    (ranks[better][0], ranks[better][1] - 1),
+                )
     return found
 
 

@@ -204,7 +204,11 @@ def swept(axis: Axis, slug: str) -> Table:
         for setting in axis.settings:
             row = found.rows.get(setting)
             name = cells.plain(setting)
-            cell[name] = cells.NONE if row is None else cells.estimate(row.estimates.get(axis.board.headline))
+            cell[name] = (
+                cells.dash("not measured under this setting")
+                if row is None
+                else cells.estimate(row.estimates.get(axis.board.headline))
+            )
             if setting != axis.first:
                 cell[f"{name} − {cells.plain(axis.first)}"] = cells.difference(found.differences.get(setting))
         return cell

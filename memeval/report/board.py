@@ -16,11 +16,14 @@ CONTROLS = controls.CONTROLS
 
 UNBILLED = Bill("–", broken=None, spent=None)
 """The bill of what nobody billed."""
+ADDED = ("p50", "p95")
+"""Times of parts that are added up where what they are fused to was not timed."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One system. `rank` is that of its group of inseparable systems; None for controls. `ranks` has one by measure.
+    """One system. `ranks` maps a measure to the first and the last rank it can have; controls have none. `added` is
+    the latency of a fused system that was not timed itself: its parts' times, one after the other.
 
     `differences` maps a measure to the difference from the first stage, `category_differences` a category to that of
     the headline measure. Both are None where the leaderboard has no first stage.
@@ -28,10 +31,16 @@ class Row:
 
     result: Result
     control: str | None
-    rank: int | None
     differences: Mapping[str, Difference] | None
     category_differences: Mapping[str, Difference] | None
-    ranks: Mapping[str, int] = field(default_factory=dict)
+    ranks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    headline: str = ""
+    added: Latency | None = None
+
+    @property
+    def rank(self) -> int | None:
+        """The rank of its group of inseparable systems on the headline measure; None for controls."""
+        return self.ranks[self.headline][0] if self.headline in self.ranks else None
 
     @property
     def system(self) -> str:
@@ -55,8 +64,8 @@ class Row:
 
     @property
     def latency(self) -> Latency:
-        """How long it takes, as far as that is known."""
-        return self.result.latency or UNTIMED
+        """How long it takes, as far as that is known; of a fused system that was not timed, `added`."""
+        return self.added or self.result.latency or UNTIMED
 
     @property
     def usage(self) -> Mapping[str, float]:

@@ -18,9 +18,9 @@ from memeval.report.board import Leaderboard, Row
 from memeval.report.tables import Table, table, words
 
 SMALL = 30
-"""Groups of fewer queries are greyed or marked: a few queries decide them."""
+"""Groups of fewer queries are marked: a few queries decide them."""
 MARK = "*"
-"""What marks a small one where nothing can be grey."""
+"""What marks a small one."""
 STEPS, STEPS_OF_DIFFERENCE = 10, 5
 
 
@@ -176,6 +176,36 @@ class Map:
     rows: tuple[tuple[str, bool, tuple[Shade, ...]], ...]
 
 
+def sentences(board: Leaderboard) -> list[str]:
+    """The worst cells of the maps: against the first stage, and of the best system; or that there are no categories."""
+    if not board.categories:
+        return ["The queries of this data set have no categories."]
+    groups = {group.name: group for group in categories(board)}
+
+    def where(name: str) -> str:
+        return f"{cells.plain(name)}{groups[name].mark} (n = {groups[name].n:,})"
+
+    said = []
+    lost = [
+        (found.direction, found.comparison.difference, row, name)
+        for row in board.ranked
+        for name, found in (row.category_differences or {}).items()
+        if found.comparison.difference < 0
+    ]
+    if lost:
+        beyond, difference, row, name = min(lost, key=lambda one: one[:2])
+        tested = ", beyond chance" if beyond else ", not beyond chance"
+        system = cells.plain(row.system)
+        said.append(f"Worst against the first stage: {system} on {where(name)}, {cells.signed(difference)}{tested}.")
+    own = by_category(board, board.headline)
+    best = next((row for row in board.ranked if row.system in own), None)
+    if best is not None and len(own[best.system]) > 1:
+        name, least = min(own[best.system].items(), key=lambda one: one[1].value)
+        told = f"{where(name)}, {board.headline} {cells.estimate(least)}"
+        said.append(f"Weakest category of {cells.plain(best.system)}, the best by value: {told}.")
+    return said
+
+
 def maps(board: Leaderboard) -> list[Map]:
     """The headline measure in each category and slice, and its difference from the first stage in each category."""
     found = []
@@ -198,11 +228,9 @@ def maps(board: Leaderboard) -> list[Map]:
 def _map(
     name: str, board: Leaderboard, groups: list[Group], rows: list[Row], shade: Callable[[Row, str], Shade]
 ) -> Map:
-    noun = " Slices" if name == "heat-slices" else "Categories"
-    small = f"{noun} of fewer than {SMALL} queries are greyed." if any(group.mark for group in groups) else ""
     return Map(
         name,
-        *words(name, board, small=small),
+        *words(name, board, small=note(groups)),
         tuple((cells.plain(group.name), f"n = {group.n:,}", bool(group.mark)) for group in groups),
         tuple(
             (cells.name(row), row.control is not None, tuple(shade(row, group.name) for group in groups))
@@ -213,7 +241,7 @@ def _map(
 
 def _shade(found: Estimate | None) -> Shade:
     if found is None or math.isnan(found.value):
-        return Shade(cells.NONE)
+        return Shade(cells.dash("not measured in this group"))
     step = min(STEPS, max(0, round(found.value * STEPS)))
     return Shade(
         cells.number(found.value), cells.interval(found.low, found.high).strip(), f"h{step}", f"{found.value:.5f}"
@@ -223,7 +251,7 @@ def _shade(found: Estimate | None) -> Shade:
 def _relative(row: Row, name: str) -> Shade:
     found: Difference | None = (row.category_differences or {}).get(name)
     if found is None:
-        return Shade(cells.NONE)
+        return Shade(cells.dash("the first stage's own row, or not compared in this group"))
     measured = found.comparison
     step = min(STEPS_OF_DIFFERENCE, round(abs(measured.difference) * STEPS))
     side = "u" if measured.difference > 0 else "d"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from memeval.core.outside import plain as plain
 from memeval.core.types import Estimate
@@ -12,6 +13,48 @@ from memeval.report.board import CONTROLS, Leaderboard, Row
 NONE = "–"
 UNDECIDED = "?"
 MARKERS = {1: "▲", -1: "▼", 0: ""}
+
+
+class Told(str):
+    """The text of a cell of which a page tells more: in words (of a dash, why it is one), as an interval that is drawn,
+    as chips. Everywhere else it is that text."""
+
+    why: str
+    bar: "Bar | None"
+    chips: tuple[str, ...]
+
+    def __new__(cls, text: str, *, why: str = "", bar: "Bar | None" = None, chips: tuple[str, ...] = ()) -> "Told":
+        """The text, and what is told of it."""
+        made = super().__new__(cls, text)
+        made.why, made.bar, made.chips = why, bar, chips
+        return made
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An interval in hundredths of a common scale: where it begins and ends, its value, and the first stage's."""
+
+    low: float
+    high: float
+    value: float
+    stage: float | None
+
+
+def dash(why: str) -> Told:
+    """A number that is not there, and why."""
+    return Told(NONE, why=why)
+
+
+def ranks(found: tuple[int, int] | None) -> str:
+    """The ranks that a system can have.
+
+    >>> ranks((1, 3)), ranks((2, 2))
+    ('1–3', '2')
+    """
+    if found is None:
+        return dash("a control: it bounds the others and is not ranked")
+    first, last = found
+    return str(first) if first == last else f"{first}–{last}"
 
 
 def number(value: float | None, digits: int = 3) -> str:

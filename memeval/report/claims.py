@@ -55,22 +55,32 @@ def _chance(board: Leaderboard, row: Row, found: Difference) -> str:
     tested = "" if found.p is None else f", p {probability(found.p)}"
     told = f"on {board.headline} ({amount}{tested})"
     if measured.identical:
-        return f"{system} is a random order: it has the values of random on every query."
+        return f"{system} is a random order: it has the values of random on every query.{_doubt(row)}"
     if found.direction < 0 or found.p is None:
-        return f"{system} is below chance: a random order is no worse {told}."
-    return f"{system} cannot be told from a random order {told}."
+        return f"{system} is below chance: a random order is no worse {told}.{_doubt(row)}"
+    return f"{system} cannot be told from a random order {told}.{_doubt(row)}"
+
+
+def _doubt(row: Row) -> str:
+    """What to look at where a model orders as if it knew nothing."""
+    weighted = any(str(part).endswith("_sha256") for part in row.fingerprint)
+    return " So would a model with random weights: is its head trained, and is it asked as its makers do?" * weighted
 
 
 def sentences(board: Leaderboard) -> tuple[str, ...]:
     """One sentence per claim: limits of the whole first, then each system, then what cannot be told apart."""
     return (
-        *_limits(board),
-        *board.remarks,
+        *warnings(board),
         *_against_first_stage(board),
         *_inseparable(board),
         *_failures(board),
         *_answered(board),
     )
+
+
+def warnings(board: Leaderboard) -> tuple[str, ...]:
+    """What bears on every number here: limits of the whole, and systems that are not above chance."""
+    return (*_limits(board), *board.remarks)
 
 
 def _limits(board: Leaderboard) -> Iterator[str]:
@@ -81,10 +91,17 @@ def _limits(board: Leaderboard) -> Iterator[str]:
         yield POOLS[board.signature.pool]
     if board.control("first-stage") is None:
         yield "There is no result of the first stage among these, so no difference from it is given."
-    oracle = board.control("oracle")
-    if oracle is not None and not math.isnan(oracle.estimates[board.headline].value):
-        ceiling = number(oracle.estimates[board.headline].value)
-        yield f"No order of these candidates reaches more than {board.headline} = {ceiling} (oracle)."
+    oracle, chance = board.control("oracle"), board.control("random")
+    if oracle is None or math.isnan(oracle.estimates[board.headline].value):
+        return
+    ceiling, best = number(oracle.estimates[board.headline].value), oracle.result.values.get(board.headline)
+    if oracle.estimates[board.headline].value == 0:
+        yield "No candidate of any query is relevant, so no order has a value: do labels and candidates share ids?"
+    elif chance is not None and best is not None and best == chance.result.values.get(board.headline):
+        yield f"These labels cannot tell orders apart: a random one has the best {board.headline} on every query."
+    elif ceiling != "1.000":
+        limit = f"{board.headline} = {ceiling}"
+        yield f"The first stage misses relevant memories: no order of its candidates has more than {limit}."
 
 
 def _against_first_stage(board: Leaderboard) -> Iterator[str]:
@@ -106,14 +123,14 @@ def _versus(board: Leaderboard, row: Row, stage: Row, found: Difference) -> str:
         side = "above" if found.direction > 0 else "below"
         return f"{system} is {side} the first stage on {board.headline} by {amount}, p {probability(found.p or 0.0)}."
     if found.p is None:
-        return f"{system} differs from the first stage on {board.headline} by {amount}{_beyond_reach(board, 1)}."
+        return f"{system} differs from the first stage on {board.headline} by {amount}{beyond_reach(board, 1)}."
     if found.undecided:
         drawn = f"{found.flips:,} random flips leave open whether that is beyond chance"
         return f"{system} differs from the first stage on {board.headline} by {amount}: {drawn}."
     family = len(board.ranked)
-    visible = _beyond_reach(board, family) or _visible(board, [_values(board, row, stage)])
+    seen = beyond_reach(board, family) or visible(board, [values(board, row, stage)])
     p = f"p {probability(found.p)}"
-    return f"{system} and the first stage cannot be separated on {board.headline} ({amount}, {p}){visible}."
+    return f"{system} and the first stage cannot be separated on {board.headline} ({amount}, {p}){seen}."
 
 
 def _inseparable(board: Leaderboard) -> Iterator[str]:
@@ -124,11 +141,11 @@ def _inseparable(board: Leaderboard) -> Iterator[str]:
     for rank, rows in sorted(by_rank.items()):
         if len(rows) > 1:
             *most, last = [plain(row.system) for row in rows]
-            visible = _beyond_reach(board, 1) or _visible(board, [_values(board, rows[0], row) for row in rows[1:]])
-            yield f"{', '.join(most)} and {last} cannot be separated on {board.headline} (rank {rank}){visible}."
+            seen = beyond_reach(board, 1) or visible(board, [values(board, rows[0], row) for row in rows[1:]])
+            yield f"{', '.join(most)} and {last} cannot be separated on {board.headline} (rank {rank}){seen}."
 
 
-def _beyond_reach(board: Leaderboard, family: int) -> str:
+def beyond_reach(board: Leaderboard, family: int) -> str:
     """Why no difference could have been found, however large; nothing where one could.
 
     The smallest p is 2 of the 2^k flips of k stores, times the tests of its family.
@@ -143,7 +160,8 @@ def _beyond_reach(board: Leaderboard, family: int) -> str:
     return f": {with_these} and {count(family, 'tests')} no difference, however large, could be told from chance"
 
 
-def _visible(board: Leaderboard, differences: Sequence[Sequence[float]]) -> str:
+def visible(board: Leaderboard, differences: Sequence[Sequence[float]]) -> str:
+    """The smallest difference that these queries would show; nothing where that cannot be said."""
     smallest = max(statistics.detectable(values, board.units) for values in differences)
     if not math.isfinite(smallest) or smallest <= 0:
         return ""
@@ -151,7 +169,8 @@ def _visible(board: Leaderboard, differences: Sequence[Sequence[float]]) -> str:
     return f": with {count(board.clusters, board.unit)} the smallest difference visible here is about {about}"
 
 
-def _values(board: Leaderboard, ours: Row, theirs: Row) -> list[float]:
+def values(board: Leaderboard, ours: Row, theirs: Row) -> list[float]:
+    """By query, one less the other."""
     pairs = zip(ours.result.values[board.headline], theirs.result.values[board.headline], strict=True)
     return [mine - other for mine, other in pairs]
 

@@ -3,24 +3,36 @@
 Page, Markdown, LaTeX and terminal choose among these; what a cell cannot tell is a dash.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from memeval.core.types import CHANGED
 from memeval.report import answering, cells, models
-from memeval.report.board import Leaderboard, Row
+from memeval.report.board import ADDED, Leaderboard, Row
 from memeval.report.cells import NONE
 
 Cell: TypeAlias = Callable[[Leaderboard, Row], str]
+UNMEASURED = "this measure was not computed for this system"
+UNCOMPARED = "there is no first stage here to compare with"
+UNTIMED = "no query was timed alone: its scores were remembered, or it ran in batches"
+FUSED = "not timed itself, and not all of its parts were measured by themselves here"
+UNSTATED = "a control, or nobody states it"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, and the text of a row's cell."""
+    """A heading, the text of a row's cell, and why that is a dash where the cell itself does not say so."""
 
     heading: str
     cell: Cell
+    why: str = "not known"
+
+    def text(self, board: Leaderboard, row: Row) -> str:
+        """A row's cell."""
+        found = self.cell(board, row)
+        return cells.dash(self.why) if found == NONE and not isinstance(found, cells.Told) else found
 
     def called(self, heading: str) -> "Column":
         """The same cells under another heading."""
@@ -29,24 +41,47 @@ class Column:
 
 def lines(board: Leaderboard, rows: Iterable[Row], columns: Sequence[Column]) -> list[dict[str, str]]:
     """A line of text for each row."""
-    return [{column.heading: column.cell(board, row) for column in columns} for row in rows]
+    return [{column.heading: column.text(board, row) for column in columns} for row in rows]
 
 
 # --- who it is, and how good
 
 SYSTEM = Column("system", lambda _, row: cells.name(row))
+CHIPPED = Column("system", lambda board, row: cells.Told(cells.name(row), chips=models.chips(board, row)))
 NAME = Column("system", lambda _, row: cells.plain(row.system))
 MODEL = Column("model", lambda _, row: cells.plain(row.model))
 
 
 def rank(measure: str) -> Column:
-    """The rank of the row's group; controls have none."""
-    return Column("rank", lambda _, row: str(row.ranks.get(measure, NONE)))
+    """The ranks that a system can have; controls have none."""
+    return Column("rank", lambda _, row: cells.ranks(row.ranks.get(measure)))
 
 
 def value(measure: str) -> Column:
     """The mean with its interval."""
-    return Column(measure, lambda _, row: cells.estimate(row.estimates.get(measure)))
+    return Column(measure, lambda _, row: cells.estimate(row.estimates.get(measure)), UNMEASURED)
+
+
+def drawn(board: Leaderboard, measure: str) -> Column:
+    """The mean with its interval, which a page draws on one scale for all: that of the systems and the first stage."""
+    rows = [row for row in board.rows if row.control in (None, "first-stage")]
+    known = [found for row in rows if (found := row.estimates.get(measure)) and not math.isnan(found.low)]
+    least, most = min((one.low for one in known), default=0.0), max((one.high for one in known), default=1.0)
+    stage = board.control("first-stage")
+    start = None if stage is None else stage.estimates.get(measure)
+
+    def place(value: float) -> float:
+        return round(100 * (value - least) / (most - least), 1)
+
+    def cell(_: Leaderboard, row: Row) -> str:
+        found = row.estimates.get(measure)
+        if found is None or not (least <= found.low <= found.high <= most and least < most):
+            return cells.estimate(found)
+        low, high, middle = map(place, (found.low, found.high, found.value))
+        bar = cells.Bar(low, high, middle, None if start is None else place(start.value))
+        return cells.Told(cells.estimate(found), bar=bar)
+
+    return Column(measure, cell, UNMEASURED)
 
 
 def mean(measure: str) -> Column:
@@ -56,7 +91,7 @@ def mean(measure: str) -> Column:
         found = row.estimates.get(measure)
         return cells.number(None if found is None else found.value)
 
-    return Column(measure, cell)
+    return Column(measure, cell, UNMEASURED)
 
 
 def interval(measure: str) -> Column:
@@ -66,12 +101,12 @@ def interval(measure: str) -> Column:
         found = row.estimates.get(measure)
         return NONE if found is None else cells.interval(found.low, found.high).strip() or NONE
 
-    return Column("95 % interval", cell)
+    return Column("95 % interval", cell, "one unit alone has no interval")
 
 
 def versus(measure: str, *, short: bool = False) -> Column:
     """The difference from the first stage; `short` leaves the interval out."""
-    return Column("vs first stage", lambda board, row: cells.versus(board, row, measure, short=short))
+    return Column("vs first stage", lambda board, row: cells.versus(board, row, measure, short=short), UNCOMPARED)
 
 
 # --- failures, ties and what was cut
@@ -84,7 +119,9 @@ CUT = Column("cut", lambda _, row: cells.percent(row.result.truncation.get("pair
 RELEVANT_CUT = Column("relevant cut", lambda _, row: cells.percent(row.result.truncation.get("relevant", 0.0)))
 REMEMBERED = Column("remembered scores", lambda _, row: cells.remembered(row))
 AUROC = Column(
-    "AUROC", lambda _, row: cells.number(None if row.result.abstention is None else row.result.abstention.auroc)
+    "AUROC",
+    lambda _, row: cells.number(None if row.result.abstention is None else row.result.abstention.auroc),
+    "every query has an answer, or the system gives no scores",
 )
 
 
@@ -93,12 +130,17 @@ def failed_worst_best(measure: str) -> Column:
     return Column(
         "failures worst, best",
         lambda _, row: _between((row.result.failures.bounds or {}).get(measure)),
+        "no query failed",
     )
 
 
 def ties_worst_best(measure: str) -> Column:
     """The value with relevant memories last and first among equals; a dash where ties are rare."""
-    return Column(f"{measure} with ties worst, best", lambda _, row: _between((row.tie_bounds or {}).get(measure)))
+    return Column(
+        f"{measure} with ties worst, best",
+        lambda _, row: _between((row.tie_bounds or {}).get(measure)),
+        "ties are rare",
+    )
 
 
 def _between(bounds: Sequence[float] | None) -> str:
@@ -114,27 +156,42 @@ FAILED_OF = Column("failed", _failed)
 # --- latency, memory and price
 
 
-def _timed(heading: str, key: str, shown: Callable[[Any], str]) -> Column:
+def _timed(heading: str, key: str, shown: Callable[[Any], str], why: str = UNTIMED) -> Column:
     def cell(_: Leaderboard, row: Row) -> str:
         found = getattr(row.latency, key)
-        return NONE if found is None else shown(found)
+        if found is None:
+            few = bool(row.latency.n) and key in ("p95", "p99")
+            fused = models.fused(row) and why == UNTIMED
+            few_told = f"{row.latency.n:,} timed queries are too few for this percentile"
+            return cells.dash(few_told if few else FUSED if fused else why)
+        return (
+            cells.Told(f"{shown(found)} (sum)", why=row.latency.method) if row.added and key in ADDED else shown(found)
+        )
 
     return Column(heading, cell)
 
 
+def _megabytes(found: float) -> str:
+    return f"{found / 1e6:,.0f}"
+
+
 P50, P95, P99 = (_timed(f"{key} ms", key, cells.milliseconds) for key in ("p50", "p95", "p99"))
-WAITED = _timed("waited ms", "waited", cells.milliseconds)
-TIMED = _timed("timed queries", "n", lambda found: f"{found:,}" if found else NONE)
+WAITED = _timed("waited ms", "waited", cells.milliseconds, "the run does not tell how long its calls waited")
+TIMED = _timed("timed queries", "n", lambda found: f"{found:,}" if found else cells.dash("not timed itself"))
 MEMORIES = _timed("memories a query", "pairs_per_query", "{:.1f}".format)
 PAIRS_PER_SECOND = _timed("pairs/s", "pairs_per_second", "{:,.0f}".format)
-TOKENS_PER_PAIR = _timed("tokens/pair", "tokens_per_pair", "{:,.0f}".format)
-PEAK = _timed("peak MB", "peak_host_bytes", lambda found: f"{found / 1e6:,.0f}")
-PEAK_DEVICE = _timed("peak MB on the device", "peak_device_bytes", lambda found: f"{found / 1e6:,.0f}")
-DEVICE = _timed("device", "device", cells.plain)
-PRICE = Column("USD / 1,000", lambda _, row: models.dollars(models.price(row)))
-PARAMETERS = Column("parameters", lambda _, row: models.facts(row).parameters or NONE)
-LICENCE = Column("licence", lambda _, row: models.facts(row).licence or NONE)
-TRAINED_ON = Column("trained on", lambda _, row: models.facts(row).trained_on or NONE)
+TOKENS_PER_PAIR = _timed("tokens/pair", "tokens_per_pair", "{:,.0f}".format, "the engine does not count tokens")
+PEAK = _timed("peak MB", "peak_host_bytes", _megabytes, "the run does not tell")
+PEAK_DEVICE = _timed("peak MB on the device", "peak_device_bytes", _megabytes, "it ran on no accelerator")
+DEVICE = _timed("device", "device", cells.plain, "hosted, fused or not timed: no device of this machine")
+PRICE = Column(
+    "USD / 1,000",
+    lambda _, row: models.dollars(models.price(row)),
+    "what its calls took, or their list price, is not known",
+)
+PARAMETERS = Column("parameters", lambda _, row: models.facts(row).parameters or NONE, UNSTATED)
+LICENCE = Column("licence", lambda _, row: models.facts(row).licence or NONE, UNSTATED)
+TRAINED_ON = Column("trained on", lambda _, row: models.facts(row).trained_on or NONE, UNSTATED)
 
 # --- what hosted systems took
 
@@ -179,9 +236,9 @@ HOSTED = (
     SYSTEM,
     Column("prompt", lambda _, row: cells.plain(row.fingerprint.get("prompt", NONE))),
     Column("answered by", _answered),
-    Column("asked otherwise", _changes),
+    Column("asked otherwise", _changes, "the service refused nothing that was asked"),
     Column("calls", lambda _, row: f"{row.usage.get('calls', 0):,.0f}"),
-    Column("broken", lambda _, row: NONE if row.bill.broken is None else f"{row.bill.broken:,}"),
+    Column("broken", lambda _, row: NONE if row.bill.broken is None else f"{row.bill.broken:,}", "not counted"),
     Column(
         "tokens in (cached)", lambda _, row: f"{_used(row, 'input_tokens')} ({row.usage.get('cached_tokens', 0):,.0f})"
     ),
@@ -192,5 +249,5 @@ HOSTED = (
     Column("prices", lambda _, row: cells.plain(row.bill.source)),
     P50,
     WAITED,
-    Column("p50 of fastest local", _beside_local),
+    Column("p50 of fastest local", _beside_local, "no local system was timed here"),
 )

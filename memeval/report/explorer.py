@@ -142,7 +142,10 @@ def table(board: Leaderboard, evidence: Evidence, most: int = 12) -> Table:
     lines = []
     for place in _down(spread)[:most].tolist():
         query_id = result.query_ids[place]
-        line = {"query": cells.plain(query_id), "category": cells.plain(result.categories[place] or cells.NONE)}
+        line = {
+            "query": cells.plain(query_id),
+            "category": cells.plain(result.categories[place] or "") or cells.dash("it has no category"),
+        }
         if texts:
             line["text"] = cells.plain(texts[query_id].text if query_id in texts else "")[:200]
         lines.append(line | {cells.plain(board.rows[row].system): cells.number(matrix[row, place]) for row in rows})

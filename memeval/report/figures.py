@@ -8,7 +8,7 @@ import numpy as np
 from memeval.measures.calibration import GRID, Bin
 from memeval.report import cells
 from memeval.report.board import Leaderboard, Row
-from memeval.report.plots import BLUE, DASHES, GREEN, GREY, MARKERS, SERIES, VERMILLION, WIDTH, Plot, short, style
+from memeval.report.plots import BLUE, DASHES, GREEN, GREY, INK, MARKERS, SERIES, VERMILLION, WIDTH, Plot, short, style
 from memeval.report.tables import words
 
 if TYPE_CHECKING:
@@ -23,12 +23,11 @@ FITTED = ("own", "Platt", "isotonic")
 """Whose probabilities a curve of the reliability diagram shows; each has its colour in all panels."""
 
 
-def _canvas(height: float, columns: int = 1, **options: Any) -> "tuple[Figure, list[Axes]]":
+def _canvas(height: float, lines: int = 1) -> "tuple[Figure, list[Axes]]":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height))
-    axes = figure.subplots(1, columns, squeeze=False, **options)
-    return figure, list(axes[0])
+    return figure, list(figure.subplots(lines, 1, squeeze=False)[:, 0])
 
 
 def dots(board: Leaderboard) -> Plot:
@@ -41,7 +40,7 @@ def dots(board: Leaderboard) -> Plot:
         figure, axes = _intervals(
             [cells.name(row) for row in rows],
             [(one.value, one.low, one.high, *look) for one, look in zip(found, looks, strict=True)],
-            f"{board.headline}, {cells.basis(board)}",
+            f"{board.headline}, 95 % interval",
             room=(1.3, 0.3, 0.35),
         )
         for kind, (colour, dashes, label) in lines.items():
@@ -64,7 +63,7 @@ def forest(board: Leaderboard, duels: Sequence["Duel | Gain"], title: str, slug:
         filled = colour if duel.direction else "none"
         points.append((seen.difference, seen.low, seen.high, colour, filled, markers[duel.direction]))
     with style():
-        about = f"{title} on {board.headline}, with 95 % interval"
+        about = f"difference in {board.headline}, 95 % interval"
         figure, axes = _intervals([duel.label for duel in duels], points, about, room=(1.1, 0.28, 0.15))
         axes.axvline(0, color=GREY, linewidth=1, zorder=1)
     told = "; ".join(f"{duel.label} {cells.signed(duel.comparison.difference)}" for duel in duels)
@@ -96,7 +95,7 @@ def _intervals(
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(about)
     longest = max((len(short(name)) for name in names), default=10)
-    _margins(figure, height, left=0.35 + 0.075 * longest, top=room[2])
+    _margins(figure, height, left=0.3 + 0.075 * longest, top=room[2])
     return figure, axes
 
 
@@ -105,40 +104,83 @@ def pareto(
 ) -> Plot:
     """Quality against what it costs (log scale, with a place for 0), with intervals; systems of the frontier are named
     and joined."""
+    stage = board.control("first-stage")
     with style():
-        figure, [axes] = _canvas(4.2)
-        edge = []
+        figure, [axes] = _canvas(HIGH)
+        _margins(figure, HIGH, left=0.75)
+        axes.locator_params(axis="y", nbins=6)
+        edge, named = [], []
         for row, cost in sorted(points, key=lambda point: point[1]):
             found, best = row.estimates[board.headline], row.system in frontier
             colour = BLUE if best else GREY
             axes.plot([cost, cost], [found.low, found.high], color=colour, linewidth=1.5)
             hollow = "none" if row.control else colour
             axes.plot([cost], [found.value], "o", color=colour, markerfacecolor=hollow, markersize=8 if best else 6)
-            if best or len(points) <= 12:
-                axes.annotate(
-                    short(cells.plain(row.system)), (cost, found.value), (7, 5), textcoords="offset points", fontsize=9
-                )
+            named.append((cost, found.value, short(cells.plain(row.system)), best))
             if best:
                 edge.append((cost, found.value))
-        if edge:
-            axes.step(*zip(*edge, strict=True), where="post", color=BLUE, linewidth=1.5, linestyle="--")
         above = [cost for _, cost in points if cost > 0]
         axes.set_xscale("symlog", linthresh=min(above)) if len(above) < len(points) else axes.set_xscale("log")
-        axes.margins(x=0.18, y=0.12)
+        axes.margins(x=0.1, y=0.14)
+        if stage is not None:
+            axes.axhline(stage.estimates[board.headline].value, color=GREY, linewidth=1, linestyle=":", zorder=1)
+        left, right = axes.get_xlim()
+        if edge:
+            steps = [*edge, (right, edge[-1][1])]
+            axes.step(*zip(*steps, strict=True), where="post", color=BLUE, linewidth=1.5, linestyle="--", zorder=1)
+        axes.set_xlim(left, right)
+        axes.set_ylim(axes.get_ylim())
+        _name(axes, named)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.minorticks_off()
-        axes.set_xlabel(f"{what}, {unit}, log scale (further left is better)")
-        axes.set_ylabel(f"{board.headline} (higher is better)")
-        _margins(figure, 4.2, left=0.8)
-    named = ", ".join(map(cells.plain, frontier)) or "none"
-    return Plot(slug, *words("plot-pareto", board, what=what, frontier=named), figure)
+        axes.set_xlabel(f"{what}, {unit}, log scale")
+        axes.set_ylabel(board.headline)
+    told = ", ".join(map(cells.plain, frontier)) or "none"
+    return Plot(slug, *words("plot-pareto", board, what=what, frontier=told), figure)
+
+
+HIGH = 3.5
+LETTER = (5.0, 11.0)
+"""How wide and high a letter of nine points is taken to be, in points; measuring texts takes ten times as long."""
+AROUND = tuple((right, up) for up in (6, -15, 18, -27, 30, -39) for right in (8, -8))
+"""Where a name may stand from its point, nearest first; below 0 it ends there."""
+
+
+def _name(axes: "Axes", points: Sequence[tuple[float, float, str, bool]]) -> None:
+    """Names beside points, those of the frontier first, each where it covers no other name, no point and no edge; what
+    finds no place stands in the table alone."""
+    scale = 72 / axes.figure.dpi
+    placed = axes.transData.transform([(x, y) for x, y, *_ in points]) * scale
+    frame = axes.get_window_extent()
+    x0, y0, x1, y1 = (edge * scale for edge in frame.extents)
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in placed]
+    for (x, y), (cost, value, name, best) in sorted(zip(placed, points, strict=True), key=lambda one: not one[1][3]):
+        wide = LETTER[0] * len(name)
+        for right, up in AROUND:
+            start = x + right - (wide if right < 0 else 0)
+            box = (start, y + up - 2, start + wide, y + up + LETTER[1] - 2)
+            inside = x0 <= box[0] and box[2] <= x1 + 16 and y0 <= box[1] and box[3] <= y1
+            apart = all(box[2] < o[0] or o[2] < box[0] or box[3] < o[1] or o[3] < box[1] for o in taken)
+            if inside and apart:
+                taken.append(box)
+                side = "left" if right > 0 else "right"
+                axes.annotate(
+                    name,
+                    (cost, value),
+                    (right, up),
+                    textcoords="offset points",
+                    fontsize=9,
+                    ha=side,
+                    color=INK if best else GREY,
+                )
+                break
 
 
 def depth(board: Leaderboard, curves: Mapping[str, Mapping[str, Any]], cutoffs: Sequence[int]) -> Plot:
     """NDCG and recall over the cutoff, and the ceiling of the pool."""
     shown = _shown(board, [name for name in curves["Recall"] if name != CEILING])
     with style():
-        figure, both = _canvas(3.9, 2)
+        figure, both = _canvas(5.4, 2)
         for axes, (measure, by_system) in zip(both, curves.items(), strict=True):
             for name, values in by_system.items():
                 if name == CEILING:
@@ -153,7 +195,7 @@ def depth(board: Leaderboard, curves: Mapping[str, Mapping[str, Any]], cutoffs: 
             axes.minorticks_off()
             axes.set_xlabel(f"{measure}@cutoff over the cutoff")
             axes.set_ylim(0, 1.02)
-        _legend_below(figure, both[0], 3.9, left=0.5)
+        _legend_below(figure, both[0], 5.4, left=0.5)
     return Plot("depth", *words("plot-depth", board), figure)
 
 
@@ -171,10 +213,10 @@ def reliability(board: Leaderboard, systems: Mapping[str, Mapping[str, Sequence[
     from matplotlib.ticker import LogLocator
 
     names = list(systems)[:6]
-    columns = min(3, len(names))
+    columns = min(2, len(names))
     lines = -(-len(names) // columns)
     with style():
-        height = 0.3 + 3.0 * lines
+        height = 0.3 + 2.7 * lines
         figure = Figure(figsize=(WIDTH, height))
         # The panels of a line share one pair of axes, each 1.15 further right: most of a plot's time goes into axes.
         grid = figure.add_gridspec(3 * lines, 1, height_ratios=[3, 1, 0.6] * lines, hspace=0.15)
@@ -228,7 +270,7 @@ def threshold(board: Leaderboard, curves: Mapping[str, Sequence[float]], chosen:
             if best is not None:
                 value = float(np.interp(best, GRID, curves[name]))
                 axes.plot([best], [value], MARKERS[shown.index(name)], color=line["color"], markersize=8)
-        axes.set_xlabel("threshold, as a probability (own, or Platt's where the system gives none)")
+        axes.set_xlabel("threshold, as a probability")
         axes.set_ylabel("mean F1, test stores")
         axes.set_ylim(bottom=0)
         axes.set_xlim(0, 1)
@@ -256,14 +298,19 @@ def _line(place: int) -> dict[str, Any]:
 
 
 def _legend_below(figure: "Figure", axes: "Axes", height: float, *, left: float) -> None:
-    """A legend of three columns below the plots, and margins that leave it room."""
+    """A legend of two columns below the plots, and margins that leave it room."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower left", bbox_to_anchor=(0.05, 0), ncols=3, fontsize=9)
-    _margins(figure, height, left=left, bottom=0.55 + 0.22 * -(-len(labels) // 3))
+    figure.legend(handles, labels, loc="lower left", bbox_to_anchor=(0.02, 0), ncols=2, fontsize=9)
+    _margins(figure, height, left=left, bottom=0.55 + 0.2 * -(-len(labels) // 2))
 
 
 def _margins(figure: "Figure", height: float, *, left: float, top: float = 0.15, bottom: float = 0.55) -> None:
     """Margins in inches. Fixed ones: a layout that measures texts takes ten times as long."""
     figure.subplots_adjust(
-        left=left / WIDTH, right=1 - 0.25 / WIDTH, top=1 - top / height, bottom=bottom / height, wspace=0.15
+        left=left / WIDTH,
+        right=1 - 0.25 / WIDTH,
+        top=1 - top / height,
+        bottom=bottom / height,
+        wspace=0.15,
+        hspace=0.32,
     )

@@ -72,7 +72,11 @@ def _table(group: Sequence[Leaderboard], slug: str) -> Table:
         cell = {"system": cells.plain(name)}
         for board in group:
             row = next((row for row in board.rows if row.system == name), None)
-            cell[_stage(board)] = cells.NONE if row is None else cells.estimate(row.estimates.get(headline))
+            cell[_stage(board)] = (
+                cells.dash("not measured over this first stage")
+                if row is None
+                else cells.estimate(row.estimates.get(headline))
+            )
             cell[f"gain over {_stage(board)}"] = _gain(row, headline)
         return cell
 
@@ -83,5 +87,5 @@ def _table(group: Sequence[Leaderboard], slug: str) -> Table:
 
 def _gain(row: Row | None, headline: str) -> str:
     if row is None or row.control == "first-stage" or row.differences is None:
-        return cells.NONE
+        return cells.dash("there is no first stage to compare with, or this is its own row")
     return cells.difference(row.differences.get(headline))

@@ -9,12 +9,26 @@ from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from memeval.report import axes, cells, explorer, first_stages, methods, page_data, sections, standings, trust
+from memeval.report import (
+    axes,
+    cells,
+    claims,
+    explorer,
+    figures,
+    first_stages,
+    methods,
+    page_data,
+    sections,
+    standings,
+    trust,
+)
 from memeval.report.board import Leaderboard
 from memeval.report.evidence import Detail, Evidence
 from memeval.report.leaderboard import MANY
 from memeval.report.plots import Plot, inline
 from memeval.report.processes import each
+from memeval.report.tables import Table
+from memeval.report.verdict import verdict
 
 if TYPE_CHECKING:
     from memeval.measures.calibration import Calibration
@@ -23,8 +37,8 @@ _Job: TypeAlias = Callable[[], dict[str, Any]]
 
 HEAVY = ("matplotlib.backends.backend_svg", "matplotlib.figure", "pandas", "scipy.optimize", "scipy.special")
 """What takes long to import, and each process would import that makes parts of a page."""
-CLAIMS = 6
-"""So many sentences stand in the open; the others unfold."""
+CLAIMS, FIRST = 6, 3
+"""So many sentences that bear on every number stand in the open, or so many of the others; what is left unfolds."""
 
 
 def render(found: Sequence[tuple[Leaderboard, Evidence]], detail: Detail = "interesting") -> str:
@@ -76,7 +90,8 @@ def render(found: Sequence[tuple[Leaderboard, Evidence]], detail: Detail = "inte
 def plots(board: Leaderboard, evidence: Evidence) -> list[Plot]:
     """Every plot of a leaderboard's page."""
     [calibrations] = trust.calibrations([(board, evidence)])
-    return [plot for section in sections.page(board, evidence, calibrations, []) for plot in section.plots]
+    found = [plot for section in sections.page(board, evidence, calibrations, []) for plot in section.plots]
+    return [figures.dots(board), *found]
 
 
 def _source(name: str) -> str:
@@ -109,27 +124,49 @@ def _part(
     board, evidence = found[index]
     others = [(*one, own) for one, own in zip(found, calibrated, strict=True) if one[0] is not board]
     name = f"b{index + 1}"
+    warned = claims.warnings(board)[:CLAIMS] or board.claims[:FIRST]
+    parts = list(sections.page(board, evidence, calibrated[index], others))
+
+    def drawn(plots: Sequence[Plot]) -> list[tuple[str, str]]:
+        return [(plot.title, Markup(inline(plot, f"{name}-plot-{plot.slug}"))) for plot in plots]
+
+    # The first picture of the trade-offs stands beside the verdict, and not again in its section.
+    first = [plot for part in parts if part.slug == "tradeoffs" for plot in part.plots][:1]
     return {
         "id": name,
         "title": board.title,
         "about": cells.plain(board.card.about),
         "strip": _strip(board, evidence),
-        "claims": board.claims[:CLAIMS],
-        "more_claims": board.claims[CLAIMS:],
+        "verdict": verdict(board),
+        "first": drawn(first),
+        "warned": warned,
+        "more_claims": [claim for claim in board.claims if claim not in warned],
         "controls": {cells.name(row) for row in board.rows if row.control is not None},
         "sections": [
             {
                 "slug": section.slug,
                 "title": section.title,
                 "notes": section.notes,
-                "figures": [(plot.title, Markup(inline(plot, f"{name}-plot-{plot.slug}"))) for plot in section.plots],
+                "figures": drawn([plot for plot in section.plots if plot not in first]),
                 "tables": section.tables,
                 "open_tables": section.open_tables,
+                "widths": {table.slug: _width(table) for table in section.tables},
                 "maps": section.maps,
             }
-            for section in sections.page(board, evidence, calibrated[index], others)
+            for section in parts
         ],
     }
+
+
+def _width(table: Table) -> str:
+    """How much of a line a table takes, by the letters of its columns: intervals stand below values, headings wrap."""
+
+    def letters(column: str) -> int:
+        texts = [text.split(" [")[0] for text in table.frame[column]]
+        return max(map(len, [*texts, *column.split()])) + 4
+
+    most = sum(20 if column == table.header else letters(column) for column in table.columns)
+    return "wide" if most > 95 or table.prose else "half" if most > 60 else ""
 
 
 def _strip(board: Leaderboard, evidence: Evidence) -> list[tuple[str, str]]:

@@ -11,10 +11,10 @@ import numpy as np
 
 from memeval.core import names
 from memeval.core.errors import DataError, UsageError
-from memeval.core.types import Result
+from memeval.core.types import Latency, Result
 from memeval.measures import statistics
 from memeval.measures.statistics import Difference, Paired
-from memeval.report.board import CONTROLS, Leaderboard, Row, units_of
+from memeval.report.board import ADDED, CONTROLS, Leaderboard, Row, units_of
 from memeval.report.claims import remarks, sentences
 from memeval.report.evidence import comparable
 from memeval.report.processes import each
@@ -178,25 +178,43 @@ def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> 
         return Row(
             result=result,
             control=_control(result),
-            rank=own.get(headline),
             ranks=own,
+            headline=headline,
             differences=None if stage is None else overall[place],
             category_differences=None if stage is None else by_category[place],
         )
 
-    return tuple(row(place, result) for place, result in enumerate(ordered))
+    rows = [row(place, result) for place, result in enumerate(ordered)]
+    return tuple(replace(one, added=_added(one, rows)) for one in rows)
 
 
-def _ranks(ranked: Sequence[Result], measures: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Measure → system → rank, of those that have it."""
+def _added(row: Row, rows: Sequence[Row]) -> Latency | None:
+    """What the parts of a fused system take one after the other, where it was not timed and all of them were."""
+    parts = [one for one in rows if one.system in (row.fingerprint.get("parts") or ())]
+    if row.latency.n or not parts or len(parts) < len(row.fingerprint["parts"]) or any(not p.latency.n for p in parts):
+        return None
+    p50, p95, speeds = ([getattr(part.latency, key) for part in parts] for key in (*ADDED, "pairs_per_second"))
+    return replace(
+        row.latency,
+        p50=sum(p50) if all(p50) else None,
+        p95=sum(p95) if all(p95) else None,
+        pairs_per_query=parts[0].latency.pairs_per_query,
+        pairs_per_second=1 / sum(1 / speed for speed in speeds) if all(speeds) else None,
+        method=f"not timed itself: the sum of its parts, {' and '.join(part.system for part in parts)}",
+        device=parts[0].latency.device if len({part.latency.device for part in parts}) == 1 else None,
+    )
+
+
+def _ranks(ranked: Sequence[Result], measures: Sequence[str]) -> dict[str, dict[str, tuple[int, int]]]:
+    """Measure → system → its first and its last rank, of those that have it."""
     values = {
         measure: {_name(result): result.values[measure] for result in ranked if measure in result.values}
         for measure in measures
     }
     known = [measure for measure in measures if values[measure]]
     if known and ranked[0].alone:
-        return {measure: dict.fromkeys(values[measure], 1) for measure in known}
-    found = statistics.rank_groups_many([values[measure] for measure in known], units_of(ranked[0])) if known else []
+        return {measure: dict.fromkeys(values[measure], (1, len(values[measure]))) for measure in known}
+    found = statistics.rank_ranges([values[measure] for measure in known], units_of(ranked[0])) if known else []
     return dict(zip(known, found, strict=True))
 
 

@@ -48,8 +48,11 @@ COMMANDS = (
 PROVENANCE = (
     columns.NAME,
     columns.MODEL,
-    Column("scores depend on", lambda _, row: _compact(row.result.signature.fingerprint)),
-    Column("F1 thresholds", lambda _, row: _thresholds(row)),
+    columns.LICENCE,
+    columns.PARAMETERS,
+    columns.TRAINED_ON,
+    Column("scores depend on", lambda _, row: _compact(row.result.signature.fingerprint), "it does not say"),
+    Column("F1 thresholds", lambda _, row: _thresholds(row), "no scores, or no other store to choose it on"),
     Column("errors", lambda _, row: _counts(row.result.failures.errors)),
     MEMEVAL,
     RUN,
@@ -60,7 +63,7 @@ PRICES = (
         "US dollars",
         lambda _, row: "; ".join(f"{k}: {v:g}" for k, v in models.facts(row).price.items() if k != "as_of"),
     ),
-    Column("as of", lambda _, row: cells.plain(models.facts(row).price.get("as_of", cells.NONE))),
+    Column("as of", lambda _, row: cells.plain(models.facts(row).price.get("as_of", cells.NONE)), "no day is told"),
     Column("source", lambda _, row: cells.plain(models.facts(row).source)),
 )
 
@@ -108,9 +111,9 @@ def card(board: Leaderboard) -> Table:
     facts = board.signature
     rows = {
         "name": f"{cells.plain(card.name)} {cells.plain(card.version)}",
-        "about": cells.plain(card.about) or cells.NONE,
+        "about": cells.plain(card.about) or cells.dash("its card does not say"),
         "licence": cells.plain(card.licence) + (" (texts must not be redistributed)" if card.restricted else ""),
-        "source": cells.plain(card.url) or cells.NONE,
+        "source": cells.plain(card.url) or cells.dash("its card names no address"),
         "stores, memories": f"{card.stores:,}, {card.memories:,}",
         "queries": f"{card.queries:,}: {card.judged:,} with a relevant memory, {card.unanswerable:,} without",
         "relevant memories": f"{card.relevant_pairs:,} (pairs of a query and a memory)",

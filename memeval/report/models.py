@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from memeval.report.board import CONTROLS, Row
+from memeval.core import names
+from memeval.core.outside import plain
+from memeval.report.board import CONTROLS, Leaderboard, Row
 from memeval.rerankers import recipes
 
 TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
@@ -39,12 +41,28 @@ def facts(row: Row) -> Facts:
     return Facts(model.parameters, recipe.licence, shared.trained_on, shared.sources[0].address)
 
 
+def chips(board: Leaderboard, row: Row) -> tuple[str, ...]:
+    """What decides whether a system can be used, in a few words each; what is not known is left out."""
+    if row.control is not None:
+        return ()
+    found, recipe = facts(row), recipes.of(row.model.lower())
+    length = names.options(row.model).get("max_length") or (recipe.model.options.get("max_length") if recipe else None)
+    billed = row.latency.bill or row.usage.get("calls") or "service" in row.fingerprint
+    place = "local" if own(row) else "hosted" if billed else ""
+    told = board.card.name.partition("?")[0]
+    seen = recipe is not None and any(f"{told}/".startswith(f"{name}/") for name in recipe.seen)
+    size = "" if found.parameters in ("none", "not stated") else found.parameters
+    window = f"{int(str(length)):,} tokens" if str(length).isdigit() else ""
+    trained = "trained on this" if seen else ""
+    return tuple(plain(chip) for chip in (place, found.licence, size, window, trained) if chip)
+
+
 def price(row: Row) -> float | None:
     """US dollars for 1,000 queries of this data set; None where usage or price is not known.
 
     Calls at list prices, and the time of one's own machine, also of a fused system, at what the suite says it costs.
     """
-    called, priced = (0.0, True) if own(row) else (_called(row), _fused(row))
+    called, priced = (0.0, True) if own(row) else (_called(row), fused(row))
     latency = row.latency
     hourly, speed = latency.hardware_usd_per_hour, latency.pairs_per_second
     if called is None or not priced or hourly is None:
@@ -55,7 +73,7 @@ def price(row: Row) -> float | None:
 def own(row: Row) -> bool:
     """Whether a system, or every part of a fused one, runs on one's own machine."""
     kind, parts = row.model.partition("/")[0], _parts(row)
-    return kind.partition("?")[0] in OWN or (_fused(row) and not any("service" in part for part in parts))
+    return kind.partition("?")[0] in OWN or (fused(row) and not any("service" in part for part in parts))
 
 
 def brings_code(row: Row) -> bool:
@@ -64,7 +82,8 @@ def brings_code(row: Row) -> bool:
     return any(made.get("trust_code") for made in (own, *_parts(row)))
 
 
-def _fused(row: Row) -> bool:
+def fused(row: Row) -> bool:
+    """Whether it joins the orders of other systems."""
     return row.model.startswith("rrf/") and bool(_parts(row))
 
 

@@ -140,17 +140,30 @@
       select.append(new Option(leader.dataset.measure));
       if (leader.tagName === "DIV") leader.previousElementSibling.hidden = true;
     }
+    const pressed = new Set(), chips = (row) => all(".chip", row).map((chip) => chip.textContent);
+    for (const name of new Set(leaders.slice(0, 1).flatMap(chips))) {
+      const button = make("button", "chip", name);
+      button.type = "button";
+      button.setAttribute("aria-pressed", "false");
+      button.addEventListener("click", () => {
+        pressed.delete(name) || pressed.add(name);
+        button.setAttribute("aria-pressed", pressed.has(name));
+        update();
+      });
+      tools.append(button);
+    }
     const update = () => {
       let shown = 0, whole = 0;
       for (const leader of leaders) {
         leader.hidden = leader.dataset.measure !== select.value;
         if (leader.tagName === "DETAILS") leader.open = !leader.hidden;
         for (const row of all("tbody:not(.pinned) tr", leader)) {
-          row.hidden = !row.cells[row.querySelector("th").cellIndex].textContent.toLowerCase().includes(filter.value.toLowerCase());
+          row.hidden = !row.cells[row.querySelector("th").cellIndex].textContent.toLowerCase().includes(filter.value.toLowerCase())
+            || ![...pressed].every((name) => chips(row).includes(name));
           if (!leader.hidden) { whole++; shown += !row.hidden; }
         }
       }
-      count.textContent = filter.value ? `${shown} of ${whole} systems` : "";
+      count.textContent = filter.value || pressed.size ? `${shown} of ${whole} systems` : "";
     };
     select.addEventListener("change", update);
     filter.addEventListener("input", update);

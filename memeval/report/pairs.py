@@ -112,7 +112,7 @@ def _line(row: Duel) -> dict[str, str]:
         "pair": row.label,
         "difference": cells.difference(replace(row.difference, p=None))
         + (f" {cells.MARKERS[row.direction]}" if row.direction else ""),
-        "p": cells.NONE
+        "p": cells.dash("not tested: a control, or too few stores")
         if p is None
         else cells.probability(p).removeprefix("= ") + cells.UNDECIDED * row.difference.undecided,
         "win": f"{row.win:,}",

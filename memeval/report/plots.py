@@ -26,8 +26,9 @@ SERIES = (BLUE, VERMILLION, GREEN, "#cc79a7", "#b78300", "#3a97d0", "#7a5195")
 seen on white. A line has a marker and a dash of its own, too."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
-LONGEST_NAME = 32
-WIDTH = 7.6
+LONGEST_NAME = 26
+WIDTH = 5.2
+"""Inches. Letters of ten points stay readable where a plot fills a telephone or a third of a screen."""
 
 VARIABLES = {colour: f"var(--c{place}, {colour})" for place, colour in enumerate(SERIES)} | {
     GREY: f"var(--grey, {GREY})"

@@ -42,7 +42,12 @@ def _table(board: Leaderboard, found: Mapping[str, Any], place: int) -> Table:
         if name in found["systems"]:
             values = dict(zip(names, (cells.number(float(value)) for value in found["systems"][name]), strict=False))
             rows.append(
-                {"system": cells.plain(name), "source": "reported", **dict.fromkeys(names, cells.NONE), **values}
+                {
+                    "system": cells.plain(name),
+                    "source": "reported",
+                    **dict.fromkeys(names, cells.dash("the publication does not say")),
+                    **values,
+                }
             )
         if name in measured:
             [line] = columns.lines(board, [measured[name]], list(map(columns.value, names)))

@@ -63,8 +63,10 @@ def variation(board: Leaderboard) -> Table:
             "runs": f"{found.runs}: {kinds.get(kind, kind)}",
             "queries": f"{found.queries:,}" + (f" ({found.failed:,} failed)" if found.failed else ""),
             f"{board.headline}, deviation": cells.number(found.deviation.get(board.headline), 4),
-            "rank flips": cells.NONE if found.flips is None else f"{found.flips:.2%}",
-            "another on top": cells.NONE if found.tops is None else f"{found.tops:.1%}",
+            "rank flips": cells.dash("not every run kept its orders") if found.flips is None else f"{found.flips:.2%}",
+            "another on top": cells.dash("not every run kept its orders")
+            if found.tops is None
+            else f"{found.tops:.1%}",
         }
         for row in board.rows
         for kind, found in (row.result.repeats or {}).items()

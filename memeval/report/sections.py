@@ -11,7 +11,6 @@ from memeval.report import (
     breakdown,
     depth,
     explorer,
-    figures,
     methods,
     pairs,
     published,
@@ -52,7 +51,6 @@ def page(
         "leaderboard",
         "Leaderboard",
         filled([*standings.by_measure(board), standings.missing(board), standings.every(board)]),
-        plots=[figures.dots(board)],
     )
     yield Section(
         "tradeoffs",
@@ -67,7 +65,7 @@ def page(
         "categories",
         "By category and hard-case slice",
         filled(kinds),
-        () if board.categories else ("The queries of this data set have no categories.",),
+        breakdown.sentences(board),
         open_tables=0,
         maps=breakdown.maps(board),
     )

@@ -21,20 +21,20 @@ def leaderboard(board: Leaderboard) -> Table:
 
 
 def by_measure(board: Leaderboard) -> list[Table]:
-    """One leaderboard for each measure, the headline's first: controls first, then systems by that measure."""
+    """One leaderboard for each measure, the headline's first: systems by that measure, then controls."""
     return [_standing(board, measure) for measure in (board.headline, *board.others)]
 
 
 def _standing(board: Leaderboard, measure: str) -> Table:
-    shown = [columns.rank(measure), columns.SYSTEM, columns.value(measure), columns.versus(measure)]
+    shown = [columns.rank(measure), columns.CHIPPED, columns.drawn(board, measure), columns.versus(measure)]
     shown += [columns.ANSWERED, columns.TIES, columns.P50, columns.P95, columns.PAIRS_PER_SECOND]
     if measure != board.headline:
         rows = columns.lines(board, _standings(board, measure), shown)
         slug = f"leaderboard-{board.measures.index(measure)}"
         return table("standing", board, rows, slug=slug, measure=measure, more="")
-    shown += [columns.CUT, columns.PRICE, columns.PARAMETERS, columns.LICENCE, columns.TRAINED_ON]
+    shown += [columns.CUT, columns.PRICE]
     rows = columns.lines(board, _standings(board, measure), shown)
-    empty = dict.fromkeys((column.heading for column in shown), cells.NONE)
+    empty = dict.fromkeys((column.heading for column in shown), cells.dash("not measured"))
     rows += [
         {**empty, "system": cells.plain(name), "vs first stage": f"not measured: {cells.plain(why)}"}
         for name, why in board.missing.items()
@@ -43,12 +43,12 @@ def _standing(board: Leaderboard, measure: str) -> Table:
 
 
 def _standings(board: Leaderboard, measure: str) -> list[Row]:
-    """Controls in their own order, then systems, best value first."""
+    """Systems, best value first, then controls in their own order."""
 
     def place(row: Row) -> tuple[bool, int, float, str]:
         found = row.estimates.get(measure)
         value = -math.inf if found is None or math.isnan(found.value) else found.value
-        return row.control is None, list(CONTROLS).index(row.control) if row.control else 0, -value, row.system
+        return row.control is not None, list(CONTROLS).index(row.control) if row.control else 0, -value, row.system
 
     return sorted((row for row in board.rows if row.control or measure in row.estimates), key=place)
 
@@ -84,14 +84,17 @@ def overall(boards: Sequence[Leaderboard]) -> list[Table]:
     controls = [name for name in ("oracle", "first-stage", "random") if any(board.control(name) for board in boards)]
 
     def line(name: str) -> Iterator[tuple[str, str]]:
-        yield "rank", str(ranks.get(name, cells.NONE))
+        unranked = cells.dash("a control, or not measured on every data set")
+        yield "rank", str(ranks[name]) if name in ranks else unranked
         yield "system", cells.plain(name)
-        yield "mean", cells.number(means.get(name))
+        yield "mean", cells.number(means[name]) if name in means else unranked
         for board in boards:
             row = next((row for row in board.rows if name in (row.system, row.control)), None)
             yield (
                 f"{cells.plain(board.label)} {board.headline}",
-                cells.NONE if row is None else cells.estimate(row.estimates[board.headline]),
+                cells.dash("not measured on this data set")
+                if row is None
+                else cells.estimate(row.estimates[board.headline]),
             )
         absent = sum(all(row.system != name for row in board.rows) for board in boards)
         left_out = f"not on {cells.count(absent, 'data sets')}: listed, not ranked"

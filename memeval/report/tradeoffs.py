@@ -84,14 +84,14 @@ def tables(board: Leaderboard) -> list[Table]:
             value = getattr(row.latency, key)
             return cells.NONE if value is None or not slowest else cells.percent(value / slowest)
 
-        return Column(f"of the slowest {key}", cell)
+        return Column(f"of the slowest {key}", cell, columns.UNTIMED)
 
     def best(_: Leaderboard, row: Row) -> str:
         return " and ".join(slug for slug, edge in edges.items() if row.system in edge) or cells.NONE
 
     shown = [columns.SYSTEM, columns.value(board.headline), columns.P50, share("p50"), columns.P95, share("p95")]
     shown += [columns.TIMED, columns.MEMORIES, columns.PRICE.called("USD / 1,000 queries")]
-    shown += [Column("on the frontier of", best), columns.DEVICE]
+    shown += [Column("on the frontier of", best, "another system is at least as good and cheaper"), columns.DEVICE]
     return [table("tradeoffs", board, columns.lines(board, _systems(board), shown))]
 
 
@@ -100,7 +100,9 @@ def sentences(board: Leaderboard) -> Iterator[str]:
     for cost in COSTS:
         known = points(board, cost)
         if len(known) < 2:
-            yield f"The {cost.what} {cost.unknown}, so there is no plot of it."
+            free = cost.slug == "price" and all(models.own(row) for row in _systems(board))
+            told = "is 0: every system here runs on one's own machine" if free else cost.unknown
+            yield f"The {cost.what} {told}, so there is no plot of it."
         else:
             names = ", ".join(map(cells.plain, frontier(board, known)))
             yield f"Frontier of {board.headline} and {cost.what}: {names}."

@@ -27,6 +27,8 @@ KINDS = {
     None: "not declared: taken for no probabilities",
 }
 
+NO_PROBABILITY = "its scores are no probabilities of their own, or nothing could be fitted to them"
+
 
 def calibrations(
     found: Sequence[tuple[Leaderboard, Evidence]], *, heavy: bool = False
@@ -129,7 +131,7 @@ def _scores(row: Row, one: cal.Calibration) -> dict[str, str]:
         "scores": KINDS[one.kind],
         "pairs": f"{one.pairs:,}",
         **{
-            f"{what} {name}": cells.NONE if bins is None else cells.number(measure(bins))
+            f"{what} {name}": cells.dash(NO_PROBABILITY) if bins is None else cells.number(measure(bins))
             for what, measure in (("ECE", cal.ece), ("Brier", cal.brier))
             for name, bins in _named(one).items()
         },
@@ -141,7 +143,11 @@ def _levels(row: Row, one: cal.Calibration) -> dict[str, str]:
     line = {"system": f"{cells.name(row)} ({one.level_source})"}
     for place, (level, bin_) in enumerate(zip(cal.LEVELS, one.levels or (), strict=True)):
         right = f", right {cells.percent(cal.right(place, bin_))}" if bin_.n and place != 2 else ""
-        line[f"{bin_.low:.1f}–{bin_.high:.1f} {level}"] = f"{cells.percent(bin_.frequency)} of {bin_.n:,}{right}"
+        line[f"{bin_.low:.1f}–{bin_.high:.1f} {level}"] = (
+            f"{cells.percent(bin_.frequency)} of {bin_.n:,}{right}"
+            if bin_.n
+            else cells.dash("no pair is of this level")
+        )
     return line
 
 
@@ -183,11 +189,13 @@ def _risks(one: cal.Calibration) -> dict[str, str]:
 
 def _bins(row: Row, name: str, bins: Sequence[cal.Bin]) -> dict[str, str]:
     shown = {
-        f"{one.low:.1f}–{one.high:.1f}": f"{cells.number(one.frequency, 2)} of {one.n:,}" if one.n else cells.NONE
+        f"{one.low:.1f}–{one.high:.1f}": f"{cells.number(one.frequency, 2)} of {one.n:,}"
+        if one.n
+        else cells.dash("no pair has such a probability")
         for one in bins
     }
     return {"system": f"{cells.name(row)} ({name})", **shown}
 
 
 def _score(value: float | None) -> str:
-    return cells.NONE if value is None else f"{value:.4g}".replace("-", "−")
+    return cells.dash("no development store to choose it on") if value is None else f"{value:.4g}".replace("-", "−")

@@ -22,7 +22,7 @@ from memeval.measures.statistics import (
     joint,
     lower_bound,
     rank_groups,
-    rank_groups_many,
+    rank_ranges,
     sign_flip_p,
 )
 from tests import plain_stats
@@ -393,6 +393,14 @@ def test_ranks_count_the_systems_that_are_significantly_better():
     assert rank_groups(values, STORES) == {"low": 3, "high": 1, "high too": 1, "lowest": 4}
 
 
+def test_a_rank_reaches_from_those_that_are_better_to_those_that_are_worse():
+    noise = simulated(4, seed=13, store_sd=0.01)
+    values = {"low": noise[:, 0], "high": noise[:, 1] + 0.5, "high too": noise[:, 2] + 0.5}
+    assert rank_ranges([values], STORES) == [{"low": (3, 3), "high": (1, 2), "high too": (1, 2)}]
+    few = [str(number % 5) for number in range(len(STORES))]
+    assert rank_ranges([values], few) == [dict.fromkeys(values, (1, 3))]
+
+
 def test_below_six_clusters_all_systems_share_a_rank():
     values = {"low": [0.0] * 20, "high": [1.0] * 20}
     assert rank_groups(values, [str(number % 5) for number in range(20)]) == {"low": 1, "high": 1}
@@ -434,7 +442,7 @@ def test_measures_that_share_flips_have_the_ranks_of_each(stores):
         {f"a{place}": (rng.random(len(clusters)) + 0.3 * place).tolist() for place in range(count)}
         for count in (5, 1, 3, 0)
     ]
-    found = rank_groups_many(families, clusters)
+    found = [{name: first for name, (first, _) in ranges.items()} for ranges in rank_ranges(families, clusters)]
     assert found == [plain_stats.rank_groups(values, clusters) for values in families]
     assert stores == 4 or len(set(found[0].values())) > 1
 

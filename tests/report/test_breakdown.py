@@ -41,9 +41,9 @@ def test_every_format_has_the_slices_with_n_and_marks_the_small(tmp_path: Path) 
         write(results(), tmp_path / f"r.{suffix}")
     page, text, latex = ((tmp_path / f"r.{suffix}").read_text() for suffix in ("html", "md", "tex"))
     heat = page[page.index('id="b1-heat-slices-heading"') :]
-    assert re.search(rf'<th scope="col" class="small">{FEW}<span class="range">n = 29</span>', heat)
+    assert re.search(rf'<th scope="col" class="small">{FEW}<span>\*</span><span class="range">n = 29</span>', heat)
     assert re.search(rf'<th scope="col">{MANY}<span class="range">n = 30</span>', heat)
-    assert "Slices of fewer than 30 queries are greyed." in heat
+    assert "*: fewer than 30 queries, so a few of them decide." in heat
     assert slices.definitions()[FEW] in page
     assert rf"{FEW}\* (n = 29, 29 stores)" in text
     assert f"{MANY} (n = 30, 15 stores)" in text

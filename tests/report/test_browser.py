@@ -63,14 +63,16 @@ class Watched:
 @pytest.mark.parametrize("width", [1440, 768, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_requested_nothing_fails_and_nothing_overflows(
-    browser: Any, file: str, width: int, scheme: str
+    browser: Any, file: str, width: int, scheme: str, tmp_path: Path
 ) -> None:
+    """Keeps a screenshot for a person to look at: pytest's temporary folders stay for three runs."""
     with Watched(browser, file, viewport={"width": width, "height": 900}, color_scheme=scheme) as watched:
         page = watched.page
+        page.screenshot(path=tmp_path / f"{width}-{scheme}.png", full_page=True)
         page.locator("#b1-explorer").scroll_into_view_if_needed()
         page.locator("#b1-explorer .found button").first.click()
         wide = """() => [...document.querySelectorAll("main *")]
-            .filter((one) => !one.closest(".scroll, .orders, .parts"))
+            .filter((one) => !one.closest(".scroll, .orders"))
             .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
             .map((one) => one.outerHTML.slice(0, 90))"""
         assert page.evaluate(wide) == []
@@ -126,8 +128,45 @@ def test_columns_sort_and_the_sorted_one_is_marked(browser: Any, file: str) -> N
         names = column(page, table, 2)
         assert names == sorted(names)
         assert [one.get_attribute("aria-sort") for one in header.all()].count(None) == header.count() - 1
-        pinned = page.locator(f"{table} tbody.pinned tr").all_inner_texts()
+        pinned = page.locator(f"{table} tbody.pinned tr:not(.group)").all_inner_texts()
         assert len(pinned) == 4
+
+
+def test_the_first_screen_answers_and_no_names_of_its_picture_overlap(browser: Any, file: str) -> None:
+    with Watched(browser, f"{file}#b2") as watched:
+        page = watched.page
+        page.select_option("#boards", "b2")
+        for part in (".call", ".tiles", ".hero figure svg", ".parts"):
+            box = page.locator(f"#b2 {part}").first.bounding_box()
+            assert box["y"] + box["height"] <= 900, part
+        names = page.locator("#b2 .hero figure svg text").all()
+        boxes = [name.bounding_box() for name in names]
+        assert any(name.text_content() == "words" for name in names)
+        for place, one in enumerate(boxes):
+            for other in boxes[:place]:
+                apart = (
+                    one["x"] >= other["x"] + other["width"] - 1
+                    or other["x"] >= one["x"] + one["width"] - 1
+                    or one["y"] >= other["y"] + other["height"] - 1
+                    or other["y"] >= one["y"] + one["height"] - 1
+                )
+                assert apart, (one, other)
+
+
+def test_chips_filter_the_systems_and_leave_the_controls(browser: Any, file: str) -> None:
+    with Watched(browser, file) as watched:
+        page = watched.page
+        page.select_option("#boards", "b2")
+        rows = page.locator("#b2-leaderboard .leader:not([hidden]) tbody:not(.pinned) tr:visible")
+        whole = rows.count()
+        chip = page.locator("#b2-leaderboard .tools button", has_text="MIT")
+        chip.click()
+        assert chip.get_attribute("aria-pressed") == "true"
+        assert rows.count() == 1 < whole
+        assert "bm25" in rows.first.inner_text()
+        assert page.locator("#b2-leaderboard .leader:not([hidden]) .pinned tr.control:visible").count() == 4
+        chip.click()
+        assert rows.count() == whole
 
 
 def test_measures_names_and_data_sets_can_be_switched(browser: Any, file: str) -> None:

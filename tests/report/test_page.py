@@ -15,7 +15,8 @@ from pages import HOSTILE, MODELS, found, measure, shop, without_runs
 from memeval.core.types import Bill, Dataset, Repeats
 from memeval.measures import statistics
 from memeval.measures.calibration import GRID, Bin, brier, ece
-from memeval.report import models, page_data, reporting, trust, write
+from memeval.report import cells, models, page_data, reporting, trust, write
+from memeval.report.verdict import verdict
 from tests.report.made import LATENCY, MIDDLE, WOBBLE, make
 
 
@@ -41,7 +42,7 @@ def rows_of(page: str, heading: str) -> list[list[str]]:
     """The cells of a table of the page, by its id."""
     part = page.split(f'id="{heading}-heading"')[1]
     table = part[part.index("<table") : part.index("</table>")]
-    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", table, re.DOTALL)
+    rows = re.findall(r'<tr(?! class="group")[^>]*>(.*?)</tr>', table, re.DOTALL)
     return [
         [re.sub(r"<[^>]*>", " ", cell).split() for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)]
         for row in rows
@@ -89,12 +90,13 @@ def test_the_shown_leaderboard_is_that_of_the_numbers_inside(page: str) -> None:
     shown = {row[1][0]: row for row in rows_of(page, "b1-leaderboard")[1:]}
     own = {system["name"]: values(content, system, content["headline"]) for system in content["systems"]}
     ranked = {system["name"]: own[system["name"]] for system in content["systems"] if system["control"] is None}
-    ranks = statistics.rank_groups(ranked, content["store_ids"])
+    [ranks] = statistics.rank_ranges([ranked], content["store_ids"])
     stage = own["first-stage"]
     for name, found_values in own.items():
         assert shown[name][2][0] == f"{np.mean(found_values):.3f}"
         if name in ranks:
-            assert shown[name][0] == [str(ranks[name])]
+            first, last = ranks[name]
+            assert shown[name][0] == [str(first) if first == last else f"{first}–{last}"]
             columns = [np.array(column)[:, None] for column in (found_values, stage)]
             [paired] = statistics.compare(*columns, content["store_ids"], [("x", "a", "b")])
             one = statistics.differences({0: paired}, [[0]])[0].comparison
@@ -106,6 +108,24 @@ def test_the_shown_leaderboard_is_that_of_the_numbers_inside(page: str) -> None:
         times = system["milliseconds"]
         if times:
             assert float(shown[system["name"]][6][0]) == pytest.approx(np.percentile(times, 50), rel=0.03, abs=0.006)
+
+
+def test_every_dash_says_why_and_a_model_that_is_usable_has_chips(page: str) -> None:
+    cells = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", page, re.DOTALL)
+    dashes = [cell for cell in cells if re.sub(r"<[^>]*>", "", cell).strip() == "–"]
+    assert len(dashes) > 10
+    for dash in dashes:
+        why = re.search(r'role="img" title="([^"]+)" aria-label="none: ([^"]+)"', dash)
+        assert why and why[1] == why[2] != "not known", dash
+    assert '<span class="chip">local</span>' in page
+
+
+def test_the_verdict_is_that_of_the_tests_below_it(folder: Path) -> None:
+    [(board, _)] = found((shop(), folder)).boards
+    best = next(row for row in board.ranked if (row.differences or {})[board.headline].direction > 0)
+    told = verdict(board)
+    assert told.call == f"Take {best.system}"
+    assert cells.signed((best.differences or {})[board.headline].comparison.difference) in told.sentence
 
 
 def test_categories_and_slices_can_be_computed_again(page: str) -> None:

@@ -59,7 +59,7 @@ def test_claims_say_what_was_found_and_what_cannot_be_seen() -> None:
     [even] = [claim for claim in claims if claim.startswith("even")]
     assert "cannot be separated on NDCG@10" in even
     assert "with 10 stores the smallest difference visible here is about 0.1" in even
-    assert "No order of these candidates reaches more than NDCG@10 = 1.000 (oracle)." in claims
+    assert not any("no order" in claim for claim in claims), "a ceiling of 1 is none"
     assert "good failed on 3 of 23 queries, which keep the first stage's order." in claims
 
 
