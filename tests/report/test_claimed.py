@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +12,14 @@ from typer.testing import CliRunner
 
 from memeval.cli import app
 from memeval.core.errors import SuiteError
+from memeval.core.types import Result
 from memeval.measures import statistics
+from memeval.measures.kept import Kept
 from memeval.report import claimed, deciding
-from memeval.report.claimed import Claim, Part
+from memeval.report.claimed import Claim, Claims, Part
 from memeval.report.deciding import Seen
+from memeval.report.evidence import Collection
+from tests.report import made
 
 STORES = 12
 PART = Part("d", "bm25", "MAP", "theirs", "")
@@ -149,6 +155,92 @@ def test_the_stores_that_are_said_to_be_needed_are_enough_in_four_of_five_cases(
     ]
     assert 0.7 <= np.mean(found) <= 0.9
     assert statistics.clusters_needed([0.1, 0.2], ["a", "a"], 0.1) is None
+
+
+# --- which results a claim is held against
+
+
+SYSTEMS = {"S": ("mine", "openai/mine"), "T": ("theirs",)}
+
+
+def verdict(*results: Result, test: str = "better", **given: object) -> claimed.Verdict:
+    """What is said of one claim that S makes about T, on results of ten stores."""
+    one = claim(test, **{"datasets": ["toy"], "measures": ["NDCG@10"], **given})
+    whole = Claims.model_validate({"schema": 1, "title": "t", "source": "s", "systems": SYSTEMS, "claims": [one]})
+    sources = tuple(Kept(one, Path(f"{one.signature.system}.json"), None) for one in results)
+    [found] = deciding.held(whole, Collection(sources, {}), {})
+    return found
+
+
+def level(system: str, value: float, **given: Any) -> Result:
+    return made.make(system, [value] * 20, **given)
+
+
+def test_a_claim_is_held_against_the_one_result_that_it_means() -> None:
+    theirs = level("theirs", 0.5)
+    best, worst = (level(f"mine?mode={mode}", value, model="openai/mine") for mode, value in (("a", 0.9), ("b", 0.1)))
+    assert verdict(best, theirs).outcome == "holds"
+    for results in ([best, worst, theirs], [worst, best, theirs]):
+        found = verdict(*results)
+        assert found.outcome == "not measured"
+        assert "several results are S (mine?mode=a, mine?mode=b)" in found.parts[0].why
+    assert verdict(best, level("mine", 0.2), theirs).outcome == "does not hold"  # its own name comes first
+
+
+def test_a_part_of_the_queries_and_files_that_are_not_the_pinned_ones_decide_nothing() -> None:
+    for given, why in (
+        ({"partial": 20}, "only a part was measured (limited to 20 queries"),
+        ({"partial": "1/4"}, "only a part was measured (shard 1 of 4)"),
+        ({"card": replace(made.CARD, verified=False)}, "files that are not the pinned ones"),
+    ):
+        found = verdict(level("mine", 0.9, **given), level("theirs", 0.5, **given))
+        assert found.outcome == "not measured" and why in found.parts[0].why
+
+
+def failing(result: Result, failed: int, low: float, high: float) -> Result:
+    failures = replace(result.failures, failed=failed, bounds={"NDCG@10": (low, high)})
+    return replace(result, failures=failures)
+
+
+@pytest.mark.parametrize(
+    ("test", "mine", "theirs", "expected"),
+    [
+        ("better", (0.9, 0.8, 1.0), (0.5, 0.4, 0.6), "holds"),
+        ("better", (0.9, 0.3, 1.0), (0.5, 0.5, 0.5), "cannot be decided"),
+        ("better", (0.9, 0.9, 0.9), (0.5, 0.1, 1.0), "cannot be decided"),
+        ("better", (0.4, 0.1, 0.45), (0.5, 0.5, 0.5), "does not hold"),
+        ("better", (0.4, 0.1, 0.7), (0.5, 0.5, 0.5), "cannot be decided"),
+        ("not-worse", (0.5, 0.5, 0.5), (0.5, 0.2, 0.8), "cannot be decided"),
+        ("level", (0.5, 0.495, 0.505), (0.5, 0.5, 0.5), "holds"),
+        ("level", (0.5, 0.4, 0.505), (0.5, 0.5, 0.5), "cannot be decided"),
+        ("level", (0.5, 0.495, 0.6), (0.5, 0.5, 0.5), "cannot be decided"),
+        ("level", (0.8, 0.7, 0.9), (0.5, 0.5, 0.5), "does not hold"),
+    ],
+)
+def test_what_failed_speaks_for_nobody(
+    test: str, mine: tuple[float, float, float], theirs: tuple[float, float, float], expected: str
+) -> None:
+    """Each is a mean, and what it would be with failed queries at their worst, and at their best."""
+    sides = [failing(level(name, mean), 4, low, high) for name, (mean, low, high) in
+             (("mine", mine), ("theirs", theirs))]  # fmt: skip
+    assert verdict(*sides, test=test).outcome == expected
+
+
+def test_all_categories_of_a_claim_must_be_there() -> None:
+    sides = level("mine", 0.9), level("theirs", 0.5)
+    assert verdict(*sides, categories=["temporal"]).outcome == "holds"
+    found = verdict(*sides, categories=["temporal", "tempral"])
+    assert (found.outcome, found.parts[0].why) == ("not measured", "no query of tempral")
+
+
+def test_every_first_stage_must_bear_a_claim_that_names_none() -> None:
+    there = [level("mine", 0.9), level("theirs", 0.5)]
+    other = {"first_stage": "dense/m", "candidates_digest": "e" * 64}
+    for value, expected in ((0.9, "holds"), (0.3, "does not hold")):
+        sides = [*there, level("mine", value, **other), level("theirs", 0.5, **other)]
+        assert verdict(*sides).outcome == expected
+        assert verdict(*sides, first_stage="bm25").outcome == "holds"
+    assert verdict(*there, first_stage="dense/m").outcome == "not measured"
 
 
 # --- files and command
