@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from typer.testing import CliRunner
 
 from memeval.cli import app
@@ -136,13 +137,48 @@ def test_at_most_one_suite_in_twenty_has_a_false_holds(test: str, mean: float) -
     assert wrong <= 26
 
 
+@pytest.mark.parametrize(("test", "bound"), [("better", 0.0), ("not-worse", -0.02)])
+def test_rare_losses_and_unequal_stores_do_not_make_a_claim_hold(test: str, bound: float) -> None:
+    """Ten claims a suite; nearly all queries are alike, a few are lost, and the mean is just what the claim excludes."""
+    random, suites, wrong = np.random.default_rng(17), 300, 0
+    made = claim(test)
+    for _ in range(suites):
+        claims = []
+        for _ in range(10):
+            sizes = np.minimum(2 + 10 * random.pareto(1.2, random.choice([6, 8, 12, 20])), 300).astype(int)
+            units = np.repeat(np.arange(len(sizes)), sizes).astype(str).tolist()
+            lost = (random.random(len(units)) < 0.05) * random.uniform(0.2, 0.8, len(units))
+            claims.append((made, [deciding._tested(made, PART, bound + 0.025 - lost, units, 0.02, False)]))
+        wrong += any(verdict.outcome == "holds" for verdict in deciding.verdicts(claims))
+    assert wrong <= 26  # as above
+
+
+def test_skewness_is_corrected_for_as_hall_does() -> None:
+    values = np.array([0.1] * 9 + [-0.5])
+    t = values.mean() / (values.std(ddof=1) / 10**0.5)
+    skew = float(((values - values.mean()) ** 3).sum() / ((values - values.mean()) ** 2).sum() ** 1.5)
+    corrected = t + skew / 3 * t**2 + skew**2 / 27 * t**3 + skew / 6
+    found = statistics.skewed_p(values, [str(n) for n in range(10)])
+    assert found == pytest.approx(float(scipy.stats.t.sf(corrected, 9)))
+    mirrored = statistics.skewed_p(0.08 - values, [str(n) for n in range(10)])  # of rare gains nothing is made
+    assert mirrored == pytest.approx(
+        float(scipy.stats.t.sf((0.08 - values.mean()) / (values.std(ddof=1) / 10**0.5), 9))
+    )
+    assert statistics.skewed_p([0.1] * 8, list("abcdefgh")) < 1e-9
+    assert statistics.skewed_p([0.0] * 8, list("abcdefgh")) == 1
+
+
 def test_the_joint_test_of_a_family_is_the_largest_p_of_its_parts() -> None:
     random = np.random.default_rng(2)
+    of = [str(n) for n in range(9)]
     families = [[random.normal(0.5, 1, 9) for _ in range(count)] for count in (1, 3, 2)]
-    alone = [max(statistics.sign_flip_p(-sums, "less") for sums in family) for family in families]
-    found = statistics.all_above(families)
+    alone = [
+        max(max(statistics.sign_flip_p(-values, "less"), statistics.skewed_p(values, of)) for values in family)
+        for family in families
+    ]
+    found = statistics.all_above(families, [[of] * len(family) for family in families])
     assert [test and test.p for test in found] == statistics.holm(alone)
-    assert statistics.all_above([[], [np.ones(5)]]) == [None, None]
+    assert statistics.all_above([[], [np.ones(5)]], [[], [list("abcde")]]) == [None, None]
 
 
 def test_the_stores_that_are_said_to_be_needed_are_enough_in_four_of_five_cases() -> None:
