@@ -386,13 +386,12 @@ def all_above(
     def tests(_: Sequence[int], draws: int) -> list[list[Test | None]]:
         flipped = iter(_shares([-part.sums[:, 0] for place in told for part in held[place]], "less", 0, draws))
         parts = [[next(flipped) for _ in held[place]] for place in told]
-        ends = [
-            [max(floor, *end) for end in zip(*((one.p, one.low, one.high) for one in own), strict=True)]
-            for own, floor in zip(parts, least, strict=True)
+        joint = [_Share(*(max(ends) for ends in zip(*own, strict=True))) for own in parts]
+        raised = [
+            _Share(max(one.p, floor), max(one.low, floor), max(one.high, floor), one.flips)
+            for one, floor in zip(joint, least, strict=True)
         ]
-        return [
-            _adjusted([_Share(*own, max(one.flips for one in part)) for own, part in zip(ends, parts, strict=True)])
-        ]
+        return [_adjusted(raised)]
 
     found: list[Test | None] = [None] * len(families)
     for place, test in zip(told, _decided(1, tests)[0] if told else (), strict=True):
@@ -412,11 +411,9 @@ def skewed_p(values: ArrayLike, clusters: Sequence[str]) -> float:
     [mean], [variance] = found.means, _variance(found)
     if variance == 0:
         return 0.0 if mean > 0 else 1.0
-    skews = [0.0]
-    for residuals in (own - mean, found.sums[:, 0] - found.sizes * mean):
-        if (spread := math.fsum(residuals**2)) > 0:
-            skews.append(math.fsum(residuals**3) / spread**1.5)
-    skew, t = min(skews), mean / math.sqrt(variance)
+    both = (own - mean, found.sums[:, 0] - found.sizes * mean)
+    skew = min(0.0, *(math.fsum(away**3) / math.fsum(away**2) ** 1.5 for away in both))
+    t = mean / math.sqrt(variance)
     from scipy.special import stdtr
 
     return float(stdtr(_freedom(found.sizes), -(t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / 6)))

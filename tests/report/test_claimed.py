@@ -139,7 +139,7 @@ def test_at_most_one_suite_in_twenty_has_a_false_holds(test: str, mean: float) -
 
 @pytest.mark.parametrize(("test", "bound"), [("better", 0.0), ("not-worse", -0.02)])
 def test_rare_losses_and_unequal_stores_do_not_make_a_claim_hold(test: str, bound: float) -> None:
-    """Ten claims a suite; nearly all queries are alike, a few are lost, and the mean is just what the claim excludes."""
+    """Ten claims a suite; nearly all queries are alike, a few are lost, and the mean is just what is excluded."""
     random, suites, wrong = np.random.default_rng(17), 300, 0
     made = claim(test)
     for _ in range(suites):
