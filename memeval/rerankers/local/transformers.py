@@ -8,6 +8,7 @@ from memeval.rerankers.local import checkpoint, probe
 from memeval.rerankers.local.causal_lm import CausalLM
 from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.cross_encoder import CrossEncoder
+from memeval.rerankers.local.opened import positive
 
 BATCH_TOKENS = {"cpu": 1024, "cuda": 65536, "mps": 8192}
 """Tokens in a batch: on a processor, larger ones leave its caches and are slower."""
@@ -36,6 +37,7 @@ class Transformers:
         device: str | None = None,
         batch_tokens: int | None = None,
     ) -> None:
+        positive(f"'{self.kind}/{model}'", batch_tokens=batch_tokens)
         self.checkpoint = checkpoint.read(self.kind, model, revision, settings, architecture)
         self.fingerprint, self.score_kind = self.checkpoint.fingerprint, self.checkpoint.score_kind
         self.window = 1 if self.checkpoint.architecture == "causal" else WINDOW
