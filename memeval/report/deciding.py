@@ -4,7 +4,8 @@ A claim is made of parts, one for each data set, measure and system compared wit
 over queries, such as "MAP, ours - theirs, is above -0.02". A claim holds where all its parts are shown to be true
 (intersection-union), does not hold where one of them is shown to be false, and cannot be decided otherwise. All claims
 of a file share one error rate of .05 for "holds" and one for "does not hold" (Holm). "No difference found" is never a
-proof: that two systems are as good as each other must be shown against a margin, which the file states.
+proof: that two systems are as good as each other must be shown against a margin, which the file states. A test flips
+the signs of whole stores, and corrects for rare large losses (`statistics.skewed_p`).
 
 Longer than most files here, because the seven tests share most of what they do.
 """
@@ -25,6 +26,7 @@ from memeval.measures.threshold import best_thresholds, f1_above
 from memeval.report.board import units_of
 from memeval.report.claimed import Claim, Claims, Outcome, Part, Verdict
 from memeval.report.evidence import Collection, Evidence, comparable
+from memeval.runs import shards
 
 Floats = NDArray[np.float64]
 
@@ -55,19 +57,18 @@ def verdicts(claims: Sequence[tuple[Claim, Sequence[Part | Seen]]]) -> list[Verd
     Only a claim that was measured whole can hold; one part that is shown to be wrong is enough to refute it.
     """
     whole = [place for place, (_, parts) in enumerate(claims) if parts and all(map(_testable, parts))]
-    supports = [[column for part in claims[place][1] for column in _sums(part, "supports")] for place in whole]
-    tests = dict(zip(whole, statistics.all_above(supports), strict=True))
+    supports = [[column for part in claims[place][1] for column in _columns(part, "supports")] for place in whole]
+    tests = dict(zip(whole, _all_above(supports), strict=True))
     against = [
-        (place, -column)
+        (place, column)
         for place, (_, parts) in enumerate(claims)
         for part in parts
         if _testable(part)
-        for column in _sums(part, "refutes")
+        for column in _columns(part, "refutes")
     ]
-    [refutations] = statistics.holm_families([[column for _, column in against]], "less")
     refuted = {
         place
-        for (place, _), test in zip(against, refutations, strict=True)
+        for (place, _), test in zip(against, _all_above([[column] for _, column in against]), strict=True)
         if test is not None and test.p <= ALPHA and not test.undecided
     }
     found = []
@@ -92,9 +93,14 @@ def _testable(part: Part | Seen) -> bool:
     return isinstance(part, Seen) and part.testable
 
 
-def _sums(part: Part | Seen, side: Literal["supports", "refutes"]) -> list[Floats]:
+def _columns(part: Part | Seen, side: Literal["supports", "refutes"]) -> list[tuple[Floats, Sequence[str]]]:
     assert isinstance(part, Seen)  # noqa: S101  (callers choose those that are)
-    return list(statistics.units(getattr(part, side), part.units).sums.T)
+    return [(column, part.units) for column in getattr(part, side).T]
+
+
+def _all_above(families: Sequence[Sequence[tuple[Floats, Sequence[str]]]]) -> list[statistics.Test | None]:
+    values = [[column for column, _ in family] for family in families]
+    return statistics.all_above(values, [[of for _, of in family] for family in families])
 
 
 def _told(part: Part | Seen, alpha: float, *, open_: bool) -> Part:
@@ -103,7 +109,8 @@ def _told(part: Part | Seen, alpha: float, *, open_: bool) -> Part:
         return part
     p = None
     if part.testable:
-        p = max(statistics.sign_flip_p(-column, "less") for column in _sums(part, "supports"))
+        [test] = _all_above([_columns(part, "supports")])
+        p = None if test is None else test.p
     needed = None
     if open_ and not part.alone:
         counts = [
@@ -128,14 +135,34 @@ class _Ground:
     def first(self) -> Result:
         return self.sources[0].result
 
-    def of(self, names: Sequence[str]) -> Kept | None:
-        """The source of a system that is called by one of some names."""
-        for source in self.sources:
-            signature = source.result.signature
-            model = signature.model.partition("?")[0].partition("@")[0]
-            if signature.system in names or model in names or signature.model in names:
-                return source
-        return None
+    @property
+    def unfit(self) -> str:
+        """Why no published claim can be held against it; empty where one can."""
+        part = self.first.signature.partial
+        if part is not None:
+            return f"only a part was measured ({shards.phrase(part)})"
+        return "" if self.first.card.verified else "measured on files that are not the pinned ones"
+
+    def of(self, claims: Claims, name: str) -> Kept | str:
+        """The one source that a claim's name means: by its own name before by its model. Else why there is none."""
+        for called in (_system, _model):
+            for known in claims.systems[name]:
+                found = {one.result.signature.run_digest: one for one in self.sources if known in called(one.result)}
+                if len(found) > 1:
+                    several = ", ".join(sorted({one.result.signature.system for one in found.values()}))
+                    return f"several results are {name} ({several}): let the claims' systems name one"
+                if found:
+                    return next(iter(found.values()))
+        return f"no results of {name}"
+
+
+def _system(result: Result) -> tuple[str, ...]:
+    return (result.signature.system,)
+
+
+def _model(result: Result) -> tuple[str, ...]:
+    model = result.signature.model
+    return model, model.partition("?")[0], model.partition("?")[0].partition("@")[0]
 
 
 def held(claims: Claims, collection: Collection, evidence: Mapping[bytes, Evidence]) -> list[Verdict]:
@@ -158,7 +185,10 @@ def _parts(claims: Claims, claim: Claim, grounds: Sequence[_Ground]) -> Iterator
         if not found:
             yield Part(dataset, claim.first_stage or "", "", "", "", why="no results of the data set")
         for ground in found:
-            yield from _on(claims, claim, dataset, ground, grounds)
+            if ground.unfit:
+                yield Part(dataset, str(ground.first.signature.first_stage), "", "", "", why=ground.unfit)
+            else:
+                yield from _on(claims, claim, dataset, ground, grounds)
 
 
 def _meant(ground: _Ground, dataset: str, claim: Claim) -> bool:
@@ -178,7 +208,7 @@ def _on(
 ) -> Iterator[Part | Seen]:
     margin = claim.margin or claims.margin
     stage = str(ground.first.signature.first_stage)
-    ours = ground.of(claims.systems[claim.system])
+    ours = ground.of(claims, claim.system)
     empty = Part(dataset, stage, "", "", "")
     if claim.test == "threshold":
         yield _threshold(claims, claim, replace(empty, measure="F1", bound=f"> -{margin:g}"), ground, grounds, margin)
@@ -190,10 +220,10 @@ def _on(
             if claim.test == "context":
                 yield _context(claims, claim, replace(part, than=str(claim.than_rendering)), ground, grounds, margin)
                 continue
-            theirs = ground.of(claims.systems[rival])
-            missing = [name for name, source in ((claim.system, ours), (rival, theirs)) if source is None]
-            if ours is None or theirs is None:
-                yield replace(part, why=f"no results of {' and '.join(dict.fromkeys(missing))}")
+            theirs = ground.of(claims, rival)
+            if isinstance(ours, str) or isinstance(theirs, str):
+                lacking = [source for source in (ours, theirs) if isinstance(source, str)]
+                yield replace(part, why="; ".join(dict.fromkeys(lacking)))
             elif claim.test == "faster":
                 yield _faster(claim, part, ours, theirs)
             elif claim.test == "value":
@@ -208,20 +238,44 @@ def _compared(
     """Ours against theirs, or against the claimed value, on one measure."""
     if measure not in ours.values or (theirs is not None and measure not in theirs.values):
         return replace(part, why=f"{measure} was not measured")
+    if lacking := [name for name in claim.categories if name not in ours.categories]:
+        return replace(part, why=f"no query of {', '.join(lacking)}")
     kept = [place for place, name in enumerate(ours.categories) if not claim.categories or name in claim.categories]
-    if not kept:
-        return replace(part, why=f"no query of {', '.join(claim.categories)}")
     own = np.array(ours.values[measure], dtype=np.float64)[kept]
     other = np.zeros(len(kept)) if theirs is None else np.array(theirs.values[measure], dtype=np.float64)[kept]
     if np.isnan(own).any() or np.isnan(other).any():
         return replace(part, why=f"{measure} is not known of every query")
     units = [units_of(ours)[place] for place in kept]
     failed = ours.failures.failed + (theirs.failures.failed if theirs is not None else 0)
-    return _tested(claim, replace(part, failed=failed), own - other, units, margin, ours.alone)
+    lost, won = _unanswered(ours, measure, len(kept))
+    theirs_lost, theirs_won = _unanswered(theirs, measure, len(kept))
+    unanswered = lost + theirs_won, won + theirs_lost
+    return _tested(claim, replace(part, failed=failed), own - other, units, margin, ours.alone, unanswered)
 
 
-def _tested(claim: Claim, part: Part, difference: Floats, units: Sequence[str], margin: float, alone: bool) -> Seen:
-    """A difference by query as what supports the claim and what refutes it."""
+def _unanswered(result: Result | None, measure: str, queries: int) -> tuple[float, float]:
+    """How much lower, and higher, the mean over so many queries could be, were all that failed among them."""
+    bounds = None if result is None else (result.failures.bounds or {}).get(measure)
+    if result is None or bounds is None:
+        return 0.0, 0.0
+    values = result.values[measure]
+    mean, share = sum(values) / len(values), len(values) / queries
+    return (mean - bounds[0]) * share, (bounds[1] - mean) * share
+
+
+def _tested(
+    claim: Claim,
+    part: Part,
+    difference: Floats,
+    units: Sequence[str],
+    margin: float,
+    alone: bool,
+    unanswered: tuple[float, float] = (0.0, 0.0),
+) -> Seen:
+    """A difference by query as what supports the claim and what refutes it.
+
+    Failed queries, with which its mean may be so much lower or higher as `unanswered` says, speak for neither.
+    """
     target = claim.value or 0.0
     off = difference - target
     supports, refutes, bound, effect = {
@@ -239,7 +293,13 @@ def _tested(claim: Claim, part: Part, difference: Floats, units: Sequence[str], 
         [paired] = statistics.compare(difference[:, None], np.zeros((len(units), 1)), units, [("", "", "")])
         value, low, high = paired.comparison.difference, paired.comparison.low, paired.comparison.high
     told = replace(part, bound=bound, n=len(units), clusters=len(set(units)), value=value, low=low, high=high)
-    return Seen(told, units, np.column_stack(supports), np.column_stack(refutes), effect, alone)
+    below, above = unanswered
+    both = len(supports) == 2
+    columns = (
+        np.column_stack(supports) - ((below, above) if both else (below,)),
+        np.column_stack(refutes) - ((below, above) if both else (above,)),
+    )
+    return Seen(told, units, *columns, effect, alone)
 
 
 def _context(
@@ -250,16 +310,15 @@ def _context(
     def setting(signature: Signature) -> tuple[object, ...]:
         return signature.dataset, signature.first_stage, signature.depth, signature.pool, signature.partial
 
-    names = claims.systems[claim.system]
-    ours = ground.of(names)
+    ours = ground.of(claims, claim.system)
     others = [
         found
         for other in grounds
         if other.first.signature.rendering == claim.than_rendering
         and setting(other.first.signature) == setting(ground.first.signature)
-        and (found := other.of(names)) is not None
+        and not isinstance(found := other.of(claims, claim.system), str)
     ]
-    if ours is None or not others:
+    if isinstance(ours, str) or not others:
         return replace(part, why=f"no results of {claim.system} with both renderings")
     theirs = others[0].result
     if theirs.query_ids != ours.result.query_ids:
@@ -303,11 +362,22 @@ def _threshold(
     claims: Claims, claim: Claim, part: Part, ground: _Ground, grounds: Sequence[_Ground], margin: float
 ) -> Part | Seen:
     """F1 with a threshold chosen on another data set, against F1 with the data set's own."""
-    ours = ground.of(claims.systems[claim.system])
-    elsewhere = [(one, one.of(claims.systems[claim.system])) for one in grounds if _is(one, str(claim.chosen_on))]
-    chosen = [(one, source) for one, source in elsewhere if source is not None]
-    if ours is None or not chosen:
-        return replace(part, why=f"no results of {claim.system}" + ("" if ours is None else f" on {claim.chosen_on}"))
+    ours = ground.of(claims, claim.system)
+    if isinstance(ours, str):
+        return replace(part, why=ours)
+
+    def apart(one: _Ground) -> int:
+        return sum(
+            getattr(one.first.signature, name) != getattr(ours.result.signature, name)
+            for name in ("first_stage", "rendering", "depth")
+        )
+
+    fit = [one for one in grounds if _is(one, str(claim.chosen_on)) and not one.unfit]
+    chosen = [
+        (one, found) for one in sorted(fit, key=apart) if not isinstance(found := one.of(claims, claim.system), str)
+    ]
+    if not chosen:
+        return replace(part, why=f"no results of {claim.system} on {claim.chosen_on}")
     if "F1" not in ours.result.values or np.isnan(ours.result.values["F1"]).any():
         return replace(part, why="F1 with a threshold of the data set's own was not measured")
     there, source = chosen[0]
@@ -324,6 +394,7 @@ def _threshold(
     rows = [place[query_id] for query_id in ours.result.query_ids]
     relevant = asked[1].relevant[rows]
     f1 = f1_above(here.scores[rows], here.grades[rows] > 0, relevant, threshold)
-    own = np.array(ours.result.values["F1"], dtype=np.float64)
-    told = replace(part, than=f"its own threshold (carried: {threshold:.4g})", failed=ours.result.failures.failed)
-    return _tested(claim, told, f1 - own, units_of(ours.result), margin, ours.result.alone)
+    own, failed = np.array(ours.result.values["F1"], dtype=np.float64), ours.result.failures.failed
+    told = replace(part, than=f"its own threshold (carried: {threshold:.4g})", failed=failed)
+    share = min(1.0, failed / len(rows))
+    return _tested(claim, told, f1 - own, units_of(ours.result), margin, ours.result.alone, (share, share))

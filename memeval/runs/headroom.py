@@ -183,14 +183,12 @@ def _share(found: Estimate) -> str:
 def _ground(folder: Path, cutoff: int) -> Headroom:
     made, rows = _read(folder)
     measured = {file: results.read_result(file).signature for file in results.find(folder) if file.parent == folder}
+    stored = {file: run for file in measured if (run := files.stored(file.with_suffix(".run.jsonl"))) is not None}
+    asked = {ranking.query_id for run in list(stored.values())[:1] for ranking in results.read_run(run).rankings}
+    rows = [row for row in rows if not stored or row.query_id in asked]  # of a part, the queries of that part
     runs = [
-        results.read_run(run)
-        for file, facts in measured.items()
-        if facts.model.partition("?")[0] not in CONTROLS
-        and (run := files.stored(file.with_suffix(".run.jsonl"))) is not None
+        results.read_run(run) for file, run in stored.items() if measured[file].model.partition("?")[0] not in CONTROLS
     ]
-    asked = {ranking.query_id for run in runs[:1] for ranking in run.rankings}  # of a part, the queries of that part
-    rows = [row for row in rows if not runs or row.query_id in asked]
     first = _Counted.of(rows, made.doc_ids, made.doc_ids, cutoff)
     after = {run.header.system: _Counted.of(rows, made.doc_ids, _orders(folder, run, rows), cutoff) for run in runs}
     won = {}

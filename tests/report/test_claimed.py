@@ -2,18 +2,25 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from typer.testing import CliRunner
 
 from memeval.cli import app
 from memeval.core.errors import SuiteError
+from memeval.core.types import Result
 from memeval.measures import statistics
+from memeval.measures.kept import Kept
 from memeval.report import claimed, deciding
-from memeval.report.claimed import Claim, Part
+from memeval.report.claimed import Claim, Claims, Part
 from memeval.report.deciding import Seen
+from memeval.report.evidence import Collection
+from tests.report import made
 
 STORES = 12
 PART = Part("d", "bm25", "MAP", "theirs", "")
@@ -130,13 +137,48 @@ def test_at_most_one_suite_in_twenty_has_a_false_holds(test: str, mean: float) -
     assert wrong <= 26
 
 
+@pytest.mark.parametrize(("test", "bound"), [("better", 0.0), ("not-worse", -0.02)])
+def test_rare_losses_and_unequal_stores_do_not_make_a_claim_hold(test: str, bound: float) -> None:
+    """Ten claims a suite; nearly all queries are alike, a few are lost, and the mean is just what is excluded."""
+    random, suites, wrong = np.random.default_rng(17), 300, 0
+    made = claim(test)
+    for _ in range(suites):
+        claims = []
+        for _ in range(10):
+            sizes = np.minimum(2 + 10 * random.pareto(1.2, random.choice([6, 8, 12, 20])), 300).astype(int)
+            units = np.repeat(np.arange(len(sizes)), sizes).astype(str).tolist()
+            lost = (random.random(len(units)) < 0.05) * random.uniform(0.2, 0.8, len(units))
+            claims.append((made, [deciding._tested(made, PART, bound + 0.025 - lost, units, 0.02, False)]))
+        wrong += any(verdict.outcome == "holds" for verdict in deciding.verdicts(claims))
+    assert wrong <= 26  # as above
+
+
+def test_skewness_is_corrected_for_as_hall_does() -> None:
+    values = np.array([0.1] * 9 + [-0.5])
+    t = values.mean() / (values.std(ddof=1) / 10**0.5)
+    skew = float(((values - values.mean()) ** 3).sum() / ((values - values.mean()) ** 2).sum() ** 1.5)
+    corrected = t + skew / 3 * t**2 + skew**2 / 27 * t**3 + skew / 6
+    found = statistics.skewed_p(values, [str(n) for n in range(10)])
+    assert found == pytest.approx(float(scipy.stats.t.sf(corrected, 9)))
+    mirrored = statistics.skewed_p(0.08 - values, [str(n) for n in range(10)])  # of rare gains nothing is made
+    assert mirrored == pytest.approx(
+        float(scipy.stats.t.sf((0.08 - values.mean()) / (values.std(ddof=1) / 10**0.5), 9))
+    )
+    assert statistics.skewed_p([0.1] * 8, list("abcdefgh")) < 1e-9
+    assert statistics.skewed_p([0.0] * 8, list("abcdefgh")) == 1
+
+
 def test_the_joint_test_of_a_family_is_the_largest_p_of_its_parts() -> None:
     random = np.random.default_rng(2)
+    of = [str(n) for n in range(9)]
     families = [[random.normal(0.5, 1, 9) for _ in range(count)] for count in (1, 3, 2)]
-    alone = [max(statistics.sign_flip_p(-sums, "less") for sums in family) for family in families]
-    found = statistics.all_above(families)
+    alone = [
+        max(max(statistics.sign_flip_p(-values, "less"), statistics.skewed_p(values, of)) for values in family)
+        for family in families
+    ]
+    found = statistics.all_above(families, [[of] * len(family) for family in families])
     assert [test and test.p for test in found] == statistics.holm(alone)
-    assert statistics.all_above([[], [np.ones(5)]]) == [None, None]
+    assert statistics.all_above([[], [np.ones(5)]], [[], [list("abcde")]]) == [None, None]
 
 
 def test_the_stores_that_are_said_to_be_needed_are_enough_in_four_of_five_cases() -> None:
@@ -149,6 +191,92 @@ def test_the_stores_that_are_said_to_be_needed_are_enough_in_four_of_five_cases(
     ]
     assert 0.7 <= np.mean(found) <= 0.9
     assert statistics.clusters_needed([0.1, 0.2], ["a", "a"], 0.1) is None
+
+
+# --- which results a claim is held against
+
+
+SYSTEMS = {"S": ("mine", "openai/mine"), "T": ("theirs",)}
+
+
+def verdict(*results: Result, test: str = "better", **given: object) -> claimed.Verdict:
+    """What is said of one claim that S makes about T, on results of ten stores."""
+    one = claim(test, **{"datasets": ["toy"], "measures": ["NDCG@10"], **given})
+    whole = Claims.model_validate({"schema": 1, "title": "t", "source": "s", "systems": SYSTEMS, "claims": [one]})
+    sources = tuple(Kept(one, Path(f"{one.signature.system}.json"), None) for one in results)
+    [found] = deciding.held(whole, Collection(sources, {}), {})
+    return found
+
+
+def level(system: str, value: float, **given: Any) -> Result:
+    return made.make(system, [value] * 20, **given)
+
+
+def test_a_claim_is_held_against_the_one_result_that_it_means() -> None:
+    theirs = level("theirs", 0.5)
+    best, worst = (level(f"mine?mode={mode}", value, model="openai/mine") for mode, value in (("a", 0.9), ("b", 0.1)))
+    assert verdict(best, theirs).outcome == "holds"
+    for results in ([best, worst, theirs], [worst, best, theirs]):
+        found = verdict(*results)
+        assert found.outcome == "not measured"
+        assert "several results are S (mine?mode=a, mine?mode=b)" in found.parts[0].why
+    assert verdict(best, level("mine", 0.2), theirs).outcome == "does not hold"  # its own name comes first
+
+
+def test_a_part_of_the_queries_and_files_that_are_not_the_pinned_ones_decide_nothing() -> None:
+    for given, why in (
+        ({"partial": 20}, "only a part was measured (limited to 20 queries"),
+        ({"partial": "1/4"}, "only a part was measured (shard 1 of 4)"),
+        ({"card": replace(made.CARD, verified=False)}, "files that are not the pinned ones"),
+    ):
+        found = verdict(level("mine", 0.9, **given), level("theirs", 0.5, **given))
+        assert found.outcome == "not measured" and why in found.parts[0].why
+
+
+def failing(result: Result, failed: int, low: float, high: float) -> Result:
+    failures = replace(result.failures, failed=failed, bounds={"NDCG@10": (low, high)})
+    return replace(result, failures=failures)
+
+
+@pytest.mark.parametrize(
+    ("test", "mine", "theirs", "expected"),
+    [
+        ("better", (0.9, 0.8, 1.0), (0.5, 0.4, 0.6), "holds"),
+        ("better", (0.9, 0.3, 1.0), (0.5, 0.5, 0.5), "cannot be decided"),
+        ("better", (0.9, 0.9, 0.9), (0.5, 0.1, 1.0), "cannot be decided"),
+        ("better", (0.4, 0.1, 0.45), (0.5, 0.5, 0.5), "does not hold"),
+        ("better", (0.4, 0.1, 0.7), (0.5, 0.5, 0.5), "cannot be decided"),
+        ("not-worse", (0.5, 0.5, 0.5), (0.5, 0.2, 0.8), "cannot be decided"),
+        ("level", (0.5, 0.495, 0.505), (0.5, 0.5, 0.5), "holds"),
+        ("level", (0.5, 0.4, 0.505), (0.5, 0.5, 0.5), "cannot be decided"),
+        ("level", (0.5, 0.495, 0.6), (0.5, 0.5, 0.5), "cannot be decided"),
+        ("level", (0.8, 0.7, 0.9), (0.5, 0.5, 0.5), "does not hold"),
+    ],
+)
+def test_what_failed_speaks_for_nobody(
+    test: str, mine: tuple[float, float, float], theirs: tuple[float, float, float], expected: str
+) -> None:
+    """Each is a mean, and what it would be with failed queries at their worst, and at their best."""
+    sides = [failing(level(name, mean), 4, low, high) for name, (mean, low, high) in
+             (("mine", mine), ("theirs", theirs))]  # fmt: skip
+    assert verdict(*sides, test=test).outcome == expected
+
+
+def test_all_categories_of_a_claim_must_be_there() -> None:
+    sides = level("mine", 0.9), level("theirs", 0.5)
+    assert verdict(*sides, categories=["temporal"]).outcome == "holds"
+    found = verdict(*sides, categories=["temporal", "tempral"])
+    assert (found.outcome, found.parts[0].why) == ("not measured", "no query of tempral")
+
+
+def test_every_first_stage_must_bear_a_claim_that_names_none() -> None:
+    there = [level("mine", 0.9), level("theirs", 0.5)]
+    other = {"first_stage": "dense/m", "candidates_digest": "e" * 64}
+    for value, expected in ((0.9, "holds"), (0.3, "does not hold")):
+        sides = [*there, level("mine", value, **other), level("theirs", 0.5, **other)]
+        assert verdict(*sides).outcome == expected
+        assert verdict(*sides, first_stage="bm25").outcome == "holds"
+    assert verdict(*there, first_stage="dense/m").outcome == "not measured"
 
 
 # --- files and command

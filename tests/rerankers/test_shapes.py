@@ -316,6 +316,35 @@ def test_a_chat_template_that_does_not_hold_the_prompt_is_refused(
     assert line in refused(f"listwise/{folder}?prompt=rankllm")
 
 
+def test_a_prompt_whose_tokens_a_model_lacks_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    bare = models.writing(tmp_path / "bare", "</think>")  # has no token for " true"
+    gemma = models.causal(tmp_path / "gemma", "Gemma")
+    said = (gemma / "tokenizer.json").read_text().replace("<|im_start|>", "<start_of_turn>")
+    (gemma / "tokenizer.json").write_text(said)
+    for name, line in (
+        (f"encoder-decoder/{folders['t5']}?prompt=kalm", "has no control token '<bos>': not a model of this prompt"),
+        (f"encoder-decoder/{folders['mt5']}?prompt=monot5", "has no token '▁true': not a model of this prompt"),
+        (f"listwise/{gemma}?prompt=lighton", "has no control token '<|im_start|>': not a model of this prompt"),
+        (f"reasoning/{bare}?max_tokens=8", "has no token ' true': not a model of this prompt"),
+    ):
+        assert line in refused(name), name
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("listwise/{writing}?prompt=lighton&batch_tokens=0", "batch_tokens is 1 or more, not 0"),
+        ("reasoning/{thinking}?batch_tokens=-5", "batch_tokens is 1 or more, not -5"),
+        ("encoder-decoder/{t5}?prompt=monot5&batch_tokens=0", "batch_tokens is 1 or more, not 0"),
+        ("transformers/{plain}?prompt=qwen3-reranker&batch_tokens=0", "batch_tokens is 1 or more, not 0"),
+        ("sentence-transformers/{plain}?prompt=qwen3-reranker&batch_size=0", "batch_size is 1 or more, not 0"),
+        ("reasoning/{thinking}?max_tokens=16000", "max_tokens=16000 leaves nothing of 16,000 tokens for the prompt"),
+    ],
+)
+def test_counts_that_leave_nothing_are_refused(folders: dict[str, Path], name: str, line: str) -> None:
+    assert line in refused(name.format(**folders))
+
+
 def test_code_that_is_for_sentence_transformers_is_not_asked_about(folders: dict[str, Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(folders["kalm"], tmp_path / "modular"))
     listed = [{"idx": 0, "name": "0", "path": "", "type": "kalm_modules.Reader"}]

@@ -146,6 +146,17 @@ def test_the_command_tells_a_folder_in_a_table_and_as_json(tmp_path: Path) -> No
     )
 
 
+@pytest.mark.parametrize("system", ["constant", "bm25"])
+def test_of_a_part_only_its_queries_count_whatever_was_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["run", "--dataset", "hard-cases", "--system", system, "--limit", "12", "--quiet"])
+    assert done.exit_code == 0, done.output
+    [found] = headroom.headroom(Path("results"), 10)
+    assert found.whole.queries == 12
+
+
 def test_what_is_broken_or_nothing_is_one_line(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="no candidates are here"):

@@ -74,7 +74,7 @@ class EncoderDecoder:
         name = f"'{self.kind}/{model}'"
         known = prompts(self.kind, Prompt)
         word = chosen(name, "prompt", prompt, known)
-        positive(name, max_length=max_length, pooled=pooled)
+        positive(name, max_length=max_length, pooled=pooled, batch_tokens=batch_tokens)
         self.prompt = made = known[word]
         if not made.decoder and (instruction, pooled) != (None, None):
             raise UsageError(f"{name}: instruction and pooled are for prompt=kalm")
@@ -107,7 +107,7 @@ class EncoderDecoder:
     @cached_property
     def texts(self) -> Texts:
         """What makes token ids of a prompt."""
-        return Texts(self.loaded[1], framed=not self.prompt.decoder)
+        return Texts(self.loaded[1], framed=not self.prompt.decoder, words=self.prompt.decoder)
 
     @cached_property
     def batches(self) -> Batches:

@@ -114,7 +114,8 @@ class Listwise:
         self.size, self.step = asking.window or made.window, asking.step or made.step
         self.longest, self.most = asking.max_length or made.longest, asking.max_tokens or made.most
         self.each = asking.document_length or made.each
-        positive(name, **{option: getattr(asking, option) for option in Windows.__slots__[1:]})
+        counts = {option: getattr(asking, option) for option in Windows.__slots__[1:]}
+        positive(name, **counts, batch_tokens=batch_tokens)
         if self.size < 2 or self.step > self.size:
             raise UsageError(f"{name}: window is 2 or more, step 1 to window")
         self.order = terms.order if terms else 0
@@ -133,7 +134,7 @@ class Listwise:
     @cached_property
     def texts(self) -> Texts:
         """What makes token ids of a prompt."""
-        return Texts(self.writer.tokenizer, framed=False)
+        return Texts(self.writer.tokenizer, framed=False, words=self.prompt.chat)
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""

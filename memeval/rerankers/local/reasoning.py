@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from memeval.core.errors import PrerequisiteError
+from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.core.types import Scored
 from memeval.rerankers.local import answering, checkpoint, probe
 from memeval.rerankers.local.generation import CLASSES, Writer, Written
@@ -61,10 +61,13 @@ class Reasoning:
         spent: Literal["truncated", "answer"] = "truncated",
         batch_tokens: int | None = None,
     ) -> None:
-        positive(f"'{self.kind}/{model}'", max_length=max_length, max_tokens=max_tokens)
+        name = f"'{self.kind}/{model}'"
+        positive(name, max_length=max_length, max_tokens=max_tokens, batch_tokens=batch_tokens)
+        if max_length is None and max_tokens >= CONTEXT:
+            raise UsageError(f"{name}: max_tokens={max_tokens} leaves nothing of {CONTEXT:,} tokens for the prompt")
         self.prompt = prompts(self.kind, Prompt)["rank1"]
         self.most, self.spent, self._batch_tokens = max_tokens, spent, batch_tokens
-        self.longest = max(1, CONTEXT - max_tokens) if max_length is None else max_length
+        self.longest = CONTEXT - max_tokens if max_length is None else max_length
         depends = {"template": digest(self.prompt), "max_tokens": max_tokens, "spent": spent}
         self.opened = opened(self.kind, model, revision, running, CLASSES, **depends, max_length=self.longest)
         self.fingerprint = self.opened.fingerprint
@@ -82,14 +85,16 @@ class Reasoning:
 
     @cached_property
     def answers(self) -> tuple[int, int]:
-        """The first tokens of the two answers."""
-        yes, no = (
-            self.writer.tokenizer.encode(text, add_special_tokens=False)[0]
-            for text in (self.prompt.yes, self.prompt.no)
-        )
-        if yes == no:
-            raise PrerequisiteError(f"{self.opened.name}: its tokenizer begins its answers alike")
-        return yes, no
+        """The tokens of the two answers. Raises PrerequisiteError for a tokenizer that has none for one of them."""
+        ids = [
+            self.writer.tokenizer.encode(text, add_special_tokens=False) for text in (self.prompt.yes, self.prompt.no)
+        ]
+        for text, found in zip((self.prompt.yes, self.prompt.no), ids, strict=True):
+            if len(found) != 1:
+                raise PrerequisiteError(
+                    f"{self.opened.name}: its tokenizer has no token {text!r}: not a model of this prompt"
+                )
+        return ids[0][0], ids[1][0]
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""

@@ -7,6 +7,7 @@ from memeval.core.types import Memory, Request, Scored
 from memeval.rerankers.local import answering, checkpoint, folder, weights
 from memeval.rerankers.local.bi_encoder import DOCUMENT, QUERY, BiEncoder
 from memeval.rerankers.local.checkpoint import Settings
+from memeval.rerankers.local.opened import positive
 from memeval.rerankers.local.sentence_pairs import PairEncoder
 
 
@@ -38,6 +39,7 @@ class SentenceTransformers:
         query_prompt: str | None = None,
         document_prompt: str | None = None,
     ) -> None:
+        positive(f"'{self.kind}/{model}'", batch_size=batch_size)
         self.engine: BiEncoder | PairEncoder
         found = weights.find(model, revision, code=settings.trust_code)
         said = folder.read(f"'{self.kind}/{model}'", found.folder)

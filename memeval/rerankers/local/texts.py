@@ -8,24 +8,29 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from memeval.core.errors import UsageError
+from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.rerankers.local import prompt
 
 QUERY, DOCUMENT = "{query}", "{document}"
 PLACE = re.compile("({query}|{document})")
+MARK = re.compile(r"<\|\w+\|>|<(?:bos|eos|start_of_turn|end_of_turn)>")
+"""What looks like a control token in a prompt's own words; `<think>` is text to some models."""
 
 
 class Texts:
     """What a tokenizer (of transformers, a fast one) makes of a prompt. Raises PrerequisiteError for another.
 
-    `framed` adds what the tokenizer puts around any text: a token for its beginning, or for its end.
+    `framed` adds what the tokenizer puts around any text: a token for its beginning, or for its end. `words` are those
+    of all prompts, as far as they are known: control tokens of theirs that the tokenizer has not are refused.
     """
 
-    def __init__(self, tokenizer: Any, *, framed: bool) -> None:
+    def __init__(self, tokenizer: Any, *, framed: bool, words: str = "") -> None:
         self._plain = prompt.text_tokenizer(tokenizer)
         added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
         known = {token.content: place for place, token in added.items()}
         self._control = {text: place for text, place in known.items() if self._plain.encode(text).ids != [place]}
+        if lacking := sorted(set(MARK.findall(words)) - self._control.keys()):
+            raise PrerequisiteError(f"its tokenizer has no control token {lacking[0]!r}: not a model of this prompt")
         longest = sorted(self._control, key=len, reverse=True)
         self._split = re.compile(f"({'|'.join(map(re.escape, longest)) or '(?!)'})")
         around = tokenizer.encode("") if framed else []

@@ -9,6 +9,7 @@ from memeval.rerankers.local.batching import budget
 from memeval.rerankers.local.causal_lm import CausalLM
 from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.cross_encoder import CrossEncoder
+from memeval.rerankers.local.opened import positive
 
 WINDOW = 8
 """Queries whose pairs share batches, where nothing else is shared within a query."""
@@ -35,6 +36,7 @@ class Transformers:
         device: str | None = None,
         batch_tokens: int | None = None,
     ) -> None:
+        positive(f"'{self.kind}/{model}'", batch_tokens=batch_tokens)
         self.checkpoint = checkpoint.read(self.kind, model, revision, settings, architecture)
         self.fingerprint, self.score_kind = self.checkpoint.fingerprint, self.checkpoint.score_kind
         self.window = 1 if self.checkpoint.architecture == "causal" else WINDOW
