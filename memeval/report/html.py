@@ -78,6 +78,7 @@ def render(found: Sequence[tuple[Leaderboard, Evidence]], detail: Detail = "inte
         **whole,
         sweeps=axes.tables(boards),
         swept=[(plot.title, Markup(inline(plot, plot.slug))) for plot in first_stages.plots(boards)],
+        stated=sections.claims(found),
         controls={cells.name(row) for board in boards for row in board.rows if row.control is not None},
         citations=methods.citations(boards),
         css=Markup(css),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memeval.core.types import written
 from memeval.measures.calibration import Bin, Calibration
 from memeval.measures.latency import Times
 from memeval.measures.threshold import deal_folds
@@ -193,6 +194,7 @@ def calibration(found: Calibration) -> dict[str, Any]:
         "threshold": found.threshold,
         "f1": [found.f1_dev, found.f1_test, found.f1_best],
         "risk": [list(row) for row in found.risk],
+        "filters": list(map(written, found.filters)),
     }
 
 
