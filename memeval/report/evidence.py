@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from memeval.core import files, results
+from memeval.core import files, results, steps
 from memeval.core.errors import DataError, MemevalError
 from memeval.core.types import Dataset, Query, Result, canonical
 from memeval.measures import kept
@@ -135,7 +135,9 @@ def collect(paths: Sequence[Path]) -> Collection:
     missing: dict[str, str] = {}
     unrun: dict[str, str] = {}
     for path in paths:
-        sources += kept.below(path)
+        for source in kept.below(path):
+            sources.append(source)
+            steps.at("results read", len(sources))
         for file in results.find(path, name=results.UNAVAILABLE):
             noted = dict(results.read_unavailable(file))
             if results.EVERY in noted:
@@ -161,7 +163,8 @@ def gather(collection: Collection, load: Load | None = None, *, texts: Texts = "
     for source in collection.sources:
         folders.setdefault(source.file.parent, []).append(source)
     found: dict[bytes, Evidence] = {}
-    for folder, sources in folders.items():
+    for done, (folder, sources) in enumerate(folders.items()):
+        steps.at("folders read", done, len(folders))
         labelled, ranked = _read(folder, sources, load)
         for source in sources:
             key = comparable(source.result)

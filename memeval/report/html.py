@@ -70,7 +70,7 @@ def render(found: Sequence[tuple[Leaderboard, Evidence]], detail: Detail = "inte
     jobs += [partial(explorer.packed, board, evidence, detail, room) for board, evidence in found]
     # A rendering is no other data set: of a sweep, the first stands for all in the mean.
     jobs.append(partial(_overall, [group[0] for group in axes.rendered(boards)]))
-    *done, whole = each(_call, jobs, heavy=heavy)
+    *done, whole = each(_call, jobs, heavy=heavy, told="parts of the page made")
     parts = [reduce(operator.or_, done[place :: len(found)]) for place in range(len(found))]
     script, css = _source("page.js"), _source("page.css")
     return environment.get_template("template.html.j2").render(

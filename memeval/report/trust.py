@@ -45,7 +45,8 @@ def calibrations(
         for row in board.ranked
         if evidence.labelled is not None and row.system in evidence.ranked
     ]
-    done = each(_calibration, [(*ranked, kind(row)) for _, row, *ranked in places], heavy=heavy)
+    jobs = [(*ranked, kind(row)) for _, row, *ranked in places]
+    done = each(_calibration, jobs, heavy=heavy, told="systems' scores looked at")
     made: list[dict[str, cal.Calibration]] = [{} for _ in found]
     for (place, row, *_), one in zip(places, done, strict=True):
         if one is not None:
@@ -155,8 +156,8 @@ def sentences(board: Leaderboard, found: Mapping[str, cal.Calibration]) -> list[
         (True, "Own probabilities that say less than the same share for every memory: do not take them at their word"),
     ):
         named = "; ".join(
-            f"{cells.plain(row.system)} {cells.number(cal.brier(one.before))} (the share, {cells.percent(one.base_rate)}, "
-            f"gives {cells.number(_base(one))})"
+            f"{cells.plain(row.system)} {cells.number(cal.brier(one.before))} "
+            f"(the share, {cells.percent(one.base_rate)}, gives {cells.number(_base(one))})"
             for row in board.ranked
             if (one := found.get(row.system)) and one.before and (cal.brier(one.before) >= _base(one)) is worse
         )

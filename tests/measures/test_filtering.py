@@ -10,7 +10,7 @@ from memeval.measures.filtering import LEAST, WANTED, filters
 def drawn(
     seed: int, queries: int = 300, depth: int = 12
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Lists with ties, short ones, failed ones, queries without a relevant memory, and relevant ones outside the pool."""
+    """Lists with ties, short and failed ones, queries without a relevant memory, relevant ones outside the pool."""
     random = np.random.default_rng(seed)
     hits = random.random((queries, depth)) < 0.3
     scores = np.round(hits * 2.0 + random.standard_normal(hits.shape), 1)
