@@ -142,6 +142,7 @@ def _part(
         "first": drawn(first),
         "warned": warned,
         "more_claims": [claim for claim in board.claims if claim not in warned],
+        "unit": board.unit,
         "controls": {cells.name(row) for row in board.rows if row.control is not None},
         "sections": [
             {

@@ -311,8 +311,6 @@
 
   // --- the explorer
   const explorers = new Map();
-  const field = (tools, text, control) => { const label = make("label", "", `${text} `); label.append(control); tools.append(label); return control; };
-  const choice = (texts, values = texts) => { const select = make("select"); texts.forEach((text, i) => select.append(new Option(text, values[i]))); return select; };
   const explore = (place) => {
     const id = place.dataset.board;
     if (explorers.has(id)) return explorers.get(id);
@@ -323,24 +321,14 @@
     const chunk = new Map(held.flatMap((list, number) => list.map((query, at) => [query, [number, at]])));
     const own = every.filter((i) => !data.systems[i].control), stage = data.systems.findIndex((system) => system.control === "first-stage");
     const compared = own.length ? own : every, best = compared[0], other = stage >= 0 ? stage : compared[1] ?? every.find((i) => i !== best) ?? best;
-    const names = data.systems.map((system) => system.shown), tools = make("p", "tools"), groups = groupsOf(data);
-    const search = field(tools, "Search", make("input"));
-    const s = field(tools, "Show", choice(["widest disagreement first", "A below B, widest gap first", "A above B, widest gap first", "lowest values of A first",
-      "all systems fail", "in the data set's order"], ["spread", "below", "above", "low", "fail", "all"]));
-    const a = field(tools, "A", choice(names, every)), b = field(tools, "B", choice(names, every));
-    const m = field(tools, "Measure", choice(data.measures)), c = field(tools, "Category", choice(["all", ...groups], ["", ...groups]));
-    const initial = { s: "spread", a: best, b: other, m: data.headline, c: "" }, controls = { s, a, b, m, c };
-    search.type = "search";
-    search.placeholder = "id or words";
-    const count = make("p", "soft"), beside = make("div", "beside"), scroll = make("div", "scroll"), table = make("table", "found"), detail = make("div", "detail");
-    const head = table.createTHead().insertRow(), body = table.createTBody(), more = make("button", "more", "more");
-    count.setAttribute("role", "status");
-    detail.tabIndex = -1;
-    more.type = "button";
-    scroll.append(table, more);
-    beside.append(scroll, detail);
-    if (index.why) place.append(make("p", "soft", `Ids only: ${index.why}.`));
-    place.append(tools, count, beside);
+    const names = data.systems.map((system) => system.shown), part = (selector) => place.querySelector(selector);
+    const [s, a, b, m, c] = ["s", "a", "b", "m", "c"].map((name) => part(`select.${name}`)), controls = { s, a, b, m, c };
+    const initial = { s: "spread", a: best, b: other, m: data.headline, c: "" };
+    names.forEach((name, i) => { a.append(new Option(name, i)); b.append(new Option(name, i)); });
+    data.measures.forEach((name) => m.append(new Option(name)));
+    groupsOf(data).forEach((name) => c.append(new Option(name)));
+    const search = part(".search"), count = part("[role=status]"), table = part(".found"), [body] = table.tBodies, more = part(".more"), detail = part(".detail");
+    if (index.why) place.prepend(make("p", "soft", `Ids only: ${index.why}.`));
     let found = [], length = 0, picked = -1;
     const value = (i, q) => valuesOf(data, i, m.value)[q] ?? NaN;
     const gap = (q) => value(a.value, q) - value(b.value, q);
@@ -378,7 +366,7 @@
       const [keep, by] = ways[s.value], words = search.value.toLowerCase();
       found = placesOf(data, c.value).filter((q) => keep(q) && (!words || `${queries[q][0]}\n${queries[q][2]}`.toLowerCase().includes(words)));
       if (by) { const size = new Map(found.map((q) => [q, by(q)])); found.sort((x, y) => size.get(y) - size.get(x) || x - y); }
-      head.replaceChildren(...["query", `A: ${names[a.value]}`, `B: ${names[b.value]}`, "A − B"].map((text, n) => {
+      table.tHead.rows[0].replaceChildren(...["query", `A: ${names[a.value]}`, `B: ${names[b.value]}`, "A − B"].map((text, n) => {
         const header = make("th", n ? "" : "name", text);
         header.scope = "col";
         return header;
@@ -387,7 +375,7 @@
       length = 0;
       page();
       count.textContent = `${found.length.toLocaleString("en")} queries, values of ${m.value}; ${index.detailed.toLocaleString("en")} of ${queries.length.toLocaleString("en")} are here in detail.`;
-      scroll.hidden = !found.length;
+      table.hidden = !found.length;
       if (picked >= 0) open(picked);
     };
     more.addEventListener("click", page);
@@ -445,6 +433,7 @@
     if (found?.missed.length) detail.append(make("p", "", `Relevant, but not among the candidates: ${found.missed.join(", ")}`));
   };
   // --- two to four systems side by side
+  const count = (list) => list.length.toLocaleString("en");
   const MOST = 4, trays = new Map();
   const grid = (caption, heads, rows) => {
     const scroll = make("div", "scroll"), table = make("table");
@@ -463,18 +452,12 @@
     return scroll;
   };
   const tray = (board) => {
-    const place = board.querySelector(".compare"), bar = make("div", "tray"), told = make("span"), go = make("button", "", "Compare"), clear = make("button", "", "Clear");
-    const ticks = [];
+    const place = board.querySelector(".compare"), bar = board.querySelector(".tray"), select = place.querySelector("select"), ticks = [];
     let chosen = [];
-    go.type = clear.type = "button";
-    bar.hidden = true;
-    bar.setAttribute("role", "status");
-    bar.append(told, go, clear);
-    board.append(bar);
     const result = () => {
       const data = numbers(board.id), systems = chosen.map((name) => systemOf(data, name)), [base, ...others] = systems;
       const units = data.unit === "query" ? data.query_ids : data.store_ids, names = systems.map((i) => data.systems[i].shown);
-      const measure = place.querySelector("select")?.value ?? data.headline;
+      const groups = groupsOf(data).filter((group) => placesOf(data, group).length), measure = select.value || data.headline;
       const line = (label, of, group) => {
         const queries = placesOf(data, group), pick = (i) => queries.map((q) => valuesOf(data, i, of)[q]);
         const state = (i, s) => ({ find: board.id, a: data.systems[i].name, b: data.systems[base].name, m: of, c: group, s });
@@ -487,33 +470,31 @@
           return [to, range];
         })];
       };
-      const known = data.measures.filter((name) => systems.every((i) => valuesOf(data, i, name).length));
       const heads = (what) => [what, ...names, ...others.map((i) => `${data.systems[i].shown} − ${names[0]}`)];
       const spread = (q) => width(systems.map((i) => valuesOf(data, i, measure)[q]));
       const moved = data.query_ids.map((name, q) => [spread(q), q, name]).filter(([size]) => size > 0).sort(([x, p], [y, q]) => y - x || p - q);
-      const tools = make("p", "tools"), select = field(tools, "Measure", choice(known));
+      select.replaceChildren(...data.measures.map((name) => new Option(name)));
       select.value = measure;
-      select.addEventListener("change", result);
-      const range = `In brackets: 95 % intervals of the paired difference, over ${data.unit === "query" ? "queries" : "stores"}; not adjusted for how many are looked at. The pairwise section has the tests.`;
-      place.replaceChildren(make("h4", "", `Compared: ${names.join(", ")}`), tools,
-        grid(`Every measure, all queries. ${range}`, heads("measure"), known.map((name) => line(name, name, ""))),
-        ...(groupsOf(data).length ? [grid(`${measure} by category and slice. ${range}`, heads("category"), groupsOf(data).filter((group) => placesOf(data, group).length)
-          .map((group) => line(`${group} (n = ${placesOf(data, group).length.toLocaleString("en")})`, measure, group)))] : []),
-        grid(`The ${Math.min(10, moved.length)} queries that moved most, of ${moved.length.toLocaleString("en")} on which ${measure} differs.`, ["query", ...names], moved.slice(0, 10).map(([, q, name]) =>
-          [link(name, { q: name, d: board.id, a: data.systems[others[0]].name, b: data.systems[base].name, m: measure }), ...systems.map((i) => shown(valuesOf(data, i, measure)[q]))])));
+      place.querySelector("h4").textContent = `Compared: ${names.join(", ")}`;
+      place.querySelector(".compared").replaceChildren(
+        grid("Every measure, over all queries.", heads("measure"), data.measures.map((name) => line(name, name, ""))),
+        grid(`${measure} by category and slice.`, heads("category"), groups.map((group) => line(`${group} (n = ${count(placesOf(data, group))})`, measure, group))),
+        grid(`The queries that moved most, of ${count(moved)} on which ${measure} differs.`, ["query", ...names], moved.slice(0, 10).map(([, q, name]) => [
+          link(name, { q: name, d: board.id, a: data.systems[others[0]].name, b: data.systems[base].name, m: measure }), ...systems.map((i) => shown(valuesOf(data, i, measure)[q])),
+        ])));
       place.hidden = false;
     };
     const update = (write) => {
       for (const tick of ticks) { tick.checked = chosen.includes(tick.value); tick.disabled = !tick.checked && chosen.length >= MOST; }
       bar.hidden = !chosen.length;
-      go.disabled = chosen.length < 2;
-      told.textContent = `${chosen.join(" · ")}${chosen.length < 2 ? ": tick one to three more to compare" : chosen.length < MOST ? "" : ": that is the most"}`;
+      bar.querySelector(".go").disabled = chosen.length < 2;
+      bar.querySelector("span").textContent = `${chosen.join(" · ")}${chosen.length < 2 ? ": tick one to three more to compare" : chosen.length < MOST ? "" : ": that is the most"}`;
       if (chosen.length > 1) result(); else place.hidden = true;
       if (write) history.replaceState(null, "", chosen.length > 1 ? address({ compare: chosen, ...(boards.length > 1 ? { d: board.id } : {}) }) : `#${board.id}`);
     };
     for (const row of all("#" + board.id + "-leaderboard tbody tr")) {
-      const name = nameOf(row), measured = [...row.cells].some((cell) => /^[\d.]+ ?\n?/.test(cell.textContent.trim()) && cell.textContent.includes("."));
-      if (!name || !measured) continue;
+      const name = nameOf(row);
+      if (!name || !row.querySelector("a.to")) continue; // nothing was measured
       const tick = make("input", "tick");
       tick.type = "checkbox";
       tick.value = name;
@@ -522,8 +503,9 @@
       row.querySelector("th.name").prepend(tick);
       ticks.push(tick);
     }
-    go.addEventListener("click", () => place.scrollIntoView());
-    clear.addEventListener("click", () => { chosen = []; update(true); });
+    select.addEventListener("change", result);
+    bar.querySelector(".go").addEventListener("click", () => place.scrollIntoView());
+    bar.querySelector(".clear").addEventListener("click", () => { chosen = []; update(true); });
     return (names) => {
       const data = numbers(board.id), known = names.map((name) => data.systems[systemOf(data, name)]?.shown);
       if (known.includes(undefined) || known.length < 2) return false;
@@ -534,25 +516,22 @@
     };
   };
   for (const board of boards) {
-    const measures = new Set(all(".leader", board).map((leader) => leader.dataset.measure)), has = board.querySelector(".explorer");
-    const state = (name, more) => ({ find: board.id, a: name, ...more });
-    for (const table of has ? all(`#${board.id}-leaderboard table`, board) : []) {
-      const heads = all("thead th", table).map((header) => header.textContent.trim()), own = table.closest(".leader")?.dataset.measure;
+    const measures = new Set(all(".leader", board).map((leader) => leader.dataset.measure)), way = (cell) => (cell.textContent.trim().startsWith("−") ? "below" : "above");
+    const leads = (table, state) => {
+      const heads = all("thead th", table).map((header) => [...header.querySelectorAll("button"), header][0].firstChild.textContent.trim());
       for (const row of all("tbody tr", table)) {
         const name = nameOf(row);
-        if (name) [...row.cells].forEach((cell, place) => {
-          if (measures.has(heads[place])) linked(cell, state(name, { m: heads[place], s: "low" }));
-          if (own && heads[place] === "vs first stage") linked(cell, state(name, { m: own, s: cell.textContent.trim().startsWith("−") ? "below" : "above" }));
-        });
+        [...row.cells].forEach((cell, place) => { const more = name && cell.tagName === "TD" && state(heads[place], cell); if (more) linked(cell, { find: board.id, a: name, ...more }); });
       }
+    };
+    for (const table of all(`#${board.id}-leaderboard table`)) {
+      const own = table.closest(".leader")?.dataset.measure;
+      leads(table, (head, cell) => (measures.has(head) ? { m: head, s: "low" } : own && head === "vs first stage" && { m: own, s: way(cell) }));
     }
-    all(has ? ".heat" : ".none", board).forEach((table) => {
-      const slices = table.closest(".scroll").getAttribute("aria-labelledby").includes("slices"), apart = table.closest(".scroll").getAttribute("aria-labelledby").includes("relative");
-      const groups = all("thead th", table).map((header) => (slices ? SLICE : "") + header.firstChild.textContent.trim());
-      for (const row of all("tbody tr", table)) {
-        [...row.cells].forEach((cell, place) => { if (place) linked(cell, state(nameOf(row), { c: groups[place], s: !apart ? "low" : cell.textContent.includes("−") ? "below" : "above" })); });
-      }
-    });
+    for (const table of all(".heat", board)) {
+      const is = (word) => table.closest(".scroll").getAttribute("aria-labelledby").includes(word);
+      leads(table, (head, cell) => ({ c: (is("slices") ? SLICE : "") + head, s: is("relative") ? way(cell) : "low" }));
+    }
     if (board.querySelector(".compare")) trays.set(board.id, tray(board));
   }
 

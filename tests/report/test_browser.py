@@ -216,12 +216,10 @@ def test_the_explorer_searches_filters_and_links(browser: Any, file: str) -> Non
         assert page.evaluate("location.hash") == "#q=s5%3Aq4&d=b2"
         page.fill("#b2-explorer input[type=search]", "")
         whole = items.count()
-        page.get_by_label("Category").locator("visible=true").select_option("when")
+        page.locator("#b2-explorer select.c").select_option("when")
         assert 0 < items.count() < whole
-        page.get_by_label("A", exact=True).locator("visible=true").select_option(label="lengths")
-        page.get_by_label("Show", exact=True).locator("visible=true").last.select_option(
-            label="A below B, widest gap first"
-        )
+        page.locator("#b2-explorer select.a").select_option(label="lengths")
+        page.locator("#b2-explorer select.s").select_option(label="A below B, widest gap first")
         assert items.count() > 0
         heads = page.locator("#b2-explorer .found thead th").all_inner_texts()
         assert heads == ["query", "A: lengths", "B: first-stage (bm25)", "A − B"]
