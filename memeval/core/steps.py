@@ -1,4 +1,4 @@
-"""What a long command is at, on stderr: one line that is written anew on a terminal, a line every few seconds elsewhere.
+"""What a long command is at, on stderr: one line, written anew, on a terminal, and a line now and then elsewhere.
 
 Nothing is shown of a command that is quick, or outside `shown`.
 """
@@ -51,7 +51,7 @@ def shown() -> Iterator[None]:
         _shown = None
 
 
-def at(what: str, done: int, total: int | None = None) -> None:
+def at(what: str, done: int, total: int) -> None:
     """Tells how far a piece of work has come, unless something was told just before."""
     if _shown is not None:
-        _shown.at(f"{what}: {done:,}" + (f" of {total:,}" if total else ""))
+        _shown.at(f"{what}: {done:,} of {total:,}")

@@ -1,8 +1,8 @@
 """The score threshold to filter at: chosen on development stores, and what it lets in on test stores.
 
-A filter lets in the memories that score at or above its threshold. Its precision is the share of them that are relevant,
-over all queries together, those without a relevant memory included; its recall is the mean share of a query's relevant
-memories that it lets in, those that the first stage missed counting as lost.
+A filter lets in the memories that score at or above its threshold. Its precision is the share of them that are
+relevant, over all queries together, those without a relevant memory included; its recall is the mean share of a query's
+relevant memories that it lets in, those that the first stage missed counting as lost.
 """
 
 from collections.abc import Sequence

@@ -2,6 +2,7 @@
 
 import base64
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from hashlib import sha256
@@ -72,7 +73,7 @@ def render(found: Sequence[tuple[Leaderboard, Evidence]], detail: Detail = "inte
     jobs.append(partial(_overall, [group[0] for group in axes.rendered(boards)]))
     *done, whole = each(_call, jobs, heavy=heavy, told="parts of the page made")
     parts = [reduce(operator.or_, done[place :: len(found)]) for place in range(len(found))]
-    script, css = _source("page.js"), _source("page.css")
+    script, css = re.sub("(?m)^ +", "", _source("page.js")), _source("page.css")
     return environment.get_template("template.html.j2").render(
         boards=parts,
         **whole,

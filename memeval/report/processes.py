@@ -30,8 +30,8 @@ def each(
     """What `work` returns for each job, in their order. Where they are `heavy`, two processes share them.
 
     What jobs share is handed over once, not with every job. Those of the largest `weight` are begun first, so that
-    neither process is left with one at the end. `meanwhile` is what this process does before it waits for them. `told` is
-    what a reader is told that they are for.
+    neither process is left with one at the end. `meanwhile` is what this process does before it waits for them. `told`
+    is what a reader is told of their progress, if anything.
     """
 
     def watched(done: Iterable[Done]) -> Iterator[Done]:

@@ -45,7 +45,7 @@ def calibrations(
         for row in board.ranked
         if evidence.labelled is not None and row.system in evidence.ranked
     ]
-    jobs = [(*ranked, kind(row)) for _, row, *ranked in places]
+    jobs = [(labelled, ranked, units, kind(row)) for _, row, labelled, ranked, units in places]
     done = each(_calibration, jobs, heavy=heavy, told="systems' scores looked at")
     made: list[dict[str, cal.Calibration]] = [{} for _ in found]
     for (place, row, *_), one in zip(places, done, strict=True):
@@ -104,7 +104,7 @@ def filter_sentences(board: Leaderboard, found: Mapping[str, Sequence[Filter]]) 
         reached = [f"{wanted:g}" for wanted, outcome in outcomes.items() if outcome != "not reached"]
         least = f"{min(outcomes):g}"
         why = (
-            f"what reaches a precision of {' or '.join(reached)} on development stores does not carry over to test stores"
+            f"what reaches a precision of {' or '.join(reached)} on development stores does not carry over to tests"
             if reached
             else f"no threshold reaches a precision of {least} on development stores"
         )

@@ -223,7 +223,10 @@ def test_the_explorer_searches_filters_and_links(browser: Any, file: str) -> Non
         assert items.count() > 0
         heads = page.locator("#b2-explorer .found thead th").all_inner_texts()
         assert heads == ["query", "A: lengths", "B: first-stage (bm25)", "A − B"]
-        gaps = [float(cell.replace("−", "-")) for cell in page.locator("#b2-explorer .found td:last-child").all_inner_texts()]
+        gaps = [
+            float(cell.replace("−", "-"))
+            for cell in page.locator("#b2-explorer .found td:last-child").all_inner_texts()
+        ]
         assert gaps == sorted(gaps)
         assert gaps[-1] < 0
         assert watched.said == []
