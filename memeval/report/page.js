@@ -478,7 +478,7 @@
       place.querySelector("h4").textContent = `Compared: ${names.join(", ")}`;
       place.querySelector(".compared").replaceChildren(
         grid("Every measure, over all queries.", heads("measure"), data.measures.map((name) => line(name, name, ""))),
-        grid(`${measure} by category and slice.`, heads("category"), groups.map((group) => line(`${group} (n = ${count(placesOf(data, group))})`, measure, group))),
+        grid(`${measure} by category and slice.`, heads("category"), groups.map((group) => line(`${group} (n\u00a0=\u00a0${count(placesOf(data, group))})`, measure, group))),
         grid(`The queries that moved most, of ${count(moved)} on which ${measure} differs.`, ["query", ...names], moved.slice(0, 10).map(([, q, name]) => [
           link(name, { q: name, d: board.id, a: data.systems[others[0]].name, b: data.systems[base].name, m: measure }), ...systems.map((i) => shown(valuesOf(data, i, measure)[q])),
         ])));

@@ -96,7 +96,7 @@ def filter_table(board: Leaderboard, found: Mapping[str, Sequence[Filter]]) -> T
 
 def filter_sentences(board: Leaderboard, found: Mapping[str, Sequence[Filter]]) -> list[str]:
     """Whose scores cannot be used as a filter, and why."""
-    told = []
+    told: dict[str, list[str]] = {}
     for row in board.ranked:
         outcomes = {one.wanted: one.outcome for one in found.get(row.system, ()) if one.wanted is not None}
         if not outcomes or {"holds", "within chance"} & set(outcomes.values()):
@@ -108,8 +108,8 @@ def filter_sentences(board: Leaderboard, found: Mapping[str, Sequence[Filter]]) 
             if reached
             else f"no threshold reaches a precision of {least} on development stores"
         )
-        told.append(f"{cells.plain(row.system)}: these scores cannot be used as a filter: {why}.")
-    return told
+        told.setdefault(why, []).append(cells.plain(row.system))
+    return [f"{', '.join(names)}: these scores cannot be used as a filter: {why}." for why, names in told.items()]
 
 
 def _filter(row: Row, one: Filter, more: str = "") -> dict[str, str]:

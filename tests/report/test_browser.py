@@ -321,7 +321,7 @@ def test_what_the_page_computes_of_a_comparison_is_what_statistics_computes(
             watched.page.locator(f"#b{board + 1} .compare select").select_option(measure_name)
             for table in watched.page.locator(f"#b{board + 1} .compare table").all()[:2]:
                 for row in table.locator("tbody tr").all():
-                    label = row.locator("th").inner_text()
+                    label = row.locator("th").inner_text().replace("\xa0", " ")
                     whole = label in told.measures
                     of = label if whole else measure_name
                     places = range(told.n) if whole else groups[label]

@@ -347,7 +347,7 @@ def test_what_to_filter_at_is_the_same_on_the_page_in_markdown_and_in_json(folde
         assert len(ours) == len(reached) + (len(reached) < len(own))
     assert "| lengths" in text.split("### What to filter at")[1]
     section = page.split('id="b1-calibration"')[1].split("<figure>")[0]
-    assert "lengths: these scores cannot be used as a filter: no threshold reaches a precision of 0.8" in section
+    assert re.search(r"lengths(, \w+)*: these scores cannot be used as a filter: no threshold reaches a prec", section)
     assert "say less than the same share for every memory" in section
 
 
