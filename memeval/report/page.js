@@ -209,7 +209,7 @@
   }
 
   // --- the numbers behind the page: a measure's value of each query, from ranks, grades and what passed a threshold
-  const SLICE = "slice: ";
+  const SLICE = "slice · ";
   const numbers = (id) => unpack(`${id}-data`);
   const valuesOf = ({ systems, grades }, i, measure) => {
     const system = systems[i];
@@ -271,7 +271,7 @@
       sums.set(whole ? units[q] : q, [unit[0] + x, unit[1] + 1]);
     });
     const mean = total(moved) / n, clusters = [...sums.values()];
-    if (clusters.length < 2) return { mean, low: NaN, high: NaN };
+    if (clusters.length < 2) return { mean };
     const variance = total(clusters.map(([sum, size]) => (sum - size * mean) ** 2 / (1 - size / n))) / n ** 2;
     const pull = clusters.map(([, size]) => size ** 2 / (1 - size / n));
     const freedom = n ** 2 / (total(clusters.map(([, size]) => size ** 2)) + (total(pull) ** 2 - total(pull.map((x) => x * x))) / n ** 2);
@@ -327,10 +327,11 @@
     names.forEach((name, i) => { a.append(new Option(name, i)); b.append(new Option(name, i)); });
     data.measures.forEach((name) => m.append(new Option(name)));
     groupsOf(data).forEach((name) => c.append(new Option(name)));
-    const search = part(".search"), count = part("[role=status]"), table = part(".found"), [body] = table.tBodies, more = part(".more"), detail = part(".detail");
+    const search = part(".search"), count = part("[role=status]"), table = make("table", "found"), head = table.createTHead().insertRow(), body = table.createTBody(), more = part(".more"), detail = part(".detail");
+    more.before(table);
     if (index.why) place.prepend(make("p", "soft", `Ids only: ${index.why}.`));
     let found = [], length = 0, picked = -1;
-    const value = (i, q) => valuesOf(data, i, m.value)[q] ?? NaN;
+    const value = (i, q) => valuesOf(data, i, m.value)[q];
     const gap = (q) => value(a.value, q) - value(b.value, q);
     const spread = (q) => width([...compared, ...(stage < 0 ? [] : [stage])].map((i) => value(i, q)));
     const ways = {
@@ -366,7 +367,7 @@
       const [keep, by] = ways[s.value], words = search.value.toLowerCase();
       found = placesOf(data, c.value).filter((q) => keep(q) && (!words || `${queries[q][0]}\n${queries[q][2]}`.toLowerCase().includes(words)));
       if (by) { const size = new Map(found.map((q) => [q, by(q)])); found.sort((x, y) => size.get(y) - size.get(x) || x - y); }
-      table.tHead.rows[0].replaceChildren(...["query", `A: ${names[a.value]}`, `B: ${names[b.value]}`, "A − B"].map((text, n) => {
+      head.replaceChildren(...["query", `A: ${names[a.value]}`, `B: ${names[b.value]}`, "A − B"].map((text, n) => {
         const header = make("th", n ? "" : "name", text);
         header.scope = "col";
         return header;
@@ -465,7 +466,7 @@
         return [label, ...systems.map((i) => link(shown(mean(pick(i))), state(i, "low"))), ...others.map((i) => {
           const [ours, theirs] = [pick(i), pick(base)], { mean: apart, low, high } = paired(ours, theirs, queries.map((q) => units[q]));
           if (ours.every((x, q) => x === theirs[q])) return make("span", "", "identical");
-          const range = make("span", "range", Number.isNaN(low) ? "" : `[${shown(low, true)}, ${shown(high, true)}]`), to = link(shown(apart, true), state(i, apart < 0 ? "below" : "above"));
+          const range = make("span", "range", low === undefined ? "" : `[${shown(low, true)}, ${shown(high, true)}]`), to = link(shown(apart, true), state(i, apart < 0 ? "below" : "above"));
           to.dataset.exact = [apart, low, high].join(" ");
           return [to, range];
         })];

@@ -313,7 +313,7 @@ def test_what_the_page_computes_of_a_comparison_is_what_statistics_computes(
     result = {row.system: row.result for row in told.rows}
     chosen = [row for row in told.rows if row.control is None][:2] + [row for row in told.rows if row.control][:2]
     groups = {f"{one.name} (n = {one.n:,})": one.places for one in breakdown.categories(told)}
-    groups |= {f"slice: {one.name} (n = {one.n:,})": one.places for one in breakdown.slices(told)}
+    groups |= {f"slice · {one.name} (n = {one.n:,})": one.places for one in breakdown.slices(told)}
     names = ",".join(quote(row.system, safe="") for row in chosen)
     with Watched(browser, f"{made[1]}#compare={names}&d=b{board + 1}") as watched:
         seen = 0
@@ -337,6 +337,7 @@ def test_what_the_page_computes_of_a_comparison_is_what_statistics_computes(
                             assert cell.inner_text() in ("identical", "0.000\n[0.000, 0.000]")
                             continue
                         exact = [float(text) for text in str(cell.locator("a").get_attribute("data-exact")).split()]
+                        exact += [float("nan")] * (3 - len(exact))  # no interval of a single unit
                         wanted = (again.difference, again.low, again.high)
                         assert exact == pytest.approx(wanted, abs=1e-7, nan_ok=True), (label, of)
                         shown = cells.signed(again.difference) + cells.interval(again.low, again.high, sign=True)
