@@ -7,12 +7,8 @@ from typing import Annotated
 
 import typer
 
-<<<<<<< HEAD
 from memeval.cli.options import Json, OneMeasure, Outputs, ResultsFolder, addressed, show_boards
-=======
-from memeval.cli.options import Json, Outputs, ResultsFolder, addressed, show_boards
 from memeval.core import steps
->>>>>>> d6de71a (Two processes read large collections; reports tell their progress on stderr)
 from memeval.core.terminal import say, tell, tell_json
 
 
