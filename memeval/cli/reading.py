@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from memeval.cli.options import Json, OneMeasure, Outputs, ResultsFolder, addressed, show_boards
+from memeval.core import steps
 from memeval.core.terminal import say, tell, tell_json
 
 
@@ -83,17 +84,21 @@ def report(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two processes share the work, and threads would only wait
     from memeval.report import reporting
 
-    found = reporting.read(results or [Path("results")], texts="none" if public else texts, detail=detail)
-    for path in output or []:
-        reporting.write(found, path)
-        say(f"report  {path}")
-    for folder, count in (
-        (plots, plots and reporting.write_plots(found, plots, plot_format or ["png"])),
-        (trec, trec and reporting.write_trec(found, trec)),
-        (cards, cards and reporting.write_cards(found, cards)),
-    ):
-        if folder is not None:
-            say(f"report  {folder}: {count} files")
+    with steps.shown():
+        found = reporting.read(results or [Path("results")], texts="none" if public else texts, detail=detail)
+        made: list[str] = []
+        for path in output or []:
+            reporting.write(found, path)
+            made.append(str(path))
+        for folder, count in (
+            (plots, plots and reporting.write_plots(found, plots, plot_format or ["png"])),
+            (trec, trec and reporting.write_trec(found, trec)),
+            (cards, cards and reporting.write_cards(found, cards)),
+        ):
+            if folder is not None:
+                made.append(f"{folder}: {count} files")
+    for told in made:
+        say(f"report  {told}")
     if not (output or plots or trec or cards):
         show_boards(found.collection.results, dict(found.collection.missing), as_json=False)
 

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from memeval.measures.filtering import Filter
 from memeval.measures.threshold import Floats, Labels, best_thresholds, f1_above, f1_curve
 
 Curve: TypeAlias = Callable[[Floats], Floats]
@@ -212,7 +213,7 @@ class Calibration:
     development stores (None where there are none); `levels` are the five levels of the first that there is, and
     `level_source` names it. `threshold` is the best one on judged development queries. F1 are means over judged
     queries, with the best threshold of all of them for `f1_best_of_all`, and `curve` is F1 over a grid of
-    probabilities, of the same source.
+    probabilities, of the same source. `filters` are thresholds for what may be wanted (see filtering.py).
     """
 
     kind: str | None
@@ -232,6 +233,7 @@ class Calibration:
     let_in: float | None
     curve: tuple[float, ...] | None
     risk: tuple[tuple[float, float, float], ...]
+    filters: tuple[Filter, ...] = ()
 
 
 def _as_probability(kind: str | None, threshold: float | None, source: str | None, curve: Curve | None) -> float | None:

@@ -27,6 +27,8 @@ FORMATS = {
     ".parquet": "exports.parquet",
 }
 """Suffix → module of this folder, and its function from leaderboards to a file's content."""
+WITH_EVIDENCE = (".md", ".html", ".json")
+"""What also shows what lies beside results: these functions are given each leaderboard with its evidence."""
 
 
 def write(results: Sequence[Result], path: Path, *, missing: Mapping[str, str] = {}) -> None:
@@ -53,7 +55,8 @@ def save(found: Sequence[tuple[Leaderboard, Evidence]], path: Path, detail: Deta
     """
     module, function = format_of(path).split(".")
     render = getattr(import_module(f"{__name__}.{module}"), function)
-    write_whole(path, render(found, detail) if module == "html" else render([board for board, _ in found]))
+    given = found if path.suffix.lower() in WITH_EVIDENCE else [board for board, _ in found]
+    write_whole(path, render(given, detail) if module == "html" else render(given))
 
 
 def format_of(path: Path) -> str:

@@ -229,14 +229,15 @@ def text(claims: Claims, found: Sequence[Verdict]) -> str:
     """Verdicts for a terminal: a line for each claim and each of its parts."""
     lines = [f"{claims.title} ({claims.source}); margin {claims.margin:g}", ""]
     for one in found:
-        lines.append(f"{one.outcome.upper():<18} {one.claim.says}{_why(one)}")
-        lines += [f"{'':<18}   {line}" for line in _lines(one.parts)]
+        lines.append(f"{one.outcome.upper():<18} {one.claim.says}{aside(one)}")
+        lines += [f"{'':<18}   {line}" for line in seen(one.parts)]
     counts = {name: sum(one.outcome == name for one in found) for name in dict.fromkeys(one.outcome for one in found)}
     lines += ["", ", ".join(f"{count} {name}" for name, count in counts.items())]
     return "\n".join(lines) + "\n"
 
 
-def _why(one: Verdict) -> str:
+def aside(one: Verdict) -> str:
+    """What is to be said beside a verdict, in brackets and after a blank; nothing where it speaks for itself."""
     if one.outcome == "cannot be decided":
         few = [part for part in one.parts if part.clusters < MIN_CLUSTERS]
         if one.needed is not None:
@@ -245,19 +246,19 @@ def _why(one: Verdict) -> str:
     return "" if one.p is None or one.outcome != "holds" else f" ({cells.probability(one.p)})"
 
 
-def _lines(parts: Sequence[Part]) -> list[str]:
+def seen(parts: Sequence[Part]) -> list[str]:
     """A line for each part that was measured, and one for each reason why others were not."""
     lacking: dict[str, list[str]] = {}
     for part in parts:
         if part.value is None:
             lacking.setdefault(part.why, []).append(part.dataset)
-    seen = [_line(part) for part in parts if part.value is not None]
-    return seen + [f"{why} ({', '.join(dict.fromkeys(of))})" for why, of in lacking.items()]
+    told = [_line(part) for part in parts if part.value is not None]
+    return told + [f"{why} ({', '.join(dict.fromkeys(of))})" for why, of in lacking.items()]
 
 
 def _line(part: Part) -> str:
     place = " · ".join(word for word in (part.dataset, part.first_stage, part.measure) if word)
     against = f" against {part.than}" if part.than else ""
-    seen = f"{part.value:.3f} [{part.low:.3f}, {part.high:.3f}], wanted {part.bound}"
+    told = f"{part.value:.3f} [{part.low:.3f}, {part.high:.3f}], wanted {part.bound}"
     failed = f", {part.failed} failed" if part.failed else ""
-    return f"{place}{against}: {seen}; n = {part.n:,}, {part.clusters:,} stores{failed}"
+    return f"{place}{against}: {told}; n = {part.n:,}, {part.clusters:,} stores{failed}"

@@ -21,6 +21,7 @@ from memeval.core.types import Dataset, Query, Result, canonical
 from memeval.measures import kept
 from memeval.measures.kept import Kept
 from memeval.measures.latency import Times
+from memeval.report.processes import each
 from memeval.runs import shards
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -31,6 +32,8 @@ Texts: TypeAlias = Literal["none", "embedded", "free", "all"]
 Detail: TypeAlias = Literal["none", "interesting", "full"]
 """How many queries a page holds in detail."""
 
+LARGE = 100_000_000
+"""Bytes of runs, from which on two processes read them."""
 EMBEDDED = "embedded in memeval"
 """The address of data sets that are here wherever memeval is."""
 
@@ -131,17 +134,23 @@ def collect(paths: Sequence[Path]) -> Collection:
 
     Raises DataError for a result that was edited, or is not of what lies beside it.
     """
-    sources: list[Kept] = []
+    found = [file for path in paths for file in results.find(path)]
+    sources = each(kept.read, found, heavy=_heavy(found), told="results read")
     missing: dict[str, str] = {}
     unrun: dict[str, str] = {}
     for path in paths:
-        sources += kept.below(path)
         for file in results.find(path, name=results.UNAVAILABLE):
             noted = dict(results.read_unavailable(file))
             if results.EVERY in noted:
                 unrun[file.parent.name] = noted.pop(results.EVERY)
             missing |= noted
     return Collection(tuple(sources), missing, unrun)
+
+
+def _heavy(found: Sequence[Path]) -> bool:
+    """Whether the runs beside some results are large enough to read several at once."""
+    runs = (file.with_suffix(".run.jsonl") for file in found)
+    return sum(run.stat().st_size for run in runs if run.is_file()) > LARGE
 
 
 def comparable(result: Result) -> bytes:
@@ -161,8 +170,9 @@ def gather(collection: Collection, load: Load | None = None, *, texts: Texts = "
     for source in collection.sources:
         folders.setdefault(source.file.parent, []).append(source)
     found: dict[bytes, Evidence] = {}
-    for folder, sources in folders.items():
-        labelled, ranked = _read(folder, sources, load)
+    jobs = [(folder, sources, load) for folder, sources in folders.items()]
+    read = each(_read, jobs, heavy=_heavy([source.file for source in collection.sources]), told="folders of runs read")
+    for sources, (labelled, ranked) in zip(folders.values(), read, strict=True):
         for source in sources:
             key = comparable(source.result)
             before = found.get(key) or _texts(source.result, load, texts)
@@ -206,8 +216,9 @@ def _labels(folder: Path, result: Result, load: Load | None) -> results.Labels |
     return results.labels(found.dataset)
 
 
-def _read(folder: Path, sources: Sequence[Kept], load: Load | None) -> tuple[Labelled | None, dict[str, Ranked]]:
+def _read(job: tuple[Path, Sequence[Kept], Load | None]) -> tuple[Labelled | None, dict[str, Ranked]]:
     """The labelled queries of a folder, and the rankings of each system whose run is there and whole."""
+    folder, sources, load = job
     result = sources[0].result
     labels = _labels(folder, result, load)
     rows = shards.taken(labels.rows if labels else (), result.signature.partial, store=attrgetter("store_id"))

@@ -1,6 +1,6 @@
 """The query explorer of a page: which queries it holds in detail, and what it says of each.
 
-An index holds every judged query with each system's value; details come in chunks, most interesting first, until the
+An index holds every judged query; details come in chunks, most interesting first, until the
 page's budget is reached. Texts are there only where evidence has them.
 """
 
@@ -28,19 +28,15 @@ MOST, LEAST = 3_000_000, 400_000
 
 
 def index(board: Leaderboard, evidence: Evidence) -> dict[str, Any]:
-    """Every judged query: id, category, text where it may be shown, and each system's value in thousandths."""
+    """Every judged query: id, category and text where it may be shown. Its values follow from the page's numbers."""
     result = board.rows[0].result
     texts = {} if evidence.texts is None else evidence.texts.queries
     return {
-        "headline": board.headline,
-        "systems": [row.system for row in board.rows],
-        "controls": [row.control for row in board.rows],
         "why": evidence.why_no_texts if evidence.texts is None else "",
         "queries": [
             [query_id, category or "", shown(texts[query_id].text, 300) if query_id in texts else ""]
             for query_id, category in zip(result.query_ids, result.categories, strict=True)
         ],
-        "values": np.round(values(board).T * 1000).astype(int).tolist(),
     }
 
 

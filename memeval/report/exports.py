@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 from memeval.core.errors import PrerequisiteError
 from memeval.core.types import Comparison, Estimate, written
 from memeval.core.values import finite
+from memeval.measures.filtering import Filter
 from memeval.measures.statistics import Difference
-from memeval.report import axes, breakdown
+from memeval.report import axes, breakdown, trust
 from memeval.report.axes import Axis
 from memeval.report.board import Leaderboard, Row
 from memeval.report.cells import plain
+from memeval.report.evidence import Evidence
 
 SCHEMA = 1
 KEYS = ("dataset", "system", "category", "measure")
@@ -108,9 +110,16 @@ def parquet(boards: Sequence[Leaderboard]) -> bytes:
     return stream.getvalue()
 
 
-def json(boards: Sequence[Leaderboard]) -> str:
+def json(found: Sequence[tuple[Leaderboard, Evidence]]) -> str:
     """One object with a list of leaderboards, and of sweeps where there are some; what is not known is null."""
-    return json_format.dumps(values(boards), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+    told = values([board for board, _ in found])
+    for line, one in zip(told["leaderboards"], found, strict=True):
+        line["filters"] = {system: list(map(_filter, own)) for system, own in trust.filters(*one).items()}
+    return json_format.dumps(finite(told), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _filter(found: Filter) -> dict[str, Any]:
+    return {**asdict(found), "outcome": found.outcome}
 
 
 def values(boards: Sequence[Leaderboard]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import base64
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
 from hashlib import sha256
@@ -70,14 +71,15 @@ def render(found: Sequence[tuple[Leaderboard, Evidence]], detail: Detail = "inte
     jobs += [partial(explorer.packed, board, evidence, detail, room) for board, evidence in found]
     # A rendering is no other data set: of a sweep, the first stands for all in the mean.
     jobs.append(partial(_overall, [group[0] for group in axes.rendered(boards)]))
-    *done, whole = each(_call, jobs, heavy=heavy)
+    *done, whole = each(_call, jobs, heavy=heavy, told="parts of the page made")
     parts = [reduce(operator.or_, done[place :: len(found)]) for place in range(len(found))]
-    script, css = _source("page.js"), _source("page.css")
+    script, css = re.sub("(?m)^ +", "", _source("page.js")), _source("page.css")
     return environment.get_template("template.html.j2").render(
         boards=parts,
         **whole,
         sweeps=axes.tables(boards),
         swept=[(plot.title, Markup(inline(plot, plot.slug))) for plot in first_stages.plots(boards)],
+        stated=sections.claims(found),
         controls={cells.name(row) for board in boards for row in board.rows if row.control is not None},
         citations=methods.citations(boards),
         css=Markup(css),
@@ -141,6 +143,7 @@ def _part(
         "first": drawn(first),
         "warned": warned,
         "more_claims": [claim for claim in board.claims if claim not in warned],
+        "unit": board.unit,
         "controls": {cells.name(row) for row in board.rows if row.control is not None},
         "sections": [
             {

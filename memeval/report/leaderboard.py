@@ -54,7 +54,9 @@ def leaderboards(results: Sequence[Result], *, missing: Mapping[str, str] = {}) 
         raise UsageError("there are no results to report: run `memeval run` first, or name a folder that holds some")
     found = groups(results)
     heavy = sum(len(result.query_ids) for result in results) > MANY
-    boards = each(partial(leaderboard, missing=dict(missing)), found, heavy=heavy, weight=_drawn)
+    boards = each(
+        partial(leaderboard, missing=dict(missing)), found, heavy=heavy, weight=_drawn, told="data sets compared"
+    )
     return _told_apart(_told_apart(boards, _by_ground), _by_digest)
 
 

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 
 from memeval.report import axes, sections
 from memeval.report.board import Leaderboard
+from memeval.report.evidence import Evidence
 from memeval.report.tables import Table
 
 _SPECIAL = re.compile(r"[\\`*~|$]|_(?![A-Za-z0-9])|(?<![A-Za-z0-9])_|(?<=\])\(|!(?=\[)")
 
 
-def render(boards: Sequence[Leaderboard]) -> str:
-    """One section for each leaderboard, and one for each sweep."""
-    sweeps = (f"\n## {escape(table.heading)}\n\n{_grid(table)}\n" for table in axes.tables(boards))
-    return "# memeval report\n" + "".join([*map(_section, boards), *sweeps])
+def render(found: Sequence[tuple[Leaderboard, Evidence]]) -> str:
+    """One section for each leaderboard, one for each sweep, and one for each file of published claims."""
+    across = [*axes.tables([board for board, _ in found]), *sections.claims(found)]
+    told = (f"\n## {escape(table.heading)}\n\n{_grid(table)}\n" for table in across)
+    return "# memeval report\n" + "".join([*(_section(*one) for one in found), *told])
 
 
 def escape(text: str) -> str:
@@ -26,9 +28,9 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(lambda found: "\\" + found[0], html)
 
 
-def _section(board: Leaderboard) -> str:
+def _section(board: Leaderboard, evidence: Evidence) -> str:
     lines = [f"\n## {escape(board.title)}\n", *(f"- {escape(claim)}" for claim in board.claims)]
-    for table, open_ in sections.markdown(board):
+    for table, open_ in sections.markdown(board, evidence):
         heading = escape(table.heading)
         if open_:
             lines += [f"\n### {heading}\n", _grid(table)]

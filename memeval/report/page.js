@@ -87,6 +87,11 @@
     if (text !== undefined) element.textContent = text;
     return element;
   };
+  const region = (element, label) => {
+    element.tabIndex = 0;
+    element.setAttribute("role", "region");
+    element.setAttribute("aria-label", label);
+  };
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
   const minus = (text) => text.replace("-", "−");
 
@@ -203,78 +208,198 @@
     });
   }
 
+  // --- the numbers behind the page: a measure's value of each query, from ranks, grades and what passed a threshold
+  const SLICE = "slice · ";
+  const numbers = (id) => unpack(`${id}-data`);
+  const valuesOf = ({ systems, grades }, i, measure) => {
+    const system = systems[i];
+    if (!system.values[measure]) {
+      const [stem, cut] = measure.split("@");
+      const gain = (grades, ranks) => grades.reduce((sum, grade, n) => sum + (ranks[n] ? grade / Math.log2(ranks[n] + 1) : 0), 0);
+      system.values[measure] = (system.ranks ?? []).map((every, n) => {
+        const own = grades[n], last = cut ? Number(cut) : stem === "F1" ? system.let_in[n] : Infinity;
+        const ranks = every.map((rank) => (rank <= last ? rank : 0)), there = ranks.filter(Boolean).sort((a, b) => a - b);
+        if (stem === "NDCG") return gain(own, ranks) / gain(own.slice(0, last), own.map((_, place) => place + 1));
+        if (stem === "MRR") return there.length ? 1 / there[0] : 0;
+        if (stem === "MAP") return there.reduce((sum, rank, place) => sum + (place + 1) / rank, 0) / own.length;
+        return stem === "F1" ? (2 * there.length) / (last + own.length) : there.length / own.length;
+      });
+    }
+    return system.values[measure];
+  };
+  const groupsOf = (data) => [...[...new Set(data.categories)].filter(Boolean).sort(), ...Object.keys(data.slices).map((name) => SLICE + name)];
+  const placesOf = (data, group) => (group.startsWith(SLICE) ? data.slices[group.slice(SLICE.length)] ?? []
+    : data.query_ids.map((_, q) => q).filter((q) => !group || data.categories[q] === group));
+  const width = (list) => Math.max(...list) - Math.min(...list);
+  const systemOf = (data, name) => data.systems.findIndex((system) => system.name === name || system.shown === name);
+  const fixed = (value) => { // as Python writes it: halves that are exact in binary go to the even side
+    const x = Number(value.toPrecision(12)), even = Number.isInteger(x * 1048576) && (x * 2000) % 4 === 1;
+    return (even ? Math.floor(x * 1000) / 1000 : x).toFixed(3);
+  };
+  const shown = (x, sign) => {
+    if (x === undefined || Number.isNaN(x)) return "–";
+    const size = fixed(Math.abs(x));
+    return Number(size) || !sign ? `${x < 0 && Number(size) ? "−" : sign ? "+" : ""}${size}` : size;
+  };
+
+  // --- paired differences: the interval of measures/statistics.py
+  const logGamma = (x) => {
+    let before = 0;
+    for (; x < 9; x++) before += Math.log(x);
+    const z = 1 / (x * x);
+    return (x - 0.5) * Math.log(x) - x + Math.log(2 * Math.PI) / 2 + (1 / 12 - z * (1 / 360 - z * (1 / 1260 - z / 1680))) / x - before;
+  };
+  const student = (freedom) => { // its quantile at .975, by halving x where both tails together, I_x(freedom/2, 1/2), are .05
+    const a = freedom / 2, b = 0.5, scale = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b)) / a;
+    const tails = (x) => {
+      let f = 1;
+      for (let m = 300; m > 0; m--) {
+        f = 1 + (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m)) / f;
+        f = 1 - ((a + m - 1) * (a + b + m - 1) * x) / ((a + 2 * m - 2) * (a + 2 * m - 1)) / f;
+      }
+      return (scale * x ** a * (1 - x) ** b) / f;
+    };
+    let low = 0, high = (a + 1) / (a + b + 2);
+    for (let n = 0; n < 80; n++) { const x = (low + high) / 2; if (tails(x) < 0.05) low = x; else high = x; }
+    return Math.sqrt(freedom * (1 / low - 1));
+  };
+  const paired = (ours, theirs, units) => {
+    const moved = ours.map((x, q) => x - theirs[q]), n = moved.length, sums = new Map(), whole = new Set(units).size > 1;
+    const total = (list) => list.reduce((sum, x) => sum + x, 0);
+    moved.forEach((x, q) => {
+      const unit = sums.get(whole ? units[q] : q) ?? [0, 0];
+      sums.set(whole ? units[q] : q, [unit[0] + x, unit[1] + 1]);
+    });
+    const mean = total(moved) / n, clusters = [...sums.values()];
+    if (clusters.length < 2) return { mean };
+    const variance = total(clusters.map(([sum, size]) => (sum - size * mean) ** 2 / (1 - size / n))) / n ** 2;
+    const pull = clusters.map(([, size]) => size ** 2 / (1 - size / n));
+    const freedom = n ** 2 / (total(clusters.map(([, size]) => size ** 2)) + (total(pull) ** 2 - total(pull.map((x) => x * x))) / n ** 2);
+    const most = Math.max(...moved), least = Math.min(...moved), unseen = Math.min(1, 3 / Math.max(1, moved.filter(Boolean).length));
+    const [lower, upper] = least === most ? [least, most] : [Math.min(least, -most * unseen), Math.max(most, -least * unseen)];
+    const range = upper - lower;
+    if (!range || (!variance && lower < mean && mean < upper)) return { mean, low: mean, high: mean };
+    const place = (mean - lower) / range, spread = Math.max(place * (1 - place), 0);
+    let size = n, own = freedom;
+    if (variance) {
+      size = (Math.max(spread, 1e-12) * range ** 2) / variance;
+      own = Math.max(1, 2 / (2 / freedom + Math.max(0, 1 - 6 * spread) / Math.max(spread, 1e-12) / size));
+    }
+    const share = student(own) ** 2 / size, middle = (place + share / 2) / (1 + share);
+    const reach = Math.sqrt(share * spread + share ** 2 / 4) / (1 + share);
+    return {
+      mean,
+      low: Math.max(lower, Math.min(mean, lower + range * (middle - reach))),
+      high: Math.min(upper, Math.max(mean, lower + range * (middle + reach))),
+    };
+  };
+
+  // --- every number leads to its queries
+  const address = (state) => `#${Object.entries(state).map(([key, text]) => `${key}=${[].concat(text).map(encodeURIComponent).join(",")}`).join("&")}`;
+  const link = (text, state) => { const a = make("a", "to", text); a.href = address(state); return a; };
+  const nameOf = (row) => {
+    const header = row.querySelector("th.name"), text = header && [...header.childNodes].find((node) => node.nodeType === 3 && node.textContent.trim());
+    return text ? text.textContent.trim() : "";
+  };
+  const linked = (cell, state) => {
+    const first = [...cell.childNodes].find((node) => node.textContent.trim());
+    if (!first || !/^[+−]?[\d.]/.test(first.textContent.trim())) return;
+    const a = link(undefined, state);
+    first.replaceWith(a);
+    a.append(first);
+  };
+
   // --- the explorer
   const explorers = new Map();
   const explore = (place) => {
-    const id = place.dataset.board, data = unpack(`${id}-index`);
-    if (!data || explorers.has(id)) return;
+    const id = place.dataset.board;
+    if (explorers.has(id)) return explorers.get(id);
+    const index = unpack(`${id}-index`);
+    if (!index) return null;
+    const data = numbers(id), { queries, held } = index, every = data.systems.map((_, i) => i);
     place.hidden = false;
-    const { queries, values, systems, controls, held } = data;
     const chunk = new Map(held.flatMap((list, number) => list.map((query, at) => [query, [number, at]])));
-    const own = systems.map((_, i) => i).filter((i) => !controls[i]), stage = controls.indexOf("first-stage");
-    const compared = own.length ? own : systems.map((_, i) => i);
-    const worst = (q) => Math.max(...compared.map((i) => values[q][i]));
-    const spread = (q) => { const list = [...compared, ...(stage < 0 ? [] : [stage])].map((i) => values[q][i]); return Math.max(...list) - Math.min(...list); };
-    const moved = (i, q) => values[q][i] - (stage < 0 ? 0 : values[q][stage]);
-    const kinds = [["widest disagreement first", () => true, spread], ["all systems fail", (q) => worst(q) === 0, spread],
-      ["in the data set's order", () => true, null]];
-    if (stage >= 0) {
-      for (const i of compared) {
-        kinds.push([`${systems[i]}: gains on the first stage`, (q) => moved(i, q) > 0, (q) => moved(i, q)]);
-        kinds.push([`${systems[i]}: losses against the first stage`, (q) => moved(i, q) < 0, (q) => -moved(i, q)]);
-      }
-    }
-    const tools = make("p", "tools"), search = make("input"), kind = make("select"), category = make("select");
-    const label = (text, control) => { const element = make("label", "", `${text} `); element.append(control); tools.append(element); };
-    search.type = "search";
-    search.placeholder = "id or words";
-    kinds.forEach(([name], i) => kind.append(new Option(name, i)));
-    category.append(new Option("all", ""));
-    for (const name of [...new Set(queries.map((query) => query[1]))].filter(Boolean).sort()) category.append(new Option(name));
-    label("Search", search); label("Show", kind); label("Category", category);
-    const count = make("p", "soft"), list = make("ul", "found"), detail = make("div", "detail");
-    count.setAttribute("role", "status");
-    detail.tabIndex = -1;
-    if (data.why) place.append(make("p", "soft", `Ids only: ${data.why}.`));
-    place.append(tools, count, list, detail);
-    const open = (q, link) => {
-      all("[aria-pressed=true]", list).forEach((button) => button.setAttribute("aria-pressed", "false"));
-      list.querySelector(`[data-query="${q}"]`)?.setAttribute("aria-pressed", "true");
-      draw(detail, data, q, chunk.get(q), id);
-      if (link) history.replaceState(null, "", `#q=${encodeURIComponent(queries[q][0])}${boards.length > 1 ? `&d=${id}` : ""}`);
+    const own = every.filter((i) => !data.systems[i].control), stage = data.systems.findIndex((system) => system.control === "first-stage");
+    const compared = own.length ? own : every, best = compared[0], other = stage >= 0 ? stage : compared[1] ?? every.find((i) => i !== best) ?? best;
+    const names = data.systems.map((system) => system.shown), part = (selector) => place.querySelector(selector);
+    const [s, a, b, m, c] = ["s", "a", "b", "m", "c"].map((name) => part(`select.${name}`)), controls = { s, a, b, m, c };
+    const initial = { s: "spread", a: best, b: other, m: data.headline, c: "" };
+    names.forEach((name, i) => { a.append(new Option(name, i)); b.append(new Option(name, i)); });
+    data.measures.forEach((name) => m.append(new Option(name)));
+    groupsOf(data).forEach((name) => c.append(new Option(name)));
+    const search = part(".search"), count = part("[role=status]"), table = make("table", "found"), head = table.createTHead().insertRow(), body = table.createTBody(), more = part(".more"), detail = part(".detail");
+    more.before(table);
+    if (index.why) place.prepend(make("p", "soft", `Ids only: ${index.why}.`));
+    let found = [], length = 0, picked = -1;
+    const value = (i, q) => valuesOf(data, i, m.value)[q];
+    const gap = (q) => value(a.value, q) - value(b.value, q);
+    const spread = (q) => width([...compared, ...(stage < 0 ? [] : [stage])].map((i) => value(i, q)));
+    const ways = {
+      spread: [() => true, spread], below: [(q) => gap(q) < 0, (q) => -gap(q)], above: [(q) => gap(q) > 0, gap], low: [() => true, (q) => -value(a.value, q)],
+      fail: [(q) => compared.every((i) => value(i, q) === 0), spread], all: [() => true, null],
     };
-    const update = () => {
-      const [, keep, by] = kinds[kind.value], words = search.value.toLowerCase();
-      const found = queries.map((_, q) => q).filter((q) => keep(q) && (!category.value || queries[q][1] === category.value)
-        && (!words || `${queries[q][0]}\n${queries[q][2]}`.toLowerCase().includes(words)));
-      if (by) found.sort((a, b) => by(b) - by(a) || a - b);
-      const most = 100;
-      count.textContent = `${found.length.toLocaleString("en")} queries${found.length > most ? `, the first ${most} of them here` : ""}; ${data.detailed.toLocaleString("en")} of ${queries.length.toLocaleString("en")} in detail.`;
-      list.replaceChildren(...found.slice(0, most).map((q) => {
-        const item = make("li"), button = make("button"), left = make("span"), text = make("span", "", queries[q][2] || queries[q][0]);
+    const open = (q) => {
+      picked = q;
+      for (const button of all("button", body)) button.setAttribute("aria-pressed", String(Number(button.dataset.query) === q));
+      draw(detail, { index, data, q, id, where: chunk.get(q), first: [Number(a.value), Number(b.value)], measure: m.value });
+    };
+    const page = () => {
+      for (const q of found.slice(length, length += 50)) {
+        const row = body.insertRow(), header = make("th", "name"), button = make("button"), text = make("span", "", queries[q][2] || queries[q][0]);
+        header.scope = "row";
         text.dir = "auto";
-        left.append(text, make("span", "id", `  ${[queries[q][2] ? queries[q][0] : "", queries[q][1]].filter(Boolean).join(" · ")}`));
-        const best = compared.slice(0, 3).map((i) => (values[q][i] / 1000).toFixed(2)).join("  ");
-        button.append(left, make("span", "id", best));
         button.type = "button";
         button.dataset.query = q;
-        button.setAttribute("aria-pressed", "false");
-        button.addEventListener("click", () => { open(q, true); detail.focus({ preventScroll: true }); });
-        item.append(button);
-        return item;
-      }));
-      list.hidden = !found.length;
+        button.setAttribute("aria-pressed", String(q === picked));
+        button.append(text, make("span", "id", [queries[q][2] ? queries[q][0] : "", queries[q][1]].filter(Boolean).join(" · ")));
+        button.addEventListener("click", () => {
+          open(q);
+          history.replaceState(null, "", address({ q: queries[q][0], ...(boards.length > 1 ? { d: id } : {}) }));
+          detail.focus({ preventScroll: true });
+        });
+        header.append(button);
+        row.append(header, make("td", "", shown(value(a.value, q))), make("td", "", shown(value(b.value, q))), make("td", "", shown(gap(q), true)));
+      }
+      more.hidden = length >= found.length;
+      more.textContent = `more: ${Math.min(50, found.length - length)} of ${(found.length - length).toLocaleString("en")}`;
     };
-    [search, kind, category].forEach((control) => control.addEventListener(control === search ? "input" : "change", update));
-    update();
-    explorers.set(id, (name) => {
-      const q = queries.findIndex((query) => query[0] === name);
-      if (q >= 0) open(q, false);
-      return q >= 0;
-    });
+    const update = () => {
+      const [keep, by] = ways[s.value], words = search.value.toLowerCase();
+      found = placesOf(data, c.value).filter((q) => keep(q) && (!words || `${queries[q][0]}\n${queries[q][2]}`.toLowerCase().includes(words)));
+      if (by) { const size = new Map(found.map((q) => [q, by(q)])); found.sort((x, y) => size.get(y) - size.get(x) || x - y); }
+      head.replaceChildren(...["query", `A: ${names[a.value]}`, `B: ${names[b.value]}`, "A − B"].map((text, n) => {
+        const header = make("th", n ? "" : "name", text);
+        header.scope = "col";
+        return header;
+      }));
+      body.replaceChildren();
+      length = 0;
+      page();
+      count.textContent = `${found.length.toLocaleString("en")} queries, values of ${m.value}; ${index.detailed.toLocaleString("en")} of ${queries.length.toLocaleString("en")} are here in detail.`;
+      table.hidden = !found.length;
+      if (picked >= 0) open(picked);
+    };
+    more.addEventListener("click", page);
+    for (const control of [search, s, a, b, m, c]) control.addEventListener(control === search ? "input" : "change", update);
+    const set = (state) => {
+      search.value = "";
+      for (const [key, control] of Object.entries(controls)) {
+        control.value = state[key] ?? initial[key];
+        if (control.selectedIndex < 0) control.value = initial[key];
+      }
+      update();
+    };
+    set({});
+    const explorer = {
+      set,
+      open: (name) => { const q = data.query_ids.indexOf(name); if (q >= 0) open(q); return q >= 0; },
+      first: () => found.length && open(found[0]),
+    };
+    explorers.set(id, explorer);
+    return explorer;
   };
-  const draw = (detail, data, q, where, id) => {
-    const [name, category, text] = data.queries[q];
+  const draw = (detail, { index, data, q, id, where, first, measure }) => {
+    const [name, category, text] = index.queries[q];
     const found = where && unpack(`${id}-chunk-${where[0]}`)[where[1]];
     const asked = make("div", "asked");
     for (const turn of found?.context ?? []) { const said = make("p", "soft", turn); said.dir = "auto"; asked.append(said); }
@@ -283,13 +408,11 @@
     asked.append(question, make("p", "soft", [name, category, found?.asked && `asked ${found.asked}`].filter(Boolean).join(" · ")));
     detail.replaceChildren(make("h4", "", "Query"), asked);
     const orders = make("div", "orders");
-    orders.tabIndex = 0;
-    orders.setAttribute("role", "region");
-    orders.setAttribute("aria-label", "Orders of the systems, side by side");
-    const turn = (i) => (data.controls[i] === "first-stage" ? 0 : data.controls[i] ? 2 : 1);
-    data.systems.map((system, i) => [system, i]).sort(([, a], [, b]) => turn(a) - turn(b) || a - b).forEach(([system, i]) => {
+    region(orders, "Orders of the systems, side by side");
+    const turn = (i) => (first.includes(i) ? first.indexOf(i) - 9 : data.systems[i].control === "first-stage" ? 0 : data.systems[i].control ? 2 : 1);
+    data.systems.map((system, i) => [system.shown, i]).sort(([, a], [, b]) => turn(a) - turn(b) || a - b).forEach(([system, i]) => {
       const column = make("section"), rows = found?.systems[i];
-      column.append(make("h5", "", `${system}: ${data.headline} ${(data.values[q][i] / 1000).toFixed(3)}`));
+      column.append(make("h5", "", `${system}: ${measure} ${shown(valuesOf(data, i, measure)[q])}`));
       if (rows) {
         const [docs, deep, scores, status] = rows, list = make("ol"), top = docs.length - deep.length;
         if (status !== "ok") column.append(make("p", "down", `${status}: keeps the first stage's order`));
@@ -310,20 +433,137 @@
       : "This page holds only the values of this query; `memeval show RESULTS --query` or --detail full shows its orders."), orders);
     if (found?.missed.length) detail.append(make("p", "", `Relevant, but not among the candidates: ${found.missed.join(", ")}`));
   };
+  // --- two to four systems side by side
+  const count = (list) => list.length.toLocaleString("en");
+  const MOST = 4, trays = new Map();
+  const grid = (caption, heads, rows) => {
+    const scroll = make("div", "scroll"), table = make("table");
+    const fill = (row, contents, tag, scope) => contents.forEach((content, place) => {
+      const cell = make(place ? tag : "th", place ? "" : "name");
+      if (cell.tagName === "TH") cell.scope = scope;
+      cell.append(...[content].flat());
+      row.append(cell);
+    });
+    table.createCaption().append(make("span", "", caption));
+    fill(table.createTHead().insertRow(), heads, "th", "col");
+    const body = table.createTBody();
+    rows.forEach((row) => fill(body.insertRow(), row, "td", "row"));
+    region(scroll, caption);
+    scroll.append(table);
+    return scroll;
+  };
+  const tray = (board) => {
+    const place = board.querySelector(".compare"), bar = board.querySelector(".tray"), select = place.querySelector("select"), ticks = [];
+    let chosen = [];
+    const result = () => {
+      const data = numbers(board.id), systems = chosen.map((name) => systemOf(data, name)), [base, ...others] = systems;
+      const units = data.unit === "query" ? data.query_ids : data.store_ids, names = systems.map((i) => data.systems[i].shown);
+      const groups = groupsOf(data).filter((group) => placesOf(data, group).length), measure = select.value || data.headline;
+      const line = (label, of, group) => {
+        const queries = placesOf(data, group), pick = (i) => queries.map((q) => valuesOf(data, i, of)[q]);
+        const state = (i, s) => ({ find: board.id, a: data.systems[i].name, b: data.systems[base].name, m: of, c: group, s });
+        const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
+        return [label, ...systems.map((i) => link(shown(mean(pick(i))), state(i, "low"))), ...others.map((i) => {
+          const [ours, theirs] = [pick(i), pick(base)], { mean: apart, low, high } = paired(ours, theirs, queries.map((q) => units[q]));
+          if (ours.every((x, q) => x === theirs[q])) return make("span", "", "identical");
+          const range = make("span", "range", low === undefined ? "" : `[${shown(low, true)}, ${shown(high, true)}]`), to = link(shown(apart, true), state(i, apart < 0 ? "below" : "above"));
+          to.dataset.exact = [apart, low, high].join(" ");
+          return [to, range];
+        })];
+      };
+      const heads = (what) => [what, ...names, ...others.map((i) => `${data.systems[i].shown} − ${names[0]}`)];
+      const spread = (q) => width(systems.map((i) => valuesOf(data, i, measure)[q]));
+      const moved = data.query_ids.map((name, q) => [spread(q), q, name]).filter(([size]) => size > 0).sort(([x, p], [y, q]) => y - x || p - q);
+      select.replaceChildren(...data.measures.map((name) => new Option(name)));
+      select.value = measure;
+      place.querySelector("h4").textContent = `Compared: ${names.join(", ")}`;
+      place.querySelector(".compared").replaceChildren(
+        grid("Every measure, over all queries.", heads("measure"), data.measures.map((name) => line(name, name, ""))),
+        grid(`${measure} by category and slice.`, heads("category"), groups.map((group) => line(`${group} (n\u00a0=\u00a0${count(placesOf(data, group))})`, measure, group))),
+        grid(`The queries that moved most, of ${count(moved)} on which ${measure} differs.`, ["query", ...names], moved.slice(0, 10).map(([, q, name]) => [
+          link(name, { q: name, d: board.id, a: data.systems[others[0]].name, b: data.systems[base].name, m: measure }), ...systems.map((i) => shown(valuesOf(data, i, measure)[q])),
+        ])));
+      place.hidden = false;
+    };
+    const update = (write) => {
+      for (const tick of ticks) { tick.checked = chosen.includes(tick.value); tick.disabled = !tick.checked && chosen.length >= MOST; }
+      bar.hidden = !chosen.length;
+      bar.querySelector(".go").disabled = chosen.length < 2;
+      bar.querySelector("span").textContent = `${chosen.join(" · ")}${chosen.length < 2 ? ": tick one to three more to compare" : chosen.length < MOST ? "" : ": that is the most"}`;
+      if (chosen.length > 1) result(); else place.hidden = true;
+      if (write) history.replaceState(null, "", chosen.length > 1 ? address({ compare: chosen, ...(boards.length > 1 ? { d: board.id } : {}) }) : `#${board.id}`);
+    };
+    for (const row of all("#" + board.id + "-leaderboard tbody tr")) {
+      const name = nameOf(row);
+      if (!name || !row.querySelector("a.to")) continue; // nothing was measured
+      const tick = make("input", "tick");
+      tick.type = "checkbox";
+      tick.value = name;
+      tick.setAttribute("aria-label", `compare ${name}`);
+      tick.addEventListener("change", () => { chosen = tick.checked ? [...chosen, name] : chosen.filter((other) => other !== name); update(true); });
+      row.querySelector("th.name").prepend(tick);
+      ticks.push(tick);
+    }
+    select.addEventListener("change", result);
+    bar.querySelector(".go").addEventListener("click", () => place.scrollIntoView());
+    bar.querySelector(".clear").addEventListener("click", () => { chosen = []; update(true); });
+    return (names) => {
+      const data = numbers(board.id), known = names.map((name) => data.systems[systemOf(data, name)]?.shown);
+      if (known.includes(undefined) || known.length < 2) return false;
+      chosen = [...new Set(known)].slice(0, MOST);
+      update(false);
+      place.scrollIntoView({ behavior: "instant" });
+      return true;
+    };
+  };
+  for (const board of boards) {
+    const measures = new Set(all(".leader", board).map((leader) => leader.dataset.measure)), way = (cell) => (cell.textContent.trim().startsWith("−") ? "below" : "above");
+    const leads = (table, state) => {
+      const heads = all("thead th", table).map((header) => [...header.querySelectorAll("button"), header][0].firstChild.textContent.trim());
+      for (const row of all("tbody tr", table)) {
+        const name = nameOf(row);
+        [...row.cells].forEach((cell, place) => { const more = name && cell.tagName === "TD" && state(heads[place], cell); if (more) linked(cell, { find: board.id, a: name, ...more }); });
+      }
+    };
+    for (const table of all(`#${board.id}-leaderboard table`)) {
+      const own = table.closest(".leader")?.dataset.measure;
+      leads(table, (head, cell) => (measures.has(head) ? { m: head, s: "low" } : own && head === "vs first stage" && { m: own, s: way(cell) }));
+    }
+    for (const table of all(".heat", board)) {
+      const is = (word) => table.closest(".scroll").getAttribute("aria-labelledby").includes(word);
+      leads(table, (head, cell) => ({ c: (is("slices") ? SLICE : "") + head, s: is("relative") ? way(cell) : "low" }));
+    }
+    if (board.querySelector(".compare")) trays.set(board.id, tray(board));
+  }
+
+  // --- the address says what is shown
   const follow = () => {
-    const hash = location.hash.slice(1), parts = new URLSearchParams(hash);
-    const target = hash && !parts.has("q") && document.getElementById(hash);
+    const hash = location.hash.slice(1), parts = new URLSearchParams(hash.replaceAll("+", "%2B"));
+    const state = parts.has("q") || parts.has("find") || parts.has("compare");
+    const target = hash && !state && document.getElementById(hash);
     const board = target && target.closest(".board");
     if (board && boards.length > 1) { show(board.id); target.scrollIntoView({ behavior: "instant" }); }
-    if (!parts.has("q")) return;
-    const places = all(".explorer").filter((place) => !parts.has("d") || place.dataset.board === parts.get("d"));
-    for (const place of places) {
-      explore(place);
-      if (explorers.get(place.dataset.board)?.(parts.get("q"))) {
-        if (boards.length > 1) show(place.dataset.board);
-        place.querySelector(".detail").scrollIntoView({ behavior: "instant" });
-        return;
+    if (!state) return;
+    const wanted = parts.get("d") ?? parts.get("find");
+    if (parts.has("compare")) {
+      const names = /(?:^|&)compare=([^&]*)/.exec(hash)[1].split(",").map(decodeURIComponent);
+      for (const [id, compare] of trays) {
+        if (wanted && id !== wanted) continue;
+        if (boards.length > 1) show(id);
+        if (compare(names)) return;
       }
+      return;
+    }
+    for (const place of all(".explorer").filter((one) => !wanted || one.dataset.board === wanted)) {
+      const explorer = explore(place), data = explorer && numbers(place.dataset.board);
+      if (!explorer) continue;
+      const at = (key) => { const i = systemOf(data, parts.get(key)); return i < 0 ? undefined : i; };
+      if (parts.has("find") || parts.has("a")) explorer.set({ ...Object.fromEntries(parts), a: at("a"), b: at("b") });
+      if (parts.has("q") && !explorer.open(parts.get("q"))) continue;
+      if (boards.length > 1) show(place.dataset.board);
+      if (!parts.has("q")) explorer.first();
+      (parts.has("q") ? place.querySelector(".detail") : place).scrollIntoView({ behavior: "instant" });
+      return;
     }
   };
   const seen = new IntersectionObserver((entries) => {

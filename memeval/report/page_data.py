@@ -15,27 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memeval.core.types import written
 from memeval.measures.calibration import Bin, Calibration
 from memeval.measures.latency import Times
 from memeval.measures.threshold import deal_folds
-from memeval.report import models
+from memeval.report import cells, models
 from memeval.report.board import Leaderboard, Row
 from memeval.report.evidence import Evidence, Labelled, Ranked
 
-FROM_RANKS = (
-    "MAP",
-    "MRR",
-    "NDCG",
-    "Recall",
-    "Precision",
-    "F1",
-    "RecallAny",
-    "HitRate",
-    "RCap",
-    "RecallAll",
-    "Hits",
-    "DCG",
-)
+FROM_RANKS = ("MAP", "MRR", "NDCG", "Recall", "F1")
 """Measures that follow from the ranks and grades of relevant memories; F1 also from how many passed its threshold."""
 
 
@@ -117,6 +105,7 @@ def _system(
 ) -> dict[str, Any]:
     content: dict[str, Any] = {
         "name": row.system,
+        "shown": cells.name(row),
         "model": row.model,
         "control": row.control,
         "rank": row.rank,
@@ -193,6 +182,7 @@ def calibration(found: Calibration) -> dict[str, Any]:
         "threshold": found.threshold,
         "f1": [found.f1_dev, found.f1_test, found.f1_best],
         "risk": [list(row) for row in found.risk],
+        "filters": list(map(written, found.filters)),
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from memeval.report import (
     breakdown,
+    claim_tables,
     depth,
     explorer,
     methods,
@@ -86,9 +87,9 @@ def page(
         "calibration",
         "Calibration",
         filled(trust.tables(board, calibrations, evidence, others)),
-        trust.sentences(board) if calibrations else [NO_RUNS],
+        trust.sentences(board, calibrations) if calibrations else [NO_RUNS],
         trust.plots(board, calibrations),
-        open_tables=4,
+        open_tables=5,
     )
     yield Section(
         "robustness",
@@ -109,7 +110,12 @@ def page(
     yield Section("again", "How to make this table again", filled(again))
 
 
-def markdown(board: Leaderboard) -> list[tuple[Table, bool]]:
+def claims(found: Sequence[tuple[Leaderboard, Evidence]]) -> list[Table]:
+    """Published claims, held against all leaderboards of a report together."""
+    return filled(claim_tables.tables(found))
+
+
+def markdown(board: Leaderboard, evidence: Evidence) -> list[tuple[Table, bool]]:
     """The tables of a Markdown file, and whether each stands in the open; the others unfold."""
     found = [
         (standings.leaderboard(board), True),
@@ -120,6 +126,7 @@ def markdown(board: Leaderboard) -> list[tuple[Table, bool]]:
         (robustness.behaviour(board), True),
         (robustness.hosted(board), False),
         (robustness.variation(board), False),
+        (trust.filter_table(board, trust.filters(board, evidence)), True),
         (standings.missing(board), True),
         (methods.card(board), True),
         (methods.definitions(board), False),

@@ -1,13 +1,17 @@
-"""Calibration of every system of a leaderboard: as tables and plots."""
+"""What the scores of every system of a leaderboard are worth, as probabilities and as filters: tables and plots."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memeval.core.types import Estimate
 from memeval.measures import calibration as cal
+from memeval.measures import filtering
+from memeval.measures.filtering import Filter
 from memeval.measures.threshold import Floats, Labels, f1_above
 from memeval.report import cells, columns, figures
 from memeval.report.board import Leaderboard, Row
@@ -36,12 +40,13 @@ def calibrations(
     """For each leaderboard, system → its calibration; empty without runs or labels. Controls say nothing about scores
     and are left out. Where that is heavy, several are made at once."""
     places = [
-        (place, row, evidence.labelled, evidence.ranked[row.system])
+        (place, row, evidence.labelled, evidence.ranked[row.system], _units(board, evidence.labelled))
         for place, (board, evidence) in enumerate(found)
         for row in board.ranked
         if evidence.labelled is not None and row.system in evidence.ranked
     ]
-    done = each(_calibration, [(labelled, kind(row), ranked) for _, row, labelled, ranked in places], heavy=heavy)
+    jobs = [(labelled, ranked, units, kind(row)) for _, row, labelled, ranked, units in places]
+    done = each(_calibration, jobs, heavy=heavy, told="systems' scores looked at")
     made: list[dict[str, cal.Calibration]] = [{} for _ in found]
     for (place, row, *_), one in zip(places, done, strict=True):
         if one is not None:
@@ -49,11 +54,80 @@ def calibrations(
     return made
 
 
-def _calibration(job: tuple[Labelled, str | None, Ranked]) -> cal.Calibration | None:
-    labelled, said, ranked = job
+def _calibration(job: tuple[Labelled, Ranked, Sequence[str], str | None]) -> cal.Calibration | None:
+    labelled, ranked, units, said = job
     if np.isnan(ranked.scores).all():
         return None
-    return cal.calibrate(said, ranked.scores, ranked.grades > 0, labelled.relevant, labelled.dev)
+    found = cal.calibrate(said, ranked.scores, ranked.grades > 0, labelled.relevant, labelled.dev)
+    return replace(found, filters=_filters(labelled, ranked, units))
+
+
+def _filters(labelled: Labelled, ranked: Ranked, units: Sequence[str]) -> tuple[Filter, ...]:
+    return filtering.filters(ranked.scores, ranked.grades > 0, labelled.relevant, labelled.dev, units)
+
+
+def _units(board: Leaderboard, labelled: Labelled) -> Sequence[str]:
+    return labelled.query_ids if board.signature.unit == "query" else labelled.store_ids
+
+
+def filters(board: Leaderboard, evidence: Evidence) -> dict[str, tuple[Filter, ...]]:
+    """System → the thresholds to filter at; empty without runs, labels, or stores for development and for tests."""
+    labelled = evidence.labelled
+    if labelled is None:
+        return {}
+    ranked = {row.system: evidence.ranked.get(row.system) for row in board.ranked}
+    return {
+        system: _filters(labelled, own, _units(board, labelled))
+        for system, own in ranked.items()
+        if own is not None and not np.isnan(own.scores).all()
+    }
+
+
+def filter_table(board: Leaderboard, found: Mapping[str, Sequence[Filter]]) -> Table:
+    """What to filter at for what is wanted, and what that gives on test stores."""
+    lines = []
+    for row in board.ranked:
+        own = found.get(row.system, ())
+        lacking = [one for one in own if one.threshold is None]
+        lines += [_filter(row, one) for one in own if one.threshold is not None]
+        lines += [_filter(row, one, " or more") for one in lacking[:1]]  # nor is a higher one reached
+    return table("filters", board, lines, least=str(filtering.LEAST))
+
+
+def filter_sentences(board: Leaderboard, found: Mapping[str, Sequence[Filter]]) -> list[str]:
+    """Whose scores cannot be used as a filter, and why."""
+    told: dict[str, list[str]] = {}
+    for row in board.ranked:
+        outcomes = {one.wanted: one.outcome for one in found.get(row.system, ()) if one.wanted is not None}
+        if not outcomes or {"holds", "within chance"} & set(outcomes.values()):
+            continue
+        reached = [f"{wanted:g}" for wanted, outcome in outcomes.items() if outcome != "not reached"]
+        least = f"{min(outcomes):g}"
+        why = (
+            f"what reaches a precision of {' or '.join(reached)} on development stores does not carry over to tests"
+            if reached
+            else f"no threshold reaches a precision of {least} on development stores"
+        )
+        told.setdefault(why, []).append(cells.plain(row.system))
+    return [f"{', '.join(names)}: these scores cannot be used as a filter: {why}." for why, names in told.items()]
+
+
+def _filter(row: Row, one: Filter, more: str = "") -> dict[str, str]:
+    return {
+        "system": cells.name(row),
+        "wanted": "best F1" if one.wanted is None else f"precision {one.wanted:g}{more}",
+        "filter at": _score(one.threshold),
+        "precision on development": cells.number(one.on_development),
+        "precision": cells.estimate(one.precision),
+        "recall": cells.estimate(one.recall),
+        "memories let in a query": _digits(one.let_in),
+        "queries left empty": cells.NONE if one.empty is None else cells.percent(one.empty.value),
+        "on test stores": cells.NONE if one.wanted is None and one.precision is not None else one.outcome,
+    }
+
+
+def _digits(found: Estimate | None) -> str:
+    return cells.NONE if found is None else cells.number(found.value, 1)
 
 
 def _judged(labelled: Labelled, ranked: Ranked) -> "tuple[Floats, Labels, NDArray[np.int64]]":
@@ -70,13 +144,30 @@ def kind(row: Row) -> str | None:
     return str(said) if said in KINDS and said is not None else None
 
 
-def sentences(board: Leaderboard) -> list[str]:
-    """Which systems give no probabilities of their own."""
+def sentences(board: Leaderboard, found: Mapping[str, cal.Calibration]) -> list[str]:
+    """Whose scores are no filter, who gives no probabilities of its own, and what those of the others are worth."""
+    told = filter_sentences(board, {system: one.filters for system, one in found.items()})
     silent = [row for row in board.ranked if kind(row) not in ("log-odds", "probability")]
-    if not silent:
-        return []
-    named = ", ".join(f"{cells.plain(row.system)} ({KINDS[kind(row)].partition(':')[0]})" for row in silent)
-    return [f"Give no probabilities of their own: {named}. What is fitted to their scores is shown instead."]
+    if silent:
+        named = ", ".join(f"{cells.plain(row.system)} ({KINDS[kind(row)].partition(':')[0]})" for row in silent)
+        told.append(f"Give no probabilities of their own: {named}. What is fitted to their scores is shown instead.")
+    for worse, words in (
+        (False, "Own probabilities that say more than the same share for every memory"),
+        (True, "Own probabilities that say less than the same share for every memory: do not take them at their word"),
+    ):
+        named = "; ".join(
+            f"{cells.plain(row.system)} {cells.number(cal.brier(one.before))} "
+            f"(the share, {cells.percent(one.base_rate)}, gives {cells.number(_base(one))})"
+            for row in board.ranked
+            if (one := found.get(row.system)) and one.before and (cal.brier(one.before) >= _base(one)) is worse
+        )
+        told += [f"{words}, by Brier score: {named}."] if named else []
+    return told
+
+
+def _base(one: cal.Calibration) -> float:
+    """The Brier score of always saying the share of relevant pairs."""
+    return one.base_rate * (1 - one.base_rate)
 
 
 def plots(board: Leaderboard, found: Mapping[str, cal.Calibration]) -> list[Plot]:
@@ -107,10 +198,11 @@ def tables(
     evidence: Evidence,
     others: Sequence[Other] = (),
 ) -> list[Table]:
-    """ECE and Brier score, the five levels, thresholds carried over, abstention, and bins."""
+    """What to filter at, ECE and Brier score, the five levels, thresholds carried over, abstention, and bins."""
     rows = [(row, found[row.system]) for row in board.ranked if row.system in found]
     unanswerable = 0 if evidence.labelled is None else int((~evidence.labelled.judged).sum())
     return [
+        filter_table(board, {system: one.filters for system, one in found.items()}),
         table("calibration", board, [_scores(*one) for one in rows], bins=str(cal.BINS)),
         table("levels", board, [_levels(*one) for one in rows if one[1].levels is not None]),
         table("thresholds", board, [_thresholds(*one) for one in rows]),
@@ -135,7 +227,7 @@ def _scores(row: Row, one: cal.Calibration) -> dict[str, str]:
             for what, measure in (("ECE", cal.ece), ("Brier", cal.brier))
             for name, bins in _named(one).items()
         },
-        "Brier of the base rate": cells.number(one.base_rate * (1 - one.base_rate)),
+        "Brier of the base rate": cells.number(_base(one)),
     }
 
 

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from pages import HOSTILE, MODELS, found, measure, shop
 
-from memeval.report import reporting
+from memeval.measures import statistics
+from memeval.report import breakdown, cells, reporting
+from memeval.report.reporting import Found
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -19,14 +22,20 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A page of two data sets; the first is hostile in every text and name."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Found, str]:
+    """A page of two data sets, and what it is made of; the first is hostile in every text and name."""
     root = tmp_path_factory.mktemp("pages")
     hostile, other = shop(hostile=True), shop(name="stall", stores=6)
     named = [*MODELS, *((name, "python/pages:Words") for name in HOSTILE)]
     folders = measure(hostile, root / "hostile", named), measure(other, root / "stall", MODELS)
-    reporting.write(found((hostile, folders[0]), (other, folders[1])), root / "r.html")
-    return f"file://{root / 'r.html'}"
+    both = found((hostile, folders[0]), (other, folders[1]))
+    reporting.write(both, root / "r.html")
+    return both, f"file://{root / 'r.html'}"
+
+
+@pytest.fixture(scope="module")
+def file(made: tuple[Found, str]) -> str:
+    return made[1]
 
 
 @pytest.fixture(scope="module")
@@ -207,10 +216,134 @@ def test_the_explorer_searches_filters_and_links(browser: Any, file: str) -> Non
         assert page.evaluate("location.hash") == "#q=s5%3Aq4&d=b2"
         page.fill("#b2-explorer input[type=search]", "")
         whole = items.count()
-        page.locator("#b2-explorer select").nth(1).select_option("when")
+        page.locator("#b2-explorer select.c").select_option("when")
         assert 0 < items.count() < whole
-        page.locator("#b2-explorer select").nth(0).select_option(label="lengths: losses against the first stage")
+        page.locator("#b2-explorer select.a").select_option(label="lengths")
+        page.locator("#b2-explorer select.s").select_option(label="A below B, widest gap first")
         assert items.count() > 0
+        heads = page.locator("#b2-explorer .found thead th").all_inner_texts()
+        assert heads == ["query", "A: lengths", "B: first-stage (bm25)", "A − B"]
+        gaps = [
+            float(cell.replace("−", "-"))
+            for cell in page.locator("#b2-explorer .found td:last-child").all_inner_texts()
+        ]
+        assert gaps == sorted(gaps)
+        assert gaps[-1] < 0
+        assert watched.said == []
+
+
+def test_the_picked_query_stands_beside_the_list_where_there_is_room(browser: Any, file: str) -> None:
+    for width, beside in ((1440, True), (768, False)):
+        with Watched(browser, f"{file}#q=s3%3Aq2&d=b2", viewport={"width": width, "height": 900}) as watched:
+            boxes = [watched.page.locator(f"#b2-explorer {part}").bounding_box() for part in (".found", ".detail")]
+            assert (boxes[1]["x"] > boxes[0]["x"] + 100) is beside
+            orders = watched.page.locator("#b2-explorer .orders h5").all_inner_texts()
+            assert orders[1].startswith("first-stage (bm25): NDCG@10"), "B is the first stage, next to A"
+
+
+def test_all_queries_can_be_reached(browser: Any, tmp_path: Path) -> None:
+    dataset = shop(stores=20)
+    reporting.write(found((dataset, measure(dataset, tmp_path / "shop", MODELS))), tmp_path / "r.html")
+    with Watched(browser, f"file://{tmp_path / 'r.html'}#b1-explorer") as watched:
+        page = watched.page
+        page.locator("#b1-explorer").scroll_into_view_if_needed()
+        items, more = page.locator("#b1-explorer .found button"), page.locator("#b1-explorer .more")
+        assert items.count() == 50
+        while more.is_visible():
+            more.click()
+        assert items.count() == sum(bool(own) for own in dataset.qrels.values())
+        names = page.locator("#b1-explorer .found .id").all_inner_texts()
+        assert len(set(names)) == items.count()
+
+
+def test_every_number_of_the_leaderboard_and_of_categories_leads_to_its_queries(browser: Any, file: str) -> None:
+    with Watched(browser, f"{file}#b2") as watched:
+        page = watched.page
+        for table in ("#b2-leaderboard div.leader", "#b2-categories"):
+            for cell in page.locator(f"{table} table:visible tbody td").all():
+                if table == "#b2-categories":
+                    assert cell.locator("a").count() == 1, cell.inner_text()
+        row = page.locator("#b2-leaderboard div.leader tbody tr", has_text="words").first
+        assert row.locator("a").count() == 2, "the value and the difference"
+        row.locator("a").first.click()
+        heads = page.locator("#b2-explorer .found thead th").all_inner_texts()
+        assert heads[1] == "A: words"
+        values = [float(cell) for cell in page.locator("#b2-explorer .found td:nth-child(2)").all_inner_texts()]
+        assert values == sorted(values), "the lowest first"
+        assert page.locator("#b2-explorer .detail .orders h5").first.inner_text().startswith("words: NDCG@10")
+        cell = page.locator("#b2-categories .heat tbody tr", has_text="lengths").first.locator("td a").first
+        shown = cell.inner_text()
+        cell.click()
+        mean = sum(map(float, page.locator("#b2-explorer .found td:nth-child(2)").all_inner_texts()))
+        assert mean / page.locator("#b2-explorer .found tbody tr").count() == pytest.approx(float(shown), abs=1e-3)
+        assert watched.said == []
+
+
+def test_two_to_four_systems_are_compared_and_the_address_says_which(browser: Any, file: str) -> None:
+    with Watched(browser, f"{file}#b2") as watched:
+        page = watched.page
+        tick = page.locator("#b2-leaderboard div.leader input.tick")
+        tick.nth(0).check()
+        assert "tick one to three more" in page.locator("#b2 .tray").inner_text()
+        assert not page.locator("#b2 .compare").is_visible()
+        for place in (1, 2, 3):
+            tick.nth(place).check()
+        assert tick.nth(4).is_disabled()
+        chosen = [tick.nth(place).get_attribute("value") for place in range(4)]
+        address = page.evaluate("location.href")
+        text = page.locator("#b2 .compare").inner_text()
+        assert f"Compared: {', '.join(chosen)}" in text
+        page.get_by_text("Clear", exact=True).locator("visible=true").click()
+        assert not page.locator("#b2 .compare").is_visible()
+    with Watched(browser, address) as watched:
+        assert watched.page.locator("#b2 .compare").inner_text() == text
+        first = watched.page.locator("#b2 .compare table").last.locator("tbody a").first
+        name = first.inner_text()
+        first.click()
+        assert name in watched.page.locator("#b2-explorer .detail").inner_text()
+        assert watched.said == []
+
+
+@pytest.mark.parametrize("board", [0, 1])
+def test_what_the_page_computes_of_a_comparison_is_what_statistics_computes(
+    browser: Any, made: tuple[Found, str], board: int
+) -> None:
+    """Every measure and group, of hostile names too: the page's own formulas against those of the package."""
+    told = made[0].boards[board][0]
+    result = {row.system: row.result for row in told.rows}
+    chosen = [row for row in told.rows if row.control is None][:2] + [row for row in told.rows if row.control][:2]
+    groups = {f"{one.name} (n = {one.n:,})": one.places for one in breakdown.categories(told)}
+    groups |= {f"slice · {one.name} (n = {one.n:,})": one.places for one in breakdown.slices(told)}
+    names = ",".join(quote(row.system, safe="") for row in chosen)
+    with Watched(browser, f"{made[1]}#compare={names}&d=b{board + 1}") as watched:
+        seen = 0
+        for measure_name in told.measures:
+            watched.page.locator(f"#b{board + 1} .compare select").select_option(measure_name)
+            for table in watched.page.locator(f"#b{board + 1} .compare table").all()[:2]:
+                for row in table.locator("tbody tr").all():
+                    label = row.locator("th").inner_text().replace("\xa0", " ")
+                    whole = label in told.measures
+                    of = label if whole else measure_name
+                    places = range(told.n) if whole else groups[label]
+                    cells_of = row.locator("td").all()
+                    base = [result[chosen[0].system].values[of][place] for place in places]
+                    units = [told.units[place] for place in places]
+                    for shift, other in enumerate(chosen[1:]):
+                        own = [result[other.system].values[of][place] for place in places]
+                        columns = ([[value] for value in values] for values in (own, base))
+                        [paired] = statistics.compare(*columns, units, [(of, "a", "b")])
+                        cell, again = cells_of[len(chosen) + shift], paired.comparison
+                        if max(abs(a - b) for a, b in zip(own, base, strict=True)) < 1e-12:
+                            assert cell.inner_text() in ("identical", "0.000\n[0.000, 0.000]")
+                            continue
+                        exact = [float(text) for text in str(cell.locator("a").get_attribute("data-exact")).split()]
+                        exact += [float("nan")] * (3 - len(exact))  # no interval of a single unit
+                        wanted = (again.difference, again.low, again.high)
+                        assert exact == pytest.approx(wanted, abs=1e-7, nan_ok=True), (label, of)
+                        shown = cells.signed(again.difference) + cells.interval(again.low, again.high, sign=True)
+                        assert cell.inner_text().replace("\n", " ") == shown
+                        seen += 1
+        assert seen > 50
         assert watched.said == []
 
 

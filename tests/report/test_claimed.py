@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pages
 import pytest
 import scipy.stats
 from typer.testing import CliRunner
@@ -16,7 +17,7 @@ from memeval.core.errors import SuiteError
 from memeval.core.types import Result
 from memeval.measures import statistics
 from memeval.measures.kept import Kept
-from memeval.report import claimed, deciding
+from memeval.report import claimed, deciding, reporting
 from memeval.report.claimed import Claim, Claims, Part
 from memeval.report.deciding import Seen
 from memeval.report.evidence import Collection
@@ -397,3 +398,32 @@ def test_the_shipped_claims_name_systems_and_data_sets_that_memeval_has() -> Non
         for one in found.claims:
             for dataset in one.datasets:
                 datasets.parse(dataset)
+
+
+# --- on a page
+
+
+def page_claims(folder: Path, names: dict[str, str]) -> tuple[str, str]:
+    dataset = pages.shop(name="locomo", stores=8)
+    measured = pages.measure(dataset, folder / "locomo", list(names.items()))
+    found = pages.found((dataset, measured))
+    for suffix in ("html", "md"):
+        reporting.write(found, folder / f"r.{suffix}")
+    return (folder / "r.html").read_text(), (folder / "r.md").read_text()
+
+
+def test_a_page_tells_published_claims_that_its_systems_decide(tmp_path: Path) -> None:
+    page, text = page_claims(
+        tmp_path, {"memos-reranker-0.6b": "python/pages:Words", "bge-reranker-v2-m3": "python/pages:Lengths"}
+    )
+    lines = [line for line in text.splitlines() if "MemReranker-0.6B ranks better than BGE-reranker-v2-m3." in line]
+    assert "locomo · bm25 · MAP against BGE-reranker-v2-m3" in lines[0]
+    assert lines[0].count("| ") >= 3
+    assert any(" holds " in line for line in lines)
+    assert 'id="claims-memreranker-heading">Claims of MemReranker' in page
+    assert "not measured" in page.split('id="claims-memreranker-heading"')[1].split("</table>")[0]
+
+
+def test_a_page_of_other_systems_says_nothing_of_published_claims(tmp_path: Path) -> None:
+    page, text = page_claims(tmp_path, {"words": "python/pages:Words"})
+    assert "Claims of MemReranker" not in page + text

@@ -1,6 +1,7 @@
 """The page: everything it shows can be computed again from what it holds, and foreign texts stay texts."""
 
 import itertools
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -319,6 +320,35 @@ def test_calibration_can_be_computed_again(page: str) -> None:
                 continue
             bins = tuple(Bin(0, 0, *sums) for sums in told[key])
             assert cells == ([f"{ece(bins):.3f}"], [f"{brier(bins):.3f}"])
+
+
+def test_what_to_filter_at_is_the_same_on_the_page_in_markdown_and_in_json(folder: Path, tmp_path: Path) -> None:
+    read = found((shop(), folder))
+    [(_, evidence)] = read.boards
+    assert evidence.labelled is not None
+    dev = np.array([store in ("s0", "s3", "s5") for store in evidence.labelled.store_ids])
+    split = {key: replace(own, labelled=replace(own.labelled, dev=dev)) for key, own in read.evidence.items()}  # type: ignore[type-var]
+    for suffix in ("html", "md", "json"):
+        reporting.write(replace(read, evidence=split), tmp_path / f"r.{suffix}")
+    page, text = (tmp_path / "r.html").read_text(), (tmp_path / "r.md").read_text()
+    told = json.loads((tmp_path / "r.json").read_text())["leaderboards"][0]["filters"]
+    packed = {one["name"]: one["calibration"]["filters"] for one in held(page)["systems"] if "calibration" in one}
+    assert set(packed) == set(told) == {"bm25", "words", "lengths"}
+    _, *lines = rows_of(page, "b1-filters")
+    for system, own in told.items():
+        ours = [line for line in lines if line[0] == [system]]
+        reached = [one for one in own if one["threshold"] is not None]
+        assert [one["threshold"] for one in own] == [one["threshold"] for one in packed[system]]
+        for line, one in zip(ours, reached, strict=False):
+            assert line[1] == (["best", "F1"] if one["wanted"] is None else ["precision", f"{one['wanted']:g}"])
+            assert line[4][0] == f"{one['precision']['value']:.3f}"
+            assert line[5][0] == f"{one['recall']['value']:.3f}"
+            assert one["precision"]["low"] <= one["precision"]["value"] <= one["precision"]["high"]
+        assert len(ours) == len(reached) + (len(reached) < len(own))
+    assert "| lengths" in text.split("### What to filter at")[1]
+    section = page.split('id="b1-calibration"')[1].split("<figure>")[0]
+    assert re.search(r"lengths(, \w+)*: these scores cannot be used as a filter: no threshold reaches a prec", section)
+    assert "say less than the same share for every memory" in section
 
 
 def test_systems_without_probabilities_are_named(page: str) -> None:
