@@ -411,8 +411,9 @@ def skewed_p(values: ArrayLike, clusters: Sequence[str]) -> float:
     [mean], [variance] = found.means, _variance(found)
     if variance == 0:
         return 0.0 if mean > 0 else 1.0
-    both = (own - mean, found.sums[:, 0] - found.sizes * mean)
-    skew = min(0.0, *(math.fsum(away**3) / math.fsum(away**2) ** 1.5 for away in both))
+    both = (away for away in (own - mean, found.sums[:, 0] - found.sizes * mean) if away.any())
+    skew = min((math.fsum(away**3) / math.fsum(away**2) ** 1.5 for away in both), default=0.0)
+    skew = min(skew, 0.0)
     t = mean / math.sqrt(variance)
     from scipy.special import stdtr
 
