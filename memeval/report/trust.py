@@ -113,16 +113,22 @@ def filter_sentences(board: Leaderboard, found: Mapping[str, Sequence[Filter]]) 
 
 
 def _filter(row: Row, one: Filter, more: str = "") -> dict[str, str]:
-    return {
-        "system": cells.name(row),
-        "wanted": "best F1" if one.wanted is None else f"precision {one.wanted:g}{more}",
+    unreached = cells.dash("no threshold reaches it on development stores")
+    told = {
         "filter at": _score(one.threshold),
         "precision on development": cells.number(one.on_development),
         "precision": cells.estimate(one.precision),
         "recall": cells.estimate(one.recall),
         "memories let in a query": _digits(one.let_in),
         "queries left empty": cells.NONE if one.empty is None else cells.percent(one.empty.value),
-        "on test stores": cells.NONE if one.wanted is None and one.precision is not None else one.outcome,
+    }
+    nothing = unreached if one.threshold is None else cells.dash("it lets nothing in on test stores, or there are none")
+    free = one.wanted is None and one.precision is not None
+    return {
+        "system": cells.name(row),
+        "wanted": "best F1" if one.wanted is None else f"precision {one.wanted:g}{more}",
+        **{name: nothing if one.threshold is None or text == cells.NONE else text for name, text in told.items()},
+        "on test stores": cells.dash("no precision was wanted that it could miss") if free else one.outcome,
     }
 
 

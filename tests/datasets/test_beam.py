@@ -237,7 +237,7 @@ def test_a_chat_that_is_not_downloaded_is_asked_for(tmp_path: Path, monkeypatch:
 
 def test_the_suite_reranks_the_best_hundred_of_the_smallest_tier() -> None:
     shipped = suite.load("beam")
-    assert (shipped.datasets, shipped.depth, shipped.rendering) == (("beam-100k",), 100, "bare")
+    assert ([one.name for one in shipped.datasets], shipped.depth, shipped.rendering) == (["beam-100k"], 100, "bare")
 
 
 # ------------------------------------------------------------------------------------------------ the real files

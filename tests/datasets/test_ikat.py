@@ -186,7 +186,7 @@ def test_other_files_than_the_pinned_ones_are_taken_only_where_asked(monkeypatch
 
 def test_the_suite_asks_with_and_without_context() -> None:
     shipped = suite.load("ikat")
-    assert shipped.datasets == ("ikat",)
+    assert [one.name for one in shipped.datasets] == ["ikat"]
     assert shipped.rendering == ("bare", "context", "context-2")
 
 

@@ -171,5 +171,5 @@ def test_failed_queries_are_flagged_and_still_ranked(tmp_path: Path) -> None:
 )
 def test_a_model_s_own_code_stands_behind_a_system_s_name(fingerprint: dict[str, Any] | None, told: str) -> None:
     result = SimpleNamespace(signature=SimpleNamespace(fingerprint=fingerprint), usage=None)
-    row: Any = SimpleNamespace(control=None, system="mine", model="transformers/mine", result=result)
+    row: Any = SimpleNamespace(control=None, circular=False, system="mine", model="transformers/mine", result=result)
     assert cells.name(row) == told

@@ -109,7 +109,7 @@ def test_no_file_says_where_a_system_lies_and_every_way_back_works(
     assert "NDCG@10" in memeval("compare", name, "random")
     [command] = [
         methods.command(row)
-        for board, _ in reporting.read([Path("results")]).boards()
+        for board, _ in reporting.read([Path("results")]).boards
         for row in board.rows
         if row.model == shared
     ]

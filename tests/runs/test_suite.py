@@ -111,7 +111,7 @@ def test_a_data_set_has_a_ground_for_each_of_its_first_stages_and_renderings(tmp
     (tmp_path / "grounds.toml").write_text(GROUNDS)
     made = suite.load(str(tmp_path / "grounds.toml"))
     found = {ground.folder: made.on(ground) for ground in suite.grounds(suite.values(made))}
-    assert {name: (one.stage, one.text, one.depth, one.pool) for name, one in found.items()} == {
+    assert {name: (one.stage, one.rendered, one.depth, one.pool) for name, one in found.items()} == {
         "hard-cases.bm25": ("bm25", "speaker+caption", 7, "retrieved"),
         "hard-cases.rrf-bm25+random": ("rrf/bm25+random", "speaker+caption", 7, "retrieved"),
         "locomo.bare": ("bm25", "bare", 50, None),
