@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ for _name in [name for name in os.environ if SHELL.search(name)]:
     del os.environ[_name]
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if find_spec("hypothesis"):  # where vLLM is tested it is not installed
+    from hypothesis import settings
+
+    settings.register_profile("memeval", deadline=None)  # how fast the machine is decides no test
+    settings.load_profile("memeval")
 
 
 @pytest.fixture(autouse=True)
