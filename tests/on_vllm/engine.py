@@ -37,7 +37,7 @@ def server(folder: Path, template: Path | None, log: Path, *, causal: bool = Tru
         *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)),
         *("--served-model-name", "tiny", "--runner", "pooling", "--host", "127.0.0.1", "--port", str(port)),
         *("--dtype", "float32", "--enforce-eager", "--max-model-len", "512", "--max-num-seqs", "8"),
-        *(["--hf-overrides", json.dumps(YES_NO)] if causal else []),
+        *(["--hf-overrides", json.dumps({**YES_NO, "classifier_from_token": ["no", "yes"]})] if causal else []),
         *(["--chat-template", str(template)] if template else []),
     ]
     url = f"http://127.0.0.1:{port}"
