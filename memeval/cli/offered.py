@@ -26,7 +26,7 @@ def groups() -> dict[str, dict[str, str]]:
 
 def card(asked: names.Name) -> str:
     """Everything about a kind or a short name."""
-    name, full = asked.path, rerankers.SHORT_NAMES.get(asked.path, asked.path)
+    name, full = asked.path, rerankers.short_names().get(asked.path, asked.path)
     kind = names.parse(full).kind
     options, made = rerankers.options(kind), rerankers.kinds()[kind]
     names.check(str(asked), asked.options, options)

@@ -34,13 +34,6 @@ from memeval.core.types import Dataset, Reranker
 from memeval.rerankers import addresses, instructions, recipes
 from memeval.rerankers.hosted.terms import Terms
 
-SHORT_NAMES = {name: recipe.model.system for name, recipe in recipes.known().items()}
-"""Well-known models with the right settings (see recipes); `@revision` and `?option=value` may follow them, too.
-
-Where no revision is set, the commit that was loaded stands in the run's fingerprint.
-"""
-
-
 INJECTED = ("model", "revision", "dataset", "load", "terms")
 """Parameters of an adapter that are no options."""
 
@@ -56,6 +49,16 @@ class Option:
 
 
 GROUP = "memeval.rerankers"
+
+
+@cache
+def short_names() -> dict[str, str]:
+    """Well-known models by a short name, with the right settings (see recipes); `@revision` and options may follow.
+
+    Where no revision is set, the commit that was loaded stands in the run's fingerprint. Made when it is first asked
+    for: reports and the gate import this package, and need no recipe read for it.
+    """
+    return {name: recipe.model.system for name, recipe in recipes.known().items()}
 
 
 @cache
@@ -120,14 +123,14 @@ def parse(name: str) -> Name:
     """
     asked = names.parse(name)
     short, at, revision = asked.path.partition("@")
-    if short in SHORT_NAMES:
-        full = names.parse(SHORT_NAMES[short])
+    if short in short_names():
+        full = names.parse(short_names()[short])
         asked = replace(full, argument=f"{full.argument}{at}{revision}", options={**full.options, **asked.options})
     if asked.kind not in kinds():
         broken = plugins.registered(GROUP, _fit)[1]
         if asked.kind in broken:
             raise UsageError(f"unknown system {name!r}: {broken[asked.kind]}")
-        raise UsageError(f"unknown system {name!r}{did_you_mean(asked.kind, [*kinds(), *SHORT_NAMES])}")
+        raise UsageError(f"unknown system {name!r}{did_you_mean(asked.kind, [*kinds(), *short_names()])}")
     parameters = _parameters(asked.kind)
     if "revision" in parameters and (asked.argument is None or not addresses.found(asked.argument)):
         asked = asked.revised()

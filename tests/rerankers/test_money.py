@@ -210,7 +210,7 @@ def test_local_systems_cost_their_time_and_fused_ones_their_hosted_part_and_ther
     serve: Callable[..., Wire], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve()
-    monkeypatch.setitem(rerankers.SHORT_NAMES, "short", JUDGE["model"])
+    monkeypatch.setitem(rerankers.short_names(), "short", JUDGE["model"])
     systems = ({"model": "first-stage"}, {"model": "bm25"}, {"model": "rrf/bm25+short", "name": "fused"}, JUDGE)
     free = run(made(*systems), tmp_path).results
     [board] = leaderboards(free)
