@@ -5,7 +5,7 @@ benchmarks/published/<name>-claims.toml, results → Verdict by claim (deciding.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from memeval.core import files
 from memeval.core.errors import SuiteError, UsageError, did_you_mean
+from memeval.core.values import finite
 from memeval.datasets import render
 from memeval.measures import ranx
 from memeval.measures.statistics import MIN_CLUSTERS
@@ -200,11 +201,7 @@ class Verdict:
 
 def document(claims: Claims, found: Sequence[Verdict]) -> dict[str, Any]:
     """Verdicts as JSON values; nan is null."""
-
-    def known(value: Any) -> Any:
-        return None if isinstance(value, float) and math.isnan(value) else value
-
-    return {
+    whole: dict[str, Any] = {
         "title": claims.title,
         "source": claims.source,
         "margin": claims.margin,
@@ -216,13 +213,12 @@ def document(claims: Claims, found: Sequence[Verdict]) -> dict[str, Any]:
                 "verdict": one.outcome,
                 "p": one.p,
                 "stores_needed": one.needed,
-                "parts": [
-                    {name: known(getattr(part, name)) for name in Part.__dataclass_fields__} for part in one.parts
-                ],
+                "parts": [asdict(part) for part in one.parts],
             }
             for one in found
         ],
     }
+    return dict(finite(whole))
 
 
 def text(claims: Claims, found: Sequence[Verdict]) -> str:

@@ -17,6 +17,7 @@ from memeval.core.errors import DataError, MemevalError, UsageError
 from memeval.core.outside import visible
 from memeval.core.terminal import say
 from memeval.core.types import Dataset, Run, canonical
+from memeval.core.values import finite
 from memeval.datasets import render
 from memeval.measures import agreement, ranx, trec
 from memeval.measures.agreement import Interval, Labels, Orders, Pair
@@ -144,14 +145,6 @@ def _runs(folder: Path, one: Dataset, other: Dataset, wanted: set[str]) -> dict[
 
 def document(found: Agreement) -> dict[str, Any]:
     """The agreement as JSON values; nan is null."""
-
-    def known(value: Any) -> Any:
-        if isinstance(value, float):
-            return None if value != value else value
-        if isinstance(value, dict):
-            return {name: known(inner) for name, inner in value.items()}
-        return [known(inner) for inner in value] if isinstance(value, (list, tuple)) else value
-
     told = {**asdict(found.labels), "table": found.labels.table.tolist()}
     ordered = None
     if found.orders is not None:
@@ -162,8 +155,7 @@ def document(found: Agreement) -> dict[str, Any]:
         ordered = {**{name: getattr(found.orders, name) for name in ("systems", "first", "second")}, "pairs": pairs}
         ordered["tau"] = asdict(found.orders.tau)
     facts = {name: getattr(found, name) for name in ("first", "second", "measure", "queries", "clusters")}
-    whole: dict[str, Any] = known({**facts, "labels": told, "orders": ordered})
-    return whole
+    return dict(finite({**facts, "labels": told, "orders": ordered}))
 
 
 def text(found: Agreement) -> str:
