@@ -25,6 +25,7 @@ from memeval.core.errors import DataError, UsageError
 from memeval.core.outside import visible
 from memeval.core.results import Labelled
 from memeval.core.types import Candidates, Estimate, Run
+from memeval.core.values import finite
 from memeval.datasets.download import beside
 from memeval.measures import statistics, trec
 from memeval.runs.gates import CONTROLS
@@ -137,14 +138,9 @@ def document(found: Sequence[Headroom]) -> dict[str, Any]:
     """As JSON values."""
     rows = [{**asdict(one), "verdict": one.verdict, "answer": one.answer} for one in found]
     for row in rows:
-        lines = [*row["lines"], *row["systems"]]
-        for line in lines:
+        for line in (*row["lines"], *row["systems"]):
             line["counts"] = dict(zip(Misses._fields, line["counts"], strict=True))
-        for share in (
-            share for shares in (row["won"], *(line["shares"] for line in lines)) for share in shares.values()
-        ):
-            share |= {end: None for end in ("value", "low", "high") if math.isnan(share[end])}
-    return {"schema": "memeval/headroom", "version": 1, "grounds": rows}
+    return dict(finite({"schema": "memeval/headroom", "version": 1, "grounds": rows}))
 
 
 def text(found: Sequence[Headroom]) -> str:
@@ -183,12 +179,14 @@ def _share(found: Estimate) -> str:
 def _ground(folder: Path, cutoff: int) -> Headroom:
     made, rows = _read(folder)
     measured = {file: results.read_result(file).signature for file in results.find(folder) if file.parent == folder}
-    stored = {file: run for file in measured if (run := files.stored(file.with_suffix(".run.jsonl"))) is not None}
-    asked = {ranking.query_id for run in list(stored.values())[:1] for ranking in results.read_run(run).rankings}
-    rows = [row for row in rows if not stored or row.query_id in asked]  # of a part, the queries of that part
-    runs = [
-        results.read_run(run) for file, run in stored.items() if measured[file].model.partition("?")[0] not in CONTROLS
-    ]
+    stored = {file: at for file in measured if (at := files.stored(file.with_suffix(".run.jsonl"))) is not None}
+    controls = {file for file in stored if measured[file].model.partition("?")[0] in CONTROLS}
+    one = next(iter(stored), None)
+    read = {file: results.read_run(at) for file, at in stored.items() if file == one or file not in controls}
+    if one is not None:  # of a part, the queries of that part
+        asked = {ranking.query_id for ranking in read[one].rankings}
+        rows = [row for row in rows if row.query_id in asked]
+    runs = [run for file, run in read.items() if file not in controls]
     first = _Counted.of(rows, made.doc_ids, made.doc_ids, cutoff)
     after = {run.header.system: _Counted.of(rows, made.doc_ids, _orders(folder, run, rows), cutoff) for run in runs}
     won = {}
