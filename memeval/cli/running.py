@@ -1,4 +1,7 @@
-"""Commands that ask systems: run, plan, label, parity."""
+"""Commands that ask systems: run, plan, label, parity.
+
+Longer than most files here, because half of it is options with a line of help each.
+"""
 
 import hashlib
 import json

@@ -1,4 +1,7 @@
-"""The plots of a leaderboard. Each shows numbers that a table of the page holds, too."""
+"""The plots of a leaderboard. Each shows numbers that a table of the page holds, too.
+
+Longer than most files here, because it is a list: a function for each plot, and the few things that they share.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -5,6 +5,8 @@
 A judge is a chat model asked in the mode `graded`: five levels, 0 to 4, of one memory for one query. Every answer goes
 through the cache, so that nothing is paid for twice, however often the work is stopped. What a judge did not answer is
 no vote; a pair without a vote has no label.
+
+Longer than most files here, because votes, labels and the card that tells of them must change together.
 """
 
 import json
