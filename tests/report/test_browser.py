@@ -69,6 +69,16 @@ class Watched:
         self.context.close()
 
 
+def follow(page: Any, link: Any) -> None:
+    """Clicks a link within the page and waits until the page has answered the new address, which it does later."""
+    page.evaluate("""() => {
+        window.answered = false;
+        addEventListener("hashchange", () => { window.answered = true; }, { once: true });
+    }""")
+    link.click()
+    page.wait_for_function("() => window.answered")
+
+
 @pytest.mark.parametrize("width", [1440, 768, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_requested_nothing_fails_and_nothing_overflows(
@@ -248,6 +258,7 @@ def test_all_queries_can_be_reached(browser: Any, tmp_path: Path) -> None:
         page = watched.page
         page.locator("#b1-explorer").scroll_into_view_if_needed()
         items, more = page.locator("#b1-explorer .found button"), page.locator("#b1-explorer .more")
+        items.nth(49).wait_for()  # the list is drawn when it comes into view
         assert items.count() == 50
         while more.is_visible():
             more.click()
@@ -265,7 +276,7 @@ def test_every_number_of_the_leaderboard_and_of_categories_leads_to_its_queries(
                     assert cell.locator("a").count() == 1, cell.inner_text()
         row = page.locator("#b2-leaderboard div.leader tbody tr", has_text="words").first
         assert row.locator("a").count() == 2, "the value and the difference"
-        row.locator("a").first.click()
+        follow(page, row.locator("a").first)
         heads = page.locator("#b2-explorer .found thead th").all_inner_texts()
         assert heads[1] == "A: words"
         values = [float(cell) for cell in page.locator("#b2-explorer .found td:nth-child(2)").all_inner_texts()]
@@ -273,7 +284,7 @@ def test_every_number_of_the_leaderboard_and_of_categories_leads_to_its_queries(
         assert page.locator("#b2-explorer .detail .orders h5").first.inner_text().startswith("words: NDCG@10")
         cell = page.locator("#b2-categories .heat tbody tr", has_text="lengths").first.locator("td a").first
         shown = cell.inner_text()
-        cell.click()
+        follow(page, cell)
         mean = sum(map(float, page.locator("#b2-explorer .found td:nth-child(2)").all_inner_texts()))
         assert mean / page.locator("#b2-explorer .found tbody tr").count() == pytest.approx(float(shown), abs=1e-3)
         assert watched.said == []
@@ -299,7 +310,7 @@ def test_two_to_four_systems_are_compared_and_the_address_says_which(browser: An
         assert watched.page.locator("#b2 .compare").inner_text() == text
         first = watched.page.locator("#b2 .compare table").last.locator("tbody a").first
         name = first.inner_text()
-        first.click()
+        follow(watched.page, first)
         assert name in watched.page.locator("#b2-explorer .detail").inner_text()
         assert watched.said == []
 
