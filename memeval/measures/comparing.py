@@ -64,7 +64,7 @@ def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> 
     differences = statistics.differences(compared, [] if first.alone else [[name] for name in shared])
     rows = zip(first.query_ids, first.categories, first.values[chosen], second.values[chosen], strict=True)
     moved = sorted((Moved(*row) for row in rows), key=lambda flip: (-abs(flip.ours - flip.theirs), flip.query_id))
-    moved = [flip for flip in moved if flip.ours != flip.theirs]
+    moved = [flip for flip in moved if abs(flip.ours - flip.theirs) > 0]  # a query without a value is neither
     return SideBySide(first.signature.dataset, tuple(differences.values()), chosen, tuple(moved[:flips]))
 
 

@@ -14,17 +14,21 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memeval.core.errors import UsageError, did_you_mean
-from memeval.core.types import Qrels
+from memeval.core.types import Forbidden, Qrels
+from memeval.measures.forbidden import none_above, none_within, pair_accuracy
 
 Floats: TypeAlias = NDArray[np.float64]
 QueryMeasure: TypeAlias = Callable[[Mapping[str, int], Sequence[str], int | None], float]
 """(grades by doc_id, doc_ids best first, cutoff or None for the whole list) → value of one query."""
+ForbiddenMeasure: TypeAlias = Callable[[Mapping[str, int], frozenset[str], Sequence[str], int | None], float]
+"""The same, with the doc_ids that are forbidden for the query behind its grades."""
 
 
 def _hits(grades: Mapping[str, int], doc_ids: Sequence[str], cutoff: int | None) -> int:
@@ -59,13 +63,15 @@ class Family:
     """Measures but for their cutoff: `how` is ranx's name or a function of one query, `forms` are the suffixes.
 
     `graded` ones weigh grades and take no level of relevance. `alias` is ir_measures' name where it is another.
+    `forbids` is a function of queries that have forbidden memories, in the place of `how`.
     """
 
-    how: str | QueryMeasure
+    how: str | QueryMeasure | None
     definition: str
     forms: tuple[str, ...] = ("", "@10")
     graded: bool = False
     alias: str = ""
+    forbids: ForbiddenMeasure | None = None
 
 
 _THRESHOLD_F1 = (
@@ -73,6 +79,7 @@ _THRESHOLD_F1 = (
 )
 _LINEAR = "gain = grade (linear), discount 1/log2(rank+1)"
 _EXPONENTIAL = "gain = 2^grade - 1 (exponential), discount 1/log2(rank+1)"
+_FORBIDDEN = "of queries with a forbidden memory alone"
 
 MEASURES: Mapping[str, Family] = {
     "MAP": Family(
@@ -100,6 +107,22 @@ MEASURES: Mapping[str, Family] = {
     ),
     "BPref": Family("bpref", "bpref of Buckley & Voorhees 2004; memories without a judgement do not count", ("",)),
     "RBP": Family("rbp", "(1 - {p}) * sum of grade * {p}^(rank-1) over the whole list", (".8",), graded=True),
+    "NoForbidden": Family(
+        None, f"1 if no forbidden memory is within {{scope}}, else 0; {_FORBIDDEN}", ("@10",), forbids=none_within
+    ),
+    "NoForbiddenAbove": Family(
+        None,
+        f"1 if no forbidden memory stands above the first relevant one, else 0; {_FORBIDDEN}",
+        ("",),
+        forbids=none_above,
+    ),
+    "PairAccuracy": Family(
+        None,
+        "share of the pairs of a relevant and a forbidden memory in which the relevant one stands above; what is not"
+        f" ranked stands below, a pair of which neither is ranked does not count; {_FORBIDDEN}",
+        ("",),
+        forbids=pair_accuracy,
+    ),
 }
 """Every measure by name, before "@cutoff"; RBP is written with its persistence, as in RBP.8."""
 
@@ -109,7 +132,7 @@ class Measure:
     """A measure with its cutoff (None: the whole list). `definition` is one line for a result's signature.
 
     `how` computes it: ranx's name, a function of one query, or None for F1 without a cutoff, which needs scores.
-    `level` is the lowest grade that is relevant.
+    `level` is the lowest grade that is relevant. `forbids` computes it where it is of forbidden memories.
     """
 
     name: str
@@ -117,6 +140,12 @@ class Measure:
     definition: str
     how: str | QueryMeasure | None
     level: int = 1
+    forbids: ForbiddenMeasure | None = None
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it is measured on scores, above a threshold."""
+        return self.how is None and self.forbids is None
 
 
 def parse(name: str) -> Measure:
@@ -143,11 +172,12 @@ def parse(name: str) -> Measure:
         raise UsageError(f"unknown measure {name!r}{did_you_mean(stem, MEASURES)}")
     family = MEASURES[key]
     if not parts or suffix[:1] not in [form[:1] for form in family.forms]:
-        levels = "" if family.graded else f"; the lowest relevant grade is written {key}(rel=2){family.forms[-1]}"
+        levels = "" if family.graded or family.forbids else f"; the lowest relevant grade is written {key}(rel=2){family.forms[-1]}"
         raise UsageError(f"measure {name!r} must be {' or '.join(key + form for form in family.forms)}{levels}")
     cutoff, level = int(parts["cutoff"]) if parts["cutoff"] else None, int(parts["level"] or 1)
-    if level > 1 and (family.graded or (key == "F1" and cutoff is None)):
-        reason = "weighs grades" if family.graded else "without a cutoff has its own threshold"
+    if level > 1 and (family.graded or family.forbids or (key == "F1" and cutoff is None)):
+        reason = "without a cutoff has its own threshold" if key == "F1" else "weighs grades"
+        reason = "is of every relevant memory" if family.forbids else reason
         raise UsageError(f"measure {name!r}: {key} {reason} and takes no level of relevance")
     scope, length = (f"the first {cutoff}", str(cutoff)) if cutoff else ("the whole list", "length of the list")
     if key == "F1" and cutoff is None:
@@ -155,18 +185,25 @@ def parse(name: str) -> Measure:
     definition = family.definition.format(scope=scope, length=length, p=f"0{suffix}")
     how = family.how + suffix if isinstance(family.how, str) else family.how
     if level == 1:
-        return Measure(key + suffix, cutoff, definition, how)
+        return Measure(key + suffix, cutoff, definition, how, forbids=family.forbids)
     definition += f"; relevant: grade {level} or above, and a query without any counts 0"
     return Measure(f"{key}(rel={level}){suffix}", cutoff, definition, how, level)
 
 
-def evaluate(qrels: Qrels, rankings: Mapping[str, Sequence[str]], measures: Sequence[str]) -> dict[str, Floats]:
+def evaluate(
+    qrels: Qrels,
+    rankings: Mapping[str, Sequence[str]],
+    measures: Sequence[str],
+    forbidden: Forbidden = MappingProxyType({}),
+) -> dict[str, Floats]:
     """Each measure's value for each query, in the order of qrels; a query without a ranking, or an empty one, scores 0.
 
     Args:
         qrels: the judged queries; each must have a relevant memory.
         rankings: query_id → doc_ids in strict order, best first; queries that are not judged are left alone.
         measures: names; they are also the keys of what is returned.
+        forbidden: query_id → the memories that must not come back; a query without any has no value (nan) of the
+            measures that are of them.
 
     Raises UsageError for a name that is no measure, and ValueError for a query without a relevant memory, a grade that
     is not a whole number, a memory that is ranked twice, or F1 without a cutoff, which needs scores.
@@ -176,7 +213,7 @@ def evaluate(qrels: Qrels, rankings: Mapping[str, Sequence[str]], measures: Sequ
     {'MRR': [0.5], 'Recall@2': [0.5], 'RecallAll@3': [1.0]}
     """
     parsed = {name: parse(name) for name in measures}
-    if None in {measure.how for measure in parsed.values()}:
+    if any(measure.fitted for measure in parsed.values()):
         raise ValueError("F1 without a cutoff is measured on scores: cross_fitted_f1")
     ranked = [rankings.get(query_id, ()) for query_id in qrels]
     for (query_id, grades), doc_ids in zip(qrels.items(), ranked, strict=True):
@@ -187,8 +224,15 @@ def evaluate(qrels: Qrels, rankings: Mapping[str, Sequence[str]], measures: Sequ
         if len(set(doc_ids)) != len(doc_ids):
             raise ValueError(f"query {query_id!r} ranks a memory twice")
     values: dict[str, Floats] = {}
-    for level in sorted({measure.level for measure in parsed.values()}):
-        asked = {name: measure for name, measure in parsed.items() if measure.level == level}
+    for name, measure in parsed.items():
+        if of := measure.forbids:
+            rows = zip(qrels.items(), ranked, strict=True)
+            values[name] = np.array(
+                [of(row, forbidden[q], ids, measure.cutoff) if forbidden.get(q) else np.nan for (q, row), ids in rows],
+                dtype=np.float64,
+            )
+    for level in sorted({measure.level for measure in parsed.values() if measure.how}):
+        asked = {name: measure for name, measure in parsed.items() if measure.how and measure.level == level}
         values |= _at_level(qrels, ranked, asked, level)
     return {name: values[name] for name in parsed}
 

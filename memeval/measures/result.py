@@ -7,6 +7,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal
 
+import numpy as np
+
 import memeval
 from memeval.core.types import (
     Abstention,
@@ -14,6 +16,7 @@ from memeval.core.types import (
     Dataset,
     Estimate,
     Failures,
+    Forbidden,
     Qrels,
     Query,
     Ranking,
@@ -21,8 +24,10 @@ from memeval.core.types import (
     Signature,
     Threshold,
     Ties,
+    Unwanted,
 )
 from memeval.measures import statistics
+from memeval.measures.forbidden import missed, pairs
 from memeval.measures.latency import Times
 from memeval.measures.order import bounds, tie_rate
 from memeval.measures.ranx import Floats, evaluate, parse
@@ -95,12 +100,13 @@ def score(
     signature: Signature,
     card: Card,
     slices: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    forbidden: Forbidden = MappingProxyType({}),
 ) -> Result:
     """The measures of a run: overall and by category, with intervals, ties, failures and abstention.
 
     Queries without a relevant memory are left out of the ranking measures; they serve abstention: how well the top
     score tells queries that can be answered from those that cannot (AUROC). A judged query without a ranking counts as
-    failed. `slices` maps the name of a slice to the queries in it.
+    failed. `slices` maps the name of a slice to the queries in it, `forbidden` a query to what must not come back.
     """
     by_query = {ranking.query_id: ranking for ranking in rankings}
     judged = [query for query in queries if any(grade > 0 for grade in qrels.get(query.query_id, {}).values())]
@@ -109,10 +115,10 @@ def score(
     grades = {query_id: qrels[query_id] for query_id in ids}
     found = [by_query.get(query_id, Ranking(query_id, (), None, "failed", "is not in the run")) for query_id in ids]
     names = list(signature.measures)
-    ranked = [name for name in names if parse(name).how is not None]
+    ranked = [name for name in names if not parse(name).fitted]
     values: dict[str, tuple[float, ...]] = {}
     if judged:
-        computed = evaluate(grades, {ranking.query_id: ranking.doc_ids for ranking in found}, ranked)
+        computed = evaluate(grades, {ranking.query_id: ranking.doc_ids for ranking in found}, ranked, forbidden)
         values = {name: tuple(map(float, column)) for name, column in computed.items()}
     threshold = None
     if judged and len(ranked) < len(names):
@@ -137,7 +143,7 @@ def score(
         categories=categories,
         values={name: values[name] for name in names} if judged else {},
         measures=_estimates({name: values[name] for name in names}, stores, categories) if judged else {},
-        ties=_ties(found, grades, ranked),
+        ties=_ties(found, grades, ranked, forbidden),
         slices={
             name: tuple(place for place, query_id in enumerate(ids) if query_id in members)
             for name, members in slices.items()
@@ -149,10 +155,11 @@ def score(
             queries=len(judged),
             errors=dict(sorted(failures.items())),
             statuses=dict(sorted(statuses.items())) if failures else None,
-            bounds=_bounds(found, grades, ranked) if failures else None,
+            bounds=_bounds(found, grades, ranked, forbidden) if failures else None,
         ),
         abstention=_abstention([by_query.get(query.query_id) for query in queries], set(ids)),
         threshold=threshold,
+        forbidden=_unwanted(found, grades, forbidden),
     )
 
 
@@ -166,6 +173,9 @@ def _unit(queries: Sequence[Query]) -> Literal["store", "cluster", "query"]:
 def card(dataset: Dataset, candidates: Mapping[str, Sequence[str]]) -> Card:
     """What a reader must know of the data set and the candidates (query_id → doc_ids), counted."""
     relevant = [sum(grade > 0 for grade in dataset.qrels.get(q.query_id, {}).values()) for q in dataset.queries]
+    unwanted = [
+        len(dataset.forbidden.get(query.query_id, ())) for query, n in zip(dataset.queries, relevant, strict=True) if n
+    ]
     return Card(
         name=dataset.name,
         version=dataset.version,
@@ -184,6 +194,8 @@ def card(dataset: Dataset, candidates: Mapping[str, Sequence[str]]) -> Card:
         memories=sum(map(len, dataset.stores.values())),
         relevant_pairs=sum(relevant),
         candidates_per_query=sum(map(len, candidates.values())) / max(1, len(candidates)),
+        forbidden_queries=sum(map(bool, unwanted)),
+        forbidden_pairs=sum(unwanted),
     )
 
 
@@ -209,7 +221,22 @@ def _estimates(
     return found
 
 
-def _ties(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str]) -> Ties:
+def _unwanted(found: Sequence[Ranking], grades: Qrels, forbidden: Forbidden) -> Unwanted | None:
+    rows = [(grades[r.query_id], forbidden[r.query_id], r.doc_ids) for r in found if forbidden.get(r.query_id)]
+    if not rows:
+        return None
+    return Unwanted(
+        queries=len(rows), pairs=sum(pairs(row, of) for row, of, _ in rows), missed=sum(missed(*row) for row in rows)
+    )
+
+
+def _labels(ranking: Ranking, grades: Qrels, forbidden: Forbidden) -> list[int]:
+    """The grade of each memory, in their order; -1 for a forbidden one, which is worse than one that is not relevant."""
+    own, never = grades[ranking.query_id], forbidden.get(ranking.query_id, frozenset())
+    return [-1 if doc_id in never else own.get(doc_id, 0) for doc_id in ranking.doc_ids]
+
+
+def _ties(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str], forbidden: Forbidden) -> Ties:
     scored = [ranking for ranking in found if ranking.scores is not None]
     rate = sum(tie_rate(ranking.scores or ()) for ranking in scored) / max(1, len(scored))
     if rate <= TIES_WORTH_A_LOOK:
@@ -217,27 +244,35 @@ def _ties(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str]) -> T
     worst: dict[str, Sequence[str]] = {ranking.query_id: ranking.doc_ids for ranking in found}
     best = dict(worst)
     for ranking in scored:
-        labels = [grades[ranking.query_id].get(doc_id, 0) for doc_id in ranking.doc_ids]
+        labels = _labels(ranking, grades, forbidden)
         orders = bounds(range(len(labels)), ranking.scores or (), labels)
         for target, order in zip((worst, best), orders, strict=True):
             target[ranking.query_id] = [ranking.doc_ids[position] for position in order]
-    return Ties(rate=rate, bounds=_means(evaluate(grades, worst, measures), evaluate(grades, best, measures)))
+    return Ties(rate=rate, bounds=_means(*(evaluate(grades, each, measures, forbidden) for each in (worst, best))))
 
 
-def _bounds(found: Sequence[Ranking], grades: Qrels, measures: Sequence[str]) -> dict[str, tuple[float, float]]:
+def _bounds(
+    found: Sequence[Ranking], grades: Qrels, measures: Sequence[str], forbidden: Forbidden
+) -> dict[str, tuple[float, float]]:
     """Each measure with the worst, and with the best, order of the candidates of failed queries."""
     worst: dict[str, Sequence[str]] = {ranking.query_id: ranking.doc_ids for ranking in found}
     best = dict(worst)
     for ranking in found:
         if ranking.status != "ok":
-            labels = grades[ranking.query_id]
-            best[ranking.query_id] = sorted(ranking.doc_ids, key=lambda doc_id, of=labels: -of.get(doc_id, 0))  # type: ignore[misc]
+            labels = dict(zip(ranking.doc_ids, _labels(ranking, grades, forbidden), strict=True))
+            best[ranking.query_id] = sorted(ranking.doc_ids, key=labels.__getitem__, reverse=True)
             worst[ranking.query_id] = best[ranking.query_id][::-1]
-    return _means(evaluate(grades, worst, measures), evaluate(grades, best, measures))
+    return _means(*(evaluate(grades, each, measures, forbidden) for each in (worst, best)))
 
 
 def _means(low: Mapping[str, Floats], high: Mapping[str, Floats]) -> dict[str, tuple[float, float]]:
-    return {name: (float(low[name].mean()), float(high[name].mean())) for name in low}
+    return {name: (known_mean(low[name]), known_mean(high[name])) for name in low}
+
+
+def known_mean(values: Floats) -> float:
+    """The mean of the values that there are; nan where there is none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def _truncation(found: Sequence[Ranking], grades: Qrels) -> dict[str, float]:

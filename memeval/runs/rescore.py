@@ -77,7 +77,8 @@ def _scored(
     rankings = [_without(ranking, dataset.withheld) for ranking in rankings]
     depths = {ranking.query_id: ranking.doc_ids for ranking in rankings}
     queries = shards.taken(dataset.queries, signature.partial)
-    return result.score(queries, dataset.qrels, rankings, signature=signature, card=result.card(dataset, depths))
+    card, never = result.card(dataset, depths), dataset.forbidden
+    return result.score(queries, dataset.qrels, rankings, signature=signature, card=card, forbidden=never)
 
 
 def _without(ranking: Ranking, withheld: Mapping[str, str]) -> Ranking:
