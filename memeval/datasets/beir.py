@@ -15,6 +15,8 @@ The text of a memory is its title, a space and its text. `metadata` is optional,
     time (ISO 8601), speaker, session_id, caption          of a memory
     category, time (when it was asked), unanswerable       of a query; with `unanswerable` it needs no qrels
     cluster                                                of a query: what several stores were made of, if anything
+    forbidden                                              of a query: the ids of memories of its store that must not
+                                                           come back for it (outdated, of another scope, contradicted)
 
 A grade is a whole number; 0 is judged not relevant, below 0 is not judged, as in trec_eval. Queries outside the split
 are excluded.

@@ -11,7 +11,8 @@ Asked for as `jsonl/<file>`; a relative file is sought where you are, then in ME
     of a line        query; candidates; optional: query_id (else "q" and the number of the line), category, asked_at,
                      context (a list of earlier turns), store_id, cluster
     of a candidate   text; optional: label (a whole number; above 0 is relevant, absent is 0), doc_id (else "d" and its
-                     position), time, speaker, session_id, caption
+                     position), time, speaker, session_id, caption, forbidden (true: it must not come back for this
+                     query, being outdated, of another scope or contradicted; then it is not relevant)
 
 `asked_at` and `time` are ISO 8601. A query's candidates are a store of its own, unless lines share a `store_id`: then
 they share a store, which must have one text for each doc_id, and needs doc_ids. Each query is ranked within its own
@@ -41,7 +42,7 @@ ABOUT: Mapping[str, str] = {"jsonl": "jsonl/<file>: your own data, one query a l
 SHOWN = 10  # bad lines named in one error
 
 OF_LINE = ("query", "candidates", "query_id", "category", "asked_at", "context", "store_id", "cluster")
-OF_CANDIDATE = ("text", "label", "doc_id", "time", "speaker", "session_id", "caption")
+OF_CANDIDATE = ("text", "label", "doc_id", "time", "speaker", "session_id", "caption", "forbidden")
 
 
 def load(name: str, argument: str | None = None) -> Dataset:
@@ -70,7 +71,7 @@ def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
         content.update(line + b"\n")
         place = f"line {where.rpartition(':')[2]}"
         try:
-            query, memories, grades = _line(decoded(line, place), place, found.anomalies)
+            query, memories, grades, forbidden = _line(decoded(line, place), place, found.anomalies)
             if query.query_id in places:
                 raise DataError(f"{place}: query_id {shown(query.query_id)} stands in {places[query.query_id]} already")
             store = stores.get(query.store_id, {})
@@ -84,6 +85,7 @@ def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
         stores.setdefault(query.store_id, {}).update((memory.doc_id, memory) for memory in memories)
         found.queries.append(query)
         found.qrels[query.query_id] = grades
+        found.forbidden[query.query_id] = forbidden
         found.anomalies["candidates with the text of another"] += len(memories) - len(
             {memory.text for memory in memories}
         )
@@ -100,8 +102,10 @@ def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
     return found.dataset(f"jsonl/{files.stem(path)}", content.hexdigest()[:8], restricted=True, about=about)
 
 
-def _line(record: Any, where: str, anomalies: Counter[str]) -> tuple[Query, list[Memory], dict[str, int]]:
-    """The query of a line, its candidates, and their grades."""
+def _line(
+    record: Any, where: str, anomalies: Counter[str]
+) -> tuple[Query, list[Memory], dict[str, int], frozenset[str]]:
+    """The query of a line, its candidates, their grades, and which of them are forbidden."""
     _known(typed(record, dict, where), OF_LINE, where)
     query_id = name(record, "query_id", where) or f"q{where.removeprefix('line ')}"
     store_id = name(record, "store_id", where)
@@ -116,6 +120,7 @@ def _line(record: Any, where: str, anomalies: Counter[str]) -> tuple[Query, list
     )
     memories: dict[str, Memory] = {}
     grades: dict[str, int] = {}
+    forbidden: set[str] = set()
     for position, candidate in enumerate(value_of(record, "candidates", list, where)):
         here = f"{where}: candidate {position}"
         _known(typed(candidate, dict, here), OF_CANDIDATE, here)
@@ -131,11 +136,15 @@ def _line(record: Any, where: str, anomalies: Counter[str]) -> tuple[Query, list
             caption=name(candidate, "caption", here),
         )
         label(grades, memory.doc_id, grade(candidate.get("label", 0), f"{here}: 'label'"), here, anomalies)
+        if typed(candidate.get("forbidden", False), bool, f"{here}: 'forbidden'"):
+            forbidden.add(memory.doc_id)
+        if memory.doc_id in forbidden and grades[memory.doc_id] > 0:
+            raise DataError(f"{here}: 'forbidden' is true, and its label says that it is relevant")
         if memories.setdefault(memory.doc_id, memory) != memory:
             raise DataError(f"{here}: 'doc_id' {shown(memory.doc_id)} stands twice, with another memory")
     if not memories:
         raise DataError(f"{where}: 'candidates' is empty")
-    return query, [*memories.values()], grades
+    return query, [*memories.values()], grades, frozenset(forbidden)
 
 
 def _known(record: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:

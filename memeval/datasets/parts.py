@@ -71,7 +71,7 @@ def build(parts: Parts, asked: Asked = NOTHING) -> Dataset:
     anomalies: Counter[str] = Counter()
     corpus, labels = parts.named
     stores = _stores(parts.corpus, corpus, anomalies)
-    queries, unanswerable = _queries(parts.queries, stores)
+    queries, unanswerable, forbidden = _queries(parts.queries, stores)
     missed = asked.dangling == "missed"
     qrels, absent, excluded = _qrels(parts, queries, stores, anomalies, missed=missed)
     if not qrels:
@@ -81,6 +81,9 @@ def build(parts: Parts, asked: Asked = NOTHING) -> Dataset:
     for query_id, query in queries.items():
         if query_id in unanswerable and any(value > 0 for value in qrels.get(query_id, {}).values()):
             raise DataError(f"{labels}: query {query_id!r} has a relevant memory, but is marked unanswerable")
+        place, never = forbidden.get(query_id, ("", frozenset()))
+        if both := sorted(doc_id for doc_id in never if qrels.get(query_id, {}).get(doc_id, 0) > 0):
+            raise DataError(f"{place}: metadata.forbidden names {shown(both[0])}, which {labels} has as relevant")
         if query_id not in qrels and query_id not in unanswerable:
             excluded[query_id] = f"not in the split {parts.split!r}"
         elif not query.text.strip() and not any(value > 0 for value in qrels.get(query_id, {}).values()):
@@ -97,7 +100,8 @@ def build(parts: Parts, asked: Asked = NOTHING) -> Dataset:
     if lost := sum(len(absent.get(query.query_id, ())) for query in kept):
         rules = (*rules, f"Labels of memories that are not there count as missed (?dangling=missed): {lost:,}.")
     filled = {store_id: tuple(found.values()) for store_id, found in stores.items()}
-    return Builder(kept, filled, qrels, excluded, pools or {}, anomalies).dataset(
+    never_back = {query_id: never for query_id, (_, never) in forbidden.items()}
+    return Builder(kept, filled, qrels, excluded, pools or {}, never_back, anomalies).dataset(
         "beir",
         restricted=True,
         withheld=withheld,
@@ -131,9 +135,12 @@ def _stores(rows: Rows, source: str, anomalies: Counter[str]) -> dict[str, dict[
     return stores
 
 
-def _queries(rows: Rows, stores: Mapping[str, Mapping[str, Memory]]) -> tuple[dict[str, Query], set[str]]:
-    """query_id → query, and the ids of those marked unanswerable."""
+def _queries(
+    rows: Rows, stores: Mapping[str, Mapping[str, Memory]]
+) -> tuple[dict[str, Query], set[str], dict[str, tuple[str, frozenset[str]]]]:
+    """query_id → query; the ids of those marked unanswerable; query_id → its place and what is forbidden for it."""
     queries: dict[str, Query] = {}
+    forbidden: dict[str, tuple[str, frozenset[str]]] = {}
     unanswerable: set[str] = set()
     for where, record in rows:
         query_id, extra, about = ident(record, _key(record), where), _metadata(record, where), f"{where}: metadata"
@@ -148,10 +155,14 @@ def _queries(rows: Rows, stores: Mapping[str, Mapping[str, Memory]]) -> tuple[di
             raise DataError(f"{where}: metadata.store_id {shown(store_id)} is no store of the corpus")
         if typed(extra.get("unanswerable", False), bool, f"{where}: metadata.unanswerable"):
             unanswerable.add(query_id)
+        if extra.get("forbidden") is not None:
+            forbidden[query_id] = where, frozenset(idents(extra, "forbidden", about))
+            if lacking := sorted(forbidden[query_id][1] - stores[store_id].keys()):
+                raise DataError(f"{where}: metadata.forbidden names {shown(lacking[0])}, which its store lacks")
         text, category = value_of(record, "text", str, where), name(extra, "category", about)
         cluster = name(extra, "cluster", about)
         queries[query_id] = Query(query_id, text, store_id, category, _time(extra, where), cluster=cluster)
-    return queries, unanswerable
+    return queries, unanswerable, forbidden
 
 
 def _qrels(
