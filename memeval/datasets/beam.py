@@ -14,7 +14,8 @@ probing_questions/probing_questions.json. With `?unverified=1` whatever dialogue
 
 With `?outdated=forbidden` the messages that a question of `knowledge_update` names as `original_info` are not relevant,
 but forbidden (unless `updated_info` names them, too): they tell the value that no longer holds. Of the 40 such questions
-of beam-100k 37 have some, 42 in all; one without an `updated_info` is excluded then. Both sides of a contradiction stay relevant: upstream expects an answer to tell both.
+of beam-100k 37 have some, 42 in all, and one is excluded, since no `updated_info` is left. Both sides of a
+contradiction stay relevant: upstream expects an answer to tell both.
 
 Questions of the ability `abstention` ask for what the dialogue does not hold: they stay, without a relevant memory. Any
 other question without a source that exists is excluded. Sources come as numbers in lists, in lists of lists and in
@@ -72,7 +73,9 @@ ABILITIES = frozenset(
 )
 
 UPDATE = {"original_info", "updated_info"}
-OUTDATED = "What a question about an update names as its old value is not relevant, but forbidden (?outdated=forbidden)."
+OUTDATED = (
+    "What a question about an update names as its old value is not relevant, but forbidden (?outdated=forbidden)."
+)
 
 MARK = re.compile(r"\s*->->\s*\d+,\s*\d+\s*$|->->\s*\d+,\s*\d+", re.ASCII)  # as an assistant copies it
 NOTE = re.compile(r"\s*->->.*", re.DOTALL)
@@ -83,9 +86,7 @@ Chats = Mapping[str, tuple[Path, Path]]
 """number of a dialogue → its messages and its questions."""
 
 
-def load(
-    name: str, argument: str | None = None, *, unverified: bool = False, outdated: str = "relevant"
-) -> Dataset:
+def load(name: str, argument: str | None = None, *, unverified: bool = False, outdated: str = "relevant") -> Dataset:
     """BEAM as pinned. Raises PrerequisiteError where a file is not here, UsageError for an argument."""
     no_argument(name, argument)
     if outdated not in ("relevant", "forbidden"):

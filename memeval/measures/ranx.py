@@ -172,7 +172,11 @@ def parse(name: str) -> Measure:
         raise UsageError(f"unknown measure {name!r}{did_you_mean(stem, MEASURES)}")
     family = MEASURES[key]
     if not parts or suffix[:1] not in [form[:1] for form in family.forms]:
-        levels = "" if family.graded or family.forbids else f"; the lowest relevant grade is written {key}(rel=2){family.forms[-1]}"
+        levels = (
+            ""
+            if family.graded or family.forbids
+            else f"; the lowest relevant grade is written {key}(rel=2){family.forms[-1]}"
+        )
         raise UsageError(f"measure {name!r} must be {' or '.join(key + form for form in family.forms)}{levels}")
     cutoff, level = int(parts["cutoff"]) if parts["cutoff"] else None, int(parts["level"] or 1)
     if level > 1 and (family.graded or family.forbids or (key == "F1" and cutoff is None)):

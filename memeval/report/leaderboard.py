@@ -93,8 +93,9 @@ def _by_digest(boards: Sequence[Leaderboard]) -> list[str]:
 def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -> Leaderboard:
     """The systems of one group, best headline value first.
 
-    The headline measure is NDCG@10 where it was measured, else the first one that all queries have. Differences are from the first stage and
-    Holm-adjusted, for each measure over all systems that are no control; in categories over systems x categories.
+    The headline measure is NDCG@10 where it was measured, else the first one that all queries have. Differences are
+    from the first stage and Holm-adjusted, for each measure over all systems that are no control; in categories over
+    systems x categories.
 
     Args:
         missing: systems that could not be measured, with the reason; those that stand in `results` are left out.
