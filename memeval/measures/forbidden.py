@@ -1,4 +1,4 @@
-"""Measures of what must not come back: memories that are forbidden for a query (outdated, of another scope, contradicted).
+"""Measures of what must not come back: memories that are forbidden (outdated, of another scope, contradicted).
 
 As with every measure, higher is better: 1 - the mean is the share of queries on which it went wrong. Only a query with
 a relevant memory and a forbidden one has a value; of any other nothing is known, so it has none (nan) and `n` does not

@@ -231,7 +231,7 @@ def _unwanted(found: Sequence[Ranking], grades: Qrels, forbidden: Forbidden) -> 
 
 
 def _labels(ranking: Ranking, grades: Qrels, forbidden: Forbidden) -> list[int]:
-    """The grade of each memory, in their order; -1 for a forbidden one, which is worse than one that is not relevant."""
+    """The grade of each memory, in their order; a forbidden one, -1, is worse than one that is not relevant."""
     own, never = grades[ranking.query_id], forbidden.get(ranking.query_id, frozenset())
     return [-1 if doc_id in never else own.get(doc_id, 0) for doc_id in ranking.doc_ids]
 
