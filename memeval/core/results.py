@@ -189,7 +189,7 @@ def labels_lines(labels: Labels) -> Iterator[bytes]:
 
 
 def labels(dataset: Dataset) -> Labels:
-    """Each query with its store, category and grades, its cluster where that is not the store, and what is forbidden."""
+    """Each query with its store, category and grades, its cluster where that is not the store, what is forbidden."""
     return Labels(
         dataset=dataset.name,
         dataset_digest=dataset.digest,

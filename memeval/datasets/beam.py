@@ -13,9 +13,9 @@ Files are sought as in the repository, MEMEVAL_DATA/beam/chats/100K/7/chat.json 
 probing_questions/probing_questions.json. With `?unverified=1` whatever dialogues are in that folder are read.
 
 With `?outdated=forbidden` the messages that a question of `knowledge_update` names as `original_info` are not relevant,
-but forbidden (unless `updated_info` names them, too): they tell the value that no longer holds. Of the 40 such questions
-of beam-100k 37 have some, 42 in all, and one is excluded, since no `updated_info` is left. Both sides of a
-contradiction stay relevant: upstream expects an answer to tell both.
+but forbidden (unless `updated_info` names them, too): they tell the value that no longer holds. Of beam-100k's 40 such
+questions 37 have some, 42 in all, and one is excluded, since no `updated_info` is left. Both sides of a contradiction
+stay relevant: upstream expects an answer to tell both.
 
 Questions of the ability `abstention` ask for what the dialogue does not hold: they stay, without a relevant memory. Any
 other question without a source that exists is excluded. Sources come as numbers in lists, in lists of lists and in
@@ -55,7 +55,7 @@ TIERS: Mapping[str, str] = {"beam-100k": "100K", "beam-500k": "500K", "beam-1m":
 ABOUT, facts = CARD.about, CARD.facts
 OPTIONS: Mapping[str, str] = {
     "unverified": datasets.SAID["unverified"],
-    "outdated": "forbidden: what a question about an update names as its old value must not come back (default: relevant)",
+    "outdated": "forbidden: what a question names as the old value must not come back (default: relevant)",
 }
 ABILITIES = frozenset(
     {
@@ -152,10 +152,11 @@ def read(chats: Chats, name: str = "beam-100k", *, verified: bool = True, forbid
         found.stores[store_id] = _memories(messages, found.anomalies)
         known = {memory.doc_id for memory in found.stores[store_id]}
         for query, source in _questions(asked, store_id, found.anomalies):
-            old: list[str] = []
-            if forbid and query.category == "knowledge-update" and isinstance(source, dict) and {*source} == UPDATE:
-                old, source = _evidence(source["original_info"], known, found.anomalies), source["updated_info"]
-            evidence = _evidence(source, known, found.anomalies)
+            parted = (
+                forbid and query.category == "knowledge-update" and isinstance(source, dict) and {*source} == UPDATE
+            )
+            old = _evidence(source["original_info"], known, found.anomalies) if parted else []
+            evidence = _evidence(source["updated_info"] if parted else source, known, found.anomalies)
             if query.category == "abstention":
                 found.anomalies["abstention questions with evidence, which is not used"] += bool(evidence)
             elif not evidence:

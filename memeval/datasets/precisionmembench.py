@@ -10,8 +10,8 @@ A case that expects nothing of the search is excluded; the cases of sessions, in
 
 Forbidden for a query are the candidates that upstream's records rule out: those that another belief supersedes
 (`superseded_by`, four of them), those of which no `scope` is one of the case's (universal ones are of every scope), and
-those that the case excludes by name (`relevantBeliefs.mustExclude`). All 43 queries have such beliefs, 292 pairs in all;
-most are of other matters than the question. Any other belief is not relevant, and not forbidden.
+those that the case excludes by name (`relevantBeliefs.mustExclude`). All 43 queries have such beliefs, 292 pairs in
+all; most are of other matters than the question. Any other belief is not relevant, and not forbidden.
 
 BM25's figures with the texts alone (`bare`): NDCG@10 .905; all-MiniLM-L6-v2's .927. It is nearly saturated.
 """

@@ -145,7 +145,7 @@ def from_memory(board: Leaderboard) -> str:
 
 
 def basis(board: Leaderboard) -> str:
-    """What the numbers of a table stand on, which measures have fewer queries; where a prompt was used, its id and hash."""
+    """What the numbers of a table stand on, and measures of fewer queries; where a prompt was used, its id and hash."""
     prompts = {str(row.fingerprint["prompt"]) for row in board.rows if "prompt" in row.fingerprint}
     judged = f"; prompts: {plain(', '.join(sorted(prompts)))}" if prompts else ""
     inside = "" if board.unit == "queries" else f", in {count(board.clusters, board.unit)}"
