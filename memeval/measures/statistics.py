@@ -75,14 +75,14 @@ def units(matrix: ArrayLike, clusters: Sequence[str]) -> Units:
     return Units(means, sums, np.bincount(numbers).astype(np.float64))
 
 
-def by_known(matrix: Floats) -> Iterator[tuple[list[int], NDArray[np.intp]]]:
+def _by_known(matrix: Floats) -> Iterator[tuple[list[int], list[int]]]:
     """Columns that have a value (not nan) for the same queries, with the places of these queries."""
     known = ~np.isnan(matrix)
     patterns: dict[bytes, list[int]] = {}
     for column in range(known.shape[1]):
         patterns.setdefault(known[:, column].tobytes(), []).append(column)
     for columns in patterns.values():
-        yield columns, np.flatnonzero(known[:, columns[0]])
+        yield columns, np.flatnonzero(known[:, columns[0]]).tolist()
 
 
 def one_of_several(own: Sequence[str], clusters: Sequence[str]) -> bool:
@@ -124,13 +124,13 @@ def estimates(matrix: ArrayLike, clusters: Sequence[str]) -> list[Estimate]:
     if len(values) != len(clusters) or not len(values):
         raise ValueError(f"{len(values)} queries in {len(clusters)} clusters")
     told = [Estimate(math.nan, math.nan, math.nan, 0, 0)] * values.shape[1]
-    for columns, rows in by_known(values):
-        if len(rows):
-            own = values[np.ix_(rows, columns)]
+    for columns, rows in _by_known(values):
+        if rows:
+            own = values[rows][:, columns]
             found = units(own, [clusters[row] for row in rows])
             low, high = _interval(found, np.minimum(own.min(axis=0), 0.0), np.maximum(own.max(axis=0), 1.0))
-            for column, *row in zip(columns, found.means, low, high, strict=True):
-                told[column] = Estimate(*row, len(rows), len(found.sizes))
+            for i, column in enumerate(columns):
+                told[column] = Estimate(found.means[i], low[i], high[i], len(rows), len(found.sizes))
     return told
 
 
@@ -330,17 +330,18 @@ def compare(
         return []
     differences = own - other
     told = [Paired(Comparison(*name, math.nan, math.nan, math.nan, None, 0, 0, False), np.zeros(0)) for name in names]
-    for columns, rows in by_known(differences):
-        if not len(rows):
+    for columns, rows in _by_known(differences):
+        if not rows:
             continue
-        apart, named = differences[np.ix_(rows, columns)], [clusters[row] for row in rows]
+        apart, named = differences[rows][:, columns], [clusters[row] for row in rows]
         found = units(apart, named)
         low, high = _interval(found, *_within(apart))
         sums = found.sums[:0] if one_of_several(named, clusters) else found.sums
         same = (~np.any(apart, axis=0)).tolist()
         for i, column in enumerate(columns):
-            facts = found.means[i], low[i], high[i], None, len(rows), len(found.sizes), same[i]
-            told[column] = Paired(Comparison(*names[column], *facts), sums[:, i])
+            n, k = len(rows), len(found.sizes)
+            comparison = Comparison(*names[column], found.means[i], low[i], high[i], None, n, k, same[i])
+            told[column] = Paired(comparison, sums[:, i])
     return told
 
 
@@ -568,7 +569,7 @@ def rank_groups_many(
     found = [dict.fromkeys(values, 1) for values in families]
     columns = [np.array(list(values.values()), dtype=np.float64).T.reshape(len(clusters), -1) for values in families]
     means = np.array([values.mean(axis=1) if values.size else np.zeros(len(clusters)) for values in columns]).T
-    for families_of_these, rows in by_known(means) if families else ():
+    for families_of_these, rows in _by_known(means) if families else ():
         named = [clusters[row] for row in rows]
         if not named or one_of_several(named, clusters):
             continue
