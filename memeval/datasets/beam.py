@@ -156,6 +156,7 @@ def read(chats: Chats, name: str = "beam-100k", *, verified: bool = True, forbid
                 forbid and query.category == "knowledge-update" and isinstance(source, dict) and {*source} == UPDATE
             )
             old = _evidence(source["original_info"], known, found.anomalies) if parted else []
+            found.anomalies["evidence in an object of lists"] += parted
             evidence = _evidence(source["updated_info"] if parted else source, known, found.anomalies)
             if query.category == "abstention":
                 found.anomalies["abstention questions with evidence, which is not used"] += bool(evidence)

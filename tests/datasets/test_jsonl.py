@@ -49,7 +49,30 @@ def line(**changes: object) -> str:
     return json.dumps({"query": "What?", "candidates": [{"text": "That.", "label": 1}], **changes})
 
 
+def test_a_candidate_may_be_forbidden_for_its_query_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    new, old = {"doc_id": "new", "text": "Porto", "label": 1}, {"doc_id": "old", "text": "Lisbon"}
+    lines = [
+        line(query_id="now", store_id="s", candidates=[new, old | {"forbidden": True}]),
+        line(query_id="ever", store_id="s", candidates=[new, old | {"forbidden": False, "label": 1}]),
+    ]
+    path.write_text("\n".join(lines))
+    dataset = jsonl.read(path)
+    assert dataset.forbidden == {"now": frozenset({"old"})}
+    assert dataset.qrels["now"] == {"new": 1, "old": 0}
+
+
 BAD = {
+    "line 1: candidate 0: 'forbidden' is true, and its label says that it is relevant": line(
+        candidates=[{"text": "x", "label": 1, "forbidden": True}]
+    ),
+    "line 1: candidate 1: 'forbidden' is true, and its label": line(
+        candidates=[
+            {"text": "x", "doc_id": "a", "label": 1},
+            {"text": "x", "doc_id": "a", "label": 1, "forbidden": True},
+        ]
+    ),
+    "line 1: candidate 0: 'forbidden' must be true or false, not 1": line(candidates=[{"text": "x", "forbidden": 1}]),
     "line 1: is not JSON or is cut off": '{"query": "Wh',
     "line 1 must be an object, not 7": "7",
     "line 1: 'query' is missing": '{"candidates": []}',
