@@ -125,7 +125,7 @@ def shop_with_lures() -> Dataset:
 
 def test_a_run_measures_them_on_their_own_queries_and_the_report_says_how_many(tmp_path: Path) -> None:
     dataset = shop_with_lures()
-    n = len(dataset.forbidden)
+    n, asked = len(dataset.forbidden), next(iter(dataset.forbidden))
     folder = measure(dataset, tmp_path / "shop", [("bm25", "bm25")])
     labels = results.read_labels(folder / "labels.jsonl")
     assert {row.query_id: frozenset(row.forbidden) for row in labels.rows if row.forbidden} == dataset.forbidden
@@ -155,7 +155,9 @@ def test_a_run_measures_them_on_their_own_queries_and_the_report_says_how_many(t
     assert told.rows[0]["system"] == "oracle (ceiling)"
     assert told.rows[0]["PairAccuracy"].startswith("1.000")
     assert told.rows[1]["pairs not known"] == f"{failing.forbidden.pairs} of {failing.forbidden.pairs}"  # type: ignore[union-attr]
-    assert found((dataset, folder)).collection.results
+    [of] = found((dataset, folder)).evidence.values()
+    assert of.labelled is not None
+    assert dict(zip(of.labelled.query_ids, of.labelled.forbidden, strict=True))[asked] == {"m9"}
 
 
 def test_ties_bound_them_with_the_forbidden_memory_first_and_last() -> None:
