@@ -50,7 +50,7 @@ def labelled(draw: st.DrawFn) -> tuple[dict[str, dict[str, int]], dict[str, froz
     for number in range(draw(st.integers(1, 4))):
         kinds = draw(st.lists(st.sampled_from("gggbbn-"), min_size=8, max_size=8))
         good = {d: draw(st.integers(1, 3)) for d, kind in zip(DOC_IDS, kinds, strict=True) if kind == "g"}
-        qrels[f"q{number}"] = (good or {"d0": 1}) | {d: 0 for d, k in zip(DOC_IDS, kinds, strict=True) if k == "n"}
+        qrels[f"q{number}"] = {d: 0 for d, k in zip(DOC_IDS, kinds, strict=True) if k == "n"} | (good or {"d0": 1})
         never = {d for d, kind in zip(DOC_IDS, kinds, strict=True) if kind == "b"} - {*(good or {"d0": 1})}
         forbidden |= {f"q{number}": frozenset(never)} if never else {}
         if draw(st.booleans()):
