@@ -71,6 +71,12 @@ def shop(stores: int = 8, queries: int = 6, memories: int = 14, name: str = "sho
     return Dataset(name, "1", "CC0", "", tuple(asked), held, qrels, about="invented orders")
 
 
+def with_lures(dataset: Dataset) -> Dataset:
+    """With a memory of every third judged query's store that must not come back for it."""
+    asked = [query.query_id for query in dataset.queries if query.query_id in dataset.qrels]
+    return replace(dataset, forbidden={query_id: frozenset({"m9"}) for query_id in asked[::3]})
+
+
 def measure(dataset: Dataset, folder: Path, models: Sequence[tuple[str, str]] = (), depth: int = 10) -> Path:
     """Runs controls and systems, and writes everything that `memeval run` writes."""
     systems = [*((name, name) for name in ("first-stage", "random", "oracle", "constant")), *models]
@@ -81,6 +87,7 @@ def measure(dataset: Dataset, folder: Path, models: Sequence[tuple[str, str]] = 
             "datasets": ["hard-cases"],
             "depth": depth,
             "pool": "retrieved",
+            **({"measures": [*suite.MEASURES, "PairAccuracy"]} if dataset.forbidden else {}),
             "systems": [{"name": name, "model": model} for name, model in systems],
         },
         "test",

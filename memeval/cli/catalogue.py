@@ -108,6 +108,7 @@ def _dataset(asked: names.Name, name: str, with_ceiling: bool | None, watcher: W
     except PrerequisiteError as error:
         return _absent(name, error)
     relevant = [sum(grade > 0 for grade in found.qrels.get(q.query_id, {}).values()) for q in found.queries]
+    never = [found.forbidden[q.query_id] for q in found.queries if found.forbidden.get(q.query_id)]
     memories = sum(map(len, found.stores.values()))
     dev = sum(split == "dev" for split in found.splits.values())
     categories = Counter(query.category or "–" for query in found.queries)
@@ -121,6 +122,7 @@ def _dataset(asked: names.Name, name: str, with_ceiling: bool | None, watcher: W
         *_clusters(found),
         *(f"protocol  {rule}" for rule in found.rules),
         f"labels    {sum(relevant):,} relevant pairs; {relevant.count(0):,} queries without any",
+        *([f"forbidden {sum(map(len, never)):,} pairs of {len(never):,} queries"] if never else []),
         *_ceiling(name, found, memories, with_ceiling, watcher),
         "categories",
         *(f"  {count:>6,}  {category}" for category, count in categories.items()),

@@ -89,6 +89,8 @@ class Labelled:
     """doc_id → grade: above 0 is relevant, below 0 not judged."""
     cluster: str | None = None
     """What its chance is shared with, where that is not the store."""
+    forbidden: tuple[str, ...] = ()
+    """The memories that must not come back for it."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,7 @@ def labels_lines(labels: Labels) -> Iterator[bytes]:
 
 
 def labels(dataset: Dataset) -> Labels:
-    """Each query with its store, category and grades, and its cluster where that is not the store."""
+    """Each query with its store, category and grades, its cluster where that is not the store, what is forbidden."""
     return Labels(
         dataset=dataset.name,
         dataset_digest=dataset.digest,
@@ -269,6 +271,7 @@ def labels(dataset: Dataset) -> Labels:
                 category=query.category,
                 grades=dict(dataset.qrels.get(query.query_id, {})),
                 cluster=None if query.unit == query.store_id else query.unit,
+                forbidden=tuple(sorted(dataset.forbidden.get(query.query_id, ()))),
             )
             for query in dataset.queries
         ),

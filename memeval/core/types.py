@@ -30,6 +30,9 @@ Grade: TypeAlias = Annotated[int, Field(ge=-HIGHEST, le=HIGHEST)]
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
 """query_id → doc_id → grade; 0 is judged not relevant, above 0 is relevant, below 0 is not judged."""
 
+Forbidden: TypeAlias = Mapping[str, frozenset[str]]
+"""query_id → the memories that must not come back for it; a query without any is not in it."""
+
 Pool: TypeAlias = Literal["retrieved", "store", "given", "injected"]
 """Where a query's candidates come from (see candidates.py); results of two pools are never compared."""
 
@@ -94,9 +97,11 @@ class Dataset:
     `judges` names the systems that made the labels, where no people did; they are part of the digest.
     `withheld` names a memory of its store that a query's candidates never hold: the query itself, where queries are
     memories. `absent` names the labelled memories of a query that are in no store and so are always missed. `rules` are
-    sentences that say which protocol held where there are several.
+    sentences that say which protocol held where there are several. `forbidden` names the memories of a query's store
+    that must not come back for it: outdated, of another scope, contradicted. None of them is relevant; what is not
+    named is not known to be forbidden.
 
-    Raises DataError where ids are not unique or do not resolve.
+    Raises DataError where ids are not unique or do not resolve, or a memory is forbidden and relevant at once.
     """
 
     name: str
@@ -121,6 +126,7 @@ class Dataset:
     absent: Mapping[str, frozenset[str]] = field(default_factory=dict)
     rules: tuple[str, ...] = ()
     judges: tuple[str, ...] = ()
+    forbidden: Forbidden = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.splits:
@@ -148,6 +154,14 @@ class Dataset:
             for doc_id in (*self.qrels.get(query.query_id, ()), *pool):
                 if doc_id not in known and doc_id not in self.absent.get(query.query_id, ()):
                     raise DataError(f"{where} names the memory {doc_id!r}, which its store {query.store_id!r} lacks")
+            for doc_id in sorted(self.forbidden.get(query.query_id, ())):
+                if doc_id not in known:
+                    raise DataError(f"{where} forbids the memory {doc_id!r}, which its store {query.store_id!r} lacks")
+                if self.qrels.get(query.query_id, {}).get(doc_id, 0) > 0:
+                    raise DataError(f"{where}: the memory {doc_id!r} is forbidden and relevant at once")
+        for query_id in self.forbidden:
+            if query_id not in seen:
+                raise DataError(f"{self.name}: forbids memories for {query_id!r}, which is no query")
 
     @cached_property
     def digest(self) -> str:
@@ -161,6 +175,8 @@ class Dataset:
             content.update(canonical(self.pools[query.query_id] if self.pools is not None else None))
             if query.query_id in self.withheld:
                 content.update(canonical({"withheld": self.withheld[query.query_id]}))
+            if self.forbidden.get(query.query_id):
+                content.update(canonical({"forbidden": sorted(self.forbidden[query.query_id])}))
         if self.judges:
             content.update(canonical({"judges": self.judges}))
         for store_id in sorted(self.stores):
@@ -520,6 +536,10 @@ class Card:
     """Pairs of a query and a relevant memory."""
     candidates_per_query: Finite
     """Mean number of candidates."""
+    forbidden_queries: Count = 0
+    """Queries with a relevant memory and one that must not come back."""
+    forbidden_pairs: Count = 0
+    """Pairs of such a query and a memory that must not come back for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -568,6 +588,18 @@ class Threshold:
     """Fold that was left out → threshold; null where nothing is retrieved."""
     unit: str
     """What a fold is made of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unwanted:
+    """The labels that measures of forbidden memories stand on, of judged queries."""
+
+    queries: Count
+    """Queries with a forbidden memory."""
+    pairs: Count
+    """Pairs of a relevant and a forbidden memory of one query."""
+    missed: Count
+    """Of them, those of which neither is ranked: nothing is known of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -730,6 +762,8 @@ class Result:
     """How long it takes."""
     remembered: Remembered | None = None
     """The scores that were not asked for."""
+    forbidden: Unwanted | None = None
+    """What the measures of forbidden memories stand on; null where no query has any."""
 
     @property
     def alone(self) -> bool:

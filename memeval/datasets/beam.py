@@ -12,6 +12,11 @@ A store is one dialogue (`100K-7`), a memory one message, relevant are the messa
 Files are sought as in the repository, MEMEVAL_DATA/beam/chats/100K/7/chat.json and, in the same folder,
 probing_questions/probing_questions.json. With `?unverified=1` whatever dialogues are in that folder are read.
 
+With `?outdated=forbidden` the messages that a question of `knowledge_update` names as `original_info` are not relevant,
+but forbidden (unless `updated_info` names them, too): they tell the value that no longer holds. Of beam-100k's 40 such
+questions 37 have some, 42 in all, and one is excluded, since no `updated_info` is left. Both sides of a contradiction
+stay relevant: upstream expects an answer to tell both.
+
 Questions of the ability `abstention` ask for what the dialogue does not hold: they stay, without a relevant memory. Any
 other question without a source that exists is excluded. Sources come as numbers in lists, in lists of lists and in
 objects of lists: all count alike. In a user's message, `->->` and all behind it is a note of the program that wrote the
@@ -35,7 +40,7 @@ from typing import Any
 
 from memeval import datasets
 from memeval.core import files
-from memeval.core.errors import DataError, PrerequisiteError
+from memeval.core.errors import DataError, PrerequisiteError, UsageError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import decoded, shown, typed, value_of
 from memeval.datasets import cards
@@ -48,7 +53,10 @@ COMMIT = "b2a3ee8ba12d68f83143dda191097dc3e028ddd3"
 CARD = cards.read("beam")
 TIERS: Mapping[str, str] = {"beam-100k": "100K", "beam-500k": "500K", "beam-1m": "1M"}  # name → upstream's folder
 ABOUT, facts = CARD.about, CARD.facts
-OPTIONS = ("unverified",)
+OPTIONS: Mapping[str, str] = {
+    "unverified": datasets.SAID["unverified"],
+    "outdated": "forbidden: what a question names as the old value must not come back (default: relevant)",
+}
 ABILITIES = frozenset(
     {
         "abstention",
@@ -64,6 +72,11 @@ ABILITIES = frozenset(
     }
 )
 
+UPDATE = {"original_info", "updated_info"}
+OUTDATED = (
+    "What a question about an update names as its old value is not relevant, but forbidden (?outdated=forbidden)."
+)
+
 MARK = re.compile(r"\s*->->\s*\d+,\s*\d+\s*$|->->\s*\d+,\s*\d+", re.ASCII)  # as an assistant copies it
 NOTE = re.compile(r"\s*->->.*", re.DOTALL)
 MESSAGE_ID = re.compile(r"\s*(?:chat_id:)?\s*(\d{1,9})\s*", re.ASCII)
@@ -73,13 +86,16 @@ Chats = Mapping[str, tuple[Path, Path]]
 """number of a dialogue → its messages and its questions."""
 
 
-def load(name: str, argument: str | None = None, *, unverified: bool = False) -> Dataset:
+def load(name: str, argument: str | None = None, *, unverified: bool = False, outdated: str = "relevant") -> Dataset:
     """BEAM as pinned. Raises PrerequisiteError where a file is not here, UsageError for an argument."""
     no_argument(name, argument)
-    own = data_folder()
+    if outdated not in ("relevant", "forbidden"):
+        raise UsageError(f"{name}: outdated is relevant or forbidden, not {shown(outdated)}")
+    forbid, own = outdated == "forbidden", data_folder()
     if unverified and own is not None and (chats := inside(own / "beam" / "chats" / TIERS[name])):
-        return read(chats, name, verified=False)
-    return read({n: (_located(chat), _located(asked)) for n, (chat, asked) in _pinned(TIERS[name]).items()}, name)
+        return read(chats, name, verified=False, forbid=forbid)
+    chats = {n: (_located(chat), _located(asked)) for n, (chat, asked) in _pinned(TIERS[name]).items()}
+    return read(chats, name, forbid=forbid)
 
 
 def inside(folder: Path) -> Chats:
@@ -125,8 +141,8 @@ def _located(file: DataFile) -> Path:
     return path
 
 
-def read(chats: Chats, name: str = "beam-100k", *, verified: bool = True) -> Dataset:
-    """The data set in files of upstream's layout, a dialogue at a time.
+def read(chats: Chats, name: str = "beam-100k", *, verified: bool = True, forbid: bool = False) -> Dataset:
+    """The data set in files of upstream's layout, a dialogue at a time; `forbid` is `?outdated=forbidden`.
 
     Raises DataError naming the file, the batch, turn and message or the ability and question, and the field.
     """
@@ -136,7 +152,12 @@ def read(chats: Chats, name: str = "beam-100k", *, verified: bool = True) -> Dat
         found.stores[store_id] = _memories(messages, found.anomalies)
         known = {memory.doc_id for memory in found.stores[store_id]}
         for query, source in _questions(asked, store_id, found.anomalies):
-            evidence = _evidence(source, known, found.anomalies)
+            parted = (
+                forbid and query.category == "knowledge-update" and isinstance(source, dict) and {*source} == UPDATE
+            )
+            old = _evidence(source["original_info"], known, found.anomalies) if parted else []
+            found.anomalies["evidence in an object of lists"] += parted
+            evidence = _evidence(source["updated_info"] if parted else source, known, found.anomalies)
             if query.category == "abstention":
                 found.anomalies["abstention questions with evidence, which is not used"] += bool(evidence)
             elif not evidence:
@@ -145,12 +166,14 @@ def read(chats: Chats, name: str = "beam-100k", *, verified: bool = True) -> Dat
                 continue
             else:
                 found.qrels[query.query_id] = dict.fromkeys(evidence, 1)
+                found.forbidden[query.query_id] = frozenset(old) - {*evidence}
             found.queries.append(query)
     if not found.qrels:
         where = ", ".join(str(asked) for _, asked in chats.values())
         raise DataError(f"{where or name}: holds no question with evidence")
     paths = (path for pair in chats.values() for path in pair)
-    return found.pinned(name, CARD.version, paths, verified, **facts(name))
+    about = {"rules": (OUTDATED,)} if forbid else {}
+    return found.pinned(name, CARD.version, paths, verified, **facts(name), **about)
 
 
 def _memories(path: Path, anomalies: Counter[str]) -> tuple[Memory, ...]:

@@ -16,6 +16,8 @@ The text of a memory is its title, a space and its text. `metadata` is optional,
     category, time (when it was asked), unanswerable       of a query; with `unanswerable` it needs no qrels
     cluster                                                of a query: what several stores were made of, if anything
     context                                                of a query: a list of earlier turns, oldest first
+    forbidden                                              of a query: the ids of memories of its store that must not
+                                                           come back for it (outdated, of another scope, contradicted)
 
 Where `memeval label` made the labels, `judged.json` says so, and every table does.
 

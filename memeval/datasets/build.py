@@ -20,6 +20,7 @@ class Builder:
     qrels: dict[str, dict[str, int]] = field(default_factory=dict)
     excluded: dict[str, str] = field(default_factory=dict)
     pools: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    forbidden: dict[str, frozenset[str]] = field(default_factory=dict)
     anomalies: Counter[str] = field(default_factory=Counter)
 
     def dataset(
@@ -45,6 +46,7 @@ class Builder:
             qrels={query_id: self.qrels[query_id] for query_id in asked if query_id in self.qrels},
             excluded={**self.excluded, **dict.fromkeys(sorted(blank), "its text is empty")},
             pools={query_id: self.pools[query_id] for query_id in asked} if self.pools else None,
+            forbidden={query_id: self.forbidden[query_id] for query_id in asked if self.forbidden.get(query_id)},
             anomalies={kind: count for kind, count in self.anomalies.items() if count},
             **facts,
         )

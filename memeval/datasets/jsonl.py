@@ -16,13 +16,15 @@ or a store stands once, before or behind its queries, which name it and label it
 
 These keys are known; others are passed over with a warning:
 
-    of a query       query; candidates, or store_id (and labels); optional: query_id (else "q" and the number of the
-                     line), category, asked_at, context (a list of earlier turns), store_id, cluster
+    of a query       query; candidates, or store_id (and labels, forbidden: a list of doc_ids); optional: query_id (else
+                     "q" and the number of the line), category, asked_at, context (a list of earlier turns), store_id,
+                     cluster
     of a store       store_id, memories; a large one may go on in another line
     of a memory      text; optional: doc_id (else "d" and its position; needed in a shared store), time, speaker,
-                     session_id, caption; of a candidate also label
+                     session_id, caption; of a candidate also label and forbidden (true or false)
 
-A label is a whole number; above 0 is relevant, absent is 0. `asked_at` and `time` are ISO 8601. A file's queries are
+A label is a whole number; above 0 is relevant, absent is 0. What is forbidden must not come back for the query, being
+outdated, of another scope or contradicted; it is not relevant. `asked_at` and `time` are ISO 8601. A file's queries are
 either all with candidates or all without.
 
 With candidates, each query is ranked within its own. They are a store of their own, unless lines share a `store_id`:
@@ -58,10 +60,21 @@ from memeval.datasets.download import cache_folder, local
 ABOUT: Mapping[str, str] = {"jsonl": "jsonl/<file>: your own data, one query a line; stores may be shared"}
 SHOWN = 10  # kinds of bad lines named in one error
 
-OF_QUERY = ("query", "candidates", "query_id", "category", "asked_at", "context", "store_id", "cluster", "labels")
+OF_QUERY = (
+    "query",
+    "candidates",
+    "query_id",
+    "category",
+    "asked_at",
+    "context",
+    "store_id",
+    "cluster",
+    "labels",
+    "forbidden",
+)
 OF_STORE = ("store_id", "memories")
 OF_MEMORY = ("text", "doc_id", "time", "speaker", "session_id", "caption")
-OF_CANDIDATE = (*OF_MEMORY, "label")
+OF_CANDIDATE = (*OF_MEMORY, "label", "forbidden")
 KEYS = {*OF_QUERY, *OF_STORE, *OF_CANDIDATE}
 VALUE = re.compile(r"""'(?:[^'\\]|\\.)*(?:'|…)|"(?:[^"\\]|\\.)*(?:"|…)|, not .*|\d+""")
 """What differs between messages of one kind: values, places and numbers."""
@@ -149,9 +162,11 @@ def _resolve(query: Query, file: _File) -> None:
         close = did_you_mean(query.store_id, file.stores) if file.stores else ""
         file.bad.append((number, f"line {number}: 'store_id' {shown(query.store_id)} names no store{close}"))
     elif memories is not None and not file.unsure:
-        absent = next((doc_id for doc_id in file.labels[query.query_id] or () if doc_id not in memories), None)
-        if absent is not None:
-            file.bad.append((number, f"line {number}: 'labels' name {shown(absent)}, which is not in the store"))
+        named = {"labels": file.labels[query.query_id] or {}, "forbidden": file.found.forbidden[query.query_id]}
+        for key, doc_ids in named.items():
+            absent = next((doc_id for doc_id in sorted(doc_ids) if doc_id not in memories), None)
+            if absent is not None:
+                file.bad.append((number, f"line {number}: {key!r} names {shown(absent)}, which is not in the store"))
 
 
 def _query(record: Mapping[str, Any], number: int, file: _File) -> None:
@@ -174,19 +189,27 @@ def _query(record: Mapping[str, Any], number: int, file: _File) -> None:
     store = file.stores.get(query.store_id, {})
     mine: dict[str, Memory] = {}
     grades: dict[str, int] = {}
+    forbidden: set[str] = set()
     if own:
-        if "labels" in record:
-            raise DataError(f"{where}: 'labels' go with a store; a candidate has its own 'label'")
+        if wrong := next((key for key in ("labels", "forbidden") if key in record), None):
+            its = wrong.removesuffix("s")
+            raise DataError(f"{where}: {wrong!r} goes with a store; a candidate has its own {its!r}")
         for position, candidate in enumerate(value_of(record, "candidates", list, where)):
             here = f"{where}: candidate {position}"
             _known(typed(candidate, dict, here), "candidate", OF_CANDIDATE, ("text",), number, file)
             doc_id = _memory(candidate, here, None if store_id else f"d{position}", mine, store)
             label(grades, doc_id, grade(candidate.get("label", 0), f"{here}: 'label'"), here, anomalies)
+            if typed(candidate.get("forbidden", False), bool, f"{here}: 'forbidden'"):
+                forbidden.add(doc_id)
         if not mine:
             raise DataError(f"{where}: 'candidates' is empty")
     elif record.get("labels") is not None:
         told = value_of(record, "labels", dict, where)
         grades = {doc_id: grade(value, f"{where}: 'labels' {shown(doc_id)}") for doc_id, value in told.items()}
+    if not own and record.get("forbidden") is not None:
+        forbidden = {*listed(record, "forbidden", str, where)}
+    if both := sorted(doc_id for doc_id in forbidden if grades.get(doc_id, 0) > 0):
+        raise DataError(f"{where}: {shown(both[0])} is forbidden, and its label says that it is relevant")
     if query_id in file.places:
         raise DataError(f"{where}: query_id {shown(query_id)} stands in line {file.places[query_id]} already")
     if own:
@@ -196,6 +219,7 @@ def _query(record: Mapping[str, Any], number: int, file: _File) -> None:
         anomalies["queries of one candidate"] += len(mine) == 1
     file.places[query_id] = number
     file.labels[query_id] = grades if own or record.get("labels") is not None else None
+    file.found.forbidden[query_id] = frozenset(forbidden)
     file.found.queries.append(query)
 
 

@@ -71,7 +71,7 @@ def build(parts: Parts, asked: Asked = NOTHING) -> Dataset:
     anomalies: Counter[str] = Counter()
     corpus, labels = parts.named
     stores = _stores(parts.corpus, corpus, anomalies)
-    queries, unanswerable = _queries(parts.queries, stores)
+    queries, unanswerable, forbidden = _queries(parts.queries, stores)
     there = _There(queries, stores, anomalies, missed=asked.dangling == "missed")
     qrels, absent, excluded = _qrels(parts, there)
     if not qrels:
@@ -81,6 +81,9 @@ def build(parts: Parts, asked: Asked = NOTHING) -> Dataset:
     for query_id, query in queries.items():
         if query_id in unanswerable and any(value > 0 for value in qrels.get(query_id, {}).values()):
             raise DataError(f"{labels}: query {query_id!r} has a relevant memory, but is marked unanswerable")
+        place, never = forbidden.get(query_id, ("", frozenset()))
+        if both := sorted(doc_id for doc_id in never if qrels.get(query_id, {}).get(doc_id, 0) > 0):
+            raise DataError(f"{place}: metadata.forbidden names {shown(both[0])}, which {labels} has as relevant")
         if query_id not in qrels and query_id not in unanswerable:
             excluded[query_id] = f"not in the split {parts.split!r}"
         elif pools is not None and query_id not in pools:
@@ -94,7 +97,8 @@ def build(parts: Parts, asked: Asked = NOTHING) -> Dataset:
         rules = ("A query's candidates are those that the data set gives it (top_ranked).", *rules)
     absent = {query.query_id: absent[query.query_id] for query in kept if query.query_id in absent}
     filled = {store_id: tuple(found.values()) for store_id, found in stores.items()}
-    return Builder(kept, filled, qrels, excluded, pools or {}, anomalies).dataset(
+    never_back = {query_id: never for query_id, (_, never) in forbidden.items()}
+    return Builder(kept, filled, qrels, excluded, pools or {}, never_back, anomalies).dataset(
         "beir",
         restricted=True,
         withheld=withheld,
@@ -137,9 +141,12 @@ def _stores(rows: Rows, source: str, anomalies: Counter[str]) -> dict[str, dict[
     return stores
 
 
-def _queries(rows: Rows, stores: Mapping[str, Mapping[str, Memory]]) -> tuple[dict[str, Query], set[str]]:
-    """query_id → query, and the ids of those marked unanswerable."""
+def _queries(
+    rows: Rows, stores: Mapping[str, Mapping[str, Memory]]
+) -> tuple[dict[str, Query], set[str], dict[str, tuple[str, frozenset[str]]]]:
+    """query_id → query; the ids of those marked unanswerable; query_id → its place and what is forbidden for it."""
     queries: dict[str, Query] = {}
+    forbidden: dict[str, tuple[str, frozenset[str]]] = {}
     unanswerable: set[str] = set()
     for where, record in rows:
         query_id, extra, about = ident(record, _key(record), where), _metadata(record, where), f"{where}: metadata"
@@ -154,11 +161,15 @@ def _queries(rows: Rows, stores: Mapping[str, Mapping[str, Memory]]) -> tuple[di
             raise DataError(f"{where}: metadata.store_id {shown(store_id)} is no store of the corpus")
         if typed(extra.get("unanswerable", False), bool, f"{where}: metadata.unanswerable"):
             unanswerable.add(query_id)
+        if extra.get("forbidden") is not None:
+            forbidden[query_id] = where, frozenset(idents(extra, "forbidden", about))
+            if lacking := sorted(forbidden[query_id][1] - stores[store_id].keys()):
+                raise DataError(f"{where}: metadata.forbidden names {shown(lacking[0])}, which its store lacks")
         text, category = value_of(record, "text", str, where), name(extra, "category", about)
         cluster = name(extra, "cluster", about)
         turns = tuple(listed(extra, "context", str, about)) if extra.get("context") is not None else ()
         queries[query_id] = Query(query_id, text, store_id, category, _time(extra, where), turns, cluster)
-    return queries, unanswerable
+    return queries, unanswerable, forbidden
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ baseline is remade by `memeval check --update --reason "…"`, never edited.
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import memeval
 from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import UNTIMED, Count, Quantity, Result, canonical
+from memeval.core.values import finite
 from memeval.measures import scoring
 
 SCHEMA = "memeval/baseline"
@@ -68,7 +70,7 @@ class Entry:
     measures: Mapping[str, str]
     """Measure → its definition."""
     means: Mapping[str, Quantity]
-    """Measure → its mean."""
+    """Measure → its mean over the queries that have a value."""
     usage: Mapping[str, Quantity] | None
     """What all queries took together, by unit."""
     failed: Count
@@ -77,13 +79,14 @@ class Entry:
     """Of how many runs the values are the means."""
     latency: Speed | None
     """How fast it was."""
-    values: Mapping[str, tuple[Quantity, ...]]
-    """query_id → its values, in the order of `measures`."""
+    values: Mapping[str, tuple[Quantity | None, ...]]
+    """query_id → its values, in the order of `measures`; null where it has none."""
 
     def column(self, measure: str) -> dict[str, float]:
-        """query_id → value of one measure."""
+        """query_id → value of one measure; nan where it has none."""
         place = list(self.measures).index(measure)
-        return {query_id: row[place] for query_id, row in self.values.items()}
+        column = {query_id: row[place] for query_id, row in self.values.items()}
+        return {query_id: math.nan if value is None else value for query_id, value in column.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +136,21 @@ def accept(
                 fingerprint=signature.fingerprint,
                 facts=Facts(**{part.name: getattr(signature, part.name) for part in dataclasses.fields(Facts)}),
                 measures={name: signature.measures[name] for name in measures},
-                means={name: round(sum(row.values()) / max(1, len(row)), DIGITS) for name, row in columns.items()},
+                means={name: round(mean(row.values()), DIGITS) for name, row in columns.items()},
                 usage=result.usage,
                 failed=scoring.failed(result),
                 repeats=repeats.get(signature.system, 1),
                 latency=None if told.p50 is None else Speed(round(told.p50, 4), told.device),
-                values={query_id: tuple(row[query_id] for row in columns.values()) for query_id in result.query_ids},
+                values={q: tuple(finite(row[q]) for row in columns.values()) for q in result.query_ids},
             )
         )
     return Baseline(suite, memeval.__version__, date, reason, tuple(entries))
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean of the values that there are; nan where there is none."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
 
 
 def rounded(result: Result, measure: str) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """Gates without statistics: coverage, counts of usage, floors, queries that must pass, settings that must stay."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from memeval.core.types import Result
 from memeval.gate import comparable
-from memeval.gate.baseline import DIGITS, Entry, rounded
+from memeval.gate.baseline import DIGITS, Entry, mean, rounded
 from memeval.gate.verdicts import Check, Flip, Verdict
 from memeval.measures import scoring
 from memeval.runs.gates import Gate
@@ -54,12 +55,13 @@ def checks(entry: Entry, result: Result, gates: Sequence[Gate]) -> Iterator[Chec
                 if gate.category in (None, "*", category)
             ]
             what = f"{gate.measure} floor" + (f" · {gate.category}" if gate.category not in (None, "*") else "")
-            if not mine:
-                yield replace(missing, what=what, message=f"no query is of the category {gate.category!r}")
+            if math.isnan(average := round(mean(mine), DIGITS)):
+                of = f"no query is of the category {gate.category!r}"
+                message = f"{of} and has a value of {gate.measure}" if mine else of
+                yield replace(missing, what=what, message=message)
                 continue
-            mean = round(sum(mine) / len(mine), DIGITS)
-            passed = mean >= gate.floor
-            yield check(what, passed, "" if passed else f"{mean:.3f} is below {gate.floor:g}", gate.floor, mean)
+            passed = average >= gate.floor
+            yield check(what, passed, "" if passed else f"{average:.3f} is below {gate.floor:g}", gate.floor, average)
         if gate.must_pass:
             yield _must_pass(check(f"{gate.measure} must pass", True, ""), gate, result, column)
 
@@ -75,6 +77,8 @@ def _coverage(failed: int, queries: int) -> float:
 def _must_pass(check: Check, gate: Gate, result: Result, column: dict[str, float]) -> Check:
     if gone := [query_id for query_id in gate.must_pass if query_id not in column]:
         return check.with_verdict("missing", f"no such query: {', '.join(gone)}")
+    if unknown := [query_id for query_id in gate.must_pass if math.isnan(column[query_id])]:
+        return check.with_verdict("missing", f"{gate.measure} has no value for {', '.join(unknown)}")
     categories = dict(zip(result.query_ids, result.categories, strict=True))
     failed = [query_id for query_id in gate.must_pass if column[query_id] <= 0]
     if not failed:

@@ -23,6 +23,7 @@ from memeval.gate.baseline import DIGITS, Baseline, Entry, rounded
 from memeval.gate.evidence import Case, repeats
 from memeval.gate.verdicts import Check, Flip, Outcome
 from memeval.measures import statistics
+from memeval.measures.ranx import parse
 from memeval.runs import manifest
 from memeval.runs.gates import Gate
 from memeval.runs.suite import grounds
@@ -134,7 +135,13 @@ def demand_values(about: str, result: Result, measures: Sequence[str]) -> None:
         lost = [query_id for query_id, value in zip(result.query_ids, column, strict=False) if not math.isfinite(value)]
         if measure in result.values and len(column) != len(result.query_ids):
             raise IncompleteError(f"{about}: {measure} has {len(column)} values for {len(result.query_ids)} queries")
-        if lost:
+        if measure in result.values and parse(measure).forbids:  # of what is forbidden, some queries have no value
+            if len(lost) == len(column):
+                raise IncompleteError(
+                    f"{about}: no query has a value of {measure}, which is of forbidden memories: let the gate name a"
+                    " `dataset` that has such labels"
+                )
+        elif lost:
             raise IncompleteError(
                 f"{about}: {len(lost)} of {len(column)} values of {measure} are missing, the first is {lost[0]}'s:"
                 " run it again"
@@ -145,7 +152,8 @@ def foreseen(gates: Sequence[tuple[Gate, Result]]) -> Iterator[str]:
     """What a suite's quality gates cannot see, a line for each whose margin is too small for it."""
     asked = [(gate, result, of) for gate, result in gates for of in _categories(gate, result)]
     for gate, result, category in asked:
-        stores = [s for s, of in zip(result.store_ids, result.categories, strict=True) if category in (None, of)]
+        rows = zip(result.store_ids, result.categories, result.values[str(gate.measure)], strict=True)
+        stores = [store for store, of, value in rows if category in (None, of) and not math.isnan(value)]
         if not stores:
             continue
         clusters = len(set(stores)) if len(set(stores)) > 1 else len(stores)
@@ -200,10 +208,16 @@ def _samples(gate: Gate, entry: Entry, result: Result) -> Iterator[Sample | Chec
         rows = [
             (query_id, store, of, before[query_id], now[query_id])
             for query_id, store, of in zip(result.query_ids, result.store_ids, result.categories, strict=True)
-            if category in (None, of)
+            if category in (None, of) and not (math.isnan(before[query_id]) and math.isnan(now[query_id]))
         ]
         if not rows:
-            yield replace(missing, what=what, message=f"no query is of the category {category!r}")
+            none = f"no query is of the category {category!r}"
+            message = f"{none} and has a value of {measure}" if category in result.categories else none
+            yield replace(missing, what=what, message=message)
+            continue
+        if odd := [row[0] for row in rows if math.isnan(row[3]) or math.isnan(row[4])]:
+            message = f"{len(odd)} queries have a value on one side alone, the first is {odd[0]}; {comparable.ACCEPT}"
+            yield replace(missing, what=what, message=message)
             continue
         check = Check(entry.dataset, entry.system, what, "quality", "ok", margin=gate.least, queries=len(rows))
         query_ids, stores, categories, old, new = zip(*rows, strict=True)

@@ -64,7 +64,7 @@ def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> 
     differences = statistics.differences(compared, [] if first.alone else [[name] for name in shared])
     rows = zip(first.query_ids, first.categories, first.values[chosen], second.values[chosen], strict=True)
     moved = sorted((Moved(*row) for row in rows), key=lambda flip: (-abs(flip.ours - flip.theirs), flip.query_id))
-    moved = [flip for flip in moved if flip.ours != flip.theirs]
+    moved = [flip for flip in moved if abs(flip.ours - flip.theirs) > 0]  # a query without a value is neither
     return SideBySide(first.signature.dataset, tuple(differences.values()), chosen, tuple(moved[:flips]))
 
 
@@ -103,12 +103,12 @@ def document(pair: SideBySide) -> dict[str, Any]:
 
 def text(pair: SideBySide) -> str:
     """The comparison as a table for people."""
-    first = pair.differences[0].comparison
+    first = max((one.comparison for one in pair.differences), key=lambda comparison: comparison.n)
     lines = [
         f"{pair.dataset}: {first.ours} − {first.theirs}, {first.n:,} paired queries in {first.clusters:,} clusters"
     ]
     heading = ("measure", "difference", "95 % interval", "p (sign-flip over clusters)")
-    lines += aligned([heading, *map(_row, pair.differences)], left=(0, 2, 3))
+    lines += aligned([heading, *(_row(one, first.n) for one in pair.differences)], left=(0, 2, 3))
     if pair.flips:
         lines.append(f"largest differences in {pair.measure}:")
         lines += [
@@ -118,14 +118,17 @@ def text(pair: SideBySide) -> str:
     return "\n".join(map(visible, [*lines, ""]))
 
 
-def _row(difference: Difference) -> tuple[str, ...]:
+def _row(difference: Difference, whole: int) -> tuple[str, ...]:
     comparison = difference.comparison
+    name = comparison.measure + (f" (n = {comparison.n:,})" if comparison.n < whole else "")
+    if not comparison.n:
+        return name, "", "", "no query has a value on both sides"
     if comparison.identical:
-        return comparison.measure, f"{0:+.3f}", "", "identical on every query"
+        return name, f"{0:+.3f}", "", "identical on every query"
     interval = f"[{comparison.low:+.3f}, {comparison.high:+.3f}]"
     p = f"none: under {statistics.MIN_CLUSTERS} clusters"
     if comparison.p is not None:
         exact = comparison.clusters <= statistics.EXACT_CLUSTERS
         p = f"{comparison.p:.4f}, {'all' if exact else 'of'} {difference.flips:,} {'' if exact else 'random '}flips"
         p += ": undecided" if difference.undecided else ""
-    return comparison.measure, f"{comparison.difference:+.3f}", interval, p
+    return name, f"{comparison.difference:+.3f}", interval, p

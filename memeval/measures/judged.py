@@ -9,13 +9,17 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memeval.core.types import Forbidden
+
 Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.int64]
+Marks: TypeAlias = NDArray[np.bool_]
 UNLABELLED = float("-inf")
 CELLS = 1 << 16
 """So many memories are looked at at once."""
@@ -26,13 +30,16 @@ class Judged:
     """The grades of ranked memories, query behind query, best first; below 0: without a judgement.
 
     `labels` are all judged grades of each query, the highest first, whether ranked or not. `lengths` and `labelled`
-    count what belongs to each query.
+    count what belongs to each query. `unwanted` marks the ranked memories that are forbidden; `forbidden` counts those
+    of each query, ranked or not.
     """
 
     grades: Floats
     lengths: Places
     labels: Floats
     labelled: Places
+    unwanted: Marks
+    forbidden: Places
 
     @property
     def relevant(self) -> Places:
@@ -41,10 +48,15 @@ class Judged:
         return np.bincount(of_query[self.labels > 0], minlength=len(self.labelled))
 
     @property
-    def known(self) -> Floats:
-        """The grades, 0 where there is no label."""
-        known: Floats = np.where(self.grades == UNLABELLED, 0.0, self.grades)
-        return known
+    def worth(self) -> Floats:
+        """The grades, 0 where there is no label, and minus infinity where a memory is forbidden: the worst."""
+        known = np.where(self.grades == UNLABELLED, 0.0, self.grades)
+        worth: Floats = np.where(self.unwanted, -np.inf, known)
+        return worth
+
+    def reordered(self, order: Places) -> "Judged":
+        """The same with the memory that stood at `order[place]` at each place, within each query."""
+        return replace(self, grades=self.grades[order], unwanted=self.unwanted[order])
 
     @property
     def rows(self) -> list[slice]:
@@ -60,13 +72,18 @@ class Judged:
         return replace(self, grades=grades, labels=np.where(self.labels >= level, 1.0, 0.0))
 
 
-def judged(qrels: Iterable[tuple[str, Mapping[str, int]]], ranked: Iterable[Sequence[str]]) -> Judged:
+def judged(
+    qrels: Iterable[tuple[str, Mapping[str, int]]],
+    ranked: Iterable[Sequence[str]],
+    forbidden: Forbidden = MappingProxyType({}),
+) -> Judged:
     """The grades of what is ranked for each query, in turn.
 
     Raises ValueError for a query without a relevant memory, a grade that is not a whole number, or a memory that is
     ranked twice.
     """
     grades, lengths, labels, labelled = array("d"), array("q"), array("d"), array("q")
+    unwanted, counts = array("b"), array("q")
     for (query_id, row), doc_ids in zip(qrels, ranked, strict=True):
         if len(set(doc_ids)) != len(doc_ids):
             raise ValueError(f"query {query_id!r} ranks a memory twice")
@@ -81,7 +98,17 @@ def judged(qrels: Iterable[tuple[str, Mapping[str, int]]], ranked: Iterable[Sequ
         labels.extend(own)
         lengths.append(len(doc_ids))
         labelled.append(len(own))
-    return Judged(np.array(grades), np.array(lengths, np.int64), np.array(labels), np.array(labelled, np.int64))
+        never = forbidden.get(query_id, ())
+        unwanted.extend(map(never.__contains__, doc_ids) if never else bytes(len(doc_ids)))
+        counts.append(len(never))
+    return Judged(
+        np.array(grades),
+        np.array(lengths, np.int64),
+        np.array(labels),
+        np.array(labelled, np.int64),
+        np.array(unwanted, np.bool_),
+        np.array(counts, np.int64),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,12 +116,15 @@ class Lists:
     """Rankings of one length: their grades, 0 where there is none, by query and rank.
 
     `relevant` is how many memories are relevant to each query, `places` where the queries stand among all, `of` all.
+    `unwanted` marks the ranked memories that are forbidden, `forbidden` is how many are for each query.
     """
 
     gains: Floats
     relevant: Places
     places: Places
     of: "Ideals"
+    unwanted: Marks
+    forbidden: Places
 
     def hits(self, cutoff: int | None) -> Floats:
         """How many relevant memories are within the cutoff, by query."""
@@ -183,8 +213,9 @@ def measured(found: Judged, asked: Mapping[str, tuple[ArrayMeasure, int | None]]
     """The values of measures (each with its cutoff) by query, 0 where no memory is relevant to it."""
     relevant, ideals = found.relevant, Ideals(found)
     values = {name: np.zeros(len(relevant)) for name in asked}
-    for places, grades in _alike(found.grades, found.lengths, relevant > 0):
-        lists = Lists(np.maximum(grades, 0.0), relevant[places], places, ideals)
+    for places, cells in _alike(found.lengths, relevant > 0):
+        gains = np.maximum(found.grades[cells], 0.0)
+        lists = Lists(gains, relevant[places], places, ideals, found.unwanted[cells], found.forbidden[places])
         for name, (how, cutoff) in asked.items():
             values[name][places] = how(lists, cutoff)
     return values
@@ -201,7 +232,8 @@ class Ideals:
         """By query; 1 where there is no label."""
         if cutoff not in self._known:
             self._known[cutoff] = values = np.ones(len(self._found.labelled))
-            for places, labels in _alike(self._found.labels, self._found.labelled, self._found.labelled > 0):
+            for places, cells in _alike(self._found.labelled, self._found.labelled > 0):
+                labels = self._found.labels[cells]
                 # Zeros move the last bit of a sum: ranx is given one behind labels above 0 (see ranx.py).
                 above = labels[:, -1] > 0
                 longer = np.column_stack([labels[above], np.zeros(np.count_nonzero(above))])
@@ -216,12 +248,12 @@ def _discounted(gains: Floats) -> Floats:
     return found
 
 
-def _alike(flat: Floats, lengths: Places, kept: NDArray[np.bool_]) -> Iterator[tuple[Places, Floats]]:
-    """The kept queries in groups of one length: their places, and what they hold, by query and rank."""
+def _alike(lengths: Places, kept: Marks) -> Iterator[tuple[Places, Places]]:
+    """The kept queries in groups of one length: their places, and where what they hold stands, by query and rank."""
     starts, order = np.cumsum(lengths) - lengths, np.flatnonzero(kept)
     order = order[np.argsort(lengths[order], kind="stable")]
     for alike in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1) if len(order) else ():
         width = int(lengths[alike[0]])
         for first in range(0, len(alike), size := max(1, CELLS // max(1, width))):
             places = alike[first : first + size]
-            yield places, flat[starts[places][:, None] + np.arange(width)]
+            yield places, starts[places][:, None] + np.arange(width)

@@ -15,12 +15,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from memeval.core.errors import UsageError, did_you_mean
-from memeval.core.types import Qrels
+from memeval.core.types import Forbidden, Qrels
+from memeval.measures import forbidden as never
 from memeval.measures import judged
 from memeval.measures.judged import ArrayMeasure, Floats, Judged
 
@@ -30,6 +32,7 @@ class Family:
     """Measures but for their cutoff: `how` is ranx's name or a function, `forms` are the suffixes.
 
     `graded` ones weigh grades and take no level of relevance. `alias` is ir_measures' name where it is another.
+    `forbids` marks those of forbidden memories, which only some queries have.
     """
 
     how: str | ArrayMeasure
@@ -37,6 +40,7 @@ class Family:
     forms: tuple[str, ...] = ("", "@10")
     graded: bool = False
     alias: str = ""
+    forbids: bool = False
 
 
 _THRESHOLD_F1 = (
@@ -44,6 +48,7 @@ _THRESHOLD_F1 = (
 )
 _LINEAR = "gain = grade (linear), discount 1/log2(rank+1)"
 _EXPONENTIAL = "gain = 2^grade - 1 (exponential), discount 1/log2(rank+1)"
+_FORBIDDEN = "of queries with a forbidden memory alone"
 
 MEASURES: Mapping[str, Family] = {
     "MAP": Family(
@@ -71,6 +76,25 @@ MEASURES: Mapping[str, Family] = {
     ),
     "BPref": Family("bpref", "bpref of Buckley & Voorhees 2004; memories without a judgement do not count", ("",)),
     "RBP": Family("rbp", "(1 - {p}) * sum of grade * {p}^(rank-1) over the whole list", (".8",), graded=True),
+    "NoForbidden": Family(
+        never.none_within,
+        f"1 if no forbidden memory is within {{scope}}, else 0; {_FORBIDDEN}",
+        ("@10",),
+        forbids=True,
+    ),
+    "NoForbiddenAbove": Family(
+        never.none_above,
+        f"1 if no forbidden memory stands above the first relevant one, else 0; {_FORBIDDEN}",
+        ("",),
+        forbids=True,
+    ),
+    "PairAccuracy": Family(
+        never.pair_accuracy,
+        "share of the pairs of a relevant and a forbidden memory in which the relevant one stands above; what is not"
+        f" ranked stands below, a pair of which neither is ranked does not count; {_FORBIDDEN}",
+        ("",),
+        forbids=True,
+    ),
 }
 """Every measure by name, before "@cutoff"; RBP is written with its persistence, as in RBP.8."""
 
@@ -94,7 +118,7 @@ class Measure:
     """A measure with its cutoff (None: the whole list). `definition` is one line for a result's signature.
 
     `how` computes it: ranx's name, a function of arrays, or None for F1 without a cutoff, which needs scores.
-    `level` is the lowest grade that is relevant.
+    `level` is the lowest grade that is relevant. `forbids`: it is of forbidden memories, which only some queries have.
     """
 
     name: str
@@ -102,6 +126,7 @@ class Measure:
     definition: str
     how: str | ArrayMeasure | None
     level: int = 1
+    forbids: bool = False
 
 
 def parse(name: str) -> Measure:
@@ -128,11 +153,16 @@ def parse(name: str) -> Measure:
         raise UsageError(f"unknown measure {name!r}{did_you_mean(stem, MEASURES)}")
     family = MEASURES[key]
     if not parts or suffix[:1] not in [form[:1] for form in family.forms]:
-        levels = "" if family.graded else f"; the lowest relevant grade is written {key}(rel=2){family.forms[-1]}"
+        levels = (
+            ""
+            if family.graded or family.forbids
+            else f"; the lowest relevant grade is written {key}(rel=2){family.forms[-1]}"
+        )
         raise UsageError(f"measure {name!r} must be {' or '.join(key + form for form in family.forms)}{levels}")
     cutoff, level = int(parts["cutoff"]) if parts["cutoff"] else None, int(parts["level"] or 1)
-    if level > 1 and (family.graded or (key == "F1" and cutoff is None)):
-        reason = "weighs grades" if family.graded else "without a cutoff has its own threshold"
+    if level > 1 and (family.graded or family.forbids or (key == "F1" and cutoff is None)):
+        reason = "without a cutoff has its own threshold" if key == "F1" else "weighs grades"
+        reason = "is of every relevant memory" if family.forbids else reason
         raise UsageError(f"measure {name!r}: {key} {reason} and takes no level of relevance")
     scope, length = (f"the first {cutoff}", str(cutoff)) if cutoff else ("the whole list", "length of the list")
     if key == "F1" and cutoff is None:
@@ -140,18 +170,25 @@ def parse(name: str) -> Measure:
     definition = family.definition.format(scope=scope, length=length, p=f"0{suffix}")
     how = family.how + suffix if isinstance(family.how, str) else family.how
     if level == 1:
-        return Measure(key + suffix, cutoff, definition, how)
+        return Measure(key + suffix, cutoff, definition, how, forbids=family.forbids)
     definition += f"; relevant: grade {level} or above, and a query without any counts 0"
     return Measure(f"{key}(rel={level}){suffix}", cutoff, definition, how, level)
 
 
-def evaluate(qrels: Qrels, rankings: Mapping[str, Sequence[str]], measures: Sequence[str]) -> dict[str, Floats]:
+def evaluate(
+    qrels: Qrels,
+    rankings: Mapping[str, Sequence[str]],
+    measures: Sequence[str],
+    forbidden: Forbidden = MappingProxyType({}),
+) -> dict[str, Floats]:
     """Each measure's value for each query, in the order of qrels; a query without a ranking, or an empty one, scores 0.
 
     Args:
         qrels: the judged queries; each must have a relevant memory.
         rankings: query_id → doc_ids in strict order, best first; queries that are not judged are left alone.
         measures: names; they are also the keys of what is returned.
+        forbidden: query_id → the memories that must not come back; a query without any has no value (nan) of the
+            measures that are of them.
 
     Raises UsageError for a name that is no measure, and ValueError for a query without a relevant memory, a grade that
     is not a whole number, a memory that is ranked twice, or F1 without a cutoff, which needs scores.
@@ -160,7 +197,8 @@ def evaluate(qrels: Qrels, rankings: Mapping[str, Sequence[str]], measures: Sequ
     >>> {name: value.tolist() for name, value in values.items()}
     {'MRR': [0.5], 'Recall@2': [0.5], 'RecallAll@3': [1.0]}
     """
-    return evaluate_judged(judged.judged(qrels.items(), [rankings.get(query_id, ()) for query_id in qrels]), measures)
+    ranked = [rankings.get(query_id, ()) for query_id in qrels]
+    return evaluate_judged(judged.judged(qrels.items(), ranked, forbidden), measures)
 
 
 def evaluate_judged(found: Judged, measures: Sequence[str]) -> dict[str, Floats]:

@@ -18,6 +18,7 @@ from memeval.core.types import (
     Dataset,
     Estimate,
     Failures,
+    Forbidden,
     Qrels,
     Query,
     Ranking,
@@ -26,9 +27,11 @@ from memeval.core.types import (
     Status,
     Threshold,
     Ties,
+    Unwanted,
 )
 from memeval.measures import statistics
-from memeval.measures.judged import Floats, Judged
+from memeval.measures.forbidden import known_mean, known_pairs
+from memeval.measures.judged import Floats, Judged, Places
 from memeval.measures.judged import judged as judged_lists
 from memeval.measures.latency import Times
 from memeval.measures.order import bounds, tie_rate
@@ -102,12 +105,13 @@ def score(
     signature: Signature,
     card: Card,
     slices: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    forbidden: Forbidden = MappingProxyType({}),
 ) -> Result:
     """The measures of a run: overall and by category, with intervals, ties, failures and abstention.
 
     Queries without a relevant memory are left out of the ranking measures; they serve abstention: how well the top
     score tells queries that can be answered from those that cannot (AUROC). A judged query without a ranking counts as
-    failed. `slices` maps the name of a slice to the queries in it.
+    failed. `slices` maps the name of a slice to the queries in it, `forbidden` a query to what must not come back.
     """
     by_query = rankings if isinstance(rankings, Mapping) else {ranking.query_id: ranking for ranking in rankings}
     judged = [query for query in queries if any(grade > 0 for grade in qrels.get(query.query_id, {}).values())]
@@ -116,7 +120,8 @@ def score(
     names = list(signature.measures)
     ranked = [name for name in names if parse(name).how is not None]
     seen = _Seen()
-    lists = judged_lists(((query_id, qrels[query_id]) for query_id in ids), seen.ranked(ids, by_query, qrels))
+    grades = ((query_id, qrels[query_id]) for query_id in ids)
+    lists = judged_lists(grades, seen.ranked(ids, by_query, qrels), forbidden)
     scores, rows = np.array(seen.scores), lists.rows
     values: dict[str, tuple[float, ...]] = {}
     if judged:
@@ -162,6 +167,7 @@ def score(
         ),
         abstention=_abstention(queries, by_query, set(ids), seen.tops),
         threshold=threshold,
+        forbidden=_unwanted(lists),
     )
 
 
@@ -213,6 +219,9 @@ def _unit(queries: Sequence[Query]) -> Literal["store", "cluster", "query"]:
 def card(dataset: Dataset, candidates: Sequence[int]) -> Card:
     """What a reader must know of the data set, counted, and of the candidates (how many each query has)."""
     relevant = [sum(grade > 0 for grade in dataset.qrels.get(q.query_id, {}).values()) for q in dataset.queries]
+    unwanted = [
+        len(dataset.forbidden.get(query.query_id, ())) for query, n in zip(dataset.queries, relevant, strict=True) if n
+    ]
     return Card(
         name=dataset.name,
         version=dataset.version,
@@ -232,6 +241,8 @@ def card(dataset: Dataset, candidates: Sequence[int]) -> Card:
         memories=sum(map(len, dataset.stores.values())),
         relevant_pairs=sum(relevant),
         candidates_per_query=sum(candidates) / max(1, len(candidates)),
+        forbidden_queries=sum(map(bool, unwanted)),
+        forbidden_pairs=sum(unwanted),
     )
 
 
@@ -257,14 +268,19 @@ def _estimates(
     return found
 
 
+def _unwanted(lists: Judged) -> Unwanted | None:
+    queries, pairs, missed = known_pairs(lists)
+    return Unwanted(queries=queries, pairs=pairs, missed=missed) if queries else None
+
+
 def _ties(lists: Judged, scores: Floats, seen: _Seen, measures: Sequence[str]) -> Ties:
     rate = sum(seen.tie_rates) / max(1, len(seen.tie_rates))
     if rate <= TIES_WORTH_A_LOOK:
         return Ties(rate=rate, bounds=None)
-    known, worst, best = lists.known, lists.grades.copy(), lists.grades.copy()
+    worth, worst, best = lists.worth, np.arange(len(lists.grades)), np.arange(len(lists.grades))
     for row, scored in zip(lists.rows, seen.scored, strict=True):
         if scored:
-            labels = known[row]
+            labels = worth[row]
             for target, order in zip((worst, best), bounds(range(len(labels)), scores[row], labels), strict=True):
                 target[row] = target[row][order]
     return Ties(rate=rate, bounds=_means(lists, worst, best, measures))
@@ -272,17 +288,17 @@ def _ties(lists: Judged, scores: Floats, seen: _Seen, measures: Sequence[str]) -
 
 def _bounds(lists: Judged, seen: _Seen, measures: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Each measure with the worst, and with the best, order of the candidates of failed queries."""
-    known, worst, best = lists.known, lists.grades.copy(), lists.grades.copy()
+    worth, worst, best = lists.worth, np.arange(len(lists.grades)), np.arange(len(lists.grades))
     for row, failed in zip(lists.rows, seen.failed, strict=True):
         if failed:
-            best[row] = best[row][np.argsort(-known[row], kind="stable")]
+            best[row] = best[row][np.argsort(-worth[row], kind="stable")]
             worst[row] = best[row][::-1]
     return _means(lists, worst, best, measures)
 
 
-def _means(lists: Judged, low: Floats, high: Floats, measures: Sequence[str]) -> dict[str, tuple[float, float]]:
-    worst, best = (evaluate_judged(replace(lists, grades=grades), measures) for grades in (low, high))
-    return {name: (float(worst[name].mean()), float(best[name].mean())) for name in worst}
+def _means(lists: Judged, low: Places, high: Places, measures: Sequence[str]) -> dict[str, tuple[float, float]]:
+    worst, best = (evaluate_judged(lists.reordered(order), measures) for order in (low, high))
+    return {name: (known_mean(worst[name]), known_mean(best[name])) for name in worst}
 
 
 def _top(scores: Sequence[float]) -> float:

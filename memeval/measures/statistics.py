@@ -75,6 +75,21 @@ def units(matrix: ArrayLike, clusters: Sequence[str]) -> Units:
     return Units(means, sums, np.bincount(numbers).astype(np.float64))
 
 
+def _by_known(matrix: Floats) -> Iterator[tuple[list[int], list[int]]]:
+    """Columns that have a value (not nan) for the same queries, with the places of these queries."""
+    known = ~np.isnan(matrix)
+    patterns: dict[bytes, list[int]] = {}
+    for column in range(known.shape[1]):
+        patterns.setdefault(known[:, column].tobytes(), []).append(column)
+    for columns in patterns.values():
+        yield columns, np.flatnonzero(known[:, columns[0]]).tolist()
+
+
+def one_of_several(own: Sequence[str], clusters: Sequence[str]) -> bool:
+    """Whether values are of one cluster, and others are there: it speaks for itself alone, and nothing is tested."""
+    return len(set(own)) == 1 < len(set(clusters))
+
+
 # --- intervals
 
 
@@ -100,16 +115,23 @@ def estimates(matrix: ArrayLike, clusters: Sequence[str]) -> list[Estimate]:
     query the interval is nan.
 
     Args:
-        matrix: queries x columns.
+        matrix: queries x columns; nan is no value, and such a query does not count in its column.
         clusters: the cluster of each query.
 
     Raises ValueError if lengths differ or there is no query.
     """
     values = np.asarray(matrix, dtype=np.float64)
-    found = units(values, clusters)
-    low, high = _interval(found, np.minimum(values.min(axis=0), 0.0), np.maximum(values.max(axis=0), 1.0))
-    n, k = len(values), len(found.sizes)
-    return [Estimate(*row, n, k) for row in zip(found.means, low, high, strict=True)]
+    if len(values) != len(clusters) or not len(values):
+        raise ValueError(f"{len(values)} queries in {len(clusters)} clusters")
+    told = [Estimate(math.nan, math.nan, math.nan, 0, 0)] * values.shape[1]
+    for columns, rows in _by_known(values):
+        if rows:
+            own = values[rows][:, columns]
+            found = units(own, [clusters[row] for row in rows])
+            low, high = _interval(found, np.minimum(own.min(axis=0), 0.0), np.maximum(own.max(axis=0), 1.0))
+            for i, column in enumerate(columns):
+                told[column] = Estimate(found.means[i], low[i], high[i], len(rows), len(found.sizes))
+    return told
 
 
 def lower_bound(differences: Sequence[float], clusters: Sequence[str]) -> float:
@@ -291,7 +313,9 @@ def compare(
 ) -> list[Paired]:
     """A paired comparison for each column: the mean difference, ours - theirs, with its interval.
 
-    The interval is that of `estimates`, with the range of the differences seen in the place of 0…1.
+    The interval is that of `estimates`, with the range of the differences seen in the place of 0…1. A query that lacks
+    a value (nan) on either side does not count; where none counts, or only those of one cluster among several do, there
+    are no sums to test.
 
     Args:
         ours: queries x columns, as `theirs`.
@@ -305,14 +329,20 @@ def compare(
     if not names:
         return []
     differences = own - other
-    found = units(differences, clusters)
-    low, high = _interval(found, *_within(differences))
-    n, k = len(clusters), len(found.sizes)
-    identical = (~np.any(differences, axis=0)).tolist()
-    return [
-        Paired(Comparison(*names[i], found.means[i], low[i], high[i], None, n, k, identical[i]), found.sums[:, i])
-        for i in range(len(names))
-    ]
+    told = [Paired(Comparison(*name, math.nan, math.nan, math.nan, None, 0, 0, False), np.zeros(0)) for name in names]
+    for columns, rows in _by_known(differences):
+        if not rows:
+            continue
+        apart, named = differences[rows][:, columns], [clusters[row] for row in rows]
+        found = units(apart, named)
+        low, high = _interval(found, *_within(apart))
+        sums = found.sums[:0] if one_of_several(named, clusters) else found.sums
+        same = (~np.any(apart, axis=0)).tolist()
+        for i, column in enumerate(columns):
+            n, k = len(rows), len(found.sizes)
+            comparison = Comparison(*names[column], found.means[i], low[i], high[i], None, n, k, same[i])
+            told[column] = Paired(comparison, sums[:, i])
+    return told
 
 
 def differences(compared: Mapping[K, Paired], families: Sequence[Sequence[K]]) -> dict[K, Difference]:
@@ -566,24 +596,28 @@ def rank_ranges(
 ) -> list[dict[str, tuple[int, int]]]:
     """The first and the last rank that each system can have, for each family (one for each measure).
 
-    1 + the number of systems that are better beyond chance, and all but those that are worse; all families share the
-    flips.
+    1 + the number of systems that are better beyond chance, and all but those that are worse; families of the same
+    queries share the flips. A query that any system of a family has no value of (nan) does not count for the family.
     """
     for name, given in itertools.chain(*(values.items() for values in families)):
         if len(given) != len(clusters):
             raise ValueError(f"{name} has {len(given)} values for {len(clusters)} queries")
     found = [dict.fromkeys(values, (1, len(values))) for values in families]
     columns = [np.array(list(values.values()), dtype=np.float64).T.reshape(len(clusters), -1) for values in families]
-    sums = [units(values, clusters).sums for values in columns if values.size]
-    for ranks, own, tests in zip([ranks for ranks in found if ranks], sums, joint(sums), strict=True):
-        names, totals = list(ranks), own.sum(axis=0)
-        for (one, other), test in tests.items():
-            if test.p <= ALPHA and not test.undecided:
-                better, worse = (names[place] for place in sorted((one, other), key=lambda place: -totals[place]))
-                ranks[worse], ranks[better] = (
-                    (ranks[worse][0] + 1, ranks[worse][1]),
-                    (ranks[better][0], ranks[better][1] - 1),
-                )
+    means = np.array([values.mean(axis=1) if values.size else np.zeros(len(clusters)) for values in columns]).T
+    for families_of_these, rows in _by_known(means) if families else ():
+        named = [clusters[row] for row in rows]
+        if not named or one_of_several(named, clusters):
+            continue
+        ranked = [place for place in families_of_these if found[place]]
+        sums = [units(columns[place][rows], named).sums for place in ranked]
+        for place, own, tests in zip(ranked, sums, joint(sums), strict=True):
+            ranks, names, totals = found[place], list(found[place]), own.sum(axis=0)
+            for (one, other), test in tests.items():
+                if test.p <= ALPHA and not test.undecided:
+                    better, worse = (names[at] for at in sorted((one, other), key=lambda at: -totals[at]))
+                    ranks[worse] = ranks[worse][0] + 1, ranks[worse][1]
+                    ranks[better] = ranks[better][0], ranks[better][1] - 1
     return found
 
 

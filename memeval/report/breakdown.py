@@ -94,7 +94,7 @@ def note(groups: list[Group]) -> str:
 
 def category_table(board: Leaderboard, measure: str) -> Table:
     """Systems by categories; the headline measure with the markers of its differences."""
-    groups, first = categories(board), measure == board.headline
+    groups, first = _known(board, categories(board), measure), measure == board.headline
     rows = _rows(board, groups, by_category(board, measure), marked=first)
     if not first:
         slug = f"categories-{board.measures.index(measure)}"
@@ -102,6 +102,14 @@ def category_table(board: Leaderboard, measure: str) -> Table:
     flips = cells.flips(found for row in board.rows for found in (row.category_differences or {}).values())
     family = f"{cells.count(len(board.ranked), 'systems')} × {cells.count(len(groups), 'categories')}"
     return table("categories", board, rows, measure=measure, flips=flips, family=family, small=note(groups))
+
+
+def _known(board: Leaderboard, groups: list[Group], measure: str) -> list[Group]:
+    """The groups with the queries that have a value of the measure; none without any."""
+    columns = [row.result.values[measure] for row in board.rows if measure in row.result.values]
+    lacking = {place for column in columns for place, value in enumerate(column) if math.isnan(value)}
+    kept = [Group(group.name, tuple(place for place in group.places if place not in lacking)) for group in groups]
+    return [group for group in kept if group.places]
 
 
 def slice_table(board: Leaderboard) -> Table:

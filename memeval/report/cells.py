@@ -189,8 +189,13 @@ def from_memory(board: Leaderboard) -> str:
 
 
 def basis(board: Leaderboard) -> str:
-    """What the numbers of a table stand on; where a prompt was used, its id and hash."""
+    """What the numbers of a table stand on, and measures of fewer queries; where a prompt was used, its id and hash."""
     prompts = {str(row.fingerprint["prompt"]) for row in board.rows if "prompt" in row.fingerprint}
     judged = f"; prompts: {plain(', '.join(sorted(prompts)))}" if prompts else ""
     inside = "" if board.unit == "queries" else f", in {count(board.clusters, board.unit)}"
-    return f"n = {count(board.n, 'queries')} with a relevant memory{inside}{judged}"
+    fewer: dict[int, list[str]] = {}
+    for measure in board.measures:
+        if (found := board.rows[0].estimates.get(measure)) is not None and found.n != board.n:
+            fewer.setdefault(found.n, []).append(measure)
+    of_some = "".join(f"; {', '.join(measures)}: n = {n:,}" for n, measures in fewer.items())
+    return f"n = {count(board.n, 'queries')} with a relevant memory{inside}{of_some}{judged}"

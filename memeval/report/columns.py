@@ -125,6 +125,14 @@ AUROC = Column(
 )
 
 
+def _unknown_pairs(_: Leaderboard, row: Row) -> str:
+    found = row.result.forbidden
+    return NONE if found is None else f"{found.missed:,} of {found.pairs:,}"
+
+
+UNKNOWN_PAIRS = Column("pairs not known", _unknown_pairs)
+
+
 def failed_worst_best(measure: str) -> Column:
     """The value with failed queries at their worst and at their best; a dash where none failed."""
     return Column(

@@ -82,7 +82,8 @@ def lines(
         )
     if missed := labelled.missed(place):
         found.append(f"relevant, but no candidates: {', '.join(map(cells.plain, missed))}")
-    found.append("* relevant · arrows: places moved from the first stage")
+    never = "! must not come back · " if labelled.forbidden[place] else ""
+    found.append(f"* relevant · {never}arrows: places moved from the first stage")
     return [*found, *_texts(labelled, evidence, orders, place, width)]
 
 
@@ -106,11 +107,12 @@ def _deep(labelled: Labelled, orders: Sequence[Ranked], place: int) -> set[int]:
 def _cell(labelled: Labelled, ranked: Ranked, place: int, rank: int) -> str:
     candidate = int(ranked.order[place, rank])
     score, moved = ranked.scores[place, rank], candidate - rank
-    mark = "*" if labelled.grades[place, candidate] > 0 else ""
+    doc_id = labelled.doc_ids[place][candidate]
+    mark = "*" if labelled.grades[place, candidate] > 0 else "!" if doc_id in labelled.forbidden[place] else ""
     told = "" if np.isnan(score) else f" {score:.3g}"
     arrow = f" ↑{moved}" if moved > 0 else f" ↓{-moved}" if moved < 0 else ""
     room = COLUMN - 1 - len(mark) - len(told) - len(arrow)
-    name = cells.plain(labelled.doc_ids[place][candidate])
+    name = cells.plain(doc_id)
     return (name if len(name) <= room else f"{name[: room - 1]}…") + mark + told + arrow
 
 

@@ -56,7 +56,7 @@ class Labelled:
 
     `grades` are those of the candidates in the first stage's order, -1 behind the last; `relevant` counts all relevant
     memories of a query, those that the first stage missed included; `labels` are the grades above 0, best first, and
-    `qrels` all grades as they were given.
+    `qrels` all grades as they were given, `forbidden` what must not come back.
     """
 
     query_ids: tuple[str, ...]
@@ -67,6 +67,7 @@ class Labelled:
     relevant: NDArray[np.int64]
     labels: tuple[Mapping[str, int], ...]
     qrels: tuple[Mapping[str, int], ...]
+    forbidden: tuple[frozenset[str], ...]
     dev: NDArray[np.bool_]
 
     @property
@@ -266,6 +267,7 @@ def _labelled(
         relevant=np.array([len(row) for row in labels], dtype=np.int64),
         labels=labels,
         qrels=tuple(row.grades for row in rows),
+        forbidden=tuple(frozenset(row.forbidden) for row in rows),
         dev=np.array([splits.get(row.store_id) == "dev" for row in rows], dtype=np.bool_),
     )
 

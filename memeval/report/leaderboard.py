@@ -22,6 +22,7 @@ from memeval.report.processes import each
 MANY = 60_000
 """Above so many values of a measure, leaderboards and their parts of a page are made by two processes."""
 HEADLINE = "NDCG@10"
+AGAIN = "run or score it again with NDCG@10"
 
 _Queries: TypeAlias = tuple[str, Sequence[int]]
 """A measure, and the places of the queries that count."""
@@ -95,8 +96,9 @@ def _by_digest(boards: Sequence[Leaderboard]) -> list[str]:
 def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -> Leaderboard:
     """The systems of one group, best headline value first.
 
-    The headline measure is NDCG@10 where it was measured, else the first one. Differences are from the first stage and
-    Holm-adjusted, for each measure over all systems that are no control; in categories over systems x categories.
+    The headline measure is NDCG@10 where it was measured, else the first one that all queries have. Differences are
+    from the first stage and Holm-adjusted, for each measure over all systems that are no control; in categories over
+    systems x categories.
 
     Args:
         missing: systems that could not be measured, with the reason; those that stand in `results` are left out.
@@ -116,7 +118,10 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
     if not first.query_ids:
         raise DataError(f"{first.card.name}: no query has a relevant memory, so there is nothing to rank by")
     measures = tuple(name for name in first.signature.measures if any(name in r.measures["all"] for r in results))
-    headline = HEADLINE if HEADLINE in measures else measures[0]
+    whole = [name for name in measures if all(math.isfinite(v) for r in results for v in r.values.get(name, ()))]
+    if not whole:
+        raise DataError(f"{first.card.name}: no measure is of all its queries, so there is nothing to rank by: {AGAIN}")
+    headline = HEADLINE if HEADLINE in whole else whole[0]
     present = {_name(result) for result in results}
     board = Leaderboard(
         label=_label(first),
@@ -264,5 +269,5 @@ def _compare(results: Sequence[Result], stage: Result, measure: str, kept: Seque
     )
     names = [(measure, _name(one), _name(stage)) for one in results]
     found = statistics.compare(ours, theirs, named, names)
-    alone = stage.alone or len(set(named)) == 1 < len(set(units_of(stage)))
+    alone = stage.alone or statistics.one_of_several(named, units_of(stage))
     return [paired._replace(sums=paired.sums[:0]) for paired in found] if alone else found

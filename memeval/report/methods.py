@@ -117,6 +117,11 @@ def card(board: Leaderboard) -> Table:
         "stores, memories": f"{card.stores:,}, {card.memories:,}",
         "queries": f"{card.queries:,}: {card.judged:,} with a relevant memory, {card.unanswerable:,} without",
         "relevant memories": f"{card.relevant_pairs:,} (pairs of a query and a memory)",
+        **(
+            {"forbidden memories": f"{card.forbidden_pairs:,} (pairs) of {card.forbidden_queries:,} queries"}
+            if card.forbidden_pairs
+            else {}
+        ),
         "excluded queries": excluded(board),
         "anomalies": _counts(card.anomalies),
         **({"protocol": cells.plain(" ".join(card.rules))} if card.rules else {}),

@@ -210,7 +210,14 @@
 
   // --- the numbers behind the page: a measure's value of each query, from ranks, grades and what passed a threshold
   const SLICE = "slice · ";
-  const numbers = (id) => unpack(`${id}-data`);
+  const numbers = (id) => { // a query has no value of some measures: NaN
+    const data = unpack(`${id}-data`);
+    if (data && !data.known) {
+      data.known = true;
+      for (const { values } of data.systems) for (const name of Object.keys(values)) values[name] = values[name].map((x) => x ?? NaN);
+    }
+    return data;
+  };
   const valuesOf = ({ systems, grades }, i, measure) => {
     const system = systems[i];
     if (!system.values[measure]) {
@@ -366,7 +373,10 @@
     const update = () => {
       const [keep, by] = ways[s.value], words = search.value.toLowerCase();
       found = placesOf(data, c.value).filter((q) => keep(q) && (!words || `${queries[q][0]}\n${queries[q][2]}`.toLowerCase().includes(words)));
-      if (by) { const size = new Map(found.map((q) => [q, by(q)])); found.sort((x, y) => size.get(y) - size.get(x) || x - y); }
+      if (by) {
+        const size = new Map(found.map((q) => [q, by(q)]));
+        found = found.filter((q) => !Number.isNaN(size.get(q))).sort((x, y) => size.get(y) - size.get(x) || x - y);
+      }
       head.replaceChildren(...["query", `A: ${names[a.value]}`, `B: ${names[b.value]}`, "A − B"].map((text, n) => {
         const header = make("th", n ? "" : "name", text);
         header.scope = "col";
@@ -460,11 +470,14 @@
       const units = data.unit === "query" ? data.query_ids : data.store_ids, names = systems.map((i) => data.systems[i].shown);
       const groups = groupsOf(data).filter((group) => placesOf(data, group).length), measure = select.value || data.headline;
       const line = (label, of, group) => {
-        const queries = placesOf(data, group), pick = (i) => queries.map((q) => valuesOf(data, i, of)[q]);
+        const inside = placesOf(data, group), queries = inside.filter((q) => systems.every((i) => !Number.isNaN(valuesOf(data, i, of)[q])));
+        if (!group && queries.length < inside.length) label = `${label} (n\u00a0=\u00a0${count(queries)})`;
+        const pick = (i) => queries.map((q) => valuesOf(data, i, of)[q]);
         const state = (i, s) => ({ find: board.id, a: data.systems[i].name, b: data.systems[base].name, m: of, c: group, s });
         const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
         return [label, ...systems.map((i) => link(shown(mean(pick(i))), state(i, "low"))), ...others.map((i) => {
           const [ours, theirs] = [pick(i), pick(base)], { mean: apart, low, high } = paired(ours, theirs, queries.map((q) => units[q]));
+          if (!ours.length) return "–";
           if (ours.every((x, q) => x === theirs[q])) return make("span", "", "identical");
           const range = make("span", "range", low === undefined ? "" : `[${shown(low, true)}, ${shown(high, true)}]`), to = link(shown(apart, true), state(i, apart < 0 ? "below" : "above"));
           to.dataset.exact = [apart, low, high].join(" ");

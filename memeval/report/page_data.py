@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memeval.core.types import written
+from memeval.core.values import finite
 from memeval.measures.calibration import Bin, Calibration
 from memeval.measures.latency import Times
 from memeval.measures.threshold import deal_folds
@@ -122,7 +123,7 @@ def _system(
         if "F1" in stored:
             content["let_in"] = _let_in(row, ranked.scores, rows)
         stored = [name for name in stored if name.split("@")[0] not in FROM_RANKS]
-    content["values"] = {name: [round(value, 7) for value in row.result.values[name]] for name in stored}
+    content["values"] = {name: finite([round(value, 7) for value in row.result.values[name]]) for name in stored}
     if found is not None:
         content["calibration"] = calibration(found)
     return content

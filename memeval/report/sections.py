@@ -51,7 +51,9 @@ def page(
     yield Section(
         "leaderboard",
         "Leaderboard",
-        filled([*standings.by_measure(board), standings.missing(board), standings.every(board)]),
+        filled(
+            [*standings.by_measure(board), standings.forbidden(board), standings.missing(board), standings.every(board)]
+        ),
     )
     yield Section(
         "tradeoffs",
@@ -120,6 +122,7 @@ def markdown(board: Leaderboard, evidence: Evidence) -> list[tuple[Table, bool]]
     found = [
         (standings.leaderboard(board), True),
         (standings.differences(board), False),
+        (standings.forbidden(board), True),
         (breakdown.category_table(board, board.headline), True),
         (breakdown.slice_table(board), True),
         (breakdown.slice_definitions(board), False),

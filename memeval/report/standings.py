@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from memeval.measures import statistics
+from memeval.measures.ranx import parse
 from memeval.report import cells, columns
 from memeval.report.board import CONTROLS, Leaderboard, Row
 from memeval.report.tables import Table, table
@@ -65,6 +66,18 @@ def differences(board: Leaderboard) -> Table:
     shown = [columns.SYSTEM, *(columns.versus(measure).called(measure) for measure in board.measures)]
     rows = [row for row in board.rows if stage is not None and row is not stage]
     return table("differences", board, columns.lines(board, rows, shown))
+
+
+def forbidden(board: Leaderboard) -> Table:
+    """The measures of what must not come back; empty where no query has such labels, or none of them was measured."""
+    measures = [measure for measure in board.measures if parse(measure).forbids]
+    shown = [columns.SYSTEM, *(each for measure in measures for each in (columns.value(measure), _versus(measure)))]
+    rows = [row for row in _standings(board, board.headline) if measures and row.result.forbidden]
+    return table("forbidden", board, columns.lines(board, rows, [*shown, columns.UNKNOWN_PAIRS]))
+
+
+def _versus(measure: str) -> columns.Column:
+    return columns.versus(measure, short=True).called(f"{measure} vs first stage")
 
 
 def missing(board: Leaderboard) -> Table:

@@ -71,9 +71,9 @@ class Oracle:
     fingerprint = {"control": "oracle"}
 
     def __init__(self, dataset: Dataset) -> None:
-        self.qrels = dataset.qrels
+        self.qrels, self.forbidden = dataset.qrels, dataset.forbidden
 
     def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
-        """The grades."""
-        grades = self.qrels.get(query.query_id, {})
-        return [float(grades.get(memory.doc_id, 0)) for memory in memories]
+        """The grades, and -1 for what must not come back."""
+        grades, never = self.qrels.get(query.query_id, {}), self.forbidden.get(query.query_id, ())
+        return [-1.0 if m.doc_id in never else float(grades.get(m.doc_id, 0)) for m in memories]

@@ -71,12 +71,20 @@ def measure(
     queries = shards.taken(dataset.queries, run.header.partial)
     measured = scoring.averaged(
         [
-            scoring.score(queries, dataset.qrels, rankings, signature=how, card=about, slices=sliced)
+            scoring.score(
+                queries,
+                dataset.qrels,
+                rankings,
+                signature=how,
+                card=about,
+                slices=sliced,
+                forbidden=dataset.forbidden,
+            )
             for rankings in (run.rankings, *again.get("repeats", ()))
         ]
     )
     names = list(measured.values)
-    told = {kind: repeats.summary([run.rankings, *runs], dataset.qrels, names) for kind, runs in again.items()}
+    told = {kind: repeats.summary([run.rankings, *runs], dataset, names) for kind, runs in again.items()}
     return replace(measured, repeats=told or None)
 
 

@@ -8,6 +8,7 @@ runs and over the queries that all runs answered (one minus Kendall's tau, halve
 sample standard deviation of its mean over the runs.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -16,7 +17,8 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from memeval.core.types import Qrels, Ranking, Repeats
+from memeval.core.types import Dataset, Ranking, Repeats
+from memeval.measures.forbidden import known_mean
 from memeval.measures.ranx import evaluate, parse
 from memeval.rerankers.hosted.terms import Terms
 
@@ -40,11 +42,11 @@ def files(run: Path, repeat: int, orders: int) -> dict[str, list[Path]]:
     }
 
 
-def summary(runs: Sequence[Sequence[Ranking]], qrels: Qrels, measures: Sequence[str]) -> Repeats:
+def summary(runs: Sequence[Sequence[Ranking]], dataset: Dataset, measures: Sequence[str]) -> Repeats:
     """How runs of the same queries differ."""
     by_run = [{ranking.query_id: ranking for ranking in run if ranking.status == "ok"} for run in runs]
     asked = [ranking for ranking in runs[0] if ranking.status != "blank"]
-    judged = [r.query_id for r in asked if any(grade > 0 for grade in qrels.get(r.query_id, {}).values())]
+    judged = [r.query_id for r in asked if any(grade > 0 for grade in dataset.qrels.get(r.query_id, {}).values())]
     kept = [query_id for query_id in judged if all(query_id in run for run in by_run)]
     orders = {query_id: [run[query_id].doc_ids for run in by_run] for query_id in kept}
     flips = [mean(flipped(a, b) for a, b in combinations(found, 2)) for found in orders.values()]
@@ -52,9 +54,10 @@ def summary(runs: Sequence[Sequence[Ranking]], qrels: Qrels, measures: Sequence[
     names = [name for name in measures if parse(name).how is not None]
     deviation: dict[str, float] = {}
     if kept:
-        grades = {query_id: qrels[query_id] for query_id in kept}
-        means = [evaluate(grades, {q: run[q].doc_ids for q in kept}, names) for run in by_run]
-        deviation = {name: stdev(float(found[name].mean()) for found in means) for name in names}
+        grades = {query_id: dataset.qrels[query_id] for query_id in kept}
+        found = [evaluate(grades, {q: run[q].doc_ids for q in kept}, names, dataset.forbidden) for run in by_run]
+        means = {name: [known_mean(values[name]) for values in found] for name in names}
+        deviation = {name: math.nan if any(map(math.isnan, row)) else stdev(row) for name, row in means.items()}
     return Repeats(
         runs=len(runs),
         queries=len(kept),

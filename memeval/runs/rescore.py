@@ -77,7 +77,8 @@ def _scored(
     else:
         lengths = rankings.lengths
     queries = shards.taken(dataset.queries, signature.partial)
-    return scoring.score(queries, dataset.qrels, rankings, signature=signature, card=scoring.card(dataset, lengths))
+    card, never = scoring.card(dataset, lengths), dataset.forbidden
+    return scoring.score(queries, dataset.qrels, rankings, signature=signature, card=card, forbidden=never)
 
 
 def _without(ranking: Ranking, withheld: Mapping[str, str]) -> Ranking:

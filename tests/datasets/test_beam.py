@@ -15,7 +15,7 @@ import pytest
 from figures import bm25
 
 from memeval import datasets
-from memeval.core.errors import DataError, PrerequisiteError
+from memeval.core.errors import DataError, PrerequisiteError, UsageError
 from memeval.core.types import Dataset, Memory
 from memeval.datasets import beam
 from memeval.datasets.download import DataFile
@@ -44,6 +44,33 @@ def changed(folder: Path, file: str, change: Callable[[Json], object]) -> Path:
 
 
 # ------------------------------------------------------------------------------------------------ the small files
+
+
+def test_the_old_value_of_what_was_updated_is_forbidden_where_asked() -> None:
+    update, plain = "100K-1:knowledge-update:0", read()
+    assert plain.forbidden == {}
+    assert plain.qrels[update] == {"2": 1, "6": 1}
+    forbidding = beam.read(beam.inside(SMALL), forbid=True)
+    assert forbidding.qrels == {**plain.qrels, update: {"6": 1}}
+    assert forbidding.forbidden == {update: frozenset({"2"})}
+    assert forbidding.rules == (beam.OUTDATED,)
+    assert forbidding.digest != plain.digest
+
+
+def test_what_is_named_as_old_and_new_stays_relevant(tmp_path: Path) -> None:
+    def both(questions: Json) -> None:
+        questions["knowledge_update"][0]["source_chat_ids"] = {"original_info": [2, 6], "updated_info": [6]}
+
+    found = beam.read(beam.inside(changed(tmp_path, ASKED, both)), forbid=True)
+    assert found.forbidden == {"100K-1:knowledge-update:0": frozenset({"2"})}
+
+
+@real
+def test_the_real_updates_have_the_known_counts() -> None:
+    dataset = datasets.load("beam-100k?outdated=forbidden")
+    assert (len(dataset.forbidden), sum(map(len, dataset.forbidden.values()))) == (37, 42)
+    with pytest.raises(UsageError, match="outdated is relevant or forbidden, not 'yes'"):
+        datasets.load("beam-100k?outdated=yes")
 
 
 def test_messages_become_memories_without_the_notes_behind_them() -> None:

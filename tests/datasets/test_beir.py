@@ -186,6 +186,30 @@ def test_a_query_must_say_its_store_where_the_corpus_has_several(tmp_path: Path)
         beir.read(folder)
 
 
+def test_a_query_may_name_what_must_not_come_back_for_it(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FOLDERS / "diaries", tmp_path / "diaries"))
+    rows = [json.loads(row) for row in (folder / "queries.jsonl").read_text("utf-8").splitlines()]
+    plain = beir.read(folder)
+    query = plain.queries[0]
+    [good, *_] = [doc_id for doc_id, value in plain.qrels[query.query_id].items() if value > 0]
+    other = next(doc_id for doc_id in plain.memories(query.store_id) if doc_id not in plain.qrels[query.query_id])
+    place = next(n for n, row in enumerate(rows) if row["_id"] == query.query_id)
+
+    def forbidding(*doc_ids: object) -> Dataset:
+        rows[place]["metadata"]["forbidden"] = list(doc_ids)
+        (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        return beir.read(folder)
+
+    assert forbidding(other).forbidden == {query.query_id: frozenset({other})}
+    where = rf"queries\.jsonl:{place + 1}: metadata"
+    with pytest.raises(DataError, match=rf"{where}\.forbidden names 'nowhere', which its store lacks"):
+        forbidding("nowhere")
+    with pytest.raises(DataError, match=rf"{where}\.forbidden names '{good}', which .*tsv has as relevant"):
+        forbidding(good)
+    with pytest.raises(DataError, match=rf"{where}: 'forbidden 0' must be a string, not true"):
+        forbidding(True)
+
+
 def test_a_label_for_a_memory_of_another_store_is_refused(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(FOLDERS / "diaries", tmp_path / "diaries"))
     append(folder / "qrels" / "valid.tsv", "q2\tt2\t1\n")

@@ -49,7 +49,33 @@ def line(**changes: object) -> str:
     return json.dumps({"query": "What?", "candidates": [{"text": "That.", "label": 1}], **changes})
 
 
+def test_a_candidate_may_be_forbidden_for_its_query_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    new, old = {"doc_id": "new", "text": "Porto", "label": 1}, {"doc_id": "old", "text": "Lisbon"}
+    lines = [
+        line(query_id="now", store_id="s", candidates=[new, old | {"forbidden": True}]),
+        line(query_id="ever", store_id="s", candidates=[new, old | {"forbidden": False, "label": 1}]),
+    ]
+    path.write_text("\n".join(lines))
+    dataset = jsonl.read(path)
+    assert dataset.forbidden == {"now": frozenset({"old"})}
+    assert dataset.qrels["now"] == {"new": 1, "old": 0}
+
+
 BAD = {
+    "line 1: 'd0' is forbidden, and its label says that it is relevant": line(
+        candidates=[{"text": "x", "label": 1, "forbidden": True}]
+    ),
+    "line 1: 'a' is forbidden, and its label": line(
+        candidates=[
+            {"text": "x", "doc_id": "a", "label": 1},
+            {"text": "x", "doc_id": "a", "label": 1, "forbidden": True},
+        ]
+    ),
+    "line 1: 'forbidden' goes with a store; a candidate has its own 'forbidden'": line(forbidden=["d0"]),
+    "line 1: 'm' is forbidden, and its label": '{"query": "", "store_id": "s", "labels": {"m": 1}, "forbidden": ["m"]}',
+    "line 1: 'forbidden' must be a list": '{"query": "x", "store_id": "s", "labels": {"m": 1}, "forbidden": "m"}',
+    "line 1: candidate 0: 'forbidden' must be true or false, not 1": line(candidates=[{"text": "x", "forbidden": 1}]),
     "line 1: is not JSON or is cut off": '{"query": "Wh',
     "line 1 must be an object, not 7": "7",
     "line 1: 'query' is missing": '{"candidates": []}',
@@ -66,7 +92,7 @@ BAD = {
     "line 1: 'labels' must be an object, not [1]": '{"query": "x", "store_id": "s", "labels": [1]}',
     "line 1: 'labels' 'm' must be a whole number": '{"query": "x", "store_id": "s", "labels": {"m": "good"}}',
     "line 1: the key 'm' stands twice": '{"query": "x", "store_id": "s", "labels": {"m": 1, "m": 2}}',
-    "line 1: 'labels' go with a store": line(labels={}),
+    "line 1: 'labels' goes with a store": line(labels={}),
     "line 1: candidate 0: 'label' must be a whole number from -1,000 to 1,000, not 0.5": line(
         candidates=[{"text": "x", "label": 0.5}]
     ),
@@ -142,6 +168,13 @@ def test_a_store_stands_once_and_queries_name_it_before_or_behind(tmp_path: Path
     )
 
 
+def test_a_query_of_a_store_names_what_is_forbidden(tmp_path: Path) -> None:
+    never = SHARED[0].replace("{", '{"forbidden": ["m2"], ', 1)
+    assert read(tmp_path / "mine.jsonl", never, *SHARED[1:]).forbidden == {"q1": frozenset({"m2"})}
+    with pytest.raises(DataError, match="line 1: 'forbidden' names 'm9', which is not in the store"):
+        read(tmp_path / "bad.jsonl", never.replace("m2", "m9"), *SHARED[1:])
+
+
 def test_a_store_may_go_on_in_another_line_and_what_stands_twice_is_counted(tmp_path: Path) -> None:
     more = json.dumps({"store_id": "ann", "memories": [STORE[1], {"doc_id": "m3", "text": "x"}]})
     found = read(tmp_path / "mine.jsonl", *SHARED, more)
@@ -162,7 +195,7 @@ def test_a_file_twice_over_is_counted_where_queries_have_no_ids(tmp_path: Path) 
 
 def test_labels_name_memories_of_the_store_and_queries_a_store_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"2 bad lines: line 1: 'labels' name 'm9', which.*line 3: 'store_id' 'anna' names"
+        DataError, match=r"2 bad lines: line 1: 'labels' names 'm9', which.*line 3: 'store_id' 'anna' names"
     ):
         read(tmp_path / "m.jsonl", SHARED[0].replace("m1", "m9"), SHARED[1], SHARED[2].replace('"ann"', '"anna"'))
 

@@ -53,6 +53,21 @@ def test_what_a_search_should_bring_is_relevant_among_all_that_a_search_can_brin
     }
 
 
+def test_what_is_superseded_of_another_scope_or_excluded_by_name_is_forbidden(tmp_path: Path) -> None:
+    assert read().forbidden == dict.fromkeys(("rake", "water"), frozenset({"b-hose"}))
+    shutil.copytree(DATA / "precisionmembench", tmp_path / "precisionmembench")
+    beliefs, cases = (json.loads((DATA / path).read_text("utf-8")) for path in (BELIEFS, CASES))
+    beliefs[1]["superseded_by"] = None
+    beliefs[2]["scope"] = ["user:universal"]
+    cases[0]["scope"] = ["domain:kitchen"]
+    beliefs[0]["scope"] = ["domain:garden", "domain:kitchen"]
+    cases[0]["expect"]["relevantBeliefs"]["mustExclude"] = ["b-can", "b-other"]
+    (tmp_path / BELIEFS).write_text(json.dumps(beliefs), "utf-8")
+    (tmp_path / CASES).write_text(json.dumps(cases), "utf-8")
+    # The hose is of another scope, and the can is of every scope, but excluded; whose belief is another's is not here.
+    assert read(tmp_path).forbidden == {"rake": frozenset({"b-hose", "b-can"}), "water": frozenset({"b-hose"})}
+
+
 BREAKAGES: dict[str, tuple[str, Callable[[Json], object]]] = {
     "belief 0: '_id' is missing": (BELIEFS, lambda d: d[0].pop("_id")),
     "belief 1 ('b-rake'): '_id' stands twice": (BELIEFS, lambda d: d[1].update(_id="b-rake")),
@@ -69,6 +84,26 @@ BREAKAGES: dict[str, tuple[str, Callable[[Json], object]]] = {
     "case 0 ('rake'): expects 'b-tone', which is no belief of test-user that is searched": (
         CASES,
         lambda d: d[0]["expect"]["relevantBeliefs"].update(shouldOnlyInclude=["b-tone"]),
+    ),
+    "case 1 ('water'): expects 'b-hose', which is superseded": (
+        CASES,
+        lambda d: d[1]["expect"]["relevantBeliefs"].update(shouldOnlyInclude=["b-hose"]),
+    ),
+    "case 0 ('rake'): expects 'b-rake', which is of another scope": (
+        CASES,
+        lambda d: d[0].update(scope=["domain:sea"]),
+    ),
+    "case 1 ('water'): 'mustExclude' names 'b-can', which 'shouldOnlyInclude' expects": (
+        CASES,
+        lambda d: d[1]["expect"]["relevantBeliefs"].update(mustExclude=["b-can"]),
+    ),
+    "case 0 ('rake'): 'scope' must be a list, not 'domain:garden'": (
+        CASES,
+        lambda d: d[0].update(scope="domain:garden"),
+    ),
+    "belief 1 ('b-hose'): 'superseded_by' must be a string, not true": (
+        BELIEFS,
+        lambda d: d[1].update(superseded_by=True),
     ),
     "holds no case that expects a belief": (CASES, lambda d: d.clear()),
 }
@@ -100,4 +135,5 @@ def test_the_real_files_give_the_known_counts_and_figures() -> None:
     assert (len(dataset.queries), len(dataset.excluded)) == (43, 34)
     assert {store_id: len(memories) for store_id, memories in dataset.stores.items()} == {"test-user": 34}
     assert sum(map(len, dataset.qrels.values())) == 67
+    assert (len(dataset.forbidden), sum(map(len, dataset.forbidden.values()))) == (43, 292)
     assert bm25(dataset, "bare", "given")[0] == pytest.approx(0.905, abs=0.005)

@@ -149,7 +149,7 @@ def test_values_come_in_the_order_of_the_qrels():
 
 def test_every_measure_can_be_evaluated_under_its_own_and_ranx_names():
     names = [key + form for key, family in MEASURES.items() for form in family.forms if key + form != "F1"]
-    values = evaluate({"q": {"a": 2, "b": 1}}, {"q": ["b", "x", "a"]}, names)
+    values = evaluate({"q": {"a": 2, "b": 1}}, {"q": ["b", "x", "a"]}, names, {"q": frozenset({"x"})})
     assert list(values) == names
     assert all(math.isfinite(value.item()) for value in values.values())
     assert evaluate({"q": {"a": 2}}, {"q": ["b", "a"]}, ["ndcg@10", "hit_rate@5", "r-precision", "rbp.95"])
