@@ -43,7 +43,6 @@ def forward() -> Callable[..., list[float]]:
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     from memeval.rerankers.local import checkpoint
-    from memeval.rerankers.local.pairs import Reader
 
     def scores(
         folder: Path,
@@ -52,17 +51,18 @@ def forward() -> Callable[..., list[float]]:
         instruction: str | None = None,
         max_length: int | None = None,
     ) -> list[float]:
-        reader = Reader(checkpoint.read("vllm", str(folder), settings=checkpoint.Settings(instruction, max_length)))
-        read = reader.read(query, documents)
-        kind = AutoModelForCausalLM if reader.causal else AutoModelForSequenceClassification
+        asked = checkpoint.read("vllm", str(folder), settings=checkpoint.Settings(instruction, max_length))
+        texts = asked.texts()
+        read = texts.render(query, documents)
+        kind = AutoModelForCausalLM if asked.wording else AutoModelForSequenceClassification
         model = kind.from_pretrained(folder, dtype=torch.float32)
         found = []
-        yes, no = (reader.tokenizer.convert_tokens_to_ids(answer) for answer in ("yes", "no"))
+        yes, no = (texts.tokenizer.convert_tokens_to_ids(answer) for answer in ("yes", "no"))
         with torch.inference_mode():
-            for ids, second in zip(read.ids, read.second, strict=True):
+            for ids, second in zip(read.whole, read.second, strict=True):
                 types = None if second is None else torch.tensor([[0] * second + [1] * (len(ids) - second)])
                 logits = model(torch.tensor([ids]), **({} if types is None else {"token_type_ids": types})).logits
-                if reader.causal:
+                if asked.wording:
                     found.append(float(logits[0, -1, yes] - logits[0, -1, no]))
                 else:
                     found.append(float(logits[0, 0]))

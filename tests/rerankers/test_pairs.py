@@ -7,7 +7,8 @@ import pytest
 from memeval.core.errors import UsageError
 from memeval.rerankers.local import checkpoint
 from memeval.rerankers.local.checkpoint import Settings
-from memeval.rerankers.local.pairs import Reader
+from memeval.rerankers.local.pairs import Pairs
+from memeval.rerankers.local.prompt import Prompt
 
 pytest.importorskip("transformers")
 
@@ -27,17 +28,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-def reader(folder: Path, max_length: int | None = None) -> Reader:
-    return Reader(checkpoint.read("vllm", str(folder), settings=Settings(max_length=max_length)))
+def reader(folder: Path, max_length: int | None = None) -> Prompt | Pairs:
+    return checkpoint.read("vllm", str(folder), settings=Settings(max_length=max_length)).texts()
 
 
 @pytest.mark.parametrize("model", ["bert", "xlm_roberta"])
 @pytest.mark.parametrize("max_length", [512, 24])
 def test_pairs_are_those_of_the_tokenizer(folders: dict[str, Path], model: str, max_length: int) -> None:
     made = reader(folders[model], max_length)
-    read = made.read(QUERY, DOCUMENTS)
+    read = made.render(QUERY, DOCUMENTS)
     asked = made.tokenizer([QUERY] * 5, DOCUMENTS, truncation="only_second", max_length=max_length)
-    assert read.ids == asked["input_ids"]
+    assert read.whole == asked["input_ids"]
     whole = made.tokenizer([QUERY] * 5, DOCUMENTS)["input_ids"]
     assert read.cut == [len(ids) > max_length for ids in whole]
     if model == "bert":
@@ -49,14 +50,14 @@ def test_pairs_are_those_of_the_tokenizer(folders: dict[str, Path], model: str, 
 @pytest.mark.parametrize(("model", "control"), [("bert", "[SEP]"), ("xlm_roberta", "</s>")])
 def test_control_tokens_in_a_pair_stay_text(folders: dict[str, Path], model: str, control: str) -> None:
     made = reader(folders[model])
-    [hostile] = made.read(f"a {control}", [f"b {control} c"]).ids
-    [plain] = made.read("a", ["b c"]).ids
+    [hostile] = made.render(f"a {control}", [f"b {control} c"]).whole
+    [plain] = made.render("a", ["b c"]).whole
     separator = made.tokenizer.convert_tokens_to_ids(control)
     assert hostile.count(separator) == plain.count(separator)
 
 
 @pytest.mark.parametrize("model", ["bert", "xlm_roberta", "qwen"])
 def test_every_model_passes_the_check_and_a_long_query_is_an_error(folders: dict[str, Path], model: str) -> None:
-    reader(folders[model]).check()
+    reader(folders[model])
     with pytest.raises(UsageError, match="too short"):
-        reader(folders[model], 8).read(QUERY, ["roses"])
+        reader(folders[model], 8).render(QUERY, ["roses"])

@@ -191,11 +191,11 @@ class World(dict[str, str]):
         return fakes.SPEAKERS["gemini" if "contents" in asked.body else "openai"](fakes.ideal(asked), "stop")
 
     def vllm(self, asked: Asked) -> Answer:
-        reader: Any = loaded(self, "vllm-server").reader  # type: ignore[attr-defined]
+        texts: Any = loaded(self, "vllm-server").texts  # type: ignore[attr-defined]
         ids = (
             asked.body["input"]
             if asked.path == "/classify"
-            else reader.read(asked.body["text_1"], asked.body["text_2"]).ids
+            else texts.render(asked.body["text_1"], asked.body["text_2"]).whole
         )
         scores = [math.sin(sum(place * token for place, token in enumerate(one))) for one in ids]
         if asked.path == "/classify":

@@ -41,8 +41,8 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Served:
     """Scores ids by a rule; `spoil` changes what it answers."""
 
-    def __init__(self, reader: Any, model: str = "tiny") -> None:
-        self.reader, self.model = reader, model
+    def __init__(self, read_by: Any, model: str = "tiny") -> None:
+        self.read_by, self.model = read_by, model
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.max_model_len = 8192
         self.spoil: Callable[[str, dict[str, Any]], Any] = lambda path, reply: reply
@@ -62,7 +62,7 @@ class Served:
             ids = body["input"]
             return {"data": [{"index": i, "probs": [logit(found)]} for i, found in enumerate(ids)], "usage": {}}
         query, texts = (body["text_1"], body["text_2"]) if path == "/score" else (body["query"], body["documents"])
-        ids = self.reader.read(query, texts).ids
+        ids = self.read_by.render(query, texts).whole
         scores = [1 / (1 + math.exp(-logit(one))) if body["use_activation"] else logit(one) for one in ids]
         usage = {"prompt_tokens": sum(map(len, ids))}
         if path == "/score":
@@ -77,7 +77,7 @@ def logit(ids: list[int]) -> float:
 
 @pytest.fixture
 def served(httpserver: HTTPServer, folder: Path) -> Served:
-    made = Served(adapter(httpserver, folder).reader)
+    made = Served(adapter(httpserver, folder).texts)
     for path in ("/v1/models", "/score", "/rerank", "/classify"):
         httpserver.expect_request(path).respond_with_handler(made)
     return made
@@ -99,10 +99,10 @@ def test_scores_come_in_the_order_of_the_memories(
     reranker.warm_up()
     texts = ["the roses bloom in june", "tea at four", "the boat leaks"]
     assert reranker.score(QUERY, memories(*texts)) == [
-        logit(ids) for ids in reranker.reader.read(QUERY.text, texts).ids
+        logit(ids) for ids in reranker.texts.render(QUERY.text, texts).whole
     ]
     assert served.asked[-1][0] == f"/{endpoint}"
-    assert served.asked[-1][1]["instruction"] == reranker.reader.checkpoint.instruction
+    assert served.asked[-1][1]["instruction"] == reranker.checkpoint.instruction
 
 
 def test_what_a_template_cannot_carry_goes_as_token_ids(served: Served, httpserver: HTTPServer, folder: Path) -> None:
@@ -111,11 +111,11 @@ def test_what_a_template_cannot_carry_goes_as_token_ids(served: Served, httpserv
     [(_, scored)] = reranker.score_many([(QUERY, memories(*texts))])
     assert [path for path, _ in served.asked] == ["/score", "/classify"]
     assert served.asked[0][1]["text_2"] == ["tea at four", "the boat leaks"]
-    read = reranker.reader.read(QUERY.text, texts)
-    assert served.asked[1][1]["input"] == [read.ids[place] for place in (1, 2, 3, 4)]
-    assert scored.scores == [logit(ids) for ids in read.ids]
+    read = reranker.texts.render(QUERY.text, texts)
+    assert served.asked[1][1]["input"] == [read.whole[place] for place in (1, 2, 3, 4)]
+    assert scored.scores == [logit(ids) for ids in read.whole]
     assert scored.cut == [False, False, False, False, True, False]
-    assert scored.usage == {"tokens": sum(map(len, read.ids))}
+    assert scored.usage == {"tokens": sum(map(len, read.whole))}
 
 
 def test_a_window_of_requests_is_answered_by_place(served: Served, httpserver: HTTPServer, folder: Path) -> None:

@@ -64,18 +64,28 @@ class Batches:
         return [scores[place] for place in range(len(sequences))]
 
 
-def left_padded(rows: Sequence[list[int]], device: str) -> dict[str, Any]:
-    """What a causal model takes for rows of different lengths.
+def padded(
+    rows: Sequence[list[int]], device: Any, *, padding: int = 0, left: bool = False, types: Sequence[list[int]] = ()
+) -> dict[str, Any]:
+    """What a model takes for rows of different lengths (`types`: of which text each token is), padded behind or before.
 
-    Positions count from a row's first token: behind thousands of pads, rotary angles in float32 are not exact.
+    Padded before, positions count from a row's first token: behind thousands of pads, rotary angles in float32 are not
+    exact.
     """
     import torch
 
     longest = max(map(len, rows))
-    ids = [[0] * (longest - len(row)) + row for row in rows]
-    mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+    ids, mask = [], []
+    for row in rows:
+        gap = longest - len(row)
+        ids.append([padding] * gap + row if left else row + [padding] * gap)
+        mask.append([0] * gap + [1] * len(row) if left else [1] * len(row) + [0] * gap)
     made = {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
-    return {**made, "position_ids": (made["attention_mask"].cumsum(1) - 1).clamp(min=0)}
+    if left:
+        made["position_ids"] = (made["attention_mask"].cumsum(1) - 1).clamp(min=0)
+    if types:
+        made["token_type_ids"] = padded(types, device)["input_ids"]
+    return made
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -17,6 +17,7 @@ from memeval.core.types import Memory, Query, Scored
 from memeval.rerankers.local import checkpoint, folder, probe
 from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.folder import FAMILIES, PLAIN, Folder
+from memeval.rerankers.local.pairs import CUT
 
 QUERY, DOCUMENT = "query", "document"
 PROMPTS = {QUERY: (QUERY,), DOCUMENT: (DOCUMENT, "passage", "corpus")}
@@ -40,7 +41,7 @@ class BiEncoder:
         batch_size: int,
     ) -> None:
         settings.check(said.name)
-        if replace(settings, instruction=None, prompt=None, cut=checkpoint.CUT) != settings:
+        if replace(settings, instruction=None, prompt=None, cut=CUT) != settings:
             raise UsageError(f"{said.name}: a bi-encoder takes no instruction, prompt or cut, but query_prompt")
         if said.family not in (PLAIN, *FAMILIES.values()):
             raise PrerequisiteError(
@@ -95,7 +96,7 @@ class BiEncoder:
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
         name, dtype, model = self.said.name, self.settings.dtype, self.model
-        probe.dtype(name, model, dtype)
+        probe.computes(name, model, dtype)
 
         def ours(query: str, texts: Sequence[str]) -> list[float]:
             memories = [Memory(str(place), text) for place, text in enumerate(texts)]

@@ -19,8 +19,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from memeval.core.types import Scored
+from memeval.rerankers.local import probe
 from memeval.rerankers.local.answering import Worded
-from memeval.rerankers.local.batching import Batches
+from memeval.rerankers.local.batching import Batches, padded
 from memeval.rerankers.local.checkpoint import Checkpoint
 from memeval.rerankers.local.packed import ATTENTION, Packed, attend
 
@@ -30,17 +31,14 @@ class CausalLM:
 
     def __init__(self, found: Checkpoint, device: str, batch_tokens: int) -> None:
         import torch
-        from transformers import AttentionInterface, AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
+        from transformers import AttentionInterface
 
         AttentionInterface.register(ATTENTION, attend)
         self.name = found.name
-        self.tokenizer = AutoTokenizer.from_pretrained(found.folder, **found.loaded)
-        self.prompt = found.prompt(self.tokenizer)
+        self.prompt = found.prompt()
         text_only = found.said.architecture.endswith("ForCausalLM")
-        whole, info = (AutoModelForCausalLM if text_only else AutoModelForImageTextToText).from_pretrained(
-            found.folder, dtype=getattr(torch, found.dtype), output_loading_info=True, **found.loaded
-        )
-        self.missing = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+        task = "CausalLM" if text_only else "ImageTextToText"
+        whole = probe.trained(found.name, found.folder, task, found.dtype, **found.loaded)
         rows = whole.get_output_embeddings()
         self.direction = self._read_of(rows.weight).to(device)
         bias = getattr(rows, "bias", None)
@@ -71,7 +69,7 @@ class CausalLM:
         """
         import torch
 
-        prompts = self.prompt.whole(self.name, self.tokenizer, query, documents)
+        prompts = self.prompt.whole(self.name, query, documents)
         self.whole.set_attn_implementation("sdpa")
         try:
             with torch.inference_mode():
@@ -85,7 +83,7 @@ class CausalLM:
         import torch
 
         if not self.packed or not head:
-            return self._padded([head + tail for tail in tails])
+            return self._apart([head + tail for tail in tails])
         with torch.inference_mode():
             shared = Packed([head], self.device, None, self.model.dtype)
             self._forward([head], shared, 0)
@@ -98,19 +96,16 @@ class CausalLM:
 
             return self.batches.score(tails, compute, shared=len(head))
 
-    def _padded(self, prompts: list[list[int]]) -> list[float]:
+    def _apart(self, prompts: list[list[int]]) -> list[float]:
         """The scores of whole prompts."""
         import torch
 
         def compute(places: list[int]) -> list[float]:
-            rows = [prompts[place] for place in places]
-            longest = max(map(len, rows))
-            ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=self.device)
-            ends = torch.tensor([len(row) for row in rows], device=self.device)
-            mask = (torch.arange(longest, device=self.device)[None] < ends[:, None]).long()
+            batch = padded([prompts[place] for place in places], self.device)
+            ends = batch["attention_mask"].sum(1) - 1
             with torch.inference_mode():
-                hidden = self.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-                return self._product(hidden[torch.arange(len(rows), device=self.device), ends - 1])
+                hidden = self.model(**batch, use_cache=False).last_hidden_state
+                return self._product(hidden[torch.arange(len(places), device=self.device), ends])
 
         return self.batches.score(prompts, compute)
 

@@ -15,8 +15,9 @@ from typing import Any
 from memeval.core.errors import MemevalError, PrerequisiteError, UsageError, did_you_mean
 from memeval.core.types import ScoreKind
 from memeval.rerankers import recipes
-from memeval.rerankers.local import folder, prompt, weights
+from memeval.rerankers.local import folder, probe, prompt, weights
 from memeval.rerankers.local.folder import Folder
+from memeval.rerankers.local.pairs import CUT, CUTS, Pairs
 from memeval.rerankers.recipes import Wording
 
 NEEDS = {"torch": "local", "transformers": "local"}
@@ -32,10 +33,6 @@ RELEVANT = re.compile(
     r"(is_)?(relevant|related|yes|true|positive|pos|entail\w*|match|duplicate|(label_)?1)", re.IGNORECASE
 )
 """Names of a class that means relevance."""
-
-CUT = "document"
-CUTS = {CUT: "only_second", "longest": "longest_first"}
-"""What is cut of a pair that is too long, its document alone or always the longer of its texts → transformers' name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +99,27 @@ class Checkpoint:
         """What transformers is told wherever it loads something of this folder: never to ask, nor to fetch."""
         return {"local_files_only": True, "trust_remote_code": self.trusted}
 
-    def prompt(self, tokenizer: Any) -> prompt.Prompt:
+    def texts(self, tokenizer: Any = None) -> prompt.Prompt | Pairs:
+        """What makes token ids of texts, with the model's own tokenizer unless that is loaded already.
+
+        Raises PrerequisiteError where a prompt does not hold both texts and its end.
+        """
+        with loading(self.said):
+            if self.recipe != "yes-no":
+                return self.pairs(tokenizer)
+            made = self.prompt(tokenizer)
+            made.whole(self.name, probe.QUERY, probe.DOCUMENTS)
+            return made
+
+    def pairs(self, tokenizer: Any = None) -> Pairs:
+        """The pairs of the model's tokenizer. Raises PrerequisiteError for one that joins none."""
+        return Pairs(tokenizer or self._tokenizer(), self.max_length, self.cut)
+
+    def prompt(self, tokenizer: Any = None) -> prompt.Prompt:
         """The prompt for the model's tokenizer. Raises PrerequisiteError where its head reads other tokens."""
         if self.wording is None:
             raise ValueError(f"{self.name} is asked without a prompt")
-        made = prompt.Prompt(tokenizer, self.wording, self.instruction, self.max_length)
+        made = prompt.Prompt(tokenizer or self._tokenizer(), self.wording, self.instruction, self.max_length)
         read = (self.said.head or {}).get("true_token_id"), (self.said.head or {}).get("false_token_id")
         if self.said.head is not None and read != (made.yes, made.no):
             raise PrerequisiteError(
@@ -114,6 +127,11 @@ class Checkpoint:
                 f"{(made.yes, made.no)} of its prompt"
             )
         return made
+
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(str(self.folder), **self.loaded)
 
 
 def read(

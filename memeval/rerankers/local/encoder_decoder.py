@@ -13,7 +13,7 @@ from typing import Any
 from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.core.types import Scored
 from memeval.rerankers.local import answering, checkpoint, probe
-from memeval.rerankers.local.batching import Batches, budget
+from memeval.rerankers.local.batching import Batches, budget, padded
 from memeval.rerankers.local.opened import Running, chosen, digest, opened, positive, prompts
 from memeval.rerankers.local.texts import Texts
 
@@ -94,7 +94,7 @@ class EncoderDecoder:
         import torch
 
         with checkpoint.loading(self.opened.said):
-            model, tokenizer = self.opened.load("AutoModelForSeq2SeqLM")
+            model, tokenizer = self.opened.load("Seq2SeqLM")
             self._whole = model.get_output_embeddings()
             answers = [self._answer(tokenizer, text) for text in (self.prompt.yes, self.prompt.no)]
             self._answers, rows = answers, self._whole.weight[answers].detach().float()
@@ -201,12 +201,7 @@ class EncoderDecoder:
 
     def _states(self, rows: Sequence[list[int]]) -> list[Any]:
         """What the encoder makes of rows of ids: [tokens, width] of each."""
-        import torch
-
-        longest, device = max(map(len, rows)), self.opened.device
-        ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=device)
-        made = self.loaded[0].get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
+        made = self.loaded[0].get_encoder()(**padded(rows, self.opened.device)).last_hidden_state
         return [states[: len(row)] for states, row in zip(made, rows, strict=True)]
 
     def _decoded(self, states: Sequence[Any], decoder: list[int]) -> Any:

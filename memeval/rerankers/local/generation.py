@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memeval.rerankers.local import probe
-from memeval.rerankers.local.batching import Batches, budget, left_padded
+from memeval.rerankers.local.batching import Batches, budget, padded
 from memeval.rerankers.local.opened import Opened
 
 MARKED = 8
@@ -33,7 +33,7 @@ class Writer:
     def __init__(self, found: Opened, most: int, batch_tokens: int | None, end: str = "") -> None:
         from transformers import GenerationConfig
 
-        self.model, self.tokenizer = found.load("AutoModelForCausalLM")
+        self.model, self.tokenizer = found.load("CausalLM")
         self.device, self.most, self.end = found.device, most, end
         said = self.model.generation_config.eos_token_id
         ends = [self.tokenizer.eos_token_id] if said is None else said if isinstance(said, list) else [said]
@@ -58,7 +58,7 @@ class Writer:
 
         def compute(places: list[int]) -> list[float]:
             with torch.inference_mode():
-                batch = left_padded([prompts[place] for place in places], self.device)
+                batch = padded([prompts[place] for place in places], self.device, left=True)
                 last = self.model.base_model(**batch, use_cache=False).last_hidden_state[:, -1]
                 return [score + offset for score in (last.float() @ direction).tolist()]
 
@@ -97,7 +97,7 @@ class Writer:
 
         with torch.inference_mode():
             told = {"stopping_criteria": [marked]} if self.end else {}
-            asked = left_padded(rows, self.device)
+            asked = padded(rows, self.device, left=True)
             del asked["position_ids"]  # made anew at each step
             made = self.model.generate(**asked, **told)[:, start:].tolist()
         found = []

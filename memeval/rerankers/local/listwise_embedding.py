@@ -59,7 +59,7 @@ class ListwiseEmbedding:
     def loaded(self) -> tuple[Any, Any]:
         """The folder's model, and its tokenizer."""
         with checkpoint.loading(self.opened.said):
-            return self.opened.load("AutoModel")
+            return self.opened.load()
 
     @cached_property
     def told(self) -> dict[str, int]:

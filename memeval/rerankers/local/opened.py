@@ -43,13 +43,12 @@ class Opened:
     trusted: bool
     fingerprint: dict[str, Any]
 
-    def load(self, auto: str) -> tuple[Any, Any]:
-        """The model, by one of transformers' Auto classes, and its tokenizer.
+    def load(self, task: str = "") -> tuple[Any, Any]:
+        """The model, by transformers' Auto class for a task, and its tokenizer.
 
         Raises PrerequisiteError for weights that the checkpoint lacks, and for a tokenizer that cannot be read.
         """
-        import torch
-        import transformers
+        from transformers import AutoTokenizer
 
         pieces = not (self.said.path / "tokenizer.json").is_file() and any(self.said.path.glob("*.model"))
         lacking = [package for package in ("sentencepiece", "protobuf") if not plugins.installed(MODULES[package])]
@@ -59,12 +58,8 @@ class Opened:
             )
 
         told = {"local_files_only": True, "trust_remote_code": self.trusted}
-        model, info = getattr(transformers, auto).from_pretrained(
-            self.said.path, dtype=getattr(torch, self.running.dtype), output_loading_info=True, **told
-        )
-        probe.loaded(self.name, sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"])))
-        probe.dtype(self.name, model, self.running.dtype)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(self.said.path, **told)
+        model = probe.trained(self.name, self.said.path, task, self.running.dtype, **told)
+        tokenizer = AutoTokenizer.from_pretrained(self.said.path, **told)
         return model.to(self.device).eval(), tokenizer
 
     @property

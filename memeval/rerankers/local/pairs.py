@@ -1,62 +1,52 @@
-"""A query and documents as token ids, for engines that are handed ids: yes/no prompts, or pairs for a classifier."""
+"""Pairs of texts as a tokenizer joins them, for classifiers: `<s> query </s></s> document </s>`.
+
+What a user wrote stays text. Where a pair is too long, its document is cut; with `cut=longest` the longer of its texts.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-from memeval.rerankers.local import checkpoint, probe
-from memeval.rerankers.local.checkpoint import Checkpoint
-from memeval.rerankers.local.cross_encoder import Pairs
-from memeval.rerankers.local.prompt import Prompt
+from memeval.core.errors import PrerequisiteError, UsageError
+from memeval.rerankers.local import prompt
+from memeval.rerankers.local.prompt import Rendered
+
+CUT = "document"
+CUTS = {CUT: "only_second", "longest": "longest_first"}
+"""What is cut of a pair that is too long, its document alone or always the longer of its texts → transformers' name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """Token ids of each pair, where its second segment starts (None for models without), and whether it was cut."""
+class Pairs:
+    """What one tokenizer makes of pairs. Raises PrerequisiteError for one that joins none."""
 
-    ids: list[list[int]]
-    second: list[int | None]
-    cut: list[bool]
+    def __init__(self, tokenizer: Any, max_length: int, cut: str = CUT) -> None:
+        self._text = prompt.text_tokenizer(tokenizer)
+        self._join = tokenizer.backend_tokenizer
+        self.strategy = CUTS[cut]
+        self.longest = cut != CUT
+        if self.longest:
+            self._join.enable_truncation(max_length, strategy=self.strategy)
+        else:
+            self._join.no_truncation()
+        self._join.no_padding()
+        self.room = max_length - self._join.num_special_tokens_to_add(True)
+        self.tokenizer, self.max_length = tokenizer, max_length
+        self.typed = "token_type_ids" in tokenizer.model_input_names
+        self.padding = tokenizer.pad_token_id
+        if tokenizer.sep_token_id is None or self.padding is None:
+            raise PrerequisiteError(f"{tokenizer.name_or_path}: unsupported architecture: its tokenizer joins no pairs")
 
-    @property
-    def tokens(self) -> int:
-        """Length of all pairs together."""
-        return sum(map(len, self.ids))
-
-
-class Reader:
-    """Reads texts as the model of a checkpoint wants them. The tokenizer is loaded when it is first needed."""
-
-    def __init__(self, found: Checkpoint) -> None:
-        self.checkpoint = found
-        self.causal = found.recipe == "yes-no"
-
-    @cached_property
-    def tokenizer(self) -> Any:
-        """The model's own tokenizer."""
-        from transformers import AutoTokenizer
-
-        with checkpoint.loading(self.checkpoint.said):
-            return AutoTokenizer.from_pretrained(str(self.checkpoint.folder), **self.checkpoint.loaded)
-
-    @cached_property
-    def texts(self) -> Prompt | Pairs:
-        """What makes token ids of texts. Raises PrerequisiteError for a tokenizer that cannot."""
-        found = self.checkpoint
-        with checkpoint.loading(found.said):
-            return found.prompt(self.tokenizer) if self.causal else Pairs(self.tokenizer, found.max_length, found.cut)
-
-    def read(self, query: str, documents: Sequence[str]) -> Encoded:
+    def render(self, query: str, documents: Sequence[str]) -> Rendered:
         """The pairs of a query. Raises UsageError where the query leaves no token for a document."""
-        if isinstance(self.texts, Prompt):
-            made = self.texts.render(query, documents)
-            return Encoded([made.head + tail for tail in made.tails], [None] * len(documents), made.cut)
-        pairs, cut = self.texts.render(query, documents)
-        second = [pair.type_ids.index(1) if self.texts.typed and 1 in pair.type_ids else None for pair in pairs]
-        return Encoded([pair.ids for pair in pairs], second, cut)
-
-    def check(self) -> None:
-        """Raises PrerequisiteError where a prompt does not hold both texts and its end."""
-        if isinstance(self.texts, Prompt):
-            self.texts.whole(self.checkpoint.name, self.tokenizer, probe.QUERY, probe.DOCUMENTS)
+        first = self._text.encode(query)
+        room = self.room - len(first.ids)
+        if room < 1 and not self.longest:
+            raise UsageError(
+                f"max_length={self.max_length} is too short: the prompt takes {self.max_length - room} tokens without "
+                f"a document for the query {query[:40]!r} (cut=longest cuts such a query, too)"
+            )
+        seconds = self._text.encode_batch(list(documents))
+        cut = [len(second.ids) > room for second in seconds]
+        for second in seconds if not self.longest else ():
+            second.truncate(room)
+        joined = [self._join.post_process(first, second) for second in seconds]
+        return Rendered([], [one.ids for one in joined], cut, [one.type_ids for one in joined] if self.typed else None)

@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import MemevalError, PrerequisiteError
@@ -27,6 +28,21 @@ FULL = 8192
 """Tokens of the longest pair that is tried; tables of positions, which a longer one could leave, end before that."""
 
 
+def trained(name: str, path: Path, task: str, dtype: str, **told: Any) -> Any:
+    """A model by transformers' Auto class for a task, such as CausalLM; for none, the model below any head.
+
+    Raises PrerequisiteError for weights that the checkpoint lacks, and for another dtype than its run records.
+    """
+    import torch
+    import transformers
+
+    auto = getattr(transformers, f"AutoModelFor{task}" if task else "AutoModel")
+    model, info = auto.from_pretrained(path, dtype=getattr(torch, dtype), output_loading_info=True, **told)
+    loaded(name, sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"])))
+    computes(name, model, dtype)
+    return model
+
+
 def loaded(name: str, missing: Sequence[str]) -> None:
     """Raises PrerequisiteError where weights were not in the checkpoint, so that chance has set them."""
     if missing:
@@ -36,7 +52,7 @@ def loaded(name: str, missing: Sequence[str]) -> None:
         )
 
 
-def dtype(name: str, model: Any, wanted: str) -> None:
+def computes(name: str, model: Any, wanted: str) -> None:
     """Raises PrerequisiteError where a loaded model does not compute in what its run records."""
     found = str(getattr(model, "dtype", None)).removeprefix("torch.")
     if found not in (wanted, "None"):

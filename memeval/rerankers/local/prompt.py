@@ -68,11 +68,25 @@ def made_by(chat_template: str, variables: Mapping[str, Any]) -> tuple[str, str 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The prompts of one query as token ids: `head + tails[i]` is that of document i; `cut`: which lost their end."""
+    """The prompts, or pairs, of one query as token ids: `head + tails[i]` is that of document i.
+
+    `cut`: which lost their end. `types`: of models that are told which token is of which text, this for each of them.
+    """
 
     head: list[int]
     tails: list[list[int]]
     cut: list[bool]
+    types: list[list[int]] | None = None
+
+    @property
+    def whole(self) -> list[list[int]]:
+        """The ids of each prompt."""
+        return [self.head + tail for tail in self.tails]
+
+    @property
+    def second(self) -> list[int | None]:
+        """Where the second text of each pair starts; None for models that are not told."""
+        return [types.index(1) if 1 in types else None for types in self.types or [[]] * len(self.tails)]
 
     @property
     def tokens(self) -> int:
@@ -86,8 +100,12 @@ class Prompt:
     Raises PrerequisiteError for a tokenizer that lacks the answers or the control tokens of the wording.
     """
 
+    padding = 0
+    """What fills a batch's shorter rows; no model looks at it."""
+
     def __init__(self, tokenizer: Any, wording: Wording, instruction: str | None, max_length: int = 8192) -> None:
-        self.wording, self.instruction, self.max_length = wording, instruction, max_length
+        self.tokenizer, self.wording = tokenizer, wording
+        self.instruction, self.max_length = instruction, max_length
         for control in wording.control:
             _single(tokenizer, control, "control token")
         self.yes, self.no = (
@@ -128,19 +146,18 @@ class Prompt:
             head.pop()
         return Rendered(head, [row[len(head) :] for row in rows], cut)
 
-    def whole(self, name: str, tokenizer: Any, query: str, documents: Sequence[str]) -> list[list[int]]:
+    def whole(self, name: str, query: str, documents: Sequence[str]) -> list[list[int]]:
         """Whole prompts as ids. Raises PrerequisiteError where one does not hold query, document and end."""
         made = self.render(query, documents)
-        prompts = [made.head + tail for tail in made.tails]
-        for ids, text, cut in zip(prompts, documents, made.cut, strict=True):
-            read = tokenizer.decode(ids)
+        for ids, text, cut in zip(made.whole, documents, made.cut, strict=True):
+            read = self.tokenizer.decode(ids)
             if (
                 query not in read
                 or (text not in read and not cut)
                 or not read.endswith(self.wording.suffix.replace(APART, ""))
             ):
                 raise PrerequisiteError(f"{name}: the prompt does not hold query, document and end: {read[-80:]!r}")
-        return prompts
+        return made.whole
 
     def _runs(self, parts: Sequence[str]) -> list[str]:
         """The wording's texts and a user's in turn, as runs of text with a control token between, or APART."""

@@ -13,8 +13,9 @@ from typing import Any
 from memeval.core.errors import UsageError
 from memeval.core.types import Scored
 from memeval.rerankers.local import checkpoint, probe, prompt
-from memeval.rerankers.local.batching import left_padded
-from memeval.rerankers.local.cross_encoder import Pairs, log_odds
+from memeval.rerankers.local.batching import padded
+from memeval.rerankers.local.cross_encoder import log_odds
+from memeval.rerankers.local.pairs import CUTS, Pairs
 
 
 class PairEncoder:
@@ -51,21 +52,18 @@ class PairEncoder:
     @cached_property
     def texts(self) -> prompt.Prompt | Pairs:
         """What makes token ids of texts."""
-        found = self.checkpoint
-        if found.recipe == "pair":
-            return Pairs(self.model.tokenizer, found.max_length, found.cut)
-        return found.prompt(self.model.tokenizer)
+        return self.checkpoint.texts(self.model.tokenizer)
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
         found, model = self.checkpoint, self.model
         probe.loaded(found.name, self._missing)
-        probe.dtype(found.name, model, found.dtype)
+        probe.computes(found.name, model, found.dtype)
 
         def ours(query: str, texts: Sequence[str]) -> list[float]:
             return list(self.score(query, texts).scores or ())
 
-        strategy = {"text": {"truncation": checkpoint.CUTS[found.cut]}}
+        strategy = {"text": {"truncation": CUTS[found.cut]}}
         cut: dict[str, Any] = {"processing_kwargs": strategy} if found.recipe == "pair" else {}
 
         def compare(texts: list[str]) -> None:
@@ -91,22 +89,24 @@ class PairEncoder:
             if any(cut) and not self._keeps_query:
                 raise UsageError(f"its own way of cutting a pair to max_length={longest} tokens cuts off the query")
             return Scored(self._predicted(pairs), cut, usage={"tokens": tokens})
-        if isinstance(self.texts, Pairs):
-            encodings, cut = self.texts.render(query, documents)
-            pad: Any = self.texts.padded
-            tokens = sum(len(encoding.ids) for encoding in encodings)
-        else:
-            made = self.texts.render(query, documents)
-            encodings, cut, tokens, pad = [made.head + tail for tail in made.tails], made.cut, made.tokens, _last
-        known = dict(zip(documents, encodings, strict=True))
-        kind = next(iter(self.model[0].modality_config.keys() & {"message"}), "text")
+        made, last = self.texts.render(query, documents), self.checkpoint.recipe == "yes-no"
+        rows, types = (
+            dict(zip(documents, made.whole, strict=True)),
+            dict(zip(documents, made.types or (), strict=False)),
+        )
+        more: dict[str, Any] = {"modality": next(iter(self.model[0].modality_config.keys() & {"message"}), "text")}
+        # Of a causal model the last position alone is read.
+        more |= {"logits_to_keep": 1} if last else {}
 
         def preprocess(batch: list[tuple[str, str]], **_: Any) -> dict[str, Any]:
-            return {**pad([known[document] for _, document in batch], "cpu"), "modality": kind}
+            texts = [document for _, document in batch]
+            told = [types[text] for text in texts if types]
+            some = [rows[text] for text in texts]
+            return {**padded(some, "cpu", padding=self.texts.padding, left=last, types=told), **more}
 
         self.model.preprocess = preprocess
         try:
-            return Scored(self._predicted(pairs), cut=cut, usage={"tokens": tokens})
+            return Scored(self._predicted(pairs), cut=made.cut, usage={"tokens": made.tokens})
         finally:
             del self.model.preprocess
 
@@ -140,8 +140,3 @@ class PairEncoder:
         )
         if one == other:
             raise UsageError(f"{self.checkpoint.name}: its own template has no place for an instruction")
-
-
-def _last(rows: Sequence[list[int]], device: str) -> dict[str, Any]:
-    """What a causal model takes for these prompts, when its last position alone is read."""
-    return {**left_padded(rows, device), "logits_to_keep": 1}

@@ -54,8 +54,6 @@ class Transformers:
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
         found, loaded = self.checkpoint, self.engine
-        probe.loaded(found.name, loaded.missing)
-        probe.dtype(found.name, loaded.model, found.dtype)
 
         def ours(query: str, texts: list[str]) -> list[float]:
             return list(loaded.score([(query, texts)])[0].scores or ())

@@ -12,7 +12,8 @@ from memeval.core.errors import PrerequisiteError
 from memeval.core.types import Scored
 from memeval.rerankers.local import answering, checkpoint, probe, vllm_engine
 from memeval.rerankers.local.checkpoint import Settings
-from memeval.rerankers.local.pairs import Encoded, Reader
+from memeval.rerankers.local.pairs import Pairs
+from memeval.rerankers.local.prompt import Prompt, Rendered
 
 
 class VLLM:
@@ -42,7 +43,6 @@ class VLLM:
         eager: bool = False,
     ) -> None:
         self.checkpoint = checkpoint.read(self.kind, model, revision, settings)
-        self.reader = Reader(self.checkpoint)
         declared, wording = self.checkpoint.said.architecture, self.checkpoint.wording
         self._overrides: dict[str, Any] = {}
         if wording is not None:
@@ -54,7 +54,7 @@ class VLLM:
                 raise PrerequisiteError(f"{self.checkpoint.name}: reads one token alone, which transformers/… does")
             self._overrides = {**vllm_engine.YES_NO, "classifier_from_token": [wording.no, wording.yes]}
         self._settings: dict[str, Any] = {
-            "enable_prefix_caching": prefix_caching and self.reader.causal,
+            "enable_prefix_caching": prefix_caching and wording is not None,
             "gpu_memory_utilization": gpu_memory_utilization,
             "enforce_eager": eager,
         }
@@ -64,6 +64,11 @@ class VLLM:
             "prefix_caching": self._settings["enable_prefix_caching"],
             "eager": eager,
         }
+
+    @cached_property
+    def texts(self) -> Prompt | Pairs:
+        """What makes token ids of texts."""
+        return self.checkpoint.texts()
 
     @cached_property
     def model(self) -> Any:
@@ -82,30 +87,29 @@ class VLLM:
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
         name, dtype = self.checkpoint.name, self.checkpoint.dtype
-        self.reader.check()
-        probe.scores(name, dtype, lambda query, texts: self._log_odds([self.reader.read(query, texts)])[0])
+        probe.scores(name, dtype, lambda query, texts: self._log_odds([self.texts.render(query, texts)])[0])
         with checkpoint.loading(self.checkpoint.said):
-            self._log_odds([self.reader.read(probe.QUERY, [probe.long(self.checkpoint.max_length)])])
+            self._log_odds([self.texts.render(probe.QUERY, [probe.long(self.checkpoint.max_length)])])
 
     def _answers(self, asked: Iterable[answering.Worded]) -> Iterator[Scored]:
         """Log-odds for several queries, in one call of vLLM, which batches by itself."""
-        read = [self.reader.read(query, texts) for query, texts in asked]
-        for encoded, scores in zip(read, self._log_odds(read), strict=True):
-            yield Scored(scores, encoded.cut, usage={"tokens": encoded.tokens})
+        read = [self.texts.render(query, texts) for query, texts in asked]
+        for made, scores in zip(read, self._log_odds(read), strict=True):
+            yield Scored(scores, made.cut, usage={"tokens": made.tokens})
 
     score, score_many = answering.together(_answers)
 
-    def _log_odds(self, read: Sequence[Encoded]) -> list[list[float]]:
+    def _log_odds(self, read: Sequence[Rendered]) -> list[list[float]]:
         from vllm import PoolingParams
 
-        prompts = [{"prompt_token_ids": ids} for encoded in read for ids in encoded.ids]
+        prompts = [{"prompt_token_ids": ids} for made in read for ids in made.whole]
         # How vLLM itself hands a BERT's second segment to the model (entrypoints/pooling/scoring/io_processor.py).
-        segments = [place for encoded in read for place in encoded.second]
+        segments = [place for made in read for place in made.second]
         extra = [None if place is None else {"compressed_token_type_ids": place} for place in segments]
         params = [PoolingParams(use_activation=False, extra_kwargs=kwargs) for kwargs in extra]
         outputs = self.model.classify(prompts, pooling_params=params, use_tqdm=False) if prompts else []
         logits = iter([output.outputs.probs for output in outputs])
-        return [[_difference(next(logits)) for _ in encoded.ids] for encoded in read]
+        return [[_difference(next(logits)) for _ in made.tails] for made in read]
 
 
 def _difference(logits: Sequence[float]) -> float:

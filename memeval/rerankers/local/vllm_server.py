@@ -21,7 +21,8 @@ from memeval.core.types import Scored
 from memeval.rerankers import recipes
 from memeval.rerankers.local import answering, checkpoint, probe, prompt, weights
 from memeval.rerankers.local.checkpoint import Settings
-from memeval.rerankers.local.pairs import Reader
+from memeval.rerankers.local.pairs import Pairs
+from memeval.rerankers.local.prompt import Prompt
 from memeval.rerankers.local.vllm_client import Client
 
 UNKNOWN = "unknown"
@@ -73,7 +74,7 @@ class VLLMServer:
         found = checkpoint.read(self.kind, tokenizer or model, revision, known, patterns=weights.TOKENIZER)
         if found.wording not in (None, recipes.wordings()[prompt.QWEN3]):
             raise PrerequisiteError(f"{found.name}: memeval has a server's template for {prompt.QWEN3} alone")
-        self.reader = Reader(found)
+        self.checkpoint = found
         # Without word on the dtype, it may be one that rounds coarsely.
         self.dtype = "bfloat16" if dtype == UNKNOWN else dtype
         address = {"model": model, "address": self.client.url.partition("://")[2], "endpoint": endpoint, "dtype": dtype}
@@ -81,24 +82,28 @@ class VLLMServer:
         del self.fingerprint["torch"]
 
     @cached_property
+    def texts(self) -> Prompt | Pairs:
+        """What makes token ids of texts."""
+        return self.checkpoint.texts()
+
+    @cached_property
     def control(self) -> list[str]:
         """Texts that the server's tokenizer would take for control tokens."""
-        return list(self.reader.tokenizer.get_added_vocab())
+        return list(self.texts.tokenizer.get_added_vocab())
 
     def warm_up(self) -> None:
         """Checks that the server answers, serves this model, and reads pairs as memeval renders them."""
-        self.reader.check()
+        texts = list(probe.DOCUMENTS)
+        asked = self.texts.render(probe.QUERY, texts)
         served = {entry["id"]: entry.get("max_model_len") for entry in self.client.call("/v1/models")["data"]}
         if self.model not in served:
             raise PrerequisiteError(f"{self.name}: {self.client.url} serves {', '.join(served)}")
-        longest = served[self.model] or self.reader.checkpoint.max_length
-        if longest < self.reader.checkpoint.max_length:
+        longest = served[self.model] or self.checkpoint.max_length
+        if longest < self.checkpoint.max_length:
             raise PrerequisiteError(f"{self.name}: the server reads {longest} tokens: set max_length={longest}")
-        texts = list(probe.DOCUMENTS)
-        asked = self.reader.read(probe.QUERY, texts)
         try:
             scores = self._paired(probe.QUERY, texts, asked.tokens)
-            wanted = scores if any(asked.second) else self._classified(asked.ids)
+            wanted = scores if any(asked.second) else self._classified(asked.whole)
             shares = self._paired(probe.QUERY, texts, asked.tokens, use_activation=True)
         except ValueError as error:
             raise PrerequisiteError(f"{self.name}: {error}{self._remedy}") from None
@@ -117,15 +122,16 @@ class VLLMServer:
     score, score_many = answering.together(_answers)
 
     def _one(self, query: str, texts: Sequence[str]) -> Scored:
-        read = self.reader.read(query, texts)
+        read = self.texts.render(query, texts)
+        rows = read.whole
         plain = [bool(query and text) and not self._controls(query + "\0" + text) for text in texts]
         paired = [place for place, cut in enumerate(read.cut) if plain[place] and not cut]
         rest = sorted(set(range(len(texts))).difference(paired))
         if any(read.second[place] for place in rest):
             raise ValueError("an empty, cut or control-looking text cannot go to a BERT behind a server: use vllm/…")
-        tokens = sum(len(read.ids[place]) for place in paired)
+        tokens = sum(len(rows[place]) for place in paired)
         scores = dict(zip(paired, self._paired(query, [texts[place] for place in paired], tokens), strict=True))
-        scores |= dict(zip(rest, self._classified([read.ids[place] for place in rest]), strict=True))
+        scores |= dict(zip(rest, self._classified([rows[place] for place in rest]), strict=True))
         return Scored([scores[place] for place in range(len(texts))], read.cut, usage={"tokens": read.tokens})
 
     def _controls(self, text: str) -> bool:
@@ -136,8 +142,8 @@ class VLLMServer:
             return []
         first, second, rows, score = ENDPOINTS[self.endpoint]
         body = {"model": self.model, first: query, second: texts, "use_activation": use_activation}
-        if self.reader.causal:
-            body["instruction"] = self.reader.checkpoint.instruction
+        if self.checkpoint.wording:
+            body["instruction"] = self.checkpoint.instruction
         reply = self.client.call(f"/{self.endpoint}", body)
         read = reply["usage"]["prompt_tokens"]
         if read != tokens:
@@ -152,7 +158,7 @@ class VLLMServer:
 
     @property
     def _remedy(self) -> str:
-        return f": start it with --chat-template {prompt.TEMPLATE}" if self.reader.causal else ""
+        return f": start it with --chat-template {prompt.TEMPLATE}" if self.checkpoint.wording else ""
 
 
 def _in_order(scores: list[tuple[int, float]], wanted: int) -> list[float]:
