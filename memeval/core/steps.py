@@ -3,12 +3,11 @@
 Nothing is shown of a command that is quick, or outside `shown`.
 """
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from memeval.core.terminal import say, write
+from memeval.core.terminal import say, stderr, write
 
 SOON, SELDOM = 0.5, 5.0
 """Seconds between two lines: on a terminal, and elsewhere."""
@@ -17,7 +16,7 @@ _WIPE = "\r\x1b[K"
 
 class _Steps:
     def __init__(self) -> None:
-        self._anew = sys.stderr is not None and sys.stderr.isatty()
+        self._anew = (stream := stderr()) is not None and stream.isatty()
         self._last, self._wipe = time.monotonic(), False
 
     def at(self, told: str) -> None:
@@ -26,14 +25,14 @@ class _Steps:
             return
         self._last = now
         if self._anew:
-            write(sys.stderr, f"{_WIPE}{told}")
+            write(stderr(), f"{_WIPE}{told}")
             self._wipe = True
         else:
             say(told)
 
     def end(self) -> None:
         if self._wipe:
-            write(sys.stderr, _WIPE)
+            write(stderr(), _WIPE)
 
 
 _shown: _Steps | None = None

@@ -1,8 +1,8 @@
 """The way out to stdout and stderr: the only place that writes there, so that nothing foreign is obeyed on the way.
 
 Results go to stdout, everything else to stderr. What a terminal or GitHub's runner would take for a command is replaced
-where it can be seen, secrets are struck out. While a command runs, stdout is `reserved` for it: what others print goes
-to stderr, and that they close or replace stdout harms nobody.
+where it can be seen, secrets are struck out. While a command runs, both are `reserved` for it: what others print, or
+write to stderr, goes the same way to stderr, and that they close or replace either harms nobody.
 """
 
 import errno
@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -31,33 +31,45 @@ _COMMAND = re.compile(r"(?m)^(\s*):(?=:)|#(?=#\w*\[)")
 
 
 _own: TextIO | None = None
+_own_errors: TextIO | None = None
 
 
 def _stdout() -> TextIO | None:
     return sys.stdout if _own is None else _own
 
 
+def stderr() -> TextIO | None:
+    """Stderr itself, where others have but what stands in for it; what is written there must be harmless."""
+    return sys.stderr if _own_errors is None else _own_errors
+
+
 @contextmanager
 def reserved() -> Iterator[None]:
-    """Keeps stdout for what memeval tells; whatever else is written there, also past Python, goes to stderr."""
-    global _own  # noqa: PLW0603  (as stdout itself, it is the process's)
+    """Keeps stdout for what memeval tells; whatever else is written there, also past Python, goes to stderr.
+
+    What others write to stderr within Python is told line by line, as memeval's own lines are.
+    """
+    global _own, _own_errors  # noqa: PLW0603  (as stdout itself, they are the process's)
     if _own is not None or sys.stdout is None:
         yield
         return
-    before, kept, foreign = sys.stdout, None, _Foreign()
-    sys.stdout = foreign
+    before, errors, kept = sys.stdout, sys.stderr, None
+    foreign = _Foreign(say), _Foreign(lambda line: trace(f"{line}\n"))
+    sys.stdout, sys.stderr = foreign
     with suppress(OSError, ValueError):
         before.flush()
         if before.fileno() == 1:
             kept = os.dup(1)
             os.dup2(2, 1)
     _own = before if kept is None else os.fdopen(kept, "w", encoding=before.encoding, errors=before.errors)
+    _own_errors = errors
     try:
         yield
     finally:
-        with suppress(Exception):
-            foreign.close()
-        sys.stdout = before
+        for stand_in in foreign:
+            with suppress(Exception):
+                stand_in.close()
+        sys.stdout, sys.stderr = before, errors
         if kept is not None:
             try:
                 with suppress(BrokenPipeError):
@@ -65,14 +77,14 @@ def reserved() -> Iterator[None]:
             finally:
                 os.dup2(kept, 1)
                 _own.close()
-        _own = None
+        _own = _own_errors = None
 
 
 class _Lines(io.RawIOBase):
-    """Says what is written, line by line."""
+    """Tells what is written, line by line; of a line that is written over, what came last."""
 
-    def __init__(self) -> None:
-        self._line = b""
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._told, self._line = told, b""
 
     def writable(self) -> bool:
         return True
@@ -86,19 +98,19 @@ class _Lines(io.RawIOBase):
     def write(self, data: Any) -> int:
         *lines, self._line = (self._line + bytes(data)).split(b"\n")
         for line in filter(bytes.strip, lines):
-            say(line.decode(errors="replace"))
+            self._told(line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace"))
         return len(data)
 
     def rest(self) -> None:
-        """Says a last line that has no end."""
+        """Tells a last line that has no end."""
         self.write(b"\n")
 
 
 class _Foreign(io.TextIOWrapper):
-    """What stands in for stdout where others write there. It stays open, since others may close it for all."""
+    """What stands in where others write. It stays open, since others may close it for all."""
 
-    def __init__(self) -> None:
-        self._lines = _Lines()
+    def __init__(self, told: Callable[[str], None]) -> None:
+        self._lines = _Lines(told)
         super().__init__(io.BufferedWriter(self._lines), encoding="utf-8", errors="replace", line_buffering=True)
 
     def close(self) -> None:
@@ -140,7 +152,7 @@ def say(message: str, *, command: bool = False) -> None:
     """One line on stderr, as `tell`. Where stderr cannot be written, there is nobody to tell."""
     line = plain(struck(message))
     line = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
-    write(sys.stderr, _harmless(line, command=command) + "\n")
+    write(stderr(), _harmless(line, command=command) + "\n")
 
 
 def stop(message: str, code: int) -> NoReturn:
@@ -150,8 +162,8 @@ def stop(message: str, code: int) -> NoReturn:
 
 
 def trace(text: str) -> None:
-    """A traceback on stderr."""
-    write(sys.stderr, _harmless(visible(struck(text), lines=True)))
+    """A traceback on stderr, or whatever else has several lines, or begins with blanks."""
+    write(stderr(), _harmless(visible(struck(text), lines=True)))
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """Shows a benchmark's progress: bars on a terminal, plain lines elsewhere; always on stderr."""
 
-import sys
 import time
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from memeval.core.outside import plain, struck
-from memeval.core.terminal import console, say
+from memeval.core.terminal import console, say, stderr
 from memeval.core.types import Ranking
 from memeval.runs.benchmark import Watcher
 
@@ -30,7 +29,7 @@ class Progress:
         self.watcher = Watcher(notice=self._step) if quiet else watcher
 
     def __enter__(self) -> "Progress":
-        if sys.stderr is not None and sys.stderr.isatty():
+        if (stream := stderr()) is not None and stream.isatty():
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = (
@@ -40,7 +39,7 @@ class Progress:
                 TimeRemainingColumn(elapsed_when_finished=True),
                 TextColumn("{task.fields[rate]}", markup=False),
             )
-            self._bars = Progress(*columns, console=console(sys.stderr))
+            self._bars = Progress(*columns, console=console(stream))
             self._bars.start()
         return self
 

@@ -43,8 +43,22 @@ class ClosesNumber(Fine):
         except OSError: pass
         return super().score(query, memories)
 
+class Complains(Fine):
+    def score(self, query, memories):
+        import logging, warnings
+        print("https://ann:pw@host/ is \\x1b[31mslow", file=sys.stderr)
+        logging.getLogger("plug").error("asked https://ann:pw@host/")
+        warnings.warn("https://ann:pw@host/ is old")
+        sys.stderr.write("1 of 2\\r2 of 2\\n  at the end")
+        return super().score(query, memories)
+
+class ClosesErrors(Fine):
+    def __init__(self):
+        sys.stderr.close()
+        print("still open", file=sys.stderr)
+
 class Replaces(Fine):
-    def __init__(self): sys.stdout = None
+    def __init__(self): sys.stdout = sys.stderr = None
 
 class Moves(Fine):
     def __init__(self): os.chdir("/")
@@ -68,7 +82,7 @@ def memeval(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-@pytest.mark.parametrize("name", ["Prints", "Writes", "Closes", "ClosesNumber", "Replaces", "Moves"])
+@pytest.mark.parametrize("name", ["Prints", "Writes", "Closes", "ClosesNumber", "ClosesErrors", "Replaces", "Moves"])
 def test_stdout_is_memevals_own(name: str, tmp_path: Path) -> None:
     (tmp_path / "plug.py").write_text(PLUG)
     words = ("--system", f"python/plug:{name}", "--system", "bm25")
@@ -84,6 +98,17 @@ def test_stdout_is_memevals_own(name: str, tmp_path: Path) -> None:
     assert (tmp_path / "x.json").is_file()
     table = memeval(tmp_path, "run", *words, "-o", "x.json", "--quiet")
     assert table.stdout.startswith("hard-cases")
+
+
+def test_what_others_write_to_stderr_is_told_without_secrets(tmp_path: Path) -> None:
+    (tmp_path / "plug.py").write_text(PLUG)
+    done = memeval(tmp_path, "run", "--system", "python/plug:Complains", "--limit", "1", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stderr and "ann:pw" not in done.stderr
+    told = done.stderr.splitlines()
+    assert "https://[…]@host/ is \ufffd[31mslow" in told and "asked https://[…]@host/" in told
+    assert any(line.endswith("UserWarning: https://[…]@host/ is old") for line in told)
+    assert "2 of 2" in told and any(line.startswith("  at the end") for line in told) and "1 of 2" not in told
 
 
 def test_a_first_stage_may_move_and_print_too(tmp_path: Path) -> None:
