@@ -71,12 +71,12 @@ class Labels:
     """store_id → what the store may be used for."""
     address: str | None = None
     """What the data set was loaded as, where that is not its name."""
-    rows: tuple["Labelled", ...] = ()
+    rows: tuple["QueryLabels", ...] = ()
     """The queries."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labelled:
+class QueryLabels:
     """The labels of a query."""
 
     query_id: str
@@ -136,7 +136,7 @@ class Agreed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class LabelCard:
     """Labels that judges made: whose they are, of what, and how far they agree."""
 
     dataset: str
@@ -174,7 +174,7 @@ class Unavailable:
 
 
 @dataclass(frozen=True)
-class Entry:
+class SystemEntry:
     """A system of a suite."""
 
     name: str
@@ -188,14 +188,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class RecordedSuite:
     """The suite that results are of, as far as others rely on it; `suite.make` reads all of it."""
 
     name: str
     """The suite's name."""
     datasets: tuple[str | Mapping[str, Any], ...]
     """Addresses of data sets."""
-    systems: tuple[Entry, ...]
+    systems: tuple[SystemEntry, ...]
     """What was run."""
     gates: tuple[Mapping[str, Any], ...]
     """What must not get worse (see gates.py)."""
@@ -203,7 +203,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class _Suite:
-    suite: Manifest
+    suite: RecordedSuite
 
 
 TOLD_ELSEWHERE: Mapping[type, tuple[str, ...]] = {
@@ -265,7 +265,7 @@ def labels(dataset: Dataset) -> Labels:
         splits=dict(dataset.splits),
         address=dataset.address,
         rows=tuple(
-            Labelled(
+            QueryLabels(
                 query_id=query.query_id,
                 store_id=query.store_id,
                 category=query.category,
@@ -280,7 +280,7 @@ def labels(dataset: Dataset) -> Labels:
 
 def read_labels(path: Path) -> Labels:
     """A labels file. Raises DataError for a foreign or broken one."""
-    made, rows, _ = _table(path, "labels", Labels, Labelled, AGAIN)
+    made, rows, _ = _table(path, "labels", Labels, QueryLabels, AGAIN)
     return replace(made, rows=tuple(rows))
 
 
@@ -463,14 +463,14 @@ def unrun(folder: Path) -> str | None:
     return read_unavailable(note).get(EVERY)
 
 
-def judged_text(card: Judged) -> str:
+def judged_text(card: LabelCard) -> str:
     """Who made labels, as JSON."""
     return json.dumps(_head("judged", card), ensure_ascii=False, indent=1) + "\n"
 
 
-def read_judged(path: Path) -> Judged:
+def read_judged(path: Path) -> LabelCard:
     """Who made labels. Raises DataError for a foreign, newer or broken file."""
-    return _record(files.content(path), "judged", Judged, path, "label anew with `memeval label`")[0]
+    return _record(files.content(path), "judged", LabelCard, path, "label anew with `memeval label`")[0]
 
 
 def write_suite(folder: Path, values: Mapping[str, Any]) -> None:

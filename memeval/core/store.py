@@ -27,7 +27,7 @@ KEYS = 1
 """Of what goes into a key."""
 
 
-class Entry(NamedTuple):
+class KnownScore(NamedTuple):
     """One remembered score. `seconds` is its share of the call it came from, `usage` what the call took, told once.
 
     `made` is when (ISO 8601, UTC), None where that is unknown.
@@ -77,9 +77,9 @@ class ScoreCache:
             self._db.execute("ALTER TABLE scores ADD COLUMN made TEXT")
         self._db.execute("COMMIT")
 
-    def find(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, KnownScore]:
         """key → entry for those that are known."""
-        found: dict[bytes, Entry] = {}
+        found: dict[bytes, KnownScore] = {}
         for start in range(0, len(keys), 500):
             some = keys[start : start + 500]
             marks = ",".join("?" * len(some))
@@ -94,7 +94,7 @@ class ScoreCache:
                     found[key] = entry
         return found
 
-    def add(self, entries: Mapping[bytes, Entry]) -> None:
+    def add(self, entries: Mapping[bytes, KnownScore]) -> None:
         """Remembers entries, all or none, in place of what was known before."""
         rows = [
             (key, entry.score, entry.cut, entry.seconds, json.dumps(entry.usage) if entry.usage else None, entry.made)
@@ -135,7 +135,7 @@ def keys(fingerprint: Mapping[str, object], scope: str, query: Query, memories: 
     return [_extended(head, memory) for memory in seen]
 
 
-def _entry(score: Any, cut: Any, seconds: Any, usage: Any, made: Any) -> Entry | None:
+def _entry(score: Any, cut: Any, seconds: Any, usage: Any, made: Any) -> KnownScore | None:
     """A row as an entry, if its values are what they should be: SQLite keeps a text where a number belongs."""
     try:
         took = None if usage is None else files.shaped(usage, dict[str, int | float], "usage")
@@ -143,7 +143,7 @@ def _entry(score: Any, cut: Any, seconds: Any, usage: Any, made: Any) -> Entry |
         whole = all(isinstance(number, (int, float)) and math.isfinite(number) for number in numbers)
     except (DataError, TypeError, ValueError, OverflowError):
         return None
-    return Entry(score, bool(cut), seconds, took, made) if whole and isinstance(made, str | None) else None
+    return KnownScore(score, bool(cut), seconds, took, made) if whole and isinstance(made, str | None) else None
 
 
 def _extended(head: "hashlib._Hash", content: bytes) -> bytes:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, MISSING, dataclass, field, fields, is_dataclass
-from dataclasses import Field as Part
+from dataclasses import Field as DataclassField
 from functools import cached_property
 from math import nan
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, runtime_checkable
@@ -822,5 +822,5 @@ def written(value: Any) -> Any:
     return [written(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
-def _default(part: "Part[Any]", value: Any) -> bool:
+def _default(part: "DataclassField[Any]", value: Any) -> bool:
     return bool(value == part.default or (part.default_factory is not MISSING and value == part.default_factory()))

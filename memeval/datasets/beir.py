@@ -45,7 +45,7 @@ from memeval.core.types import Dataset
 from memeval.core.values import ident, utf8
 from memeval.datasets import _hub, parts
 from memeval.datasets._files import digest, lines, packed, records
-from memeval.datasets.parts import NOTHING, Asked, Parts, build
+from memeval.datasets.parts import NOTHING, Parts, Wanted, build
 
 ABOUT: Mapping[str, str] = {
     "beir": "beir/<folder or Hub id>: a BEIR folder (corpus.jsonl, queries.jsonl, qrels/*.tsv), or FiQA and its like"
@@ -64,7 +64,7 @@ def load(name: str, argument: str | None = None, **options: str) -> Dataset:
     Raises UsageError where the folder or the split is not named rightly, DataError with file and line for its content,
     PrerequisiteError where the Hub cannot be reached.
     """
-    asked = Asked(**options)
+    asked = Wanted(**options)
     if not argument:
         raise UsageError(f"{name!r} wants a folder or an id of the Hub: ask for {name}/<folder or id>")
     asked.check(f"{name}/{argument}")
@@ -79,7 +79,7 @@ def load(name: str, argument: str | None = None, **options: str) -> Dataset:
     return read_hub(_hub.Repository(argument, folder, asked.revision or PINNED.get(argument)), asked)
 
 
-def read(folder: Path, asked: Asked = NOTHING) -> Dataset:
+def read(folder: Path, asked: Wanted = NOTHING) -> Dataset:
     """The data set in a folder. Without a split it is `test`, or the only one there is."""
     split, labels = _qrels_file(folder, asked.split)
     corpus, queries = packed(folder / "corpus.jsonl"), packed(folder / "queries.jsonl")
@@ -108,7 +108,7 @@ def _judges(folder: Path, built: Dataset) -> dict[str, Any]:
     return {"judges": tuple(names), "rules": (*built.rules, rule)}
 
 
-def read_hub(repo: _hub.Repository, asked: Asked = NOTHING) -> Dataset:
+def read_hub(repo: _hub.Repository, asked: Wanted = NOTHING) -> Dataset:
     """The data set in a repository of the Hub, or in a copy of one."""
     split, config = asked.split or "test", asked.config
     known = _hub.configurations(repo)

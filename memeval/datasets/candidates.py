@@ -21,8 +21,6 @@ from memeval.core.errors import IncompleteError, UsageError
 from memeval.core.outside import staying
 from memeval.core.types import Candidates, Dataset, Pool, Query, Reranker
 
-POOLS: tuple[Pool, ...] = ("retrieved", "given", "store", "injected")
-
 
 @staying()
 def retrieve(

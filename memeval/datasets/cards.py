@@ -16,7 +16,7 @@ from memeval.datasets.download import DataFile
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class LoaderCard:
     """The card of a loader. `known` are fields of `Dataset` by the name of the data set, `about` among them."""
 
     version: str
@@ -33,7 +33,7 @@ class Card:
         return self.known[name]
 
 
-def read(loader: str) -> Card:
+def read(loader: str) -> LoaderCard:
     """The card of one of the loaders in this folder."""
     said = files.toml(Path(__file__).parent / "data" / f"{loader}.toml")
     version, names, pinned = said.pop("version"), said.pop("names"), said.pop("files", {})
@@ -44,4 +44,4 @@ def read(loader: str) -> Card:
         name: {key: tuple(value) if isinstance(value, list) else value for key, value in {**said, **own}.items()}
         for name, own in names.items()
     }
-    return Card(version, known, found)
+    return LoaderCard(version, known, found)

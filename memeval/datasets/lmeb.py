@@ -35,7 +35,7 @@ from memeval.datasets import _hub
 from memeval.datasets._files import filled, idents, lines, records
 from memeval.datasets.build import Builder
 from memeval.datasets.download import data_folder
-from memeval.datasets.parts import Asked, lost
+from memeval.datasets.parts import Rows, Wanted, lost
 
 ABOUT: Mapping[str, str] = {"lmeb": "lmeb/<task>/<subset>: one of LMEB's 193 subsets of 22 memory retrieval tasks"}
 OPTIONS: Mapping[str, str] = {
@@ -44,8 +44,6 @@ OPTIONS: Mapping[str, str] = {
     "queries that are not there are dropped (default: refused), each counted",
 }
 WHOLE = "corpus"  # the id of the store of queries without candidates
-
-Rows = Iterable[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Subset:
     """The rows of one subset, from either layout. `candidates` maps scenes or query ids to document ids."""
 
     source: str
@@ -92,7 +90,7 @@ def tasks() -> Mapping[str, Task]:
 
 def load(name: str, argument: str | None = None, *, unverified: bool = False, dangling: str | None = None) -> Dataset:
     """One subset. Raises UsageError for an unknown task or subset, PrerequisiteError where it cannot be had."""
-    Asked(dangling=dangling).check(f"{name}/{argument}")
+    Wanted(dangling=dangling).check(f"{name}/{argument}")
     title, _, subset = (argument or "").partition("/")
     if title not in tasks():
         raise UsageError(f"{name}/{argument or '<task>'}: LMEB has no task {title!r}{did_you_mean(title, tasks())}")
@@ -107,7 +105,7 @@ def load(name: str, argument: str | None = None, *, unverified: bool = False, da
 
 
 def build(
-    parts: Parts, title: str, task: Task, subset: str, *, unverified: bool = False, missed: bool = False
+    parts: Subset, title: str, task: Task, subset: str, *, unverified: bool = False, missed: bool = False
 ) -> Dataset:
     """The data set in the rows of a subset; `missed` keeps labels of documents that do not exist.
 
@@ -156,7 +154,7 @@ def _dataset(
     corpus: Mapping[str, Memory],
     asked: Mapping[str, str],
     labels: Mapping[str, Mapping[str, int]],
-    parts: Parts,
+    parts: Subset,
     anomalies: Counter[str],
     verified: bool,
     missed: bool,
@@ -223,7 +221,7 @@ def _raw_folder(task: Task) -> Path | None:
     return None
 
 
-def raw(folder: Path, subset: str) -> Parts:
+def raw(folder: Path, subset: str) -> Subset:
     """The rows of a subset in a task's folder of upstream's layout."""
     below = folder / subset if (folder / subset).is_dir() else folder
     candidates = (
@@ -234,7 +232,7 @@ def raw(folder: Path, subset: str) -> Parts:
         if _shared(below, folder, "candidates.jsonl").is_file()
         else {}
     )
-    return Parts(
+    return Subset(
         source=str(below),
         corpus=records(_shared(below, folder, "corpus.jsonl")),
         queries=records(below / "queries.jsonl"),
@@ -256,7 +254,7 @@ def _tsv(path: Path) -> Iterable[tuple[str, str, str, int]]:
         yield where, columns[0], columns[1], grade(columns[2], f"{where}: the grade")
 
 
-def _mteb(repo: _hub.Repository, subset: str) -> Parts:
+def _mteb(repo: _hub.Repository, subset: str) -> Subset:
     known = _hub.configurations(repo)
 
     corpus, queries = _hub.part(known, subset, "corpus"), _hub.part(known, subset, "queries")
@@ -267,7 +265,7 @@ def _mteb(repo: _hub.Repository, subset: str) -> Parts:
         ident(row, "query-id", where): tuple(idents(row, "corpus-ids", where))
         for where, row in (_hub.rows(repo, ranked) if ranked else ())
     }
-    return Parts(
+    return Subset(
         source=f"{repo.where}: {subset}",
         corpus=_hub.rows(repo, corpus),
         queries=_hub.rows(repo, queries),

@@ -30,7 +30,7 @@ from memeval.core.values import value_of
 from memeval.datasets import _hub, beir, parts
 from memeval.datasets._files import listed, shuffled
 from memeval.datasets.build import Builder
-from memeval.datasets.parts import Asked
+from memeval.datasets.parts import Wanted
 
 PINNED: Mapping[str, tuple[str, str]] = {
     "finfact": ("FinanceMTEB/FinFact-reranking", "70435b4984c687051ecf38b9d2686f33345dcced"),
@@ -62,7 +62,7 @@ def load(name: str, argument: str | None = None, **options: str) -> Dataset:
     Raises UsageError for a wrong name, DataError with the place for broken rows, PrerequisiteError where the Hub cannot
     be reached.
     """
-    asked = Asked(**options)
+    asked = Wanted(**options)
     revision, split = asked.revision, asked.split
     if name in PINNED:
         if argument is not None or revision is not None:

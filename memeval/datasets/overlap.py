@@ -24,7 +24,7 @@ from memeval.measures import statistics
 SHARE = 0.5
 """From this share of its runs in one text of the corpus on, a text counts as near."""
 
-Kind = Literal["exact", "near"]
+Nearness = Literal["exact", "near"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Overlap:
     dataset: str
     corpus: str
     texts: int
-    queries: Mapping[str, Kind]
-    memories: Mapping[tuple[str, str], Kind]
+    queries: Mapping[str, Nearness]
+    memories: Mapping[tuple[str, str], Nearness]
     categories: Mapping[str, str | None]
     sizes: Mapping[str | None, int]
     all_memories: int
@@ -72,7 +72,7 @@ def overlap(dataset: Dataset, corpus: Path) -> Overlap:
 
 def search(
     wanted: Sequence[tuple[tuple[str, ...], tuple[str, ...]]], corpus: Iterable[str]
-) -> tuple[dict[tuple[str, ...], Kind], int]:
+) -> tuple[dict[tuple[str, ...], Nearness], int]:
     """key → kind for the wanted texts (key, words) that the corpus holds, and how many texts the corpus has."""
     whole: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
     having: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
@@ -84,7 +84,7 @@ def search(
         total[key] = len(own)
         for run in own:
             having.setdefault(run, []).append(key)
-    found: dict[tuple[str, ...], Kind] = {}
+    found: dict[tuple[str, ...], Nearness] = {}
     texts = 0
     for line in corpus:
         texts += 1

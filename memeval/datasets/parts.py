@@ -29,7 +29,7 @@ Rows = Iterable[tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Wanted:
     """What is asked for of a data set in parts: a value of each of OPTIONS, None where nothing is said."""
 
     split: str | None = None
@@ -47,7 +47,7 @@ class Asked:
                 raise UsageError(f"{named}: {option} is {' or '.join(known)}, not {shown(value)}")
 
 
-NOTHING = Asked()
+NOTHING = Wanted()
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Parts:
     header: bool = False
 
 
-def build(parts: Parts, asked: Asked = NOTHING) -> Dataset:
+def build(parts: Parts, asked: Wanted = NOTHING) -> Dataset:
     """The data set in rows. Raises DataError with the place of what is wrong."""
     anomalies: Counter[str] = Counter()
     corpus, labels = parts.named

@@ -30,7 +30,7 @@ NUMBER = re.compile(
 
 
 @dataclass(frozen=True)
-class Case:
+class JudgedQuery:
     """A judged query, its relevant memories and the irrelevant candidates; `words` gives a text's content words."""
 
     query: Query
@@ -54,40 +54,40 @@ class Case:
         return len(self.asked & self.words(_whole(memory))) / max(1, len(self.asked))
 
 
-def misleading_words(case: Case) -> bool:
+def misleading_words(case: JudgedQuery) -> bool:
     """An irrelevant candidate shares more of the query's words than any relevant memory."""
     best = max(map(case.share, case.relevant))
     return any(case.share(lure) > best for lure in case.lures)
 
 
-def few_shared_words(case: Case) -> bool:
+def few_shared_words(case: JudgedQuery) -> bool:
     """No relevant memory shares a fifth of the query's words."""
     return max(map(case.share, case.relevant)) < LOW_OVERLAP
 
 
-def several_needed(case: Case) -> bool:
+def several_needed(case: JudgedQuery) -> bool:
     """Two memories or more are relevant."""
     return len(case.relevant) > 1
 
 
-def temporal_query(case: Case) -> bool:
+def temporal_query(case: JudgedQuery) -> bool:
     """The query has a temporal expression."""
     return TEMPORAL.search(case.query.text) is not None
 
 
-def same_entity(case: Case) -> bool:
+def same_entity(case: JudgedQuery) -> bool:
     """Names in the query stand in five irrelevant candidates or more, too (as text or speaker)."""
     return bool(case.names) and sum(case.names <= _names(lure) for lure in case.lures) >= 5
 
 
-def other_speaker(case: Case) -> bool:
+def other_speaker(case: JudgedQuery) -> bool:
     """The query names somebody who speaks in the store, but no relevant memory is theirs."""
     speakers = {memory.speaker for memory in case.store if memory.speaker}
     named = {speaker for speaker in speakers if re.search(rf"\b{re.escape(speaker)}\b", case.query.text)}
     return bool(named) and not named & {memory.speaker for memory in case.relevant}
 
 
-def outdated_value(case: Case) -> bool:
+def outdated_value(case: JudgedQuery) -> bool:
     """An earlier irrelevant candidate shares two of the query's words with a relevant one and states other numbers."""
     for memory in case.relevant:
         numbers, shared = _numbers(memory), case.asked & case.words(_whole(memory))
@@ -98,30 +98,30 @@ def outdated_value(case: Case) -> bool:
     return False
 
 
-def long_memory(case: Case) -> bool:
+def long_memory(case: JudgedQuery) -> bool:
     """A relevant memory has a hundred words or more."""
     return any(len(memory.text.split()) >= LONG_WORDS for memory in case.relevant)
 
 
-def long_ago(case: Case) -> bool:
+def long_ago(case: JudgedQuery) -> bool:
     """Every relevant memory is in the older half of the store's sessions."""
     order = {session: place for place, session in enumerate(dict.fromkeys(m.session_id for m in case.store))}
     return len(order) > 1 and all(order[memory.session_id] < len(order) / 2 for memory in case.relevant)
 
 
-def needs_caption(case: Case) -> bool:
+def needs_caption(case: JudgedQuery) -> bool:
     """A word of the query is in the image caption of a relevant memory and in no relevant text."""
     texts = frozenset[str]().union(*(case.words(memory.text) for memory in case.relevant))
     captions = frozenset[str]().union(*(case.words(memory.caption or "") for memory in case.relevant))
     return bool(case.asked & (captions - texts))
 
 
-def needs_context(case: Case) -> bool:
+def needs_context(case: JudgedQuery) -> bool:
     """The query comes with earlier dialogue turns."""
     return bool(case.query.context)
 
 
-SLICES: Mapping[str, Callable[[Case], bool]] = {
+SLICES: Mapping[str, Callable[[JudgedQuery], bool]] = {
     "misleading words": misleading_words,
     "few shared words": few_shared_words,
     "several needed": several_needed,
@@ -157,7 +157,7 @@ def members(dataset: Dataset, candidates: Candidates) -> dict[str, frozenset[str
             continue
         doc_ids = candidates.doc_ids.get(query.query_id, ())
         lures = [by_id[doc_id] for doc_id in doc_ids if grades.get(doc_id, 0) <= 0]
-        case = Case(query, dataset.stores[query.store_id], relevant, lures, words)
+        case = JudgedQuery(query, dataset.stores[query.store_id], relevant, lures, words)
         for name, predicate in SLICES.items():
             if predicate(case):
                 found[name].add(query.query_id)

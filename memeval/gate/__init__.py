@@ -3,16 +3,16 @@
 comparable first → identical values pass → exact gates → quality gates → latency, where a suite asks for it
 """
 
-from memeval.gate.baseline import Baseline, Entry, accept, read, write
+from memeval.gate.baseline import Accepted, Baseline, accept, read, write
 from memeval.gate.evidence import Case, gather
 from memeval.gate.judging import judge
 from memeval.gate.verdicts import Check, Flip, Outcome
 
 __all__ = [
+    "Accepted",
     "Baseline",
     "Case",
     "Check",
-    "Entry",
     "Flip",
     "Outcome",
     "accept",

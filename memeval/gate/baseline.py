@@ -26,7 +26,7 @@ DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Conditions:
     """What of a signature must be equal for two results to be compared."""
 
     dataset_digest: str
@@ -54,7 +54,7 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Accepted:
     """What was accepted of one system on one ground."""
 
     dataset: str
@@ -65,7 +65,7 @@ class Entry:
     """The model's full name."""
     fingerprint: Mapping[str, Any] | None
     """What its scores depend on, in the adapter's own keys."""
-    facts: Facts
+    facts: Conditions
     """What must be equal."""
     measures: Mapping[str, str]
     """Measure → its definition."""
@@ -101,10 +101,10 @@ class Baseline:
     """When: a date, ISO 8601."""
     reason: str
     """Why."""
-    entries: tuple[Entry, ...]
+    entries: tuple[Accepted, ...]
     """The systems."""
 
-    def entry(self, dataset: str, system: str) -> Entry | None:
+    def entry(self, dataset: str, system: str) -> Accepted | None:
         """What was accepted of a system on a data set."""
         return next((entry for entry in self.entries if (entry.dataset, entry.system) == (dataset, system)), None)
 
@@ -129,12 +129,14 @@ def accept(
         columns = {name: rounded(result, name) for name in measures}
         told = result.latency or UNTIMED
         entries.append(
-            Entry(
+            Accepted(
                 dataset=dataset,
                 system=signature.system,
                 model=signature.model,
                 fingerprint=signature.fingerprint,
-                facts=Facts(**{part.name: getattr(signature, part.name) for part in dataclasses.fields(Facts)}),
+                facts=Conditions(
+                    **{part.name: getattr(signature, part.name) for part in dataclasses.fields(Conditions)}
+                ),
                 measures={name: signature.measures[name] for name in measures},
                 means={name: round(mean(row.values()), DIGITS) for name, row in columns.items()},
                 usage=result.usage,

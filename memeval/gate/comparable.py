@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from memeval.core.errors import DataError
 from memeval.core.types import Result
-from memeval.gate.baseline import Entry
+from memeval.gate.baseline import Accepted
 
 ACCEPT = 'if that is wanted, accept new numbers with --update --reason "…"'
 
@@ -18,7 +18,7 @@ _DIFFERENT = {
 }
 
 
-def demand(entry: Entry, result: Result, measures: Sequence[str]) -> None:
+def demand(entry: Accepted, result: Result, measures: Sequence[str]) -> None:
     """Raises DataError, saying what differs, where a verdict would mean nothing."""
     about = f"{entry.system} on {entry.dataset} cannot be compared with the baseline"
     for fact, message in _DIFFERENT.items():
@@ -31,7 +31,7 @@ def demand(entry: Entry, result: Result, measures: Sequence[str]) -> None:
             raise DataError(f"{about}: the measure {measure} has changed: {before!r} → {now!r}; {ACCEPT}")
 
 
-def changes(entry: Entry, result: Result) -> list[str]:
+def changes(entry: Accepted, result: Result) -> list[str]:
     """What differs between the two systems themselves: model, prompt, settings. It is what a gate is there to judge."""
     found = []
     if entry.model != result.signature.model:

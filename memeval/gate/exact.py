@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from memeval.core.types import Result
 from memeval.gate import comparable
-from memeval.gate.baseline import DIGITS, Entry, mean, rounded
+from memeval.gate.baseline import DIGITS, Accepted, mean, rounded
 from memeval.gate.verdicts import Check, Flip, Verdict
 from memeval.measures import scoring
 from memeval.runs.gates import Gate
 
 
-def checks(entry: Entry, result: Result, gates: Sequence[Gate]) -> Iterator[Check]:
+def checks(entry: Accepted, result: Result, gates: Sequence[Gate]) -> Iterator[Check]:
     """The exact checks of one system, each once. Coverage is always among them."""
 
     missing = Check(entry.dataset, entry.system, "", "exact", "missing")

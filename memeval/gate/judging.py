@@ -19,7 +19,7 @@ from memeval.core import results
 from memeval.core.errors import IncompleteError, UsageError
 from memeval.core.types import Result
 from memeval.gate import comparable, exact
-from memeval.gate.baseline import DIGITS, Baseline, Entry, rounded
+from memeval.gate.baseline import DIGITS, Accepted, Baseline, rounded
 from memeval.gate.evidence import Case, repeats
 from memeval.gate.verdicts import Check, Flip, Outcome
 from memeval.measures import statistics
@@ -176,7 +176,7 @@ def _categories(gate: Gate, result: Result) -> Sequence[str | None]:
     return known if gate.category == "*" else [gate.category]
 
 
-def _absent(dataset: str, system: str, entry: Entry | None, evidence: Case, gates: Sequence[Gate]) -> Check:
+def _absent(dataset: str, system: str, entry: Accepted | None, evidence: Case, gates: Sequence[Gate]) -> Check:
     check = Check(dataset, system, "result", "exact", "missing")
     present, why = evidence.result(dataset, system) is not None, evidence.reason(dataset, system)
     if not present and system in evidence.optional and why:
@@ -190,7 +190,7 @@ def _absent(dataset: str, system: str, entry: Entry | None, evidence: Case, gate
     return check.with_verdict("missing", f"was accepted, and is gone from the results{f': {why}' if why else ''}")
 
 
-def _samples(gate: Gate, entry: Entry, result: Result) -> Iterator[Sample | Check]:
+def _samples(gate: Gate, entry: Accepted, result: Result) -> Iterator[Sample | Check]:
     """The gate's samples: one, or one for each category."""
     measure = str(gate.measure)
     missing = Check(entry.dataset, entry.system, measure, "quality", "missing")
@@ -308,7 +308,7 @@ def _remembered(everyone: Sequence[tuple[str, str]], evidence: Case) -> list[str
     return notes + ([f"how many scores were remembered is unknown: {', '.join(silent)}"] if silent else [])
 
 
-def _notes(entry: Entry, result: Result, times: int) -> list[str]:
+def _notes(entry: Accepted, result: Result, times: int) -> list[str]:
     about = f"{entry.system} on {entry.dataset}"
     found = [f"{about} has changed itself: {change}" for change in comparable.changes(entry, result)]
     if times != entry.repeats:

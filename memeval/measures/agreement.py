@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from memeval.core.types import Comparison
 from memeval.measures import statistics
-from memeval.measures.statistics import ALPHA, CONFIDENCE, Difference
+from memeval.measures.statistics import ALPHA, CONFIDENCE, Difference, Floats
 
-Floats = NDArray[np.float64]
 DRAWS = 2000
 """How often stores are drawn anew for the interval of tau; the seed is fixed."""
 
@@ -30,7 +29,7 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelAgreement:
     """How two people's labels of the same pairs of query and memory agree.
 
     `table[i, j]` counts the pairs that one gave the i-th of `grades` and the other the j-th. `same` is the share of
@@ -48,7 +47,9 @@ class Labels:
     weighted: Interval | None
 
 
-def labels(first: Sequence[int], second: Sequence[int], of_query: Sequence[str], clusters: Sequence[str]) -> Labels:
+def labels(
+    first: Sequence[int], second: Sequence[int], of_query: Sequence[str], clusters: Sequence[str]
+) -> LabelAgreement:
     """The agreement of two label sets.
 
     Args:
@@ -68,7 +69,7 @@ def labels(first: Sequence[int], second: Sequence[int], of_query: Sequence[str],
     halves = np.stack([~above, above]).astype(np.int64)
     binary = halves @ tables @ halves.T
     apart = (grades[:, None] - grades[None, :]).astype(np.float64) ** 2
-    return Labels(
+    return LabelAgreement(
         pairs=len(one),
         queries=len(set(of_query)),
         clusters=len(ids),
@@ -107,7 +108,7 @@ def _jackknife(tables: NDArray[np.int64], of: Callable[[NDArray[np.int64]], floa
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class SystemPair:
     """Two systems under either label set. `moved` is the first difference minus the second: what the labels decide."""
 
     ours: str
@@ -148,7 +149,7 @@ class Orders:
     first: tuple[float, ...]
     second: tuple[float, ...]
     tau: Interval
-    pairs: tuple[Pair, ...]
+    pairs: tuple[SystemPair, ...]
 
 
 def orders(
@@ -177,7 +178,8 @@ def orders(
     if keys:
         tested = [statistics.differences(pairs, [keys]) for pairs in compared[:2]]
         found = [
-            Pair(names[i], names[j], tested[0][i, j], tested[1][i, j], compared[2][i, j].comparison) for i, j in keys
+            SystemPair(names[i], names[j], tested[0][i, j], tested[1][i, j], compared[2][i, j].comparison)
+            for i, j in keys
         ]
     return Orders(
         tuple(names),
@@ -216,4 +218,4 @@ def _tau_b(one: Floats, other: Floats) -> float:
     return float(first @ second) / scale if scale else math.nan
 
 
-__all__ = ["Interval", "Labels", "Orders", "Pair", "labels", "orders"]
+__all__ = ["Interval", "LabelAgreement", "Orders", "SystemPair", "labels", "orders"]

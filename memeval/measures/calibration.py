@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memeval.measures.filtering import Filter
-from memeval.measures.threshold import Floats, Labels, best_thresholds, f1_above, f1_curve
+from memeval.measures.statistics import Floats
+from memeval.measures.threshold import Labels, best_thresholds, f1_above, f1_curve
 
 Curve: TypeAlias = Callable[[Floats], Floats]
 """From scores to probabilities; never decreasing."""

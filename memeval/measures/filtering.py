@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from memeval.core.types import Estimate
 from memeval.measures import statistics
-from memeval.measures.threshold import Floats, Labels, best_thresholds
+from memeval.measures.statistics import Floats
+from memeval.measures.threshold import Labels, best_thresholds
 
-Outcome: TypeAlias = Literal["holds", "within chance", "does not carry over", "lets nothing in", "not reached"]
+Held: TypeAlias = Literal["holds", "within chance", "does not carry over", "lets nothing in", "not reached"]
 
 WANTED = (0.8, 0.9, 0.95)
 """The precisions that a filter is looked for."""
@@ -42,7 +43,7 @@ class Filter:
     empty: Estimate | None = None
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Held:
         """Whether what was wanted is there on test stores, too: beyond chance, within it, or not."""
         if self.threshold is None:
             return "not reached"

@@ -8,7 +8,8 @@ saying nothing is not telling them apart.
 
 import numpy as np
 
-from memeval.measures.judged import Floats, Judged, Lists, measured
+from memeval.measures.judged import Judged, Lists, measured
+from memeval.measures.statistics import Floats
 
 
 def none_above(lists: Lists, _: int | None) -> Floats:

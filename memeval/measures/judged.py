@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memeval.core.types import Forbidden
+from memeval.measures.statistics import Floats
 
-Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.int64]
 Marks: TypeAlias = NDArray[np.bool_]
 UNLABELLED = float("-inf")

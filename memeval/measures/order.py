@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from memeval.core.types import Ranking
-from memeval.measures.judged import Floats
+from memeval.measures.statistics import Floats
 
 
 def strict_order(scores: Sequence[float]) -> list[int]:

@@ -24,11 +24,12 @@ from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.types import Forbidden, Qrels
 from memeval.measures import forbidden as never
 from memeval.measures import judged
-from memeval.measures.judged import ArrayMeasure, Floats, Judged
+from memeval.measures.judged import ArrayMeasure, Judged
+from memeval.measures.statistics import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class Formula:
     """Measures but for their cutoff: `how` is ranx's name or a function, `forms` are the suffixes.
 
     `graded` ones weigh grades and take no level of relevance. `alias` is ir_measures' name where it is another.
@@ -50,45 +51,45 @@ _LINEAR = "gain = grade (linear), discount 1/log2(rank+1)"
 _EXPONENTIAL = "gain = 2^grade - 1 (exponential), discount 1/log2(rank+1)"
 _FORBIDDEN = "of queries with a forbidden memory alone"
 
-MEASURES: Mapping[str, Family] = {
-    "MAP": Family(
+MEASURES: Mapping[str, Formula] = {
+    "MAP": Formula(
         "map", "mean of precision at the rank of each hit within {scope}, / all relevant memories", alias="AP"
     ),
-    "MRR": Family("mrr", "1 / rank of the first relevant memory within {scope}, 0 if there is none", alias="RR"),
-    "NDCG": Family(
+    "MRR": Formula("mrr", "1 / rank of the first relevant memory within {scope}, 0 if there is none", alias="RR"),
+    "NDCG": Formula(
         "ndcg", f"DCG of {{scope}} / the same of the ideal order of all judged memories; {_LINEAR}", graded=True
     ),
-    "Recall": Family("recall", "hits within {scope} / all relevant memories", alias="R"),
-    "Precision": Family("precision", "hits within {scope} / {length}", alias="P"),
-    "F1": Family("f1", "per query, harmonic mean of Precision and Recall of {scope}"),
-    "RecallAny": Family("hit_rate", "1 if a relevant memory is within {scope}, else 0; the same as HitRate"),
-    "HitRate": Family("hit_rate", "1 if a relevant memory is within {scope}, else 0", alias="Success"),
-    "RCap": Family(judged.capped_recall, "hits within {scope} / min({length}, all relevant memories)", ("@10",)),
-    "RecallAll": Family(judged.recall_all, "1 if every relevant memory is within {scope}, else 0"),
-    "Hits": Family("hits", "number of relevant memories within {scope}"),
-    "DCG": Family("dcg", f"DCG of {{scope}}; {_LINEAR}", graded=True),
-    "DCG_Burges": Family("dcg_burges", f"DCG of {{scope}}; {_EXPONENTIAL}", graded=True),
-    "NDCG_Burges": Family(
+    "Recall": Formula("recall", "hits within {scope} / all relevant memories", alias="R"),
+    "Precision": Formula("precision", "hits within {scope} / {length}", alias="P"),
+    "F1": Formula("f1", "per query, harmonic mean of Precision and Recall of {scope}"),
+    "RecallAny": Formula("hit_rate", "1 if a relevant memory is within {scope}, else 0; the same as HitRate"),
+    "HitRate": Formula("hit_rate", "1 if a relevant memory is within {scope}, else 0", alias="Success"),
+    "RCap": Formula(judged.capped_recall, "hits within {scope} / min({length}, all relevant memories)", ("@10",)),
+    "RecallAll": Formula(judged.recall_all, "1 if every relevant memory is within {scope}, else 0"),
+    "Hits": Formula("hits", "number of relevant memories within {scope}"),
+    "DCG": Formula("dcg", f"DCG of {{scope}}; {_LINEAR}", graded=True),
+    "DCG_Burges": Formula("dcg_burges", f"DCG of {{scope}}; {_EXPONENTIAL}", graded=True),
+    "NDCG_Burges": Formula(
         "ndcg_burges", f"DCG of {{scope}} / the same of the ideal order; {_EXPONENTIAL}", graded=True
     ),
-    "R-Precision": Family(
+    "R-Precision": Formula(
         "r-precision", "hits within the first R / R; R = all relevant memories", ("",), alias="Rprec"
     ),
-    "BPref": Family("bpref", "bpref of Buckley & Voorhees 2004; memories without a judgement do not count", ("",)),
-    "RBP": Family("rbp", "(1 - {p}) * sum of grade * {p}^(rank-1) over the whole list", (".8",), graded=True),
-    "NoForbidden": Family(
+    "BPref": Formula("bpref", "bpref of Buckley & Voorhees 2004; memories without a judgement do not count", ("",)),
+    "RBP": Formula("rbp", "(1 - {p}) * sum of grade * {p}^(rank-1) over the whole list", (".8",), graded=True),
+    "NoForbidden": Formula(
         never.none_within,
         f"1 if no forbidden memory is within {{scope}}, else 0; {_FORBIDDEN}",
         ("@10",),
         forbids=True,
     ),
-    "NoForbiddenAbove": Family(
+    "NoForbiddenAbove": Formula(
         never.none_above,
         f"1 if no forbidden memory stands above the first relevant one, else 0; {_FORBIDDEN}",
         ("",),
         forbids=True,
     ),
-    "PairAccuracy": Family(
+    "PairAccuracy": Formula(
         never.pair_accuracy,
         "share of the pairs of a relevant and a forbidden memory in which the relevant one stands above; what is not"
         f" ranked stands below, a pair of which neither is ranked does not count; {_FORBIDDEN}",

@@ -31,11 +31,12 @@ from memeval.core.types import (
 )
 from memeval.measures import statistics
 from memeval.measures.forbidden import known_mean, known_pairs
-from memeval.measures.judged import Floats, Judged, Places
+from memeval.measures.judged import Judged, Places
 from memeval.measures.judged import judged as judged_lists
 from memeval.measures.latency import Times
 from memeval.measures.order import bounds, tie_rate
 from memeval.measures.ranx import evaluate_judged, parse
+from memeval.measures.statistics import Floats
 from memeval.measures.threshold import cross_fitted_f1, deal_folds
 
 SCHEMA = 1
@@ -51,9 +52,7 @@ def signature(
     run_digest: str,
     further: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Signature:
-    """How a result was made, but for the unit. `facts` are those of a run's header, `further` the digests of more runs,
-    by kind.
-    """
+    """How a result was made, but for the unit: from a header's facts, and the digests of `further` runs by kind."""
     return Signature(
         schema=SCHEMA,
         memeval=memeval.__version__,

@@ -22,7 +22,6 @@ from memeval.core.types import Comparison, Estimate
 
 Floats: TypeAlias = NDArray[np.float64]
 Alternative: TypeAlias = Literal["two-sided", "less"]
-Pair: TypeAlias = tuple[int, int]
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T", bound="Sequence[Test | None]")
 
@@ -621,7 +620,7 @@ def rank_ranges(
     return found
 
 
-def joint(families: Sequence[Floats], *, seed: int = 0) -> list[dict[Pair, Test]]:
+def joint(families: Sequence[Floats], *, seed: int = 0) -> list[dict[tuple[int, int], Test]]:
     """Two-sided tests of all pairs of columns of each family, adjusted together; none below six clusters.
 
     Step-down max-T of Westfall & Young (1993), algorithm 2.8: each flip of the clusters gives one value of every

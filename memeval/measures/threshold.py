@@ -11,7 +11,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
+from memeval.measures.statistics import Floats
+
 Labels: TypeAlias = NDArray[np.bool_]
 
 

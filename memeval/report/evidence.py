@@ -245,7 +245,7 @@ def _read(job: tuple[Path, Sequence[Kept], Load | None]) -> tuple[Labelled | Non
 
 
 def _labelled(
-    rows: Sequence[results.Labelled],
+    rows: Sequence[results.QueryLabels],
     doc_ids: tuple[tuple[str, ...], ...],
     places: Sequence[Mapping[str, int]],
     splits: Mapping[str, str],

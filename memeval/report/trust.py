@@ -12,7 +12,8 @@ from memeval.core.types import Estimate
 from memeval.measures import calibration as cal
 from memeval.measures import filtering
 from memeval.measures.filtering import Filter
-from memeval.measures.threshold import Floats, Labels, f1_above
+from memeval.measures.statistics import Floats
+from memeval.measures.threshold import Labels, f1_above
 from memeval.report import cells, columns, figures
 from memeval.report.board import Leaderboard, Row
 from memeval.report.evidence import Evidence, Labelled, Ranked

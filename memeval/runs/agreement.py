@@ -20,7 +20,7 @@ from memeval.core.types import Dataset, Run, canonical
 from memeval.core.values import finite
 from memeval.datasets import render
 from memeval.measures import agreement, ranx, trec
-from memeval.measures.agreement import Interval, Labels, Orders, Pair
+from memeval.measures.agreement import Interval, LabelAgreement, Orders, SystemPair
 
 LABELLED = ("oracle",)
 """Controls that read the labels: their place says nothing."""
@@ -32,7 +32,7 @@ class Agreement:
 
     first: str
     second: str
-    labels: Labels
+    labels: LabelAgreement
     measure: str
     queries: int
     clusters: int
@@ -203,7 +203,7 @@ def _ordered(found: Agreement, ordered: Orders) -> list[str]:
     return lines
 
 
-def _pair(pair: Pair) -> str:
+def _pair(pair: SystemPair) -> str:
     one, other, moved = pair.first.comparison, pair.second.comparison, pair.moved
     mark = "changes places" if pair.flips else "within the labels' noise"
     return (

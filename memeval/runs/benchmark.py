@@ -60,7 +60,7 @@ def run(
     root: Path,
     *,
     cache: ScoreCache | None,
-    limit: shards.Part = None,
+    limit: shards.Portion = None,
     watcher: Watcher | None = None,
     terms: Terms | None = None,
     left_out: Mapping[tuple[str, str], str] = {},
@@ -119,7 +119,7 @@ def _run(
     into: Path,
     cache: ScoreCache | None,
     terms: Terms,
-    limit: shards.Part,
+    limit: shards.Portion,
     watcher: Watcher,
     left_out: Mapping[str, str],
     until: float,
@@ -143,12 +143,12 @@ def _run(
         return _systems(Job(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until))
 
 
-def limited(dataset: Dataset, limit: shards.Part) -> shards.Part:
+def limited(dataset: Dataset, limit: shards.Portion) -> shards.Portion:
     """The part of the queries to take, None where that is all of them."""
     return None if isinstance(limit, int) and limit >= len(dataset.queries) else limit
 
 
-def marked(into: Path, limit: shards.Part) -> Path:
+def marked(into: Path, limit: shards.Portion) -> Path:
     """The folder of a run of some of the queries."""
     return into.with_name(into.name + shards.suffix(limit))
 
@@ -164,7 +164,7 @@ class Job:
     folder: Path
     cache: ScoreCache | None
     terms: Terms
-    limit: shards.Part
+    limit: shards.Portion
     watcher: Watcher
     left_out: Mapping[str, str] = field(default_factory=dict)
     until: float = math.inf

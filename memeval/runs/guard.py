@@ -129,7 +129,7 @@ class Scorer:
     def many(self, requests: Iterable[Request]) -> Iterator[tuple[int, Scored]]:
         """(place, answer) of each request in any order; all at once, or as they come where the reranker streams."""
         known: list[tuple[int, Scored]] = []
-        asked: dict[int, _Asked] = {}
+        asked: dict[int, _Pending] = {}
 
         def missing() -> Iterator[Request]:
             number = 0
@@ -188,7 +188,7 @@ class Scorer:
         yield from known
         yield from ((left.place, _failed(why)) for left in asked.values())
 
-    def _window(self, requests: list[Request], asked: Mapping[int, "_Asked"]) -> Iterator[tuple[int, Scored]]:
+    def _window(self, requests: list[Request], asked: Mapping[int, "_Pending"]) -> Iterator[tuple[int, Scored]]:
         """All answers of a window, remembered together; where it fails as a whole, its queries are asked one by one."""
         if not requests:
             return
@@ -206,7 +206,7 @@ class Scorer:
             return
         pairs = sum(len(memories) for _, memories in requests)
         self.batch = elapsed, pairs
-        entries: dict[bytes, store.Entry] = {}
+        entries: dict[bytes, store.KnownScore] = {}
         for number, answer in enumerate(scored):
             if answer.scores is not None:
                 entries |= asked[number].take(answer, elapsed * len(requests[number][1]) / max(1, pairs))
@@ -222,23 +222,23 @@ class Scorer:
         asked = self._look_up(request)
         return len(asked.missing), asked.request
 
-    def _look_up(self, request: Request) -> "_Asked":
+    def _look_up(self, request: Request) -> "_Pending":
         query, memories = request
         if self._cache is None:
             keys = [position.to_bytes(4) for position in range(len(memories))]
-            return _Asked(0, keys, {}, keys, request, request)
+            return _Pending(0, keys, {}, keys, request, request)
         keys = self._keys({"adapter": self.made_by, "fingerprint": self.fingerprint}, request)
         known = self._find(keys, request)
         places = [position for position, key in enumerate(keys) if key not in known]
         if self.said.scope == "pair":
             left = query, tuple(memories[i] for i in places)
-            return _Asked(0, keys, known, [keys[place] for place in places], left, request)
-        return _Asked(0, keys, known, keys if places else [], request if places else (query, ()), request)
+            return _Pending(0, keys, known, [keys[place] for place in places], left, request)
+        return _Pending(0, keys, known, keys if places else [], request if places else (query, ()), request)
 
     def _keys(self, maker: Mapping[str, Any], request: Request) -> list[bytes]:
         return store.keys(maker, self.said.scope, *request)
 
-    def _find(self, keys: list[bytes], request: Request) -> dict[bytes, store.Entry]:
+    def _find(self, keys: list[bytes], request: Request) -> dict[bytes, store.KnownScore]:
         """What is remembered; where that is not all, also under the keys that an adapter of memeval had once."""
         if self._cache is None:
             return {}
@@ -273,18 +273,18 @@ class Scorer:
         """What stands for `score_many` where an adapter has none."""
         return [(place, Scored(list(self.reranker.score(*request)))) for place, request in enumerate(requests)]
 
-    def _remember(self, asked: "_Asked", scored: Scored, seconds: float) -> None:
+    def _remember(self, asked: "_Pending", scored: Scored, seconds: float) -> None:
         entries = asked.take(scored, seconds)
         if self._cache is not None:
             self._cache.add(entries)
 
 
-class _Asked(NamedTuple):
+class _Pending(NamedTuple):
     """A `whole` request with what is known of it; `missing` are the keys of the memories that are really asked for."""
 
     place: int
     keys: list[bytes]
-    known: dict[bytes, store.Entry]
+    known: dict[bytes, store.KnownScore]
     missing: list[bytes]
     request: Request
     whole: Request
@@ -294,14 +294,14 @@ class _Asked(NamedTuple):
         """Whether some of the memories were known, so that the call's time is not that of the whole list."""
         return len(self.missing) < len(self.keys)
 
-    def take(self, scored: Scored, seconds: float) -> dict[bytes, store.Entry]:
+    def take(self, scored: Scored, seconds: float) -> dict[bytes, store.KnownScore]:
         """Adds an answer to what is known; of equal texts the first one's score stands for all."""
         share = seconds / max(1, len(self.missing))
         made = scored.made or datetime.now(UTC).isoformat()
         cuts = scored.cut or [False] * len(self.missing)
-        new: dict[bytes, store.Entry] = {}
+        new: dict[bytes, store.KnownScore] = {}
         for key, score, cut in zip(self.missing, scored.scores or (), cuts, strict=True):
-            new.setdefault(key, store.Entry(score, bool(cut), share, scored.usage if not new else None, made))
+            new.setdefault(key, store.KnownScore(score, bool(cut), share, scored.usage if not new else None, made))
         self.known.update(new)
         return new
 

@@ -23,7 +23,7 @@ from memeval import datasets
 from memeval.core import files, results
 from memeval.core.errors import DataError, UsageError
 from memeval.core.outside import visible
-from memeval.core.results import Labelled
+from memeval.core.results import QueryLabels
 from memeval.core.types import Candidates, Estimate, Run
 from memeval.core.values import finite
 from memeval.datasets.download import beside
@@ -33,7 +33,7 @@ from memeval.runs.rescore import labels_alone
 
 WORTH = 0.02
 """A share of the relevant memories that is worth a reranker."""
-Orders = Mapping[str, Sequence[str]]
+ByQuery = Mapping[str, Sequence[str]]
 
 
 class Misses(NamedTuple):
@@ -59,7 +59,7 @@ def misses(relevant: set[str], candidates: Collection[str], order: Sequence[str]
 
 
 @dataclass(frozen=True)
-class Line:
+class Tally:
     """One order over some queries: counts of memories, and each part as a share of the relevant ones."""
 
     system: str
@@ -82,12 +82,12 @@ class Headroom:
     about: str
     cutoff: int
     clusters: int
-    lines: tuple[Line, ...]
-    systems: tuple[Line, ...] = ()
+    lines: tuple[Tally, ...]
+    systems: tuple[Tally, ...] = ()
     won: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
-    def whole(self) -> Line:
+    def whole(self) -> Tally:
         """The order that was asked about, over all queries."""
         return self.lines[0]
 
@@ -220,7 +220,7 @@ def _trec(path: Path, cutoff: int, qrels: Path | None, dataset: str | None) -> H
     return Headroom(loaded.name, f"what {path.name} lists", cutoff, counted.units, counted.lines(path.stem))
 
 
-def _read(folder: Path) -> tuple[Candidates, Sequence[Labelled]]:
+def _read(folder: Path) -> tuple[Candidates, Sequence[QueryLabels]]:
     """What lies beside the runs of a folder: the candidates and the labels."""
     stored = files.stored(folder / "candidates.jsonl")
     if stored is None:
@@ -235,7 +235,7 @@ def _read(folder: Path) -> tuple[Candidates, Sequence[Labelled]]:
         return made, results.labels(datasets.load(made.address or made.dataset)).rows
 
 
-def _orders(path: Path, run: Run, rows: Sequence[Labelled]) -> Orders:
+def _orders(path: Path, run: Run, rows: Sequence[QueryLabels]) -> ByQuery:
     found = {ranking.query_id: ranking.doc_ids for ranking in run.rankings}
     if lacking := [row.query_id for row in rows if row.query_id not in found]:
         raise DataError(
@@ -258,7 +258,7 @@ class _Counted:
     missed: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: Sequence[Labelled], candidates: Orders, orders: Orders, cutoff: int) -> "_Counted":
+    def of(cls, rows: Sequence[QueryLabels], candidates: ByQuery, orders: ByQuery, cutoff: int) -> "_Counted":
         """Raises DataError where no query has a relevant memory."""
         judged = [(row, {doc_id for doc_id, grade in row.grades.items() if grade > 0}) for row in rows]
         asked = [(row.query_id, row, relevant) for row, relevant in judged if relevant]
@@ -281,15 +281,15 @@ class _Counted:
         """What intervals are over."""
         return len(statistics.units(self.shares, self.clusters).sizes)
 
-    def line(self, system: str, category: str | None = None) -> Line:
+    def line(self, system: str, category: str | None = None) -> Tally:
         """The line of all queries, or of those of one category."""
         kept = [place for place, own in enumerate(self.categories) if category in (None, own)]
         shares = statistics.estimates(self.shares[kept], [self.clusters[place] for place in kept])
         counts = Misses(*map(int, self.missed[kept].sum(axis=0)))
         named = dict(zip(PARTS, shares, strict=True))
-        return Line(system, category or "all", len(kept), int(self.relevant[kept].sum()), sum(counts), counts, named)
+        return Tally(system, category or "all", len(kept), int(self.relevant[kept].sum()), sum(counts), counts, named)
 
-    def lines(self, system: str) -> tuple[Line, ...]:
+    def lines(self, system: str) -> tuple[Tally, ...]:
         """The line of all queries, then one for each category."""
         names = sorted({category for category in self.categories if category is not None})
         return tuple(self.line(system, name) for name in (None, *names))

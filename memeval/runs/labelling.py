@@ -24,7 +24,7 @@ from memeval import datasets, rerankers
 from memeval.core import files, names, results
 from memeval.core.errors import IncompleteError, UsageError
 from memeval.core.outside import visible
-from memeval.core.results import Agreed, Judged, Voter
+from memeval.core.results import Agreed, LabelCard, Voter
 from memeval.core.store import ScoreCache
 from memeval.core.types import ANSWERED, Dataset, Memory, Query, Status, written
 from memeval.core.values import shown
@@ -181,7 +181,7 @@ def _pooled(work: Labelling) -> str:
     )
 
 
-def label(work: Labelling, folder: Path, watcher: Watcher) -> Judged:
+def label(work: Labelling, folder: Path, watcher: Watcher) -> LabelCard:
     """Asks the judges and writes the folder. Returns who made the labels and how far they agree.
 
     Raises UsageError where the folder holds something else, IncompleteError where a judge fails on each of the first
@@ -197,7 +197,7 @@ def label(work: Labelling, folder: Path, watcher: Watcher) -> Judged:
             votes += mine
             voters.append(voter)
         labels = levels(votes)
-        card = Judged(
+        card = LabelCard(
             dataset=work.dataset.name,
             dataset_digest=work.dataset.digest,
             rendering=work.rendering,
@@ -284,7 +284,7 @@ def _agreement(dataset: Dataset, votes: Sequence[Vote], labels: Mapping[tuple[st
 
 
 def _write(
-    folder: Path, dataset: Dataset, votes: Sequence[Vote], labels: Mapping[tuple[str, str], int], card: Judged
+    folder: Path, dataset: Dataset, votes: Sequence[Vote], labels: Mapping[tuple[str, str], int], card: LabelCard
 ) -> None:
     """The folder. Who made the labels is written before them, so that they never lie there unmarked."""
     about = ("time", "speaker", "session_id", "caption")
@@ -316,7 +316,7 @@ def _filled(record: Memory | Query, keys: Sequence[str]) -> dict[str, Any]:
     return {key: value for key in keys if (value := getattr(record, key)) is not None}
 
 
-def text(card: Judged, folder: Path) -> str:
+def text(card: LabelCard, folder: Path) -> str:
     """What came of it, for people."""
     lines = [f"{card.pairs:,} pairs of {card.queries:,} queries; {card.rule}"]
     for voter in card.judges:

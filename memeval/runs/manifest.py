@@ -13,7 +13,7 @@ from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError
 from memeval.runs.suite import Suite, grounds, make, values
 
-Part = tuple[Suite, str, Path]
+GroundFolder = tuple[Suite, str, Path]
 """A suite on one ground, the data set, and the folder of all its queries."""
 
 
@@ -33,13 +33,13 @@ def read(file: Path) -> Suite:
     return make(results.read_suite(file), str(file))
 
 
-def parts(suite: Suite, root: Path) -> list[Part]:
+def parts(suite: Suite, root: Path) -> list[GroundFolder]:
     """What a suite consists of, below a folder of results."""
     found = grounds(values(suite))
     return [(suite.on(ground), ground.dataset, root / suite.name / ground.folder) for ground in found]
 
 
-def here(file: Path, kinds: Sequence[str]) -> Iterator[tuple[Part, list[Path]]]:
+def here(file: Path, kinds: Sequence[str]) -> Iterator[tuple[GroundFolder, list[Path]]]:
     """What the suite of a file consists of, each part with its folders that are there.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 from memeval.core import files, results
 from memeval.core.errors import MemevalError
 from memeval.core.outside import struck
-from memeval.core.types import Candidates, Dataset, Header, Result, Run, ScoreKind
+from memeval.core.types import Candidates, Dataset, Header, Result, ScoreKind
 from memeval.measures import scoring
 from memeval.runs import repeats, shards
 from memeval.runs.suite import Suite, System
@@ -22,7 +22,7 @@ def header(
     dataset: Dataset,
     candidates: Candidates,
     fingerprint: Mapping[str, Any] | None,
-    limit: shards.Part,
+    limit: shards.Portion,
     score_kind: ScoreKind | None = None,
 ) -> Header:
     """What a run of this system is a run of."""
@@ -128,10 +128,6 @@ def altered(target: Path, about: Header, runs: Sequence[Path]) -> list[Path]:
 def _unfinished(result: Result) -> bool:
     """Whether a run of it has queries that are tried again."""
     return bool(scoring.unanswered(result) or any(found.failed for found in (result.repeats or {}).values()))
-
-
-def _read(path: Path) -> Run:
-    return results.read_run(files.stored(path) or path)
 
 
 def _digests(path: Path, further: Mapping[str, Sequence[Path]]) -> tuple[str, dict[str, list[str]]]:

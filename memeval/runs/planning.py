@@ -93,7 +93,7 @@ def unasked(suite: Suite, names: Sequence[str] | None, systems: Sequence[str] | 
 def plan(
     suite: Suite,
     root: Path,
-    limit: shards.Part = None,
+    limit: shards.Portion = None,
     terms: Terms | None = None,
     *,
     probe: bool = False,
@@ -132,7 +132,7 @@ def left_out(plans: Sequence[Plan]) -> dict[tuple[str, str], str]:
 class _Work:
     """What plans of several grounds share: each data set is read once, what a system lacks is looked for once."""
 
-    limit: shards.Part
+    limit: shards.Portion
     terms: Terms
     remembered: store.ScoreCache | None
     probe: bool
@@ -219,7 +219,7 @@ class _Here:
     dataset: Dataset
     candidates: Candidates
     folder: Path
-    limit: shards.Part
+    limit: shards.Portion
     requests: Sequence[Request]
     probed: bool
 

@@ -56,7 +56,7 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Ended:
     """How a run ended: the files, how many queries were run now, how many failed, and the first error."""
 
     run: Path
@@ -77,7 +77,7 @@ def run(
     manifest: Machine | None = None,
     listener: Listener | None = None,
     fresh: bool = False,
-) -> Outcome:
+) -> Ended:
     """Completes the run file `path` (`….run.jsonl`), which may be there in part or whole.
 
     A whole run with the same header and without failures is left as it is, and what is there in part is gone on with,
@@ -96,7 +96,7 @@ def run(
             continue
         found = reliable(file, header, expected, candidates, whole=file is not partial)
         if len(found.rankings) == len(queries) and file is not partial and found.damage is None:
-            return Outcome(path, times, 0, 0)
+            return Ended(path, times, 0, 0)
         if found.damage is not None:
             away = files.aside(file)
             listener.tell(f"{file}: {found.damage}: kept as {away.name}, and made again from there")
@@ -135,7 +135,7 @@ def run(
     in_order = (lines[query.query_id] for query in queries)
     whole = files.place(path, [results.header_line(header), *in_order], compress=compress)
     partial.unlink()
-    return Outcome(whole, times, len(queries) - len(kept), errors.total(), errors)
+    return Ended(whole, times, len(queries) - len(kept), errors.total(), errors)
 
 
 def in_turn(queries: Sequence[Query], window: int) -> list[Query]:

@@ -15,10 +15,10 @@ from typing import Any, TypeAlias, TypeVar
 from memeval.core.errors import UsageError
 
 T = TypeVar("T")
-Part: TypeAlias = int | str | None
+Portion: TypeAlias = int | str | None
 
 
-def chosen(limit: int | None, shard: str | None) -> Part:
+def chosen(limit: int | None, shard: str | None) -> Portion:
     """The part that the two options of a run name. Raises UsageError for both, or a shard that is none."""
     if shard is None:
         return limit
@@ -28,7 +28,7 @@ def chosen(limit: int | None, shard: str | None) -> Part:
     return shard
 
 
-def taken(queries: Sequence[T], part: Part, store: Callable[[T], Any] = attrgetter("store_id")) -> tuple[T, ...]:
+def taken(queries: Sequence[T], part: Portion, store: Callable[[T], Any] = attrgetter("store_id")) -> tuple[T, ...]:
     """The queries of a part, in their order. Raises UsageError for a shard without any.
 
     Args:
@@ -55,7 +55,7 @@ def taken(queries: Sequence[T], part: Part, store: Callable[[T], Any] = attrgett
     return found
 
 
-def suffix(part: Part) -> str:
+def suffix(part: Portion) -> str:
     """What a part adds to its folder's name.
 
     >>> suffix(None), suffix(20), suffix("2/8")
@@ -76,7 +76,7 @@ def of(folder: Path, whole: str) -> bool:
     return folder.name.startswith(whole) and (not rest or rest.startswith((".limit-", ".shard-")))
 
 
-def phrase(part: Part) -> str:
+def phrase(part: Portion) -> str:
     """A part for people.
 
     >>> phrase(1), phrase(2000), phrase("2/8")

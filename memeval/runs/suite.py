@@ -122,7 +122,7 @@ FirstStages: TypeAlias = Annotated[_Some, AfterValidator(_retrieving)]
 Renderings: TypeAlias = Annotated[_Some, AfterValidator(_rendered)]
 
 
-class Entry(BaseModel):
+class DatasetEntry(BaseModel):
     """A data set of a suite, with settings of its own where it has any; a name alone is one without."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
@@ -173,7 +173,7 @@ class Suite(BaseModel):
     schema_: Literal[1] = Field(alias="schema")
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     about: str = ""
-    datasets: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    datasets: Annotated[tuple[DatasetEntry, ...], Field(min_length=1)]
     first_stage: FirstStages = "bm25"
     depth: Depth = 100
     pool: Pools | None = None
@@ -266,7 +266,7 @@ class Suite(BaseModel):
 
     def on(self, ground: "Ground") -> "Suite":
         """The suite on one ground alone."""
-        return self.model_copy(update={"datasets": (Entry(name=ground.dataset),), **ground.settings})
+        return self.model_copy(update={"datasets": (DatasetEntry(name=ground.dataset),), **ground.settings})
 
 
 @dataclass(frozen=True)
@@ -406,7 +406,7 @@ def _explained(error: Any) -> str:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        tables = {"datasets": Entry.model_fields, "systems": System.model_fields, "gates": Gate.model_fields}
+        tables = {"datasets": DatasetEntry.model_fields, "systems": System.model_fields, "gates": Gate.model_fields}
         known = tables.get(place.partition("[")[0], {**Suite.model_fields, "schema": None})
         message = f"unknown key{did_you_mean(str(error['loc'][-1]), [key for key in known if key != 'schema_'])}"
     elif error["type"] == "literal_error" and place == "schema":

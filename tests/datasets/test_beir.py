@@ -14,7 +14,7 @@ from memeval import datasets
 from memeval.core.errors import DataError, MemevalError, PrerequisiteError, UsageError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.datasets import beir
-from memeval.datasets.parts import Asked
+from memeval.datasets.parts import Wanted
 
 FOLDERS = Path(__file__).parents[1] / "data" / "beir"
 FILES = ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv")
@@ -221,7 +221,7 @@ def test_a_label_for_a_memory_of_another_store_is_refused(tmp_path: Path) -> Non
 
 def test_splits_are_listed_where_none_can_be_chosen(garden: Path) -> None:
     with pytest.raises(DataError, match=re.escape("has no tset.tsv (did you mean 'test'?)")):
-        beir.read(garden, Asked("tset"))
+        beir.read(garden, Wanted("tset"))
     (garden / "qrels" / "test.tsv").rename(garden / "qrels" / "train.tsv")
     with pytest.raises(DataError, match="name one of dev, train with"):
         beir.read(garden)

@@ -7,10 +7,10 @@ from memeval.datasets import slices
 from memeval.datasets.words import words_of
 
 
-def case(query: str, relevant: list[Memory], lures: list[Memory], **more: object) -> slices.Case:
+def case(query: str, relevant: list[Memory], lures: list[Memory], **more: object) -> slices.JudgedQuery:
     words = lambda text: frozenset(words_of([text])[0])  # noqa: E731
     context = tuple(more.pop("context", ()))  # type: ignore[call-overload]
-    return slices.Case(Query("q", query, "s", context=context), [*relevant, *lures], relevant, lures, words)
+    return slices.JudgedQuery(Query("q", query, "s", context=context), [*relevant, *lures], relevant, lures, words)
 
 
 def said(text: str, **more: str) -> Memory:

@@ -163,7 +163,7 @@ def made(*systems: dict[str, Any], **more: Any) -> suite.Suite:
     return suite.make({**content, "measures": ["MRR"], "systems": list(systems), **more}, "test")
 
 
-def run(chosen: suite.Suite, folder: Path, part: shards.Part = 6, **terms: Any) -> benchmark.Report:
+def run(chosen: suite.Suite, folder: Path, part: shards.Portion = 6, **terms: Any) -> benchmark.Report:
     with ScoreCache(folder / "cache" / "scores.sqlite") as cache:
         allowed = Terms(answers=cache.path, **terms)
         [found] = benchmark.run(chosen, folder / "results", cache=cache, limit=part, terms=allowed)

@@ -14,7 +14,7 @@ import pytest
 from wire import Answer, Asked, Wire
 
 from memeval.core.errors import ServiceError
-from memeval.core.store import Entry, ScoreCache
+from memeval.core.store import KnownScore, ScoreCache
 from memeval.core.types import Dataset, Memory, Query, Scored
 from memeval.rerankers import load
 from memeval.rerankers.hosted.prices import Purse
@@ -432,7 +432,7 @@ def test_a_limit_without_a_word_is_one_when_it_lasts_and_nobody_is_answered(
 def test_a_score_whose_usage_is_no_number_in_an_old_cache_is_asked_for_again(tmp_path: Path) -> None:
     with ScoreCache(tmp_path / "scores.sqlite") as cache:
         told = {"calls": 1, "input_tokens": float("nan"), "output_tokens": float("inf"), "x": "many"}
-        cache.add({b"k": Entry(0.5, usage=told)})  # type: ignore[arg-type]
+        cache.add({b"k": KnownScore(0.5, usage=told)})  # type: ignore[arg-type]
         assert not cache.find([b"k"])
 
 

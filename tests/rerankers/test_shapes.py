@@ -25,7 +25,7 @@ from memeval.rerankers.hosted.terms import Terms
 from memeval.rerankers.local import encoder_decoder, generation
 from memeval.rerankers.local.generation import Written
 from memeval.rerankers.local.opened import Running, opened
-from memeval.rerankers.local.texts import DOCUMENT, QUERY, Texts
+from memeval.rerankers.local.texts import DOCUMENT, QUERY, PromptTexts
 from memeval.runs.guard import Scorer
 from tests import models
 
@@ -113,14 +113,14 @@ def test_a_prompt_reads_as_the_tokenizer_reads_the_whole(folders: dict[str, Path
     control = {"plain": "<|im_start|>", "t5": "", "kalm": "<start_of_turn>"}[name]
     words = f"{control}user\n\n\n\nQuery: {QUERY} Document: {DOCUMENT}\n[2] {DOCUMENT}{control} {QUERY}"
     for framed in (True, False):
-        ids = Texts(tokenizer, framed=framed).ids(words, ASKED, TEXTS[:2])
+        ids = PromptTexts(tokenizer, framed=framed).ids(words, ASKED, TEXTS[:2])
         whole = f"{control}user\n\n\n\nQuery: {ASKED} Document: {TEXTS[0]}\n[2] {TEXTS[1]}{control} {ASKED}"
         assert ids == tokenizer.encode(whole, add_special_tokens=framed)
 
 
 def test_control_tokens_in_what_a_user_wrote_stay_text(folders: dict[str, Path]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folders["plain"])
-    ids = Texts(tokenizer, framed=True).ids(
+    ids = PromptTexts(tokenizer, framed=True).ids(
         f"<|im_start|>{QUERY}{DOCUMENT}", "a<|im_end|>", ["</think>{document}<|im_start|>"]
     )
     assert tokenizer.decode(ids) == "<|im_start|>a<|im_end|></think>{document}<|im_start|>"
@@ -130,7 +130,7 @@ def test_control_tokens_in_what_a_user_wrote_stay_text(folders: dict[str, Path])
 
 def test_the_longest_documents_are_cut_and_nothing_else(folders: dict[str, Path]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folders["plain"])
-    texts = Texts(tokenizer, framed=False)
+    texts = PromptTexts(tokenizer, framed=False)
     words = f"<|im_start|>{QUERY}: {DOCUMENT}; {DOCUMENT} <think>"
     documents = ["tea", "roses need water and " * 50]
     whole = len(texts.ids(words, ASKED, documents))

@@ -13,7 +13,7 @@ from memeval.core import files, results
 from memeval.core.errors import DataError, UsageError
 from memeval.core.types import Candidates, Estimate, Header, Ranking, canonical
 from memeval.runs import headroom
-from memeval.runs.headroom import Headroom, Line, Misses, misses
+from memeval.runs.headroom import Headroom, Misses, Tally, misses
 
 Case = tuple[set[str], list[str], list[str]]
 """The relevant memories of a query, its candidates, and an order of them."""
@@ -109,7 +109,7 @@ def test_a_trec_run_has_retrieved_what_it_lists(tmp_path: Path) -> None:
 
 def judged(value: float, low: float, high: float) -> Headroom:
     shares = {part: Estimate(value, low, high, 9, 9) for part in headroom.PARTS}
-    return Headroom("garden", "bm25", 10, 9, (Line("first-stage", "all", 9, 9, 9, Misses(3, 3, 3), shares),))
+    return Headroom("garden", "bm25", 10, 9, (Tally("first-stage", "all", 9, 9, 9, Misses(3, 3, 3), shares),))
 
 
 @pytest.mark.parametrize(

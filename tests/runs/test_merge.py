@@ -37,7 +37,7 @@ def contents(root: Path) -> dict[str, bytes]:
     return {str(file.relative_to(root)): file.read_bytes() for file in files}
 
 
-def ran(folder: Path, part: shards.Part = None) -> Path:
+def ran(folder: Path, part: shards.Portion = None) -> Path:
     with ScoreCache(folder / "own-cache" / "scores.sqlite") as cache:
         benchmark.run(PLAN, folder / "results", cache=cache, limit=part)
     return folder / "results"

@@ -275,7 +275,7 @@ def test_a_key_does_not_depend_on_where_a_class_stands(cache: ScoreCache) -> Non
 
 def test_every_adapter_of_memeval_that_remembers_is_found_under_its_earlier_key(cache: ScoreCache) -> None:
     from memeval import rerankers
-    from memeval.core.store import Entry, keys
+    from memeval.core.store import KnownScore, keys
     from memeval.runs.guard import MOVED
 
     ours = {kind: adapter for kind, adapter in rerankers.kinds().items() if getattr(adapter, "cached", True)}
@@ -283,9 +283,9 @@ def test_every_adapter_of_memeval_that_remembers_is_found_under_its_earlier_key(
     for kind in MOVED:
         reranker = type(kind, (Lengths,), {"kind": kind, "__module__": "memeval.rerankers.elsewhere"})()
         earlier = keys({"adapter": MOVED[kind], "model": "lengths"}, "pair", QUERY, MEMORIES)
-        cache.add({key: Entry(9.0 - place) for place, key in enumerate(earlier)})
+        cache.add({key: KnownScore(9.0 - place) for place, key in enumerate(earlier)})
         assert list(Scorer(reranker, cache).score(QUERY, MEMORIES)) == [9.0, 8.0, 7.0, 6.0]
-        cache.add({key: Entry(0.0) for key in earlier})
+        cache.add({key: KnownScore(0.0) for key in earlier})
         answer = Scorer(reranker, cache).one((QUERY, MEMORIES))
         assert list(answer.scores or ()) == [9.0, 8.0, 7.0, 6.0]
         assert answer.remembered == Remembered(4, undated=4) and reranker.asked == []

@@ -62,7 +62,7 @@ class Level(BaseModel):
     score: Annotated[float, Field(ge=0, le=1)]
 
 
-class Grade(BaseModel):
+class GradedAnswer(BaseModel):
     """A graded answer."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -131,7 +131,7 @@ def graded(chat: Chat) -> Mode:
     """One call for each memory; the score is the level that the model wrote, 0 to 4."""
 
     def read(reply: Reply) -> float:
-        answer: Grade = validated(Grade, reply.text)
+        answer: GradedAnswer = validated(GradedAnswer, reply.text)
         return float(answer.level)
 
     form = Form(prompts.load("graded"), _object({"level": {"type": "integer", "enum": [0, 1, 2, 3, 4]}}), 16, read)

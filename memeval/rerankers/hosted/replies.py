@@ -32,7 +32,7 @@ BLOCKED = {"SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY", "MODEL_A
 LogProbability = Annotated[float, Field(le=0.001, allow_inf_nan=False)]
 
 
-class Part(BaseModel):
+class ReplyPart(BaseModel):
     """What replies are made of: unknown keys are passed over."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
@@ -71,26 +71,26 @@ def named(model: Any) -> str:
     return model if isinstance(model, str) else ""
 
 
-class Alternative(Part):
+class TokenChance(ReplyPart):
     """A token and its log-probability."""
 
     token: str
     logprob: LogProbability
 
 
-class Token(Alternative):
+class Token(TokenChance):
     """One token of the answer."""
 
-    top_logprobs: list[Alternative] = []
+    top_logprobs: list[TokenChance] = []
 
 
-class Logprobs(Part):
+class Logprobs(ReplyPart):
     """Those of an answer."""
 
     content: list[Token] | None = None
 
 
-class Piece(Part):
+class Piece(ReplyPart):
     """A part of a text, or of a thought."""
 
     text: str = ""
@@ -98,21 +98,21 @@ class Piece(Part):
     thought: bool | None = None
 
 
-class Message(Part):
+class Message(ReplyPart):
     """What a chat model said, in one text or in parts, or why it did not."""
 
     content: str | list[Piece] | None = None
     refusal: str | None = None
 
 
-class Choice(Part):
+class Choice(ReplyPart):
     """An answer of a chat completion."""
 
     message: Message
     finish_reason: str | None = None
 
 
-class Completion(Part):
+class Completion(ReplyPart):
     """A chat completion."""
 
     choices: Annotated[list[Choice], Field(min_length=1)]
@@ -170,40 +170,40 @@ def unfinished(finish: Any, error: Any = None) -> CallError:
     return CallError("failed", why, again=True, billed=True)
 
 
-class Chosen(Part):
+class Chosen(ReplyPart):
     """A token of Gemini's and its log-probability."""
 
     token: str
     logprob: LogProbability = Field(alias="logProbability")
 
 
-class Top(Part):
+class Top(ReplyPart):
     """The alternatives of one token."""
 
     candidates: list[Chosen] = []
 
 
-class Weighed(Part):
+class Weighed(ReplyPart):
     """Gemini's log-probabilities."""
 
     chosen: list[Chosen] = Field([], alias="chosenCandidates")
     tops: list[Top] = Field([], alias="topCandidates")
 
 
-class Content(Part):
+class Content(ReplyPart):
     """What a Gemini model said."""
 
     parts: list[Piece] | None = None
 
 
-class Candidate(Part):
+class Candidate(ReplyPart):
     """An answer of a generateContent reply."""
 
     content: Content | None = None
     finish: str | None = Field(None, alias="finishReason")
 
 
-class Generated(Part):
+class Generated(ReplyPart):
     """A generateContent reply."""
 
     candidates: Annotated[list[Candidate], Field(min_length=1)]

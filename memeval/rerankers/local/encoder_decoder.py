@@ -15,13 +15,13 @@ from memeval.core.types import Scored
 from memeval.rerankers.local import answering, checkpoint, probe
 from memeval.rerankers.local.batching import Batches, budget, padded
 from memeval.rerankers.local.opened import Running, chosen, digest, opened, positive, prompts
-from memeval.rerankers.local.texts import Texts
+from memeval.rerankers.local.texts import PromptTexts
 
 REMEMBERED = 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class EncoderPrompt:
     """What encoder and decoder read, and the two answers' tokens.
 
     Without `decoder`, the decoder reads its start token alone, and the encoder's text ends as the tokenizer has it.
@@ -72,7 +72,7 @@ class EncoderDecoder:
         batch_tokens: int | None = None,
     ) -> None:
         name = f"'{self.kind}/{model}'"
-        known = prompts(self.kind, Prompt)
+        known = prompts(self.kind, EncoderPrompt)
         word = chosen(name, "prompt", prompt, known)
         positive(name, max_length=max_length, pooled=pooled, batch_tokens=batch_tokens)
         self.prompt = made = known[word]
@@ -105,9 +105,9 @@ class EncoderDecoder:
             return model, tokenizer
 
     @cached_property
-    def texts(self) -> Texts:
+    def texts(self) -> PromptTexts:
         """What makes token ids of a prompt."""
-        return Texts(self.loaded[1], framed=not self.prompt.decoder, words=self.prompt.decoder)
+        return PromptTexts(self.loaded[1], framed=not self.prompt.decoder, words=self.prompt.decoder)
 
     @cached_property
     def batches(self) -> Batches:

@@ -18,7 +18,7 @@ from memeval.rerankers.hosted.terms import Terms
 from memeval.rerankers.local import answering, checkpoint, probe
 from memeval.rerankers.local.generation import CLASSES, Writer
 from memeval.rerankers.local.opened import Running, chosen, digest, opened, positive, prompts
-from memeval.rerankers.local.texts import Texts
+from memeval.rerankers.local.texts import PromptTexts
 from memeval.rerankers.windows import windows, written
 
 NUMBER = re.compile(r"\[(\d+)\]")
@@ -26,7 +26,7 @@ NUMBER = re.compile(r"\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class WindowPrompt:
     """How a window is asked for: `{n}` is how many memories it holds, or which one this is.
 
     `chat` is the text around the user's turn; without it, the folder's own chat template with the `system` turn.
@@ -70,7 +70,7 @@ class Windows:
 
 
 @dataclass(slots=True)
-class _Asked:
+class _Sorting:
     """A request on its way: the places of its memories as they are ranked so far, and what went wrong, if anything."""
 
     query: str
@@ -108,7 +108,7 @@ class Listwise:
         terms: Terms | None = None,
     ) -> None:
         name = f"'{self.kind}/{model}'"
-        known = prompts(self.kind, Prompt)
+        known = prompts(self.kind, WindowPrompt)
         word = chosen(name, "prompt", asking.prompt, known)
         self.prompt = made = known[word]
         self.size, self.step = asking.window or made.window, asking.step or made.step
@@ -132,9 +132,9 @@ class Listwise:
             return Writer(self.opened, self.most, self._batch_tokens)
 
     @cached_property
-    def texts(self) -> Texts:
+    def texts(self) -> PromptTexts:
         """What makes token ids of a prompt."""
-        return Texts(self.writer.tokenizer, framed=False, words=self.prompt.chat)
+        return PromptTexts(self.writer.tokenizer, framed=False, words=self.prompt.chat)
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
@@ -185,10 +185,10 @@ class Listwise:
 
     score, score_many = answering.together(_answers)
 
-    def _asked(self, query: str, texts: list[str]) -> _Asked:
-        return _Asked(query, texts, windows(len(texts), self.size, self.step), list(range(len(texts))))
+    def _asked(self, query: str, texts: list[str]) -> _Sorting:
+        return _Sorting(query, texts, windows(len(texts), self.size, self.step), list(range(len(texts))))
 
-    def _turn(self, asked: list[_Asked], turn: int) -> None:
+    def _turn(self, asked: list[_Sorting], turn: int) -> None:
         """The next window of each request."""
         shown: list[list[int]] = []
         prompts: list[list[int]] = []

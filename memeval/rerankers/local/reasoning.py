@@ -15,11 +15,11 @@ from memeval.core.types import Scored
 from memeval.rerankers.local import answering, checkpoint, probe
 from memeval.rerankers.local.generation import CLASSES, Writer, Written
 from memeval.rerankers.local.opened import Running, digest, opened, positive, prompts
-from memeval.rerankers.local.texts import Texts
+from memeval.rerankers.local.texts import PromptTexts
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class ThoughtPrompt:
     """What the model reads, what ends its thought, and what its two answers are."""
 
     source: str
@@ -65,7 +65,7 @@ class Reasoning:
         positive(name, max_length=max_length, max_tokens=max_tokens, batch_tokens=batch_tokens)
         if max_length is None and max_tokens >= CONTEXT:
             raise UsageError(f"{name}: max_tokens={max_tokens} leaves nothing of {CONTEXT:,} tokens for the prompt")
-        self.prompt = prompts(self.kind, Prompt)["rank1"]
+        self.prompt = prompts(self.kind, ThoughtPrompt)["rank1"]
         self.most, self.spent, self._batch_tokens = max_tokens, spent, batch_tokens
         self.longest = CONTEXT - max_tokens if max_length is None else max_length
         depends = {"template": digest(self.prompt), "max_tokens": max_tokens, "spent": spent}
@@ -79,9 +79,9 @@ class Reasoning:
             return Writer(self.opened, self.most, self._batch_tokens, self.prompt.end)
 
     @cached_property
-    def texts(self) -> Texts:
+    def texts(self) -> PromptTexts:
         """What makes token ids of a prompt."""
-        return Texts(self.writer.tokenizer, framed=True)
+        return PromptTexts(self.writer.tokenizer, framed=True)
 
     @cached_property
     def answers(self) -> tuple[int, int]:

@@ -17,7 +17,7 @@ MARK = re.compile(r"<\|\w+\|>|<(?:bos|eos|start_of_turn|end_of_turn)>")
 """What looks like a control token in a prompt's own words; `<think>` is text to some models."""
 
 
-class Texts:
+class PromptTexts:
     """What a tokenizer (of transformers, a fast one) makes of a prompt. Raises PrerequisiteError for another.
 
     `framed` adds what the tokenizer puts around any text: a token for its beginning, or for its end. `words` are those

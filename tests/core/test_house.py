@@ -1,0 +1,79 @@
+"""The package as a house: each name once, no room too large without a reason, and the way through it as it is told."""
+
+import ast
+import re
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import memeval
+
+ROOT = Path(memeval.__file__).parent
+LONG = 300
+"""Lines of a file that need no reason."""
+REASON = re.compile(r"\b(One file, though|Longer than most|is long because)")
+
+SAME = {
+    "FirstStage": "an option of commands is called as what it sets",
+    "Depth": "an option of commands is called as what it sets",
+    "Pool": "an option of commands is called as what it sets",
+    **dict.fromkeys(("Floats", "Places", "Labels"), "the same array, named where it is read"),
+    **dict.fromkeys(("Job", "Line", "Outcome", "Verdict"), "of a report, and of what it tells of"),
+}
+"""Names that stand twice → why."""
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    files = sorted(ROOT.rglob("*.py"))
+    return {file.relative_to(ROOT): ast.parse(file.read_text(encoding="utf-8")) for file in files}
+
+
+def test_a_type_has_a_name_of_its_own() -> None:
+    found: dict[str, set[Path]] = defaultdict(set)
+    for file, tree in trees().items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                found[node.name].add(file)
+            named = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            for target in named:
+                if isinstance(target, ast.Name) and re.match(r"_?[A-Z][a-zA-Z]*[a-z]", target.id):
+                    found[target.id].add(file)
+    assert {name: files for name, files in found.items() if len(files) > 1}.keys() == SAME.keys()
+
+
+def test_a_long_file_says_in_its_first_lines_why_it_is_one() -> None:
+    silent = []
+    for file, tree in trees().items():
+        said = ast.get_docstring(tree) or ""
+        if (ROOT / file).read_text(encoding="utf-8").count("\n") > LONG and not REASON.search(said):
+            silent.append(str(file))
+    assert silent == []
+
+
+def test_beside_the_folders_stand_at_most_six_modules() -> None:
+    assert len(list(ROOT.glob("*.py"))) <= 6
+    assert {folder.name for folder in ROOT.iterdir() if (folder / "__init__.py").is_file()} == {
+        *("core", "measures", "datasets", "rerankers", "runs", "report", "gate", "cli")
+    }
+
+
+def told() -> list[str]:
+    """The files that the package's docstring names as the way to read it."""
+    found = []
+    for line in (memeval.__doc__ or "").splitlines():
+        if files := re.match(r"(\w+)/(\w+(?:, \w+)*) {2,}", line):
+            found += [f"{files[1]}/{name}" for name in files[2].split(", ")]
+    return found
+
+
+@pytest.mark.parametrize("file", told())
+def test_the_way_to_read_the_package_names_files_that_are_there(file: str) -> None:
+    assert (ROOT / f"{file}.py").is_file()
+
+
+def test_the_way_to_read_the_package_goes_through_every_room() -> None:
+    rooms = list(dict.fromkeys(name.partition("/")[0] for name in told()))
+    assert rooms == ["core", "measures", "datasets", "rerankers", "runs", "report"]
