@@ -28,11 +28,14 @@ SHAPES = re.compile(
     r"|\bAKIA[0-9A-Z]{16}\b|\bxox[abprs]-[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY|(?i:\bbearer\s+[\w.~+/-]{20,})"
 )
 """Keys and tokens that can be told by their shape."""
-USER = re.compile(
+_USER = re.compile(
     r"(?:(?<=://)|(?<=\w\w:/)(?!/))(?!\[(?:…|\\u2026)\]@)"
     r"(?:[^/\s\"'?#\\]+|[^/\s\"'?#\\:]*:(?!\d+(?:[/?#\"'\s]|$))[^\s\"'\\]*)(?:@|%40)(?=[\w\[])"
 )
 """User and password of a URL, also where the sign behind them is escaped, or a path has taken one slash away."""
+_TO_HOST = re.compile(r"(?<![^\s\"'\\])[^\s\"'\\]*(?:@|%40)[\w\[]")
+"""A word up to the last sign in it that may stand behind a user: only there one is sought, in time that grows with the
+text and not with its square."""
 _KEY = r"[\w-]*(?:api[-_]?key|access[-_]?key|token|secret|password|passwd|credentials?|signature|authorization|bearer)"
 _KEY_LIKE = re.compile(rf"(?i)(?:{_KEY}|key|sig|auth|pwd|pass|headers?)$")
 _PARAMETER = re.compile(rf"(?i)(?<=[?&;])({_KEY}|key|sig|auth|pwd|pass)=[^&\s\"'\\]+")
@@ -75,7 +78,8 @@ def struck(text: str) -> str:
     >>> struck("run --system openai/m?url=https://ann:pw@host/v1&api_key=abc")
     'run --system openai/m?url=https://[…]@host/v1&api_key=[…]'
     """
-    text = _PARAMETER.sub(r"\1=[…]", SHAPES.sub("[…]", USER.sub("[…]@", text)))
+    text = _TO_HOST.sub(lambda word: _USER.sub("[…]@", word[0]), text)
+    text = _PARAMETER.sub(r"\1=[…]", SHAPES.sub("[…]", text))
     text = without(text, set_keys().values(), "[…]")
     for path in sorted((path for path in _names if path in text), key=len, reverse=True):
         text = re.sub(rf"{re.escape(path)}(?![\w-]|\.\w)", _names[path].replace("\\", r"\\"), text)
@@ -108,10 +112,19 @@ def forms(secret: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((secret, escaped, escaped.replace("/", r"\/"), *urls, packed)))
 
 
+def names_user(text: str) -> bool:
+    """Whether a URL with a user or password stands in a text.
+
+    >>> names_user("see https://ann:pw@host/"), names_user("see https://host:80/@ann")
+    (True, False)
+    """
+    return any(_USER.search(word[0]) for word in _TO_HOST.finditer(text))
+
+
 def secret(text: str) -> str | None:
     """What kind of secret stands in a text, for a message that does not repeat it; None without one."""
     for said in (text, unquote(text)):
-        if USER.search(said):
+        if names_user(said):
             return "a URL with a user or password"
         keys = (form for value in set_keys().values() for form in forms(value))
         if _PARAMETER.search(said) or SHAPES.search(said) or any(form in said for form in keys):

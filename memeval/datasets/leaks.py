@@ -7,7 +7,7 @@ from typing import Any
 
 from memeval.core import files
 from memeval.core.errors import DataError
-from memeval.core.outside import SHAPES, USER, forms, set_keys
+from memeval.core.outside import SHAPES, forms, names_user, set_keys
 from memeval.core.types import Dataset
 from memeval.datasets.shared_text import runs, strings_in, words
 
@@ -16,11 +16,18 @@ SHORTEST = 5
 
 
 def secrets(file: Path) -> Iterator[tuple[str, str]]:
-    """(file, problem) where a file holds what has the shape of a key, a URL's user, or the value of a key set here."""
-    text = _text(file)
+    """(file, problem) where a file holds what has the shape of a key, a URL's user, or the value of a key set here.
+
+    So is one that cannot be looked through. In UTF-16, too, keys are found.
+    """
+    try:
+        text = files.content(file).decode("utf-8", "replace").replace("\0", "")
+    except DataError as error:
+        yield str(file), f"cannot be looked through ({str(error).removeprefix(f'{file}: ')})"
+        return
     if SHAPES.search(text):
         yield str(file), "holds something of the shape of a key or token"
-    if USER.search(text):
+    if names_user(text):
         yield str(file), "holds a URL with a user or password"
     for name, value in set_keys().items():
         if any(form in text for form in forms(value)):
@@ -52,7 +59,10 @@ def _restricted(dataset: Dataset) -> tuple[set[tuple[str, ...]], set[tuple[str, 
 
 def _strings(file: Path) -> Iterator[str]:
     """Every string of a JSON file, or of one value a line; of any other file its text as a whole."""
-    text = _text(file)
+    try:
+        text = files.content(file).decode("utf-8", "replace")
+    except DataError:  # as `secrets` tells
+        return
     try:
         yield from _long(files.shaped(text, Any, ""))
     except DataError:
@@ -66,10 +76,3 @@ def _strings(file: Path) -> Iterator[str]:
 
 def _long(value: Any) -> Iterator[str]:
     return (string for string in strings_in(value, keys=True) if string.count(" ") >= SHORTEST - 1)
-
-
-def _text(file: Path) -> str:
-    try:
-        return files.content(file).decode("utf-8", "replace")
-    except DataError:  # whoever reads it says so
-        return ""

@@ -235,3 +235,27 @@ def test_what_was_struck_out_of_a_url_is_no_user(tmp_path: Path) -> None:
         (tmp_path / name).write_text(written)
         assert not list(leaks.secrets(tmp_path / name))
     assert secret("https://[…]:pw@host/v1") is not None
+
+
+@pytest.mark.parametrize("unit", ["http://a:b/", "https://x:y", "://", ":/%40", "://x:@ "])
+def test_a_word_full_of_addresses_is_looked_through_once_and_not_for_each(unit: str) -> None:
+    text = f"{unit * 20_000}https://ann:pw@host/"
+    assert "pw" not in struck(text)
+    assert secret(text) is not None
+
+
+def test_an_empty_file_holds_nothing_and_one_in_another_coding_is_looked_through(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    assert not list(leaks.secrets(tmp_path / "empty"))
+    (tmp_path / "wide").write_text("asked https://ann:pw@host/v1", encoding="utf-16")
+    assert [problem for _, problem in leaks.secrets(tmp_path / "wide")] == ["holds a URL with a user or password"]
+
+
+def test_what_cannot_be_looked_through_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.gz").write_bytes(b"no gzip")
+    [(file, problem)] = leaks.secrets(tmp_path / "x.gz")
+    assert file == str(tmp_path / "x.gz") and problem.startswith("cannot be looked through (is no .gz file")
+    monkeypatch.setattr("memeval.core.files.LARGEST", 1 << 20)
+    (tmp_path / "large").write_bytes(b"x" * (1 << 20 | 1))
+    [(_, problem)] = leaks.secrets(tmp_path / "large")
+    assert "holds more than 1 MiB" in problem
