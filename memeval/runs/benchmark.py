@@ -7,6 +7,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -24,7 +25,7 @@ from memeval.rerankers.hosted import prices
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import machine, manifest, measuring, repeats, runner, shards
 from memeval.runs.guard import Scorer
-from memeval.runs.suite import Suite, System, slug, values
+from memeval.runs.suite import Suite, System, slug
 
 BILL = ".bill.partial"
 """What a run has taken so far of services, a line for each call: its process may be killed before it adds them up."""
@@ -75,8 +76,6 @@ def run(
     stops behind the query that it is at: IncompleteError, and the same call goes on.
     """
     watcher, terms = watcher or Watcher(), terms or Terms(answers=cache.path if cache is not None else None)
-    if not manifest.adds_up(suite.name):
-        results.write_suite(root / suite.name, values(suite))
     reports = []
     for variant, name, into in manifest.parts(suite, root):
         if reason := left_out.get((into.name, results.EVERY)):
@@ -87,7 +86,8 @@ def run(
         try:
             _in_time(until)
             with contained(name, own=True):
-                reports.append(_run(variant, name, into, cache, terms, limit, watcher, known, until))
+                alone = functools.partial(manifest.alone, suite)
+                reports.append(_run(variant, name, into, alone, cache, terms, limit, watcher, known, until))
         except MemevalError as error:
             watcher.end()
             reports.append(Report(into, error=error))
@@ -97,9 +97,11 @@ def run(
 
 
 def _noted(suite: Suite, folder: Path, reason: str) -> None:
-    """Notes why nothing was run on a ground of a suite's file, unless something was, earlier."""
-    if files.stored(folder / results.CANDIDATES) is None and not manifest.adds_up(suite.name):
-        results.write_unavailable(folder, {results.EVERY: reason})
+    """Notes why nothing was run on a ground of a suite's file, unless something was, earlier, or is by now."""
+    if not manifest.adds_up(suite.name):
+        with suppress(PrerequisiteError), manifest.alone(suite, folder):
+            if files.stored(folder / results.CANDIDATES) is None:
+                results.write_unavailable(folder, {results.EVERY: reason})
 
 
 def _in_time(until: float) -> None:
@@ -117,6 +119,7 @@ def _run(
     suite: Suite,
     name: str,
     into: Path,
+    alone: Callable[[Path], AbstractContextManager[Path]],
     cache: ScoreCache | None,
     terms: Terms,
     limit: shards.Portion,
@@ -134,7 +137,7 @@ def _run(
         raise DataError(
             f"{name}: none of its {len(asked):,} queries has a relevant memory: there is nothing to measure"
         )
-    with files.alone(marked(into, limit)) as folder:
+    with alone(marked(into, limit)) as folder:
         candidates = frozen(suite, dataset, folder / "candidates.jsonl", watcher, terms)
         results.place_labels(folder / results.LABELS, dataset, compress=suite.compress)
         if manifest.adds_up(suite.name):

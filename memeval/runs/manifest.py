@@ -6,7 +6,7 @@ A suite of a file has one, above the folders of its data sets. What is run by th
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memeval.core import files, results
@@ -26,6 +26,15 @@ def above(folder: Path) -> Path:
     """The file that a data set's folder belongs to."""
     own = folder / results.SUITE
     return own if own.is_file() else folder.parent / results.SUITE
+
+
+@contextmanager
+def alone(suite: Suite, folder: Path) -> Iterator[Path]:
+    """A ground's folder for this process alone (see files.alone). The suite of a file is written above it then."""
+    with files.alone(folder):
+        if not adds_up(suite.name):
+            results.write_suite(folder.parent, values(suite))
+        yield folder
 
 
 def read(file: Path) -> Suite:

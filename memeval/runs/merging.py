@@ -49,11 +49,9 @@ def _merged(parts: Sequence[Path], output: Path) -> Iterator[str]:
     wholes = [(suite, name, into, _ran(places)) for into, (suite, name, places) in found.items()]
     for part in wholes:
         _checked(*part)  # before anything of any is written
-    for name, suite in own.items():
-        results.write_suite(output / name, values(suite))
-    for part in wholes:
-        with files.alone(part[2]):
-            yield from _dataset(*part)
+    for suite, name, into, places in wholes:
+        with manifest.alone(own.get(suite.name, suite), into):
+            yield from _dataset(suite, name, into, places)
 
 
 def _ran(places: Sequence[Path]) -> list[Path]:

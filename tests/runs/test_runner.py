@@ -488,9 +488,22 @@ def test_a_cut_off_line_of_times_costs_that_time_only(garden: Dataset, tmp_path:
 def test_two_processes_do_not_write_into_one_folder(tmp_path: Path) -> None:
     content = {"schema": 1, "name": "shared", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}
     plan = suite.make(content, "test")
-    with files.alone(tmp_path / "shared" / "hard-cases"):
-        [report] = benchmark.run(plan, tmp_path, cache=None)
-    assert "another process writes there" in str(report.error)
     [report] = benchmark.run(plan, tmp_path, cache=None)
     assert report.error is None
     assert len(report.results) == 1
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    other = suite.make({**content, "systems": [{"model": "random"}], "depth": 3}, "test")
+    with files.alone(tmp_path / "shared" / "hard-cases"):
+        [report] = benchmark.run(other, tmp_path, cache=None)
+    assert "another process writes there" in str(report.error)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_why_nothing_ran_is_not_noted_where_another_process_runs(tmp_path: Path) -> None:
+    plan = suite.make(
+        {"schema": 1, "name": "shared", "datasets": ["hard-cases"], "systems": [{"model": "bm25"}]}, "test"
+    )
+    with files.alone(tmp_path / "shared" / "hard-cases") as folder:
+        for left_out in ({}, {("hard-cases", results.EVERY): "was not asked for"}):
+            benchmark.run(plan, tmp_path, cache=None, left_out=left_out)
+        assert not [*folder.iterdir(), *folder.parent.glob("*.json")]
