@@ -37,6 +37,8 @@ conversation, lines name it as their `cluster`, and those of one cluster are tak
 
 Everything wrong with the file is told at once, each kind of it with its first line and how many lines have it; the
 message names a file with all of them.
+
+Longer than most files here, because a fifth of it is what you have just read.
 """
 
 import hashlib

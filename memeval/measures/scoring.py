@@ -1,4 +1,7 @@
-"""From raw rankings and labels to a Result. Everything here can be made again from the files at any time."""
+"""From raw rankings and labels to a Result. Everything here can be made again from the files at any time.
+
+One file, though a long one: all numbers of a result come of one pass over its rankings.
+"""
 
 import math
 from array import array
