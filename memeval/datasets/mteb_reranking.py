@@ -22,8 +22,10 @@ options of protocol are for this format, and read as for `beir`.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from memeval.core import files
 from memeval.core.errors import DataError, UsageError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.core.values import value_of
@@ -32,32 +34,22 @@ from memeval.datasets._files import listed, shuffled
 from memeval.datasets.build import Builder
 from memeval.datasets.parts import Wanted
 
-PINNED: Mapping[str, tuple[str, str]] = {
-    "finfact": ("FinanceMTEB/FinFact-reranking", "70435b4984c687051ecf38b9d2686f33345dcced"),
-    "fiqa-reranking": ("FinanceMTEB/FiQA-reranking", "f6934c7980c19a3acb8aeba3b66b4766fbb4b9db"),
-    "hc3-reranking": ("FinanceMTEB/HPC3-reranking", "538a43bb89e86fd40a8d1b9c7e630f8c3aa67a6c"),
-    "cmedqa-v1": ("C-MTEB/CMedQAv1-reranking", "8d7f1e942507dac42dc58017c1a001c3717da7df"),
-    "cmedqa-v2": ("C-MTEB/CMedQAv2-reranking", "23d186750531a14a0357ca22cd92d712fd512ea0"),
-}
+PINNED: Mapping[str, Mapping[str, str]] = files.toml(Path(__file__).parent / "data" / "mteb_reranking.toml")
 ABOUT: Mapping[str, str] = {
     "mteb-reranking": "mteb-reranking/<folder or Hub id>: rows of a query, positive and negative texts",
-    "finfact": "FinFact: claims about finance and the evidence for them (FinanceMTEB, n = 1,000)",
-    "fiqa-reranking": "FiQA for reranking: answers to questions on finance (FinanceMTEB)",
-    "hc3-reranking": "HC3's finance part for reranking: people's and ChatGPT's answers (FinanceMTEB)",
-    "cmedqa-v1": "cMedQA 1 for reranking: answers to health questions, in Chinese (C-MTEB)",
-    "cmedqa-v2": "cMedQA 2 for reranking: answers to health questions, in Chinese (C-MTEB)",
+    **{name: said["about"] for name, said in PINNED.items()},
 }
 OPTIONS = parts.OPTIONS
 
 
 def facts(name: str) -> dict[str, Any]:
     """What is known of a pinned set without its files."""
-    url = {"url": f"https://huggingface.co/datasets/{PINNED[name][0]}"} if name in PINNED else {}
+    url = {"url": f"https://huggingface.co/datasets/{PINNED[name]['repository']}"} if name in PINNED else {}
     return {"licence": "not stated", "restricted": True, **url}
 
 
 def load(name: str, argument: str | None = None, **options: str) -> Dataset:
-    """The data set of a folder or repository; `options` are the fields of `parts.Asked`.
+    """The data set of a folder or repository; `options` are the fields of `parts.Wanted`.
 
     Raises UsageError for a wrong name, DataError with the place for broken rows, PrerequisiteError where the Hub cannot
     be reached.
@@ -67,9 +59,9 @@ def load(name: str, argument: str | None = None, **options: str) -> Dataset:
     if name in PINNED:
         if argument is not None or revision is not None:
             raise UsageError(
-                f"{name} is pinned: for another revision ask for mteb-reranking/{PINNED[name][0]}?revision=…"
+                f"{name} is pinned: for another revision ask for mteb-reranking/{PINNED[name]['repository']}?revision=…"
             )
-        argument, revision = PINNED[name]
+        argument, revision = PINNED[name]["repository"], PINNED[name]["revision"]
     if not argument:
         raise UsageError(f"{name!r} wants a folder or an id of the Hub: ask for {name}/<folder or id>")
     asked.check(f"{name}/{argument}")
