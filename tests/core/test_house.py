@@ -3,7 +3,9 @@
 import ast
 import re
 from collections import defaultdict
+from collections.abc import Iterator, Set
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,24 @@ def test_beside_the_folders_which_are_layers_stand_at_most_six_modules() -> None
     assert layers is not None
     assert {folder.name for folder in ROOT.iterdir() if (folder / "__init__.py").is_file()} == {*layers[1].split()}
     assert len(list(ROOT.glob("*.py"))) <= 6
+
+
+def imported(tree: ast.AST, names: Set[str]) -> Iterator[str]:
+    """The modules of `names` that a module imports when it is imported, those for types alone left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ImportFrom):
+            parts = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (part if part in names else str(node.module) for part in parts if str(node.module) in names)
+        elif isinstance(node, ast.ClassDef | ast.Try) or (
+            isinstance(node, ast.If) and "TYPE" not in ast.dump(node.test)
+        ):
+            yield from imported(node, names)
+
+
+def test_no_module_waits_for_itself_in_a_circle_of_imports() -> None:
+    names = {".".join(("memeval", *file.with_suffix("").parts)).removesuffix(".__init__"): file for file in trees()}
+    graph = {name: {*imported(trees()[file], names.keys())} - {name} for name, file in names.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(names)
 
 
 def told() -> list[str]:
