@@ -228,15 +228,14 @@ def value(path: Path, shape: Any = Any) -> Any:
     return shaped(content(path), shape, str(path))
 
 
-def lines(path: Path, shape: Any = Any, *, first: Any = None, broken: bool = False) -> Iterator[Any]:
-    """The JSON values of a file's lines, each of that shape; the first line may have one of its own.
+def lines(path: Path, shape: Any = Any, *, broken: bool = False) -> Iterator[Any]:
+    """The JSON values of a file's lines, each of that shape.
 
     Raises DataError naming line and field; lines that are no JSON are skipped where they may be `broken`.
     """
     for number, line in numbered(path):
         try:
-            wanted = shape if first is None or number > 1 else first
-            yield shaped(line, wanted, f"{path}: line {number}")
+            yield shaped(line, shape, f"{path}: line {number}")
         except NoJsonError:
             if not broken:
                 raise

@@ -130,7 +130,8 @@ def _memories(
         found.anomalies["evidence sessions without a marked turn"] += of_evidence and not marked
         late |= of_evidence and time > asked_at
         if name == "longmemeval-s-session":
-            memories.append(Memory(f"s{position:02}", _session(turns), time, session_id=f"s{position:02}"))
+            text = "\n".join(f"{turn.speaker}: {turn.text}" for turn in turns)
+            memories.append(Memory(f"s{position:02}", text, time, session_id=f"s{position:02}"))
             relevant += [f"s{position:02}"] if of_evidence else []
         else:
             kept = {m.doc_id: m for m in turns if m.speaker == "user" or name != "longmemeval-s-turn-user"}
@@ -151,11 +152,6 @@ def _turn(
     said = texts.setdefault(said, said)
     marked = typed(turn.get("has_answer", False), bool, f"{where}: 'has_answer'")
     return Memory(f"s{session:02}:t{number:02}", said, time, speaker, f"s{session:02}"), marked
-
-
-def _session(turns: list[Memory]) -> str:
-    """A session as one text."""
-    return "\n".join(f"{turn.speaker}: {turn.text}" for turn in turns)
 
 
 def _time(written: str, where: str) -> str:

@@ -43,7 +43,7 @@ def checks(evidence: Case, against: Path | None) -> list[Check]:
     return found
 
 
-def judged(check: Check, theirs: Sequence[float], ours: Sequence[float], *, seed: int = 0) -> Check:
+def judged(check: Check, theirs: Sequence[float], ours: Sequence[float]) -> Check:
     """The verdict on paired seconds: slower by the margin, and slower beyond chance.
 
     >>> gate = Check("d", "s", "latency", "latency", "ok", margin=1.25)
@@ -52,7 +52,7 @@ def judged(check: Check, theirs: Sequence[float], ours: Sequence[float], *, seed
     """
     old, new = np.asarray(theirs), np.asarray(ours)
     margin = float(check.margin or 1.0)
-    draws = np.random.Generator(np.random.PCG64(seed)).integers(len(old), size=(DRAWS, len(old)))
+    draws = np.random.Generator(np.random.PCG64(0)).integers(len(old), size=(DRAWS, len(old)))
     ratios = np.median(new[draws], axis=1) / np.median(old[draws], axis=1)
     low, high = (float(end) for end in np.quantile(ratios, [0.025, 0.975]))
     before, now = float(np.median(old)), float(np.median(new))

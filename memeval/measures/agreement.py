@@ -75,14 +75,10 @@ def labels(
         clusters=len(ids),
         grades=tuple(grades.tolist()),
         table=tables.sum(axis=0),
-        same=_jackknife(binary, _same),
+        same=_jackknife(binary, lambda table: float(np.trace(table) / table.sum())),
         kappa=_jackknife(binary, lambda table: _kappa(table, 1 - np.eye(2))),
         weighted=_jackknife(tables, lambda table: _kappa(table, apart)) if len(grades) > 2 else None,
     )
-
-
-def _same(table: NDArray[np.int64]) -> float:
-    return float(np.trace(table) / table.sum())
 
 
 def _kappa(table: NDArray[np.int64], apart: Floats) -> float:
@@ -216,6 +212,3 @@ def _tau_b(one: Floats, other: Floats) -> float:
     first, second = (np.sign(np.round(values[rows] - values[columns], 12)) for values in (one, other))
     scale = math.sqrt(np.count_nonzero(first) * np.count_nonzero(second))
     return float(first @ second) / scale if scale else math.nan
-
-
-__all__ = ["Interval", "LabelAgreement", "Orders", "SystemPair", "labels", "orders"]

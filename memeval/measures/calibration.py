@@ -23,6 +23,8 @@ Curve: TypeAlias = Callable[[Floats], Floats]
 """From scores to probabilities; never decreasing."""
 
 BINS = 10
+STEPS = 100
+"""Of Newton's method, at most."""
 LEVELS = ("irrelevant", "low", "partial", "high", "direct answer")
 """The five levels of MemReranker's scores: equal fifths of 0…1, the upper bound belonging to the next level."""
 
@@ -120,7 +122,7 @@ def probability(kind: str | None, scores: Floats) -> Floats | None:
     return scores if kind == "probability" and inside else None
 
 
-def platt(scores: Floats, labels: Labels, *, steps: int = 100) -> Curve | None:
+def platt(scores: Floats, labels: Labels) -> Curve | None:
     """Platt's logistic curve (1999), by Newton's method with his smoothed targets; None without pairs of both labels.
 
     Scores are standardised first, which moves nothing but the condition of the problem. A falling curve (scores that
@@ -139,7 +141,7 @@ def platt(scores: Floats, labels: Labels, *, steps: int = 100) -> Curve | None:
         return float(np.sum(np.logaddexp(0, z) - target * z))
 
     current = loss(slope, offset)
-    for _ in range(steps):
+    for _ in range(STEPS):
         p = _sigmoid(slope * x + offset)
         residual, weight = p - target, p * (1 - p)
         gradient = np.array([residual @ x, residual.sum()])

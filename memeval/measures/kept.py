@@ -14,8 +14,6 @@ from memeval.core.types import Result
 from memeval.measures import latency, scoring
 from memeval.measures.latency import Times
 
-AGAIN = "make it again with `memeval run`"
-
 
 @dataclass(frozen=True, eq=False)
 class Kept:
@@ -44,7 +42,7 @@ def read(file: Path, *, edited: bool = False) -> Kept:
         result, changed = results.read_result(file, edited=True), True
     for lying, said in _beside(file, result):
         if said:
-            raise DataError(f"{file}: is not of the {lying.name} beside it: {AGAIN}")
+            raise DataError(f"{file}: is not of the {lying.name} beside it: {results.AGAIN}")
     for folder in (file.parent, file.parent.parent):
         if (folder / results.SUITE).is_file():
             results.read_suite(folder / results.SUITE)

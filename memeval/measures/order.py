@@ -58,6 +58,17 @@ def tie_rate(scores: Sequence[float]) -> float:
     return sum(count for count in counts.values() if count > 1) / len(scores)
 
 
+def flips(first: Sequence[str], second: Sequence[str]) -> int:
+    """How many pairs two orders of the same memories put the other way round.
+
+    >>> flips("abc", "abc"), flips("abc", "acb"), flips("abc", "cba")
+    (0, 1, 3)
+    """
+    rank = {doc_id: place for place, doc_id in enumerate(second)}
+    ranks = np.array([rank[doc_id] for doc_id in first])
+    return int(np.triu(ranks[:, None] > ranks[None], 1).sum())
+
+
 def bounds(
     order: Sequence[int], scores: Sequence[float] | Floats, grades: Sequence[int] | Floats
 ) -> tuple[list[int], list[int]]:

@@ -53,13 +53,13 @@ def agree(first: str, second: str, folder: Path | None, measure: str) -> Agreeme
         raise UsageError(f"{chosen.name}: its threshold comes from the labels: name another measure")
     one = datasets.load(first)
     other = _second(second, one)
-    queries = [query for query in one.queries if _judged(one, query.query_id) and _judged(other, query.query_id)]
+    queries = [query for query in one.queries if query.query_id in one.qrels.keys() & other.qrels.keys()]
     if not queries:
         raise UsageError(f"{first} and {second} share no query that both judge")
     pairs = [(query, doc_id) for query in queries for doc_id in _memories(one, query.query_id, query.store_id)]
     grades = [[side.qrels[query.query_id].get(doc_id, 0) for query, doc_id in pairs] for side in (one, other)]
     told = agreement.labels(grades[0], grades[1], [q.query_id for q, _ in pairs], [q.unit for q, _ in pairs])
-    both = [query for query in queries if all(_relevant(side, query.query_id) for side in (one, other))]
+    both = [q for q in queries if all(max(side.qrels[q.query_id].values(), default=0) > 0 for side in (one, other))]
     units = [query.unit for query in both]
     found = _runs(folder, one, other, {query.query_id for query in both}) if folder is not None and both else {}
     ordered = None
@@ -95,14 +95,6 @@ def _second(name: str, one: Dataset) -> Dataset:
         if absent := kept.get(query.query_id, {}).keys() - there:
             raise DataError(f"{name}: query {query.query_id!r} labels {sorted(absent)[0]!r}, which is not in its store")
     return replace(one, qrels=kept)
-
-
-def _judged(dataset: Dataset, query_id: str) -> bool:
-    return query_id in dataset.qrels
-
-
-def _relevant(dataset: Dataset, query_id: str) -> bool:
-    return any(grade > 0 for grade in dataset.qrels.get(query_id, {}).values())
 
 
 def _memories(dataset: Dataset, query_id: str, store_id: str) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from memeval import rerankers
 from memeval.core import names
@@ -46,15 +47,8 @@ def ceiling(
     dataset = render.rendered(loaded, plan.rendered)
     first_stage = rerankers.load(plan.stage, dataset)
     begin(f"first stage {plan.stage}", len(dataset.queries))
-    candidates = retrieve(
-        dataset,
-        plan.stage,
-        first_stage,
-        depth=plan.depth,
-        pool=pool,
-        rendering=plan.rendered,
-        advance=advance,
-    ).doc_ids
+    how: dict[str, Any] = {"depth": plan.depth, "pool": pool, "rendering": plan.rendered, "advance": advance}
+    candidates = retrieve(dataset, plan.stage, first_stage, **how).doc_ids
     judged = {query_id: grades for query_id, grades in dataset.qrels.items() if any(g > 0 for g in grades.values())}
     best = {
         query_id: sorted(candidates[query_id], key=lambda doc_id, of=grades: -of.get(doc_id, 0))  # type: ignore[misc]

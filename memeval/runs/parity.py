@@ -18,6 +18,7 @@ from memeval.core.terminal import aligned
 from memeval.core.types import Candidates, Dataset, Query, Ranking
 from memeval.datasets import render
 from memeval.datasets.candidates import retrieve
+from memeval.measures.order import flips
 from memeval.measures.ranx import evaluate
 from memeval.runs import benchmark, runner
 from memeval.runs.benchmark import Watcher
@@ -179,17 +180,6 @@ def compare(
         measures={name: (float(means[0][name].mean()), float(means[1][name].mean())) for name in means[0]},
         cut=(ours, theirs),
     )
-
-
-def flips(first: Sequence[str], second: Sequence[str]) -> int:
-    """How many pairs stand in opposite order in two rankings of the same memories.
-
-    >>> flips("abc", "abc"), flips("abc", "acb"), flips("abc", "cba")
-    (0, 1, 3)
-    """
-    rank = {doc_id: place for place, doc_id in enumerate(second)}
-    ranks = np.array([rank[doc_id] for doc_id in first])
-    return int(np.triu(ranks[:, None] > ranks[None], 1).sum())
 
 
 def document(found: Parity) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from memeval.core.results import EVERY
 from memeval.core.types import Candidates, Dataset, Pool, Request
 from memeval.datasets.candidates import retrieve
 from memeval.datasets.download import cache_folder
+from memeval.rerankers.controls import Constant
 from memeval.rerankers.hosted.quote import Quote, quote
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import benchmark, manifest, measuring, repeats, shards
@@ -151,7 +152,8 @@ class _Work:
         """Candidates of the right number, in any order: enough to count with."""
         key = dataset.digest, suite.depth, benchmark.pool_of(suite, dataset)
         if key not in self.bounds:
-            self.bounds[key] = _upper_bound(suite, dataset)
+            how: dict[str, Any] = {"depth": suite.depth, "pool": key[2], "rendering": suite.rendered}
+            self.bounds[key] = retrieve(dataset, "constant", Constant(), **how)
         return self.bounds[key]
 
     def lacking(self, name: str) -> list[str]:
@@ -261,11 +263,3 @@ def _row(system: System, here: _Here, work: _Work) -> Planned:
         lacks = lacks or [struck(str(error))]
     missing = "; ".join(dict.fromkeys(lacks)) or None
     return Planned(system.name, len(here.requests), pairs, cached, done, missing, system.optional, quoted, speed)
-
-
-def _upper_bound(suite: Suite, dataset: Dataset) -> Candidates:
-    """Candidates of the right number, in any order: enough to count with."""
-    from memeval.rerankers.controls import Constant
-
-    pool = benchmark.pool_of(suite, dataset)
-    return retrieve(dataset, "constant", Constant(), depth=suite.depth, pool=pool, rendering=suite.rendered)

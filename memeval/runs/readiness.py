@@ -81,7 +81,8 @@ def hosted(name: str) -> bool:
 
 def rate(scorer: Scorer, requests: Sequence[Request]) -> float | None:
     """Pairs a second, from some pairs of one query of middling length; None without any. Loads the model."""
-    asked = sorted((one for one in requests if one[1] and not one[0].blank), key=_letters)
+    asked = [request for request in requests if request[1] and not request[0].blank]
+    asked.sort(key=lambda request: sum(len(memory.text) for memory in request[1]))
     if not asked:
         return None
     query, memories = asked[len(asked) // 2]
@@ -91,10 +92,6 @@ def rate(scorer: Scorer, requests: Sequence[Request]) -> float | None:
     start = time.perf_counter()
     scored = scorer.one((query, some))
     return len(some) / (time.perf_counter() - start) if scored.scores is not None else None
-
-
-def _letters(request: Request) -> int:
-    return sum(len(memory.text) for memory in request[1])
 
 
 def _stated(model: str) -> float | None:

@@ -9,16 +9,15 @@ sample standard deviation of its mean over the runs.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
 
-import numpy as np
-
 from memeval.core.types import Dataset, Ranking, Repeats
 from memeval.measures.forbidden import known_mean
+from memeval.measures.order import flips as turned
 from memeval.measures.ranx import evaluate, parse
 from memeval.rerankers.hosted.terms import Terms
 
@@ -75,9 +74,4 @@ def flipped(ours: Sequence[str], theirs: Sequence[str]) -> float:
     (0.0, 1.0, 0.333, 0.0)
     """
     size = len(ours)
-    if size < 2:
-        return 0.0
-    places: Mapping[str, int] = {doc_id: place for place, doc_id in enumerate(theirs)}
-    order = np.array([places[doc_id] for doc_id in ours])
-    turned = np.triu(order[:, None] > order[None, :], k=1).sum()
-    return float(turned / (size * (size - 1) / 2))
+    return turned(ours, theirs) / (size * (size - 1) / 2) if size > 1 else 0.0

@@ -159,9 +159,8 @@ class BiEncoder:
         if self._normalised:
             vectors = encode(texts, prompt=self.prompts[side], normalize_embeddings=True, **told).astype("float64")
         else:
-            vectors = [
-                vector.cpu().double() for vector in encode(texts, prompt=self.prompts[side], **_tensors(self), **told)
-            ]
+            told |= {"convert_to_tensor": True} if self.said.family == PLAIN else {}
+            vectors = [vector.cpu().double() for vector in encode(texts, prompt=self.prompts[side], **told)]
         return list(zip(vectors, self._cut(side, texts), strict=True))
 
     def _cut(self, side: str, texts: list[str]) -> list[bool]:
@@ -196,11 +195,6 @@ class BiEncoder:
                 parameter.copy_(value)
         if any(bool((old - new).any()) for (old, _), (new, _) in zip(before, after, strict=True)):
             probe.loaded(self.said.name, self._missing)
-
-
-def _tensors(encoder: BiEncoder) -> dict[str, Any]:
-    """How the families are asked for tensors."""
-    return {"convert_to_tensor": True} if encoder.said.family == PLAIN else {}
 
 
 def _prompt(said: Folder, side: str, wanted: str | None) -> str | None:

@@ -173,7 +173,10 @@ class Listwise:
 
     def _answers(self, requests: Iterable[answering.Worded]) -> Iterator[Scored]:
         """Minus the rank of each memory; the windows of several queries share batches."""
-        asked = [self._asked(query, list(texts)) for query, texts in requests]
+        asked = [
+            _Sorting(query, list(texts), windows(len(texts), self.size, self.step), list(range(len(texts))))
+            for query, texts in requests
+        ]
         for turn in range(max((len(one.spans) for one in asked), default=0)):
             self._turn([one for one in asked if turn < len(one.spans) and one.failed is None], turn)
         for one in asked:
@@ -184,9 +187,6 @@ class Listwise:
             yield replace(answer, usage=usage)
 
     score, score_many = answering.together(_answers)
-
-    def _asked(self, query: str, texts: list[str]) -> _Sorting:
-        return _Sorting(query, texts, windows(len(texts), self.size, self.step), list(range(len(texts))))
 
     def _turn(self, asked: list[_Sorting], turn: int) -> None:
         """The next window of each request."""

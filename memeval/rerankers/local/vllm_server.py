@@ -124,7 +124,8 @@ class VLLMServer:
     def _one(self, query: str, texts: Sequence[str]) -> Scored:
         read = self.texts.render(query, texts)
         rows = read.whole
-        plain = [bool(query and text) and not self._controls(query + "\0" + text) for text in texts]
+        said = [f"{query}\0{text}" if query and text else "" for text in texts]
+        plain = [bool(both) and not any(control in both for control in self.control) for both in said]
         paired = [place for place, cut in enumerate(read.cut) if plain[place] and not cut]
         rest = sorted(set(range(len(texts))).difference(paired))
         if any(read.second[place] for place in rest):
@@ -133,9 +134,6 @@ class VLLMServer:
         scores = dict(zip(paired, self._paired(query, [texts[place] for place in paired], tokens), strict=True))
         scores |= dict(zip(rest, self._classified([rows[place] for place in rest]), strict=True))
         return Scored([scores[place] for place in range(len(texts))], read.cut, usage={"tokens": read.tokens})
-
-    def _controls(self, text: str) -> bool:
-        return any(control in text for control in self.control)
 
     def _paired(self, query: str, texts: list[str], tokens: int, *, use_activation: bool = False) -> list[float]:
         if not texts:
