@@ -27,6 +27,12 @@ SAME = {
 """Names that stand twice → why."""
 
 
+IDLE = {
+    "sign_flip_p": "the p of one test alone, which the tests of families are held against",
+}
+"""What only tests use → why it stands in the package."""
+
+
 @cache
 def trees() -> dict[Path, ast.Module]:
     files = sorted(ROOT.rglob("*.py"))
@@ -61,6 +67,39 @@ def test_beside_the_folders_which_are_layers_stand_at_most_six_modules() -> None
     assert layers is not None
     assert {folder.name for folder in ROOT.iterdir() if (folder / "__init__.py").is_file()} == {*layers[1].split()}
     assert len(list(ROOT.glob("*.py"))) <= 6
+
+
+def defined(tree: ast.Module) -> Iterator[str]:
+    """The functions, classes and values of a module, but those that stand in the class of an adapter or a loader."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.ClassDef):
+            kind = any(isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == "kind" for part in node.body)
+            yield from () if kind else (node.name,)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
+
+
+def read(tree: ast.Module) -> Iterator[str]:
+    """The names that a module reads, its own and those of others, and the words that stand for one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from re.findall(r"\w+", node.value) if len(node.value) < 100 else ()
+
+
+def test_nothing_stands_in_the_package_that_it_does_not_use() -> None:
+    everywhere = {name for tree in trees().values() for name in read(tree)}
+    idle = set()
+    for tree in trees().values():
+        own = {*read(tree)}
+        idle |= {name for name in defined(tree) if name not in (own if name.startswith("_") else everywhere)}
+    assert {name for name in idle if not name.startswith("__")} == IDLE.keys()
 
 
 def imported(tree: ast.AST, names: Set[str]) -> Iterator[str]:
