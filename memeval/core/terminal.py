@@ -32,6 +32,7 @@ _COMMAND = re.compile(r"(?m)^(\s*):(?=:)|#(?=#\w*\[)")
 
 _own: TextIO | None = None
 _own_errors: TextIO | None = None
+_show: Callable[[str], None] | None = None
 
 
 def _stdout() -> TextIO | None:
@@ -78,6 +79,17 @@ def reserved() -> Iterator[None]:
                 os.dup2(kept, 1)
                 _own.close()
         _own = _own_errors = None
+
+
+@contextmanager
+def above(show: Callable[[str], None]) -> Iterator[None]:
+    """While it lasts, lines for stderr are handed to `show`, as where bars stand there that must not be torn."""
+    global _show  # noqa: PLW0603  (as stderr itself, it is the process's)
+    before, _show = _show, show
+    try:
+        yield
+    finally:
+        _show = before
 
 
 class _Lines(io.RawIOBase):
@@ -152,7 +164,7 @@ def say(message: str, *, command: bool = False) -> None:
     """One line on stderr, as `tell`. Where stderr cannot be written, there is nobody to tell."""
     line = plain(struck(message))
     line = line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
-    write(stderr(), _harmless(line, command=command) + "\n")
+    _line(_harmless(line, command=command) + "\n")
 
 
 def stop(message: str, code: int) -> NoReturn:
@@ -163,7 +175,14 @@ def stop(message: str, code: int) -> NoReturn:
 
 def trace(text: str) -> None:
     """A traceback on stderr, or whatever else has several lines, or begins with blanks."""
-    write(stderr(), _harmless(visible(struck(text), lines=True)))
+    _line(_harmless(visible(struck(text), lines=True)))
+
+
+def _line(text: str) -> None:
+    if _show is None:
+        write(stderr(), text)
+    else:
+        _show(text)
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """Shows a benchmark's progress: bars on a terminal, plain lines elsewhere; always on stderr."""
 
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memeval.core.outside import plain, struck
-from memeval.core.terminal import console, say, stderr
+from memeval.core.terminal import above, console, say, stderr
 from memeval.core.types import Ranking
 from memeval.runs.benchmark import Watcher
 
@@ -22,6 +23,7 @@ class Progress:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._bars: Bars | None = None
+        self._open = ExitStack()
         self._task = ""
         self._total = self._done = self._start = self._pairs = self._failed = 0
         self._since = self._shown = 0.0
@@ -39,15 +41,17 @@ class Progress:
                 TimeRemainingColumn(elapsed_when_finished=True),
                 TextColumn("{task.fields[rate]}", markup=False),
             )
-            self._bars = Progress(*columns, console=console(stream))
-            self._bars.start()
+            # What others print comes by way of `say`, without secrets; rich would take it as it is.
+            bars = Progress(*columns, console=console(stream), redirect_stdout=False, redirect_stderr=False)
+            plainly: dict[str, Any] = {"end": "", "markup": False, "highlight": False, "soft_wrap": True}
+            self._open.enter_context(above(lambda text: bars.console.print(text, **plainly)))
+            self._bars = self._open.enter_context(bars)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+        self._open.close()
 
     def _step(self, message: str) -> None:
         if self._bars is not None:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -109,6 +111,27 @@ def test_what_others_write_to_stderr_is_told_without_secrets(tmp_path: Path) -> 
     assert "https://[…]@host/ is \ufffd[31mslow" in told and "asked https://[…]@host/" in told
     assert any(line.endswith("UserWarning: https://[…]@host/ is old") for line in told)
     assert "2 of 2" in told and any(line.startswith("  at the end") for line in told) and "1 of 2" not in told
+
+
+def test_neither_does_a_terminal_with_bars_show_them(tmp_path: Path) -> None:
+    (tmp_path / "plug.py").write_text(PLUG)
+    mine, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "memeval", "run", "--system", "python/plug:Complains", "--limit", "1"],
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "100", "TERM": "xterm"},
+    )
+    os.close(theirs)
+    told = b""
+    with suppress(OSError):  # the end of a terminal
+        while part := os.read(mine, 1 << 16):
+            told += part
+    os.close(mine)
+    assert process.wait() == 0, told
+    assert "https://[…]@host/ is \ufffd[31mslow".encode() in told and "━".encode() in told
+    assert b"ann:pw" not in told and b"\x1b[31mslow" not in told
 
 
 def test_a_first_stage_may_move_and_print_too(tmp_path: Path) -> None:
