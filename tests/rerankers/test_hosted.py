@@ -14,7 +14,7 @@ from wire import Answer, Asked, Wire
 from memeval.cli import app, catalogue
 from memeval.core import results
 from memeval.core.store import ScoreCache
-from memeval.core.types import Ranking
+from memeval.core.types import Dataset, Memory, Query, Ranking
 from memeval.rerankers.hosted.prices import Purse, find
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import benchmark, plan_text, planning, repeats, suite
@@ -168,7 +168,9 @@ def test_orders_show_listwise_judges_other_orders(serve: Callable[..., Wire], tm
 
 def test_flips_are_counted_by_hand() -> None:
     runs = [[Ranking("q", tuple(order), (3.0, 2.0, 1.0))] for order in ("abc", "acb", "bac")]
-    told = repeats.summary(runs, {"q": {"a": 1}}, ["MRR"])
+    stores = {"s": tuple(Memory(doc_id, doc_id) for doc_id in "abc")}
+    data = Dataset("d", "1", "", "", queries=(Query("q", "?", "s"),), stores=stores, qrels={"q": {"a": 1}})
+    told = repeats.summary(runs, data, ["MRR"])
     assert told.flips == pytest.approx((1 / 3 + 1 / 3 + 2 / 3) / 3)
     assert told.tops == pytest.approx(2 / 3)
     assert told.deviation["MRR"] == pytest.approx(0.288675, abs=1e-6)
