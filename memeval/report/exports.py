@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from memeval.core.errors import PrerequisiteError
+from memeval.core.showing import MEANS
 from memeval.core.types import Comparison, Estimate, written
 from memeval.core.values import finite
 from memeval.measures.filtering import Filter
@@ -18,9 +19,8 @@ from memeval.report.cells import plain
 from memeval.report.evidence import Evidence
 
 SCHEMA = 1
-KEYS = ("dataset", "system", "category", "measure")
-COLUMNS = (*KEYS, "value", "low", "high", "n", "stores")
-"""Of the CSV. `stores` counts what the interval resampled: queries where each stands for itself."""
+COLUMNS = MEANS
+"""Of the CSV."""
 SLICE = "slice: "
 """In front of a slice's name, among the categories; slices have the headline measure alone."""
 SWEPT = ("axis", "setting", "against", "p")

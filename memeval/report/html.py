@@ -144,6 +144,7 @@ def _part(
         "warned": warned,
         "more_claims": [claim for claim in board.claims if claim not in warned],
         "unit": board.unit,
+        "against": board.against,
         "controls": {cells.name(row) for row in board.rows if row.control is not None},
         "sections": [
             {

@@ -76,7 +76,7 @@ def test_differences_between_options_are_those_of_memeval_compare(folder: Path, 
         [line] = [line for line in axis.lines if line.row.control is None]
         assert line.name == "tuned"
         place = folder / "sweep" / f"hard-cases.{axis.board.signature.rendering}"
-        pair = comparing.compare("tuned-k1-10", "tuned-k1-0.5", place, measure="NDCG@10", flips=0)
+        pair = comparing.compare(*(comparing.find(name, place) for name in ("tuned-k1-10", "tuned-k1-0.5")), flips=0)
         assert_same(line.differences["10"].comparison, pair.differences[0].comparison)
         assert line.differences["10"].p == pair.differences[0].comparison.p  # a family of one
 
