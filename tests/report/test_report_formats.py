@@ -16,6 +16,7 @@ import pytest
 from memeval.core.errors import DataError, PrerequisiteError, UsageError
 from memeval.core.types import Result
 from memeval.report import cells, leaderboard, write
+from memeval.report.exports import COLUMNS
 from tests.report.made import FORMATS, HOSTILE, MIDDLE, WOBBLE, make, printed, toy
 
 
@@ -25,7 +26,8 @@ def test_csv_holds_the_numbers_of_the_results_exactly(tmp_path: Path) -> None:
     with (tmp_path / "r.csv").open(newline="") as file:
         reader = csv.DictReader(file)
         lines = {(line["system"], line["category"], line["measure"]): line for line in reader}
-    assert reader.fieldnames == ["dataset", "system", "category", "measure", "value", "low", "high", "n", "stores"]
+    assert reader.fieldnames == list(COLUMNS)
+    assert COLUMNS[:9] == ("dataset", "system", "category", "measure", "value", "low", "high", "n", "stores")
     assert len([key for key in lines if not key[1].startswith("slice: ")]) == 8 * 3 * 4
     for category, estimates in thirds.measures.items():
         for measure, estimate in estimates.items():
@@ -36,6 +38,22 @@ def test_csv_holds_the_numbers_of_the_results_exactly(tmp_path: Path) -> None:
                 estimate.high,
             ]
             assert (int(line["n"]), int(line["stores"])) == (estimate.n, estimate.clusters)
+
+
+def test_csv_holds_differences_with_adjusted_p_latency_and_price(tmp_path: Path) -> None:
+    write(toy(), tmp_path / "r.csv")
+    lines = {
+        (line["system"], line["category"], line["measure"]): line
+        for line in csv.DictReader((tmp_path / "r.csv").open(newline=""))
+    }
+    good = lines["good", "all", "NDCG@10"]
+    assert [float(good[key]) for key in ("difference", "difference_low", "difference_high")] == [0.25] * 3
+    assert (good["against"], float(good["p"]), float(good["p50_seconds"])) == ("first-stage", 6 / 1024, 0.0041)
+    assert good["usd_per_1000"] == "" and lines["good", "temporal", "MRR"]["difference"] == ""
+    assert lines["good", "temporal", "NDCG@10"]["against"] == "first-stage"
+    stage = lines["first-stage", "all", "NDCG@10"]
+    assert stage["difference"] == stage["against"] == stage["p"] == ""
+    assert lines["oracle", "all", "MRR"]["p"] == ""  # compared, and not tested
 
 
 def test_json_holds_values_ranks_and_adjusted_p(tmp_path: Path) -> None:
