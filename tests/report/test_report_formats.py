@@ -15,7 +15,8 @@ import pytest
 
 from memeval.core.errors import DataError, PrerequisiteError, UsageError
 from memeval.core.types import Result
-from memeval.report import cells, leaderboard, write
+from memeval.report import cells, leaderboard, markdown, sections, write
+from memeval.report.evidence import Evidence
 from memeval.report.exports import COLUMNS
 from tests.report.made import FORMATS, HOSTILE, MIDDLE, WOBBLE, make, printed, toy
 
@@ -76,6 +77,18 @@ def test_markdown_shows_rank_marker_and_reference(tmp_path: Path) -> None:
     assert cells["bad"][4].endswith("▼ p=.006")
     assert cells["first-stage (bm25)"][1:5:3] == ["–", "reference"]
     assert cells["constant (all tied)"][4] == "identical"
+
+
+def test_markdown_has_every_part_of_a_page_and_all_its_tables(tmp_path: Path) -> None:
+    board = leaderboard(toy())
+    write(toy(), tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text()
+    parts = list(sections.page(board, Evidence(), {}, []))
+    assert re.findall("(?m)^### (.*)$", text) == [part.title for part in parts]
+    known = {*re.findall("(?m)^#+ (.*)$", text), *re.findall("<summary>(.*)</summary>", text)}
+    for part in parts[1:]:  # the first shows all measures in one table, where a page has one for each
+        assert {table.heading for table in part.tables} <= known
+        assert all(markdown.escape(note) in text for note in part.notes)
 
 
 def test_latex_makes_the_best_bold_and_marks_differences(tmp_path: Path) -> None:
