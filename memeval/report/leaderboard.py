@@ -105,9 +105,9 @@ def _by_digest(boards: Sequence[Leaderboard]) -> list[str]:
 def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}, view: View = EVERYTHING) -> Leaderboard:
     """The systems of one group, best headline value first.
 
-    The headline measure is the first that is asked for, else NDCG@10 where it was measured, else the first one; of those
-    that all queries have. Differences are from the reference and Holm-adjusted, for each measure over all systems and the
-    first stage; in categories over systems x categories.
+    The headline measure is the first that is asked for, else NDCG@10 where it was measured, else the first one; of
+    those that all queries have. Differences are from the reference and Holm-adjusted, for each measure over all systems
+    and the first stage; in categories over systems x categories.
 
     Args:
         missing: systems that could not be measured, with the reason; those that stand in `results` are left out.

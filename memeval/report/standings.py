@@ -74,13 +74,15 @@ def differences(board: Leaderboard) -> Table:
 def forbidden(board: Leaderboard) -> Table:
     """The measures of what must not come back; empty where no query has such labels, or none of them was measured."""
     measures = [measure for measure in board.measures if parse(measure).forbids]
-    shown = [columns.SYSTEM, *(each for measure in measures for each in (columns.value(measure), _versus(measure)))]
+    pairs = [(columns.value(measure), _versus(board, measure)) for measure in measures]
+    shown = [columns.SYSTEM, *(each for pair in pairs for each in pair)]
     rows = [row for row in _standings(board, board.headline) if measures and row.result.forbidden]
     return table("forbidden", board, columns.lines(board, rows, [*shown, columns.UNKNOWN_PAIRS]))
 
 
-def _versus(measure: str) -> columns.Column:
-    return columns.versus(measure, short=True).called(f"{measure} vs first stage")
+def _versus(board: Leaderboard, measure: str) -> columns.Column:
+    found = columns.versus(board, measure, short=True)
+    return found.called(f"{measure} {found.heading}")
 
 
 def missing(board: Leaderboard) -> Table:
