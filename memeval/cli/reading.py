@@ -101,6 +101,12 @@ def report(
         list[str] | None, typer.Option("--system", help="Only these systems, beside the controls; repeatable.")
     ] = None,
     reference: Reference = None,
+    published: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--published", help="TOML file of published tables to show beside, see `help published`; repeatable."
+        ),
+    ] = None,
     detail: Annotated[
         str, typer.Option("--detail", help="Queries in a page: full, interesting or none.")
     ] = "interesting",
@@ -120,7 +126,8 @@ def report(
     from memeval.report import reporting, views
 
     with steps.shown():
-        view = views.wanted(measure or (), [addressed(name) for name in system or ()], reference)
+        systems = [addressed(name) for name in system or ()]
+        view = views.wanted(measure or (), systems, reference, published or ())
         whose = "none" if public else texts
         found = reporting.read(results or [Path("results")], texts=whose, detail=detail, view=view)
         made: list[str] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memeval.core import names
 from memeval.core.outside import plain
@@ -10,6 +10,9 @@ from memeval.core.types import UNTIMED, Bill, Card, Estimate, Latency, Result, S
 from memeval.measures.scoring import TIES_WORTH_A_LOOK
 from memeval.measures.statistics import Difference
 from memeval.rerankers import controls
+
+if TYPE_CHECKING:
+    from memeval.report.published import Publication
 
 CONTROLS = controls.CONTROLS
 """Systems that bound the others: they are placed by their value, but not ranked and in no family of tests."""
@@ -25,12 +28,13 @@ ADDED = ("p50", "p95")
 
 @dataclass(frozen=True)
 class View:
-    """What a reader asked to see: measures (the first is the one to go by), systems, and the system that differences
-    refer to. What is not named: all measures, all systems, the first stage."""
+    """What a reader asked to see: measures (the first is the one to go by), systems, the system that differences refer
+    to, and published tables of one's own. What is not named: all measures, all systems, the first stage, no table."""
 
     measures: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
     reference: str | None = None
+    published: "tuple[Publication, ...]" = ()
 
 
 EVERYTHING = View()
@@ -130,8 +134,8 @@ class Leaderboard:
 
     `signature` is that of the first result, for the facts that all rows share; `label` is the data set's name, with
     something to tell it apart where one report has several leaderboards of it. `missing` maps systems that could not be
-    measured to the reason. `referred` names the system that differences refer to. `claims` are sentences; those among
-    them that no reader may miss are `remarks`.
+    measured to the reason. `referred` names the system that differences refer to. `published` are tables of the
+    reader's own. `claims` are sentences; those among them that no reader may miss are `remarks`.
     """
 
     label: str
@@ -145,6 +149,7 @@ class Leaderboard:
     referred: str | None = None
     remarks: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
+    published: "tuple[Publication, ...]" = ()
 
     @property
     def title(self) -> str:

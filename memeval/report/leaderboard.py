@@ -145,6 +145,7 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}, v
         categories=tuple(sorted({category for result in results for category in result.measures} - {"all"})),
         rows=_rows(results, reference, measures, headline),
         missing={system: reason for system, reason in sorted(missing.items()) if system not in present},
+        published=view.published,
         referred=None if reference is None else _name(reference),
     )
     board = replace(board, remarks=(*_left_out(everything, results), *remarks(board)))

@@ -52,13 +52,19 @@ class Results(Sequence[Result]):
         raise UsageError(f"there is not one result of {place!r}{several if found else did_you_mean(place, names)}")
 
     def seen(
-        self, *, measures: Sequence[str] = (), systems: Sequence[str] = (), reference: str | None = None
+        self,
+        *,
+        measures: Sequence[str] = (),
+        systems: Sequence[str] = (),
+        reference: str | None = None,
+        published: Sequence[str | Path] = (),
     ) -> "Results":
-        """The same, with the first of some measures to go by, some systems alone, or differences from a system.
+        """The same, with the first of some measures to go by, some systems alone, differences from a system, or files of
+        published tables beside.
 
         What is left out is in no rank or test either. Raises UsageError for what is not among them.
         """
-        view = views.wanted(measures, systems, reference)
+        view = views.wanted(measures, systems, reference, [Path(path) for path in published])
         views.known(view, self.results)
         return replace(self, view=view)
 

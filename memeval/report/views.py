@@ -1,16 +1,25 @@
 """What of some results a reader asked to see: measures, systems, and the system that differences refer to."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.types import Result
 from memeval.measures.ranx import parse
 from memeval.report.board import CONTROLS, View
+from memeval.report.published import Publications, read
 
 
-def wanted(measures: Sequence[str] = (), systems: Sequence[str] = (), reference: str | None = None) -> View:
-    """A view, with measures in whatever spelling. Raises UsageError for what is no measure."""
-    return View(tuple(dict.fromkeys(parse(name).name for name in measures)), tuple(systems), reference)
+def wanted(
+    measures: Sequence[str] = (),
+    systems: Sequence[str] = (),
+    reference: str | None = None,
+    published: Sequence[Path] = (),
+) -> View:
+    """A view, with measures in whatever spelling and files of published tables. Raises UsageError for what is none."""
+    names = dict.fromkeys(parse(name).name for name in measures)
+    tables = [table for path in published for table in read(path, Publications).tables]
+    return View(tuple(names), tuple(systems), reference, tuple(tables))
 
 
 def known(view: View, results: Sequence[Result]) -> None:
@@ -23,6 +32,11 @@ def known(view: View, results: Sequence[Result]) -> None:
     for name in view.measures:
         if name not in measured:
             raise UsageError(f"--measure {name}: was not measured{did_you_mean(name, measured)}")
+    datasets = {part for one in results for part in (one.card.name, one.card.name.partition("?")[0].partition("/")[0])}
+    for table in view.published:
+        if table.measured not in datasets:
+            told = f"{table.title!r} is of {table.measured!r}, of which there is no result"
+            raise UsageError(f"--published: {told}{did_you_mean(table.measured, datasets)}")
 
 
 def called(result: Result, name: str) -> bool:

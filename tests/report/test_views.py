@@ -1,12 +1,13 @@
 """Reports of what a reader asks for: a measure to go by, some systems, differences from a system of one's own."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from memeval.core.errors import UsageError
-from memeval.report import latex, leaderboard, leaderboards, markdown, views
+from memeval.report import latex, leaderboard, leaderboards, markdown, sections, views
 from memeval.report.board import View
 from memeval.report.evidence import Evidence
 from memeval.report.verdict import verdict
@@ -99,3 +100,84 @@ def test_the_command_takes_them(tmp_path: Path) -> None:
     lines = list(csv.DictReader((tmp_path / "r.csv").open(newline="")))
     assert made.exit_code == 0 and {line["against"] for line in lines} == {"", "bm25"}
     assert {line["measure"] for line in lines} == {"MRR"}
+
+
+# --- LaTeX
+
+
+def test_latex_makes_the_top_of_every_column_bold_and_no_row_below_one_that_is_beaten() -> None:
+    stage = make("first-stage", MIDDLE, model="first-stage")
+    good = make("good", [value + 0.25 for value in MIDDLE])
+    other = {**good.values, "MRR": tuple(MIDDLE)}  # as good as the first stage on one measure
+    estimates = {name: {**own, "MRR": stage.measures[name]["MRR"]} for name, own in good.measures.items()}
+    twin = make("twin", MIDDLE)
+    board = leaderboard([stage, replace(good, values=other, measures=estimates), twin])
+    lines = latex.render([board]).split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    found = {line.split(" & ")[0]: line.split(" & ")[1:] for line in lines}
+    assert r"\textbf" in found["good"][0] and r"\textbf" not in found["good"][2]
+    assert not any(r"\textbf" in cell for name in ("first-stage (bm25)", "twin") for cell in found[name])
+
+
+def test_latex_has_a_compact_table_that_is_never_wider_than_its_column() -> None:
+    text = latex.render([leaderboard(toy())])
+    compact = text.split(r"\label{tab:memeval-1-column}")[1].split(r"\end{table}")[0]
+    assert r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%" in compact
+    assert compact.count("{") == compact.count("}")
+    heading, *lines = [line for line in compact.splitlines() if line.endswith(r"\\")]
+    assert heading == r"System & NDCG@10 & 95\,\% interval & $\Delta$ & p50 ms & USD / 1,000 \\"
+    assert any(
+        line.startswith(r"good & \textbf{0.700$^{\blacktriangle}$} & [") and "+0.250 & 4.1 &" in line for line in lines
+    )
+    assert "graphicx" in text.splitlines()[0]
+
+
+# --- published figures of one's own
+
+FIGURES = """schema = 1
+[[tables]]
+measured = "toy"
+title = "Toy, as published"
+source = "Someone 2026, Table 2"
+columns = ["NDCG@10", "MRR"]
+protocol = ["Grades are binary."]
+[tables.systems]
+"good" = [0.75, 0.5]
+"theirs" = [0.625]
+"""
+
+
+def test_published_rows_of_ones_own_stand_beside_measured_ones_in_every_format(tmp_path: Path) -> None:
+    (tmp_path / "figures.toml").write_text(FIGURES)
+    board = leaderboard(toy(), view=views.wanted(published=[tmp_path / "figures.toml"]))
+    page = " ".join(table.heading for part in sections.page(board, Evidence(), {}, []) for table in part.tables)
+    text = markdown.render([(board, Evidence())])
+    assert "Toy, as published" in page and "Toy, as published" in text and "Grades are binary." in text
+    table = latex.render([board]).split(r"\label{tab:memeval-1-reported-1}")[1]
+    assert r"theirs & reported & 0.625 & --" in table and r"good & reported & 0.750 & 0.500" in table
+    assert r"good & measured & 0.700 [" in table
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("schema = 1", "", "schema: Field required"),
+        ("protocol", "protocl", "tables.0.protocl: unknown key"),
+        ('"MRR"', '"mrr"', "'mrr' is written 'MRR'"),
+        ("[0.625]", "[0.625, 0.5, 0.5]", "'theirs' has 3 values for 2 columns"),
+        ("[0.625]", '["x"]', "tables.0.systems.theirs.0"),
+        ('"toy"', '"tox"', "is of 'tox', of which there is no result .*'toy'"),
+    ],
+)
+def test_a_broken_file_of_published_figures_is_one_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    (tmp_path / "figures.toml").write_text(FIGURES.replace(old, new, 1))
+    with pytest.raises(UsageError, match=said) as caught:
+        leaderboards(toy(), view=views.wanted(published=[tmp_path / "figures.toml"]))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_example_that_help_shows_is_read(tmp_path: Path) -> None:
+    from memeval.cli import topics
+
+    (tmp_path / "f.toml").write_text(topics.page("published").split("```toml\n")[1].split("```")[0])
+    [table] = views.wanted(published=[tmp_path / "f.toml"]).published
+    assert table.systems["another"] == (0.689,)
