@@ -1,5 +1,7 @@
 """Results as Python and notebooks show them: text, tables, frames, plots; several systems in one call."""
 
+import ast
+import json
 import re
 import subprocess
 import sys
@@ -79,7 +81,7 @@ def test_frames_hold_every_value_and_every_mean() -> None:
         found.low,
         found.n,
     )
-    with pytest.raises(ValueError, match="'values' or 'estimates'"):
+    with pytest.raises(UsageError, match="'values' or 'estimates'"):
         result.to_pandas("all")  # type: ignore[arg-type]
 
 
@@ -90,6 +92,8 @@ def test_a_plot_shows_the_mean_of_each_category_on_given_axes() -> None:
     assert make("a $x$", MIDDLE).plot("MRR", ax=axes) is axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["all", "single", "temporal"]
     assert axes.get_xlabel() == "MRR, 95 % interval"
+    with pytest.raises(UsageError, match="did you mean 'MRR'"):
+        make("a", MIDDLE).plot("MRRR")
     figure.canvas.draw()  # a name that looks like a formula is drawn as it is
     pyplot.close("all")
 
@@ -206,3 +210,38 @@ def test_nothing_heavy_is_imported_with_memeval() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+# --- the notebook in docs/
+
+NOTEBOOK = Path(__file__).parents[1] / "docs" / "notebook.ipynb"
+
+
+def test_every_cell_of_the_notebook_runs_and_its_last_value_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one namespace, one after the other, as a kernel does; only how a value is rendered is left to Jupyter."""
+    from matplotlib import pyplot
+
+    monkeypatch.setattr(warnings, "showwarning", lambda *_: None)
+    book = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    assert book["nbformat"] == 4 and len({cell["id"] for cell in book["cells"]}) == len(book["cells"])
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    shown = []
+    for cell in book["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        assert cell["outputs"] == [] and cell["execution_count"] is None  # numbers are made, not kept
+        *body, last = ast.parse("".join(cell["source"])).body
+        exec(compile(ast.Module([*body], []), cell["id"], "exec"), namespace)
+        if isinstance(last, ast.Expr):
+            shown.append(eval(compile(ast.Expression(last.value), cell["id"], "eval"), namespace))
+        else:
+            exec(compile(ast.Module([last], []), cell["id"], "exec"), namespace)
+    pyplot.close("all")
+    markup = [value._repr_html_() for value in shown if hasattr(value, "_repr_html_")]
+    assert len(markup) == 6 and all("<table" in text for text in markup)
+
+
+def test_the_notebooks_failing_cell_tells_the_cause(capsys: pytest.CaptureFixture[str]) -> None:
+    cells = ["".join(cell["source"]) for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]]
+    exec(next(cell for cell in cells if "class Broken" in cell), {"memeval": memeval})
+    assert "AttributeError" in capsys.readouterr().out.split("because of:")[1]

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from memeval.core import numbers
+from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.outside import plain
 from memeval.core.types import Estimate, Result
 
@@ -82,14 +83,14 @@ def escape(text: str) -> str:
 def frame(results: Iterable[Result], what: str) -> "pd.DataFrame":
     """The `values` of results by query, a column for each measure; or their `estimates`, a line for each mean.
 
-    Raises ValueError for anything else.
+    Raises UsageError for anything else.
     """
     import pandas as pd
 
     if what == "estimates":
         return pd.DataFrame([line for result in results for line in _means(result)], columns=list(MEANS))
     if what != "values":
-        raise ValueError(f"there is no frame of {what!r}: ask for 'values' or 'estimates'")
+        raise UsageError(f"there is no frame of {what!r}: ask for 'values' or 'estimates'")
     frames = [
         pd.DataFrame(
             {
@@ -106,9 +107,11 @@ def frame(results: Iterable[Result], what: str) -> "pd.DataFrame":
 
 
 def plot(result: Result, measure: str | None = None, ax: "Axes | None" = None) -> "Axes":
-    """A measure's mean and interval, over all queries and by category. Raises KeyError where it was not measured."""
-    chosen = measure or result.headline
-    found = {"all": result.measures["all"][chosen]} | {name: own[chosen] for name, own in _categories(result)}
+    """A measure's mean and interval, over all queries and by category. Raises UsageError where it was not measured."""
+    chosen, known = measure or result.headline, result.measures.get("all", {})
+    if chosen not in known:
+        raise UsageError(f"{chosen} was not measured{did_you_mean(chosen, known)}")
+    found = {"all": known[chosen]} | {name: own[chosen] for name, own in _categories(result)}
     return intervals(found, chosen, f"{result.signature.system}, {result.card.name}", ax)
 
 

@@ -59,8 +59,8 @@ class Results(Sequence[Result]):
         reference: str | None = None,
         published: Sequence[str | Path] = (),
     ) -> "Results":
-        """The same, with the first of some measures to go by, some systems alone, differences from a system, or files of
-        published tables beside.
+        """The same, with the first of some measures to go by, some systems alone, differences from a system, or tables
+        of files that somebody published beside.
 
         What is left out is in no rank or test either. Raises UsageError for what is not among them.
         """
@@ -96,7 +96,8 @@ class Results(Sequence[Result]):
 
     def plot(self, measure: str | None = None, ax: "Axes | None" = None) -> "Axes":
         """Draws each system's mean and interval, best first, on one data set; on `ax`, where that is given."""
-        boards = self.boards if measure is None else self.seen(measures=[measure]).boards
+        asked = self.view if measure is None else replace(self.view, measures=views.wanted([measure]).measures)
+        boards = replace(self, view=asked).boards
         if len(boards) != 1:
             raise UsageError(f"a plot shows one data set, and these are results of {len(boards)}: choose some by place")
         [board] = boards
