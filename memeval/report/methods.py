@@ -24,6 +24,7 @@ def command(row: Row) -> str:
     words = ["memeval", "run", "--dataset", row.result.address]
     if row.control not in ("first-stage", "random", "oracle"):
         words += ["--system", row.model]
+        words += [] if row.system == row.model else ["--name", row.system]
     options = {
         "--first-stage": facts.first_stage,
         "--depth": facts.depth,
