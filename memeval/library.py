@@ -158,6 +158,8 @@ def run(
 
 def _names(systems: list[Reranker | str], given: list[str]) -> list[str]:
     """What the systems are called. Addresses of files take the place of their paths."""
+    if not systems:
+        raise UsageError("there is no system to run: give one, or a list of some")
     for place, one in enumerate(systems):
         with contained(type(one).__name__):
             if not isinstance(one, str) and not callable(getattr(one, "score", None)):
@@ -165,7 +167,7 @@ def _names(systems: list[Reranker | str], given: list[str]) -> list[str]:
         if isinstance(one, str):
             systems[place] = rerankers.address(one)
     if given and len(given) != len(systems):
-        raise UsageError(f"name: {len(given)} names for {len(systems)} systems: give one for each")
+        raise UsageError(f"{len(given)} names for {len(systems)} systems: give one for each, in their order")
     names = given or [one if isinstance(one, str) else type(one).__name__ for one in systems]
     twice = next((title for title in names if names.count(title) > 1), None)
     if twice is not None:

@@ -121,6 +121,7 @@ def test_a_list_of_one_gives_results_and_no_list_a_result(garden: Dataset) -> No
     [
         ([Longest(), Longest()], None, "two systems are called 'Longest'"),
         (["bm25", Longest()], ["a"], "1 names for 2 systems"),
+        ([], None, "there is no system to run"),
         (["bm25", object()], None, r"has no score\(query, memories\)"),
     ],
 )

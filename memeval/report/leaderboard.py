@@ -93,7 +93,9 @@ def _told_apart(
 
 def _by_ground(boards: Sequence[Leaderboard]) -> list[str]:
     """First stage and rendering, as far as they differ; nothing where that does not tell them apart."""
-    told = [[str(getattr(board.signature, key)) for board in boards] for key in ("first_stage", "rendering")]
+    told = [
+        [str(getattr(board.signature, key) or "unknown") for board in boards] for key in ("first_stage", "rendering")
+    ]
     marks = [", ".join(facts) for facts in zip(*(facts for facts in told if len(set(facts)) > 1), strict=True)]
     return [f" ({mark})" for mark in marks] if len(set(marks)) == len(boards) else [""] * len(boards)
 

@@ -24,19 +24,19 @@ def wanted(
 
 def known(view: View, results: Sequence[Result]) -> None:
     """Raises UsageError where a view names what no result is of."""
-    names = [result.signature.system for result in results]
-    for option, name in [*(("--system", name) for name in view.systems), ("--reference", view.reference)]:
+    names = {result.signature.system for result in results}
+    for asked, name in [*(("system", name) for name in view.systems), ("reference", view.reference)]:
         if name is not None and not any(called(result, name) for result in results):
-            raise UsageError(f"{option} {name}: there is no result of it{did_you_mean(name, names)}")
+            raise UsageError(f"{asked} {name}: there is no result of it{did_you_mean(name, names)}")
     measured = {measure for result in results for measure in result.measures.get("all", ())}
     for name in view.measures:
         if name not in measured:
-            raise UsageError(f"--measure {name}: was not measured{did_you_mean(name, measured)}")
+            raise UsageError(f"measure {name}: was not measured{did_you_mean(name, measured)}")
     datasets = {part for one in results for part in (one.card.name, one.card.name.partition("?")[0].partition("/")[0])}
     for table in view.published:
         if table.measured not in datasets:
             told = f"{table.title!r} is of {table.measured!r}, of which there is no result"
-            raise UsageError(f"--published: {told}{did_you_mean(table.measured, datasets)}")
+            raise UsageError(f"published: {told}{did_you_mean(table.measured, datasets)}")
 
 
 def called(result: Result, name: str) -> bool:

@@ -62,9 +62,9 @@ def test_some_systems_alone_are_ranked_and_tested_and_what_is_left_out_is_said()
 @pytest.mark.parametrize(
     ("view", "said"),
     [
-        (View(systems=("godo",)), "--system godo: .*did you mean 'good'"),
-        (View(reference="godo"), "--reference godo: .*did you mean 'good'"),
-        (View(measures=("MAP",)), "--measure MAP: was not measured"),
+        (View(systems=("godo",)), "system godo: .*did you mean 'good'"),
+        (View(reference="godo"), "reference godo: .*did you mean 'good'"),
+        (View(measures=("MAP",)), "measure MAP: was not measured"),
     ],
 )
 def test_what_is_not_among_the_results_is_refused_by_name(view: View, said: str) -> None:
