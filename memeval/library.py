@@ -13,7 +13,7 @@ from memeval import datasets, rerankers
 from memeval.core.errors import MemevalError, UsageError
 from memeval.core.outside import contained
 from memeval.core.store import ScoreCache
-from memeval.core.types import Candidates, Dataset, Pool, Reranker, Result
+from memeval.core.types import HEADLINE, Candidates, Dataset, Pool, Reranker, Result
 from memeval.datasets import slices
 from memeval.datasets.candidates import retrieve
 from memeval.datasets.download import cache_folder
@@ -38,18 +38,23 @@ def load_results(*folders: str | Path) -> Results:
 
 
 def compare(
-    ours: Result | str | Path, theirs: Result | str | Path, *, measure: str = "NDCG@10", flips: int = 5
+    ours: Result | str | Path,
+    theirs: Result | str | Path,
+    *,
+    measure: str = HEADLINE,
+    flips: int = 5,
+    results: str | Path = "results",
 ) -> SideBySide:
     """Two systems, paired by query: differences with intervals and p-values, and the queries that moved most.
 
     Args:
-        ours, theirs: results, result files, or names of systems below the folder `results`.
+        ours, theirs: results, their files, or names of systems below the folder `results`.
         flips: how many queries are listed.
 
     Raises UsageError for a name with no result or several, and DataError where the two are not of the same queries,
     labels and candidates.
     """
-    found = [one if isinstance(one, Result) else comparing.find(str(one), Path("results")) for one in (ours, theirs)]
+    found = [one if isinstance(one, Result) else comparing.find(str(one), Path(results)) for one in (ours, theirs)]
     return comparing.compare(*found, measure=measure, flips=flips)
 
 

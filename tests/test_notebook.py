@@ -171,7 +171,8 @@ def test_two_results_are_compared_and_moved_queries_listed() -> None:
 def test_committed_results_are_loaded_with_their_latencies() -> None:
     found = memeval.load_results(Path(__file__).parents[1] / "results" / "hard-cases")
     assert found["minilm"].latency is not None
-    assert memeval.compare(found["minilm"], found["bm25"]).differences
+    by_name = memeval.compare("minilm", "bm25", results=Path(__file__).parents[1] / "results" / "hard-cases")
+    assert by_name == memeval.compare(found["minilm"], found["bm25"])
     with pytest.raises(UsageError, match="no results in"):
         memeval.load_results(Path(__file__).parent)
 

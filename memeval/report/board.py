@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 CONTROLS = controls.CONTROLS
 """Systems that bound the others: they are placed by their value, but not ranked and in no family of tests."""
 
+FIRST_STAGE = "the first stage"
+"""What differences refer to where nobody asks for something else, in words."""
 TESTED = (None, "first-stage")
 """Kinds of rows that are tested against the reference; other controls are not."""
 
@@ -184,7 +186,7 @@ class Leaderboard:
     def against(self) -> str:
         """What differences refer to, in words."""
         row = self.reference
-        return "the first stage" if row is None or row.control == "first-stage" else plain(row.system)
+        return FIRST_STAGE if row is None or row.control == "first-stage" else plain(row.system)
 
     @property
     def tested(self) -> tuple[Row, ...]:

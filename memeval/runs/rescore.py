@@ -57,7 +57,8 @@ def several(
         raise UsageError(f"--name: {len(names)} names for {len(runs)} runs: give one for each, in their order")
     wanted = tuple(parse(name).name for name in (measures or MEASURES))
     foreign = next((run for run in runs if ".run.jsonl" not in run.name), None)
-    first = None if foreign is None else trec.read_rankings(foreign)  # what is no run is said before data are loaded
+    # What is no run is said before labels are loaded; two of them are not held at once.
+    read = {} if foreign is None else {foreign: trec.read_rankings(foreign)}
     if foreign is not None and qrels is None and dataset is None:
         raise UsageError(f"{foreign}: a TREC run has no labels: give --qrels FILE or --dataset NAME")
     labelled = labels_alone(qrels) if qrels is not None else datasets.load(dataset) if foreign and dataset else None
@@ -67,7 +68,7 @@ def several(
         if ".run.jsonl" in run.name:
             found.append(_own(run, labelled if qrels else None, dataset, wanted, seed, told))
         elif labelled is not None:
-            rankings = first if run is foreign and first is not None else trec.read_rankings(run)
+            rankings = read.pop(run, None) or trec.read_rankings(run)
             facts = {"system": files.stem(run), "model": f"file/{run.name}", **told}
             found.append(_scored(run, rankings, labelled, wanted, seed, facts))
     called = Counter(result.signature.system for result in found)

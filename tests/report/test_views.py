@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from memeval.core.errors import UsageError
-from memeval.report import latex, leaderboard, leaderboards, markdown, sections, views
+from memeval.core.types import Result
+from memeval.report import first_stages, latex, leaderboard, leaderboards, markdown, sections, views
 from memeval.report.board import View
 from memeval.report.evidence import Evidence
 from memeval.report.verdict import verdict
-from tests.report.made import MIDDLE, make, printed, rows, toy
+from tests.report.made import MIDDLE, WOBBLE, make, printed, rows, toy
 
 
 def test_the_first_measure_asked_for_is_the_one_to_go_by_and_no_other_is_shown() -> None:
@@ -85,6 +86,16 @@ def test_a_leaderboard_that_lacks_the_reference_keeps_the_first_stage() -> None:
     found = leaderboards([*toy(), *other], view=View(reference="good"))
     assert [board.against for board in found] == ["good", "the first stage"]
     assert len(leaderboards([*toy(), *other], view=View(systems=("good",)))) == 1
+
+
+def test_gains_over_several_first_stages_are_of_their_own_first_stage_or_not_shown() -> None:
+    def over(stage: str) -> list[Result]:
+        facts = {"first_stage": stage, "candidates_digest": stage}
+        return [make("first-stage", MIDDLE, model="first-stage", **facts), make("x", WOBBLE, **facts)]
+
+    found = [*over("bm25"), *over("dense")]
+    assert len(first_stages.groups(leaderboards(found))) == 1
+    assert first_stages.groups(leaderboards(found, view=View(reference="x"))) == []
 
 
 def test_the_command_takes_them(tmp_path: Path) -> None:
