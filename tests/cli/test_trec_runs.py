@@ -67,6 +67,13 @@ def test_two_runs_are_compared_and_what_is_not_known_is_said(memeval: Run, runs:
     fails(memeval("compare", "x", "y", "--qrels", "qrels.txt"), 2, "neither of these is the file of one")
 
 
+def test_a_report_of_runs_claims_no_command_that_would_make_them(memeval: Run, runs: Path) -> None:
+    memeval("score", "a.trec", "b.trec", "--qrels", "qrels.txt", "-o", "r.md", "-o", "r.html")
+    for name in ("r.md", "r.html"):
+        text = (runs / name).read_text()
+        assert "memeval run" not in text and "Labels alone: stores" in text
+
+
 def test_a_query_that_a_run_lacks_is_told_in_the_comparison(memeval: Run, runs: Path) -> None:
     ranked(runs / "short.trec", [1] * 11)
     done = memeval("compare", "short.trec", "a.trec", "--qrels", "qrels.txt")
