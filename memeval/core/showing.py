@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KEYS = ("dataset", "system", "category", "measure")
 MEANS = (*KEYS, "value", "low", "high", "n", "stores")
 """Columns of a frame of means. `stores` counts what the interval resampled: queries where each stands for itself."""
+_STYLE = "white-space:nowrap;padding:1px 8px;text-align:"
 _QUERIES = ("dataset", "system", "query_id", "store_id", "category")
 
 
@@ -68,11 +69,12 @@ def grid(headings: Sequence[str], rows: Iterable[Sequence[str]], left: Collectio
     """Text as an HTML table. Columns in `left` begin in line, others end in line."""
 
     def line(tag: str, cells: Sequence[str]) -> str:
-        told = (("left" if place in left else "right", cell) for place, cell in enumerate(cells))
-        return "".join(f'<{tag} style="text-align:{side}">{escape(cell)}</{tag}>' for side, cell in told)
+        told = ((_STYLE + ("left" if place in left else "right"), cell) for place, cell in enumerate(cells))
+        return "".join(f'<{tag} style="{style}">{escape(cell)}</{tag}>' for style, cell in told)
 
     body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{line('th', headings)}</tr></thead><tbody>{body}</tbody></table>"
+    table = f"<table><thead><tr>{line('th', headings)}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div style="overflow-x:auto">{table}</div>'
 
 
 def escape(text: str) -> str:

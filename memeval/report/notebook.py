@@ -112,7 +112,7 @@ class Results(Sequence[Result]):
 def _markup(board: Leaderboard) -> str:
     headline = board.headline
     shown = [columns.rank(headline), columns.SYSTEM, columns.value(headline), columns.versus(board, headline)]
-    shown += [*map(columns.mean, board.others), columns.TIES, columns.P50]
+    shown += [columns.P50, columns.TIES, *map(columns.mean, board.others)]
     lines = columns.lines(board, board.rows, shown)
     about = [*board.remarks, *(f"missing: {name}: {why}" for name, why in board.missing.items())]
     table = showing.grid([column.heading for column in shown], (list(line.values()) for line in lines), left=(1,))
