@@ -69,7 +69,9 @@ def doctor(as_json: Json = False) -> None:
     tell_json(facts) if as_json else tell(catalogue.doctor_text(facts))
 
 
-def help_(topic: Annotated[str | None, typer.Argument(help="measures, statistics, ties or gate")] = None) -> None:
+def help_(
+    topic: Annotated[str | None, typer.Argument(help="measures, statistics, ties, gate or published")] = None,
+) -> None:
     """Explain how numbers are made."""
     from memeval.cli import topics
 

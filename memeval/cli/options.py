@@ -8,8 +8,22 @@ import typer
 
 if TYPE_CHECKING:
     from memeval.core.types import Result
+    from memeval.report.board import Leaderboard
 
 ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder of the result files.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--name", help="What a system is called in tables and files; repeatable, in the order of the systems."
+    ),
+]
+Measures = Annotated[
+    list[str] | None,
+    typer.Option("--measure", help="Only these measures; the first is the one to go by; repeatable."),
+]
+Reference = Annotated[
+    str | None, typer.Option("--reference", help="The system that differences and marks refer to.", show_default=False)
+]
 OneMeasure = Annotated[str, typer.Option("--measure", help="The measure to go by.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Suites = Annotated[str | None, typer.Argument(help="A suite file, or the name of a shipped one.")]
@@ -56,9 +70,15 @@ def addressed(system: str) -> str:
 def show_boards(found: "Sequence[Result]", missing: Mapping[str, str], *, as_json: bool) -> None:
     """Prints the leaderboards of some results."""
     from memeval import report
+
+    print_boards(report.leaderboards(found, missing=missing), as_json=as_json)
+
+
+def print_boards(boards: "Sequence[Leaderboard]", *, as_json: bool) -> None:
+    """Prints leaderboards."""
+    from memeval import report
     from memeval.core import terminal
 
-    boards = report.leaderboards(found, missing=missing)
     if as_json:
         from memeval.report import exports
 

@@ -7,45 +7,75 @@ from typing import Annotated
 
 import typer
 
-from memeval.cli.options import Json, OneMeasure, Outputs, ResultsFolder, addressed, show_boards
-from memeval.core import steps
+from memeval.cli.options import (
+    Json,
+    Measures,
+    Names,
+    OneMeasure,
+    Outputs,
+    Reference,
+    ResultsFolder,
+    addressed,
+    print_boards,
+)
+from memeval.core import files, steps
+from memeval.core.errors import UsageError
 from memeval.core.terminal import say, tell, tell_json
 
 
 def score(
-    run: Annotated[Path, typer.Argument(help="A TREC run, or a run file of memeval.")],
+    runs: Annotated[list[Path], typer.Argument(help="TREC runs, or run files of memeval.", metavar="RUN...")],
     qrels: Annotated[Path | None, typer.Option("--qrels", help="TREC qrels.")] = None,
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="A data set, for its labels, stores and categories.")
     ] = None,
-    measure: Annotated[list[str] | None, typer.Option("--measure", help="Measure; repeatable.")] = None,
+    measure: Measures = None,
+    name: Names = None,
+    reference: Reference = None,
     output: Outputs = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a run file again; any TREC run will do."""
+    """Measure run files again; any TREC run will do. Several are compared, with the first unless you name another."""
     from memeval import report
+    from memeval.report import views
+    from memeval.report.evidence import Evidence
     from memeval.runs import rescore
 
     gc.disable()  # nothing that is read holds a cycle, and the collector would go through all of it again and again
-    result = rescore.rescore(run, qrels=qrels, dataset=dataset, measures=measure)
     for path in output or []:
-        report.write([result], path)
+        report.format_of(path)  # an unknown suffix is said before the work, not after it
+    found = rescore.several(runs, qrels=qrels, dataset=dataset, measures=measure, names=name or ())
+    first = found[0].signature.system if len(found) > 1 else None
+    boards = report.leaderboards(found, view=views.wanted(measure or (), reference=reference or first))
+    for path in output or []:
+        report.save([(board, Evidence()) for board in boards], path)
         say(f"report  {path}")
-    show_boards([result], {}, as_json=as_json)
+    print_boards(boards, as_json=as_json)
 
 
 def compare(
-    ours: Annotated[str, typer.Argument(help="A system's name, or a result file.")],
+    ours: Annotated[str, typer.Argument(help="A system's name, a result file, or a run.")],
     theirs: Annotated[str, typer.Argument(help="The other.")],
     results: ResultsFolder = Path("results"),
+    qrels: Annotated[Path | None, typer.Option("--qrels", help="TREC qrels, for runs.")] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="A data set, for runs.")] = None,
+    name: Names = None,
     measure: OneMeasure = "NDCG@10",
     flips: Annotated[int, typer.Option("--flips", min=0, help="How many queries to list.")] = 5,
     as_json: Json = False,
 ) -> None:
     """Compare two systems, paired by query: differences with intervals, p-values, and the queries that moved most."""
     from memeval.measures import comparing
+    from memeval.runs import rescore
+    from memeval.runs.suite import MEASURES
 
-    found = comparing.compare(addressed(ours), addressed(theirs), results, measure=measure, flips=flips)
+    runs = [Path(one) for one in (ours, theirs) if files.is_file(Path(one)) and not one.endswith(".json")]
+    if not runs and (qrels or dataset or name):
+        raise UsageError("--qrels, --dataset and --name go with runs, and neither of these is the file of one")
+    chosen = [*dict.fromkeys([*MEASURES, measure])]
+    again = iter(rescore.several(runs, qrels=qrels, dataset=dataset, measures=chosen, names=name or ()))
+    pair = [next(again) if Path(one) in runs else comparing.find(addressed(one), results) for one in (ours, theirs)]
+    found = comparing.compare(*pair, measure=measure, flips=flips)
     tell_json(comparing.document(found)) if as_json else tell(comparing.text(found))
 
 
@@ -66,6 +96,17 @@ def headroom(
 def report(
     results: Annotated[list[Path] | None, typer.Argument(help="Result files or folders.")] = None,
     output: Outputs = None,
+    measure: Measures = None,
+    system: Annotated[
+        list[str] | None, typer.Option("--system", help="Only these systems, beside the controls; repeatable.")
+    ] = None,
+    reference: Reference = None,
+    published: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--published", help="TOML file of published tables to show beside, see `help published`; repeatable."
+        ),
+    ] = None,
     detail: Annotated[
         str, typer.Option("--detail", help="Queries in a page: full, interesting or none.")
     ] = "interesting",
@@ -82,10 +123,13 @@ def report(
 ) -> None:
     """Write tables and pages from results, without any model; the format follows the suffix."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two processes share the work, and threads would only wait
-    from memeval.report import reporting
+    from memeval.report import reporting, views
 
     with steps.shown():
-        found = reporting.read(results or [Path("results")], texts="none" if public else texts, detail=detail)
+        systems = [addressed(name) for name in system or ()]
+        view = views.wanted(measure or (), systems, reference, published or ())
+        whose = "none" if public else texts
+        found = reporting.read(results or [Path("results")], texts=whose, detail=detail, view=view)
         made: list[str] = []
         for path in output or []:
             reporting.write(found, path)
@@ -100,7 +144,7 @@ def report(
     for told in made:
         say(f"report  {told}")
     if not (output or plots or trec or cards):
-        show_boards(found.collection.results, dict(found.collection.missing), as_json=False)
+        print_boards([board for board, _ in found.boards], as_json=False)
 
 
 def agreement(

@@ -24,6 +24,7 @@ from memeval.cli.options import (
     Json,
     Limit,
     MaxCost,
+    Names,
     Outputs,
     Pool,
     Rendering,
@@ -45,6 +46,7 @@ def run(
     suite: Suites = None,
     dataset: Datasets = None,
     system: Systems = None,
+    name: Names = None,
     results: ResultsFolder = Path("results"),
     output: Outputs = None,
     limit: Limit = None,
@@ -80,7 +82,7 @@ def run(
     from memeval.runs.progress import Progress
 
     until = math.inf if budget_hours is None else time.monotonic() + 3600 * budget_hours
-    chosen = _suite(suite, dataset, system, first_stage, depth, pool, rendering)
+    chosen = _suite(suite, dataset, system, name, first_stage, depth, pool, rendering)
     taken = shards.chosen(limit, shard)
     left_out = planning.unasked(chosen, dataset, system) if suite else {}
     reports = output or [Path("reports") / f"{chosen.name}.html"]
@@ -125,13 +127,13 @@ def run(
         if part.error is not None:
             say(f"memeval: {part.error}")
             code = max(code, part.error.exit_code)
-        for name, error in part.unavailable.items():
+        for title, error in part.unavailable.items():
             stopped = isinstance(error, IncompleteError)
-            say(f"memeval: system {name} {'is incomplete' if stopped else 'was not run'}: {error}")
-            if stopped or name in needed or not found:
+            say(f"memeval: system {title} {'is incomplete' if stopped else 'was not run'}: {error}")
+            if stopped or title in needed or not found:
                 code = max(code, error.exit_code)
-        for name, reason in part.incomplete.items():
-            say(f"memeval: system {name} is incomplete: {reason}")
+        for title, reason in part.incomplete.items():
+            say(f"memeval: system {title} is incomplete: {reason}")
             code = 4
     raise typer.Exit(code)
 
@@ -140,6 +142,7 @@ def plan(
     suite: Suites = None,
     dataset: Datasets = None,
     system: Systems = None,
+    name: Names = None,
     results: ResultsFolder = Path("results"),
     limit: Limit = None,
     first_stage: FirstStage = None,
@@ -156,7 +159,7 @@ def plan(
     from memeval.rerankers.hosted.terms import Terms
     from memeval.runs import plan_text, planning
 
-    chosen = _suite(suite, dataset, system, first_stage, depth, pool, rendering)
+    chosen = _suite(suite, dataset, system, name, first_stage, depth, pool, rendering)
     terms = Terms(trusted=frozenset(trust or ()))
     left_out = planning.unasked(chosen, dataset, system) if suite else {}
     plans = planning.plan(chosen, results, limit, terms, probe=probe, left_out=left_out)
@@ -275,6 +278,7 @@ def _suite(
     name: str | None,
     datasets: Sequence[str] | None,
     systems: Sequence[str] | None,
+    called: Sequence[str] | None,
     first_stage: str | None,
     depth: int | None,
     pool: str | None,
@@ -284,13 +288,19 @@ def _suite(
 
     given = {"first_stage": first_stage, "depth": depth, "pool": pool, "rendering": rendering}
     given = {key: value for key, value in given.items() if value is not None}
+    if called and (name or len(called) != len(systems or ())):
+        raise UsageError("--name: give one for each --system, in their order; a suite names its own")
     if name or (not datasets and not systems):
         for key in given:
             option = "--" + key.replace("_", "-")
             raise UsageError(f"{option} goes with --dataset or --system: a suite says it in its own file")
         return suite.load(name or "hard-cases")
     controls = ("first-stage", "random", "oracle")
-    entries = [{"model": model} for model in dict.fromkeys((*controls, *(systems or ())))]
+    names = dict(zip(systems or (), called or (), strict=False))
+    entries = [
+        {"model": model, **({"name": names[model]} if model in names else {})}
+        for model in dict.fromkeys((*controls, *(systems or ())))
+    ]
     asked = list(datasets or ["hard-cases"])
     content = {
         "schema": suite.SCHEMA,

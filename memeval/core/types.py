@@ -436,6 +436,9 @@ def _known(row: tuple[float | None, ...]) -> tuple[float, ...]:
 
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
     Column: TypeAlias = tuple[float, ...]
     Bounds: TypeAlias = tuple[float, float]
     Mean: TypeAlias = Estimate
@@ -719,6 +722,10 @@ UNTIMED = Latency(None, None, None, 0, None, None, "")
 """The latency of what nobody timed."""
 
 
+HEADLINE = "NDCG@10"
+"""The measure to go by where nobody names one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """What was measured of one run: derived, and can be made again from the run and the labels.
@@ -774,6 +781,34 @@ class Result:
     def address(self) -> str:
         """What its data set was loaded as; two of one name may have two addresses."""
         return self.signature.address or self.signature.dataset
+
+    @property
+    def headline(self) -> str:
+        """The measure to go by: NDCG@10 where it was measured, else the first one."""
+        return HEADLINE if HEADLINE in self.signature.measures else next(iter(self.signature.measures), HEADLINE)
+
+    def __repr__(self) -> str:
+        from memeval.core import showing
+
+        return showing.text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from memeval.core import showing
+
+        return showing.markup(self)
+
+    def to_pandas(self, what: Literal["values", "estimates"] = "values") -> "pd.DataFrame":
+        """A line for each query with the `values` of all measures; or the `estimates`, a line for each mean."""
+        from memeval.core import showing
+
+        return showing.frame([self], what)
+
+    def plot(self, measure: str | None = None, ax: "Axes | None" = None) -> "Axes":
+        """Draws a measure's mean and interval, over all queries and by category; on `ax`, where that is given."""
+        from memeval.core import showing
+
+        return showing.plot(self, measure, ax)
 
 
 def split_stores(store_ids: Iterable[str]) -> dict[str, Split]:

@@ -2,18 +2,22 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memeval.core import files, results
+from memeval.core import files, numbers, results, showing
 from memeval.core.errors import DataError, UsageError, did_you_mean
+from memeval.core.numbers import number, signed
 from memeval.core.outside import visible
 from memeval.core.terminal import aligned
-from memeval.core.types import Result
+from memeval.core.types import HEADLINE, Comparison, Result
 from memeval.measures import kept, statistics
 from memeval.measures.ranx import parse
 from memeval.measures.statistics import Difference
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,34 +30,54 @@ class Moved:
     theirs: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SideBySide:
-    """What `compare` found; p-values are those of single tests, not adjusted for the number of measures."""
+    """What `compare` found; p-values are those of single tests, not adjusted for the number of measures.
+
+    `notes` are sentences: which protocol held, and what is not known of the two.
+    """
 
     dataset: str
     differences: tuple[Difference, ...]
     measure: str
     flips: tuple[Moved, ...]
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return text(self).rstrip()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return markup(self)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A line for each measure, as in JSON."""
+        import pandas as pd
+
+        return pd.DataFrame(document(self)["comparisons"])
 
 
-def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> SideBySide:
-    """Compares two result files, or two systems' results below `root`.
+def compare(first: Result, second: Result, *, measure: str = HEADLINE, flips: int = 5) -> SideBySide:
+    """Compares two systems: the first minus the second.
 
-    Raises UsageError for a name with no result or several, and DataError where the two are not of the same queries,
-    labels and candidates.
+    Raises UsageError for a measure that is not there on both, and DataError where the two are not of the same queries,
+    labels and candidates, as far as that is known.
     """
-    first, second = find(ours, root), find(theirs, root)
+    names = first.signature.system, second.signature.system
+    unknown = []
     for fact, what in (
         ("dataset_digest", "data sets"),
         ("candidates_digest", "candidates"),
         ("rendering", "renderings"),
         ("partial", "limits"),
     ):
-        if getattr(first.signature, fact) != getattr(second.signature, fact):
-            raise DataError(f"{ours} and {theirs} cannot be compared: their {what} differ")
+        facts = [getattr(one.signature, fact) for one in (first, second)]
+        if None in facts and fact in ("candidates_digest", "rendering"):
+            unknown.append(what)
+        elif facts[0] != facts[1]:
+            raise DataError(f"{' and '.join(names)} cannot be compared: their {what} differ")
     if first.query_ids != second.query_ids:
-        raise DataError(f"{ours} and {theirs} cannot be compared: they are not of the same queries")
-    names = first.signature.system, second.signature.system
+        raise DataError(f"{' and '.join(names)} cannot be compared: they are not of the same queries")
     shared = [name for name in first.values if name in second.values]
     chosen = parse(measure).name
     if chosen not in shared:
@@ -65,7 +89,15 @@ def compare(ours: str, theirs: str, root: Path, *, measure: str, flips: int) -> 
     rows = zip(first.query_ids, first.categories, first.values[chosen], second.values[chosen], strict=True)
     moved = sorted((Moved(*row) for row in rows), key=lambda flip: (-abs(flip.ours - flip.theirs), flip.query_id))
     moved = [flip for flip in moved if abs(flip.ours - flip.theirs) > 0]  # a query without a value is neither
-    return SideBySide(first.signature.dataset, tuple(differences.values()), chosen, tuple(moved[:flips]))
+    failed = [
+        f"{one.signature.system} failed on {one.failures.failed:,} of {one.failures.queries:,} queries, and is measured"
+        f" by what stands in its place: {next(iter(one.failures.errors))}."
+        for one in (first, second)
+        if one.failures.failed
+    ]
+    same = [f"Not known: whether their {' and '.join(unknown)} are the same."] if unknown else []
+    notes = (*first.card.rules, *same, *failed)
+    return SideBySide(first.signature.dataset, tuple(differences.values()), chosen, tuple(moved[:flips]), notes)
 
 
 def find(name: str, root: Path) -> Result:
@@ -98,24 +130,47 @@ def document(pair: SideBySide) -> dict[str, Any]:
         "comparisons": rows,
         "measure": pair.measure,
         "flips": [asdict(flip) for flip in pair.flips],
+        "notes": pair.notes,
     }
 
 
 def text(pair: SideBySide) -> str:
     """The comparison as a table for people."""
-    first = max((one.comparison for one in pair.differences), key=lambda comparison: comparison.n)
-    lines = [
-        f"{pair.dataset}: {first.ours} − {first.theirs}, {first.n:,} paired queries in {first.clusters:,} clusters"
-    ]
-    heading = ("measure", "difference", "95 % interval", "p (sign-flip over clusters)")
-    lines += aligned([heading, *(_row(one, first.n) for one in pair.differences)], left=(0, 2, 3))
+    most = _widest(pair).n
+    rows = [_row(one, most) for one in pair.differences]
+    lines = [_title(pair), *aligned([_HEADING, *rows], left=(0, 2, 3))]
     if pair.flips:
         lines.append(f"largest differences in {pair.measure}:")
         lines += [
-            f"  {flip.ours:.3f} v {flip.theirs:.3f}  {flip.query_id}  {flip.category or ''}".rstrip()
+            f"  {number(flip.ours)} v {number(flip.theirs)}  {flip.query_id}  {flip.category or ''}".rstrip()
             for flip in pair.flips
         ]
-    return "\n".join(map(visible, [*lines, ""]))
+    return "\n".join(map(visible, [*lines, *pair.notes, ""]))
+
+
+def markup(pair: SideBySide) -> str:
+    """The comparison as HTML."""
+    moved = [(flip.query_id, flip.category or "", number(flip.ours), number(flip.theirs)) for flip in pair.flips]
+    first = _widest(pair)
+    shown = showing.grid(_HEADING, (_row(one, first.n) for one in pair.differences))
+    if moved:
+        table = showing.grid((f"largest differences in {pair.measure}", "category", first.ours, first.theirs), moved)
+        shown += f"<details><summary>queries that moved most</summary>{table}</details>"
+    notes = "".join(f"<br>{showing.escape(note)}" for note in pair.notes)
+    return f"<div><b>{showing.escape(_title(pair))}</b>{shown}<small>{notes}</small></div>"
+
+
+_HEADING = ("measure", "difference", "95 % interval", "p (sign-flip over clusters)")
+
+
+def _widest(pair: SideBySide) -> Comparison:
+    """The comparison of the most queries: some measures are of a part of them."""
+    return max((one.comparison for one in pair.differences), key=lambda comparison: comparison.n)
+
+
+def _title(pair: SideBySide) -> str:
+    first = _widest(pair)
+    return f"{pair.dataset}: {first.ours} − {first.theirs}, {first.n:,} paired queries in {first.clusters:,} clusters"
 
 
 def _row(difference: Difference, whole: int) -> tuple[str, ...]:
@@ -124,11 +179,12 @@ def _row(difference: Difference, whole: int) -> tuple[str, ...]:
     if not comparison.n:
         return name, "", "", "no query has a value on both sides"
     if comparison.identical:
-        return name, f"{0:+.3f}", "", "identical on every query"
-    interval = f"[{comparison.low:+.3f}, {comparison.high:+.3f}]"
+        return name, signed(0), "", "identical on every query"
+    interval = numbers.interval(comparison.low, comparison.high, sign=True).strip()
     p = f"none: under {statistics.MIN_CLUSTERS} clusters"
     if comparison.p is not None:
         exact = comparison.clusters <= statistics.EXACT_CLUSTERS
-        p = f"{comparison.p:.4f}, {'all' if exact else 'of'} {difference.flips:,} {'' if exact else 'random '}flips"
+        p = f"{comparison.p:.4f}" if comparison.p >= 0.00005 else "<0.0001"
+        p += f", {'all' if exact else 'of'} {difference.flips:,} {'' if exact else 'random '}flips"
         p += ": undecided" if difference.undecided else ""
-    return name, f"{comparison.difference:+.3f}", interval, p
+    return name, signed(comparison.difference), interval, p

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from memeval.core import names
 from memeval.core.outside import plain
@@ -11,8 +11,16 @@ from memeval.measures.scoring import TIES_WORTH_A_LOOK
 from memeval.measures.statistics import Difference
 from memeval.rerankers import controls
 
+if TYPE_CHECKING:
+    from memeval.report.published import Publication
+
 CONTROLS = controls.CONTROLS
 """Systems that bound the others: they are placed by their value, but not ranked and in no family of tests."""
+
+FIRST_STAGE = "the first stage"
+"""What differences refer to where nobody asks for something else, in words."""
+TESTED = (None, "first-stage")
+"""Kinds of rows that are tested against the reference; other controls are not."""
 
 UNBILLED = Bill("–", broken=None, spent=None)
 """The bill of what nobody billed."""
@@ -21,12 +29,26 @@ ADDED = ("p50", "p95")
 
 
 @dataclass(frozen=True)
+class View:
+    """What a reader asked to see: measures (the first is the one to go by), systems, the system that differences refer
+    to, and published tables of one's own. What is not named: all measures, all systems, the first stage, no table."""
+
+    measures: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    reference: str | None = None
+    published: "tuple[Publication, ...]" = ()
+
+
+EVERYTHING = View()
+
+
+@dataclass(frozen=True)
 class Row:
     """One system. `ranks` maps a measure to the first and the last rank it can have; controls have none. `added` is
     the latency of a fused system that was not timed itself: its parts' times, one after the other.
 
-    `differences` maps a measure to the difference from the first stage, `category_differences` a category to that of
-    the headline measure. Both are None where the leaderboard has no first stage.
+    `differences` maps a measure to the difference from the leaderboard's reference, `category_differences` a category
+    to that of the headline measure. Both are None where it has no reference.
     """
 
     result: Result
@@ -114,7 +136,8 @@ class Leaderboard:
 
     `signature` is that of the first result, for the facts that all rows share; `label` is the data set's name, with
     something to tell it apart where one report has several leaderboards of it. `missing` maps systems that could not be
-    measured to the reason. `claims` are sentences; those among them that no reader may miss are `remarks`.
+    measured to the reason. `referred` names the system that differences refer to. `published` are tables of the
+    reader's own. `claims` are sentences; those among them that no reader may miss are `remarks`.
     """
 
     label: str
@@ -125,8 +148,10 @@ class Leaderboard:
     categories: tuple[str, ...]
     rows: tuple[Row, ...]
     missing: Mapping[str, str]
+    referred: str | None = None
     remarks: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
+    published: "tuple[Publication, ...]" = ()
 
     @property
     def title(self) -> str:
@@ -151,6 +176,22 @@ class Leaderboard:
     def control(self, kind: str) -> Row | None:
         """The first row of a kind of control."""
         return next((row for row in self.rows if row.control == kind), None)
+
+    @property
+    def reference(self) -> Row | None:
+        """The row that differences refer to: the first stage, unless somebody asked for another."""
+        return next((row for row in self.rows if row.system == self.referred), None)
+
+    @property
+    def against(self) -> str:
+        """What differences refer to, in words."""
+        row = self.reference
+        return FIRST_STAGE if row is None or row.control == "first-stage" else plain(row.system)
+
+    @property
+    def tested(self) -> tuple[Row, ...]:
+        """The rows whose differences are tested: systems and the first stage, but for the reference."""
+        return tuple(row for row in self.rows if row.control in TESTED and row.system != self.referred)
 
     @property
     def ranked(self) -> tuple[Row, ...]:

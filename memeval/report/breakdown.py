@@ -100,7 +100,7 @@ def category_table(board: Leaderboard, measure: str) -> Table:
         slug = f"categories-{board.measures.index(measure)}"
         return table("categories-others", board, rows, slug=slug, measure=measure, small=note(groups))
     flips = cells.flips(found for row in board.rows for found in (row.category_differences or {}).values())
-    family = f"{cells.count(len(board.ranked), 'systems')} × {cells.count(len(groups), 'categories')}"
+    family = f"{cells.count(len(board.tested), 'systems')} × {cells.count(len(groups), 'categories')}"
     return table("categories", board, rows, measure=measure, flips=flips, family=family, small=note(groups))
 
 
@@ -204,7 +204,7 @@ def sentences(board: Leaderboard) -> list[str]:
         beyond, difference, row, name = min(lost, key=lambda one: one[:2])
         tested = ", beyond chance" if beyond else ", not beyond chance"
         system = cells.plain(row.system)
-        said.append(f"Worst against the first stage: {system} on {where(name)}, {cells.signed(difference)}{tested}.")
+        said.append(f"Worst against {board.against}: {system} on {where(name)}, {cells.signed(difference)}{tested}.")
     own = by_category(board, board.headline)
     best = next((row for row in board.ranked if row.system in own), None)
     if best is not None and len(own[best.system]) > 1:
@@ -215,13 +215,13 @@ def sentences(board: Leaderboard) -> list[str]:
 
 
 def maps(board: Leaderboard) -> list[Map]:
-    """The headline measure in each category and slice, and its difference from the first stage in each category."""
+    """The headline measure in each category and slice, and its difference from the reference in each category."""
     found = []
     if board.categories:
         groups, own = categories(board), by_category(board, board.headline)
         rows = [row for row in board.rows if board.headline in row.estimates]
         found.append(_map("heat", board, groups, rows, lambda row, name: _shade(own.get(row.system, {}).get(name))))
-        if board.control("first-stage") is not None:
+        if board.reference is not None:
             tested = [row for row in rows if row.differences]
             found.append(_map("heat-relative", board, groups, tested, _relative))
     sliced = by_slice(board)
@@ -259,7 +259,7 @@ def _shade(found: Estimate | None) -> Shade:
 def _relative(row: Row, name: str) -> Shade:
     found: Difference | None = (row.category_differences or {}).get(name)
     if found is None:
-        return Shade(cells.dash("the first stage's own row, or not compared in this group"))
+        return Shade(cells.dash("the row that differences refer to, or not compared in this group"))
     measured = found.comparison
     step = min(STEPS_OF_DIFFERENCE, round(abs(measured.difference) * STEPS))
     side = "u" if measured.difference > 0 else "d"

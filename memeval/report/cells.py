@@ -4,13 +4,18 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from memeval.core.numbers import NONE as NONE
+from memeval.core.numbers import estimate as estimate
+from memeval.core.numbers import interval as interval
+from memeval.core.numbers import milliseconds as milliseconds
+from memeval.core.numbers import number as number
+from memeval.core.numbers import probability as probability
+from memeval.core.numbers import signed as signed
 from memeval.core.outside import plain as plain
-from memeval.core.types import Estimate
 from memeval.measures.statistics import EXACT_CLUSTERS, Difference
 from memeval.report import answering, models
 from memeval.report.board import CONTROLS, Leaderboard, Row
 
-NONE = "–"
 UNDECIDED = "?"
 MARKERS = {1: "▲", -1: "▼", 0: ""}
 
@@ -57,50 +62,6 @@ def ranks(found: tuple[int, int] | None) -> str:
     return str(first) if first == last else f"{first}–{last}"
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A value of a measure.
-
-    >>> number(0.66049), number(float("nan"))
-    ('0.660', '–')
-    """
-    return NONE if value is None or math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
-
-
-def signed(value: float) -> str:
-    """A difference; what rounds to nothing has no sign.
-
-    >>> signed(0.0491), signed(-0.08), signed(-0.00001)
-    ('+0.049', '−0.080', '0.000')
-    """
-    if math.isnan(value):
-        return NONE
-    text = f"{value:+.3f}"
-    return "0.000" if float(text) == 0 else text.replace("-", "−")
-
-
-def probability(p: float) -> str:
-    """A p-value, as it stands after "p".
-
-    >>> probability(0.0041), probability(0.00001), probability(1.0)
-    ('= .004', '< .001', '= 1')
-    """
-    if p < 0.001:
-        return "< .001"
-    return "= 1" if p >= 0.9995 else f"= {p:.3f}".replace("0.", ".")
-
-
-def interval(low: float, high: float, *, sign: bool = False) -> str:
-    """` [low, high]`, with a blank before it; nothing where it could not be computed."""
-    if math.isnan(low) or math.isnan(high):
-        return ""
-    return f" [{signed(low)}, {signed(high)}]" if sign else f" [{number(low)}, {number(high)}]"
-
-
-def estimate(found: Estimate | None) -> str:
-    """A mean with its interval: `0.661 [0.604, 0.713]`."""
-    return NONE if found is None else number(found.value) + interval(found.low, found.high)
-
-
 def difference(found: Difference | None, *, short: bool = False) -> str:
     """A difference with its interval, marker and adjusted p; `short` leaves the interval out."""
     if found is None:
@@ -129,10 +90,10 @@ def flips(found: Iterable[Difference | None]) -> str:
 
 
 def versus(board: Leaderboard, row: Row, measure: str, *, short: bool = False) -> str:
-    """The difference of a row from the first stage in one cell."""
+    """The difference of a row from the reference in one cell."""
     if row.differences is None:
         return NONE
-    if row is board.control("first-stage"):
+    if row.system == board.referred:
         return "reference"
     return difference(row.differences.get(measure), short=short)
 
@@ -145,18 +106,6 @@ def name(row: Row) -> str:
         return plain(row.system) + marks + (" (circular)" if row.circular else "")
     what = row.result.signature.first_stage if row.control == "first-stage" else CONTROLS[row.control]
     return f"{plain(row.system)} ({plain(what)})"
-
-
-def milliseconds(seconds: float | None) -> str:
-    """Seconds as milliseconds with three leading digits at most.
-
-    >>> milliseconds(0.00041), milliseconds(0.31), milliseconds(None)
-    ('0.41', '310', '–')
-    """
-    if seconds is None or math.isnan(seconds):
-        return NONE
-    value = seconds * 1000
-    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def percent(share: float) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from memeval.core import files
 from memeval.core.errors import SuiteError, UsageError, did_you_mean
@@ -18,7 +18,7 @@ from memeval.datasets import render
 from memeval.measures import ranx
 from memeval.measures.statistics import MIN_CLUSTERS
 from memeval.report import cells
-from memeval.report.published import folder
+from memeval.report.published import folder, read
 
 Outcome = Literal["holds", "does not hold", "cannot be decided", "not measured"]
 
@@ -142,13 +142,7 @@ def load(name: str) -> Claims:
         if name not in shipped():
             raise SuiteError(f"no claims {name!r}: neither a file nor shipped{did_you_mean(name, shipped())}")
         path = shipped()[name]
-    try:
-        return Claims.model_validate(files.toml(path))
-    except ValidationError as error:
-        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a typing mistake explains more
-        place = ".".join(map(str, first["loc"]))
-        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        raise SuiteError(f"{path}: {place}: {message}" if place else f"{path}: {message}") from None
+    return read(path, Claims)
 
 
 # --- what was found

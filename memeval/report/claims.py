@@ -71,7 +71,7 @@ def sentences(board: Leaderboard) -> tuple[str, ...]:
     """One sentence per claim: limits of the whole first, then each system, then what cannot be told apart."""
     return (
         *warnings(board),
-        *_against_first_stage(board),
+        *_against(board),
         *_inseparable(board),
         *_failures(board),
         *_answered(board),
@@ -89,7 +89,7 @@ def _limits(board: Leaderboard) -> Iterator[str]:
         yield f"Partial: {shards.phrase(partial)}; these are not results of the whole data set."
     if board.signature.pool in POOLS:
         yield POOLS[board.signature.pool]
-    if board.control("first-stage") is None:
+    if board.reference is None:
         yield "There is no result of the first stage among these, so no difference from it is given."
     oracle, chance = board.control("oracle"), board.control("random")
     if oracle is None or math.isnan(oracle.estimates[board.headline].value):
@@ -104,11 +104,11 @@ def _limits(board: Leaderboard) -> Iterator[str]:
         yield f"The first stage misses relevant memories: no order of its candidates has more than {limit}."
 
 
-def _against_first_stage(board: Leaderboard) -> Iterator[str]:
-    stage = board.control("first-stage")
+def _against(board: Leaderboard) -> Iterator[str]:
+    stage = board.reference
     if stage is None:
         return
-    for row in board.ranked:
+    for row in board.tested:
         found = (row.differences or {}).get(board.headline)
         if found is not None:
             yield _versus(board, row, stage, found)
@@ -117,20 +117,20 @@ def _against_first_stage(board: Leaderboard) -> Iterator[str]:
 def _versus(board: Leaderboard, row: Row, stage: Row, found: Difference) -> str:
     system, measured = plain(row.system), found.comparison
     if measured.identical:
-        return f"{system} and the first stage have the same {board.headline} on every query."
+        return f"{system} and {board.against} have the same {board.headline} on every query."
     amount = signed(measured.difference) + interval(measured.low, measured.high, sign=True)
     if found.direction:
         side = "above" if found.direction > 0 else "below"
-        return f"{system} is {side} the first stage on {board.headline} by {amount}, p {probability(found.p or 0.0)}."
+        return f"{system} is {side} {board.against} on {board.headline} by {amount}, p {probability(found.p or 0.0)}."
     if found.p is None:
-        return f"{system} differs from the first stage on {board.headline} by {amount}{beyond_reach(board, 1)}."
+        return f"{system} differs from {board.against} on {board.headline} by {amount}{beyond_reach(board, 1)}."
     if found.undecided:
         drawn = f"{found.flips:,} random flips leave open whether that is beyond chance"
-        return f"{system} differs from the first stage on {board.headline} by {amount}: {drawn}."
-    family = len(board.ranked)
+        return f"{system} differs from {board.against} on {board.headline} by {amount}: {drawn}."
+    family = len(board.tested)
     seen = beyond_reach(board, family) or visible(board, [values(board, row, stage)])
     p = f"p {probability(found.p)}"
-    return f"{system} and the first stage cannot be separated on {board.headline} ({amount}, {p}){seen}."
+    return f"{system} and {board.against} cannot be separated on {board.headline} ({amount}, {p}){seen}."
 
 
 def _inseparable(board: Leaderboard) -> Iterator[str]:

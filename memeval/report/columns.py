@@ -15,7 +15,7 @@ from memeval.report.cells import NONE
 
 Cell: TypeAlias = Callable[[Leaderboard, Row], str]
 UNMEASURED = "this measure was not computed for this system"
-UNCOMPARED = "there is no first stage here to compare with"
+UNCOMPARED = "there is nothing here to compare with"
 UNTIMED = "no query was timed alone: its scores were remembered, or it ran in batches"
 FUSED = "not timed itself, and not all of its parts were measured by themselves here"
 UNSTATED = "a control, or nobody states it"
@@ -104,9 +104,10 @@ def interval(measure: str) -> Column:
     return Column("95 % interval", cell, "one unit alone has no interval")
 
 
-def versus(measure: str, *, short: bool = False) -> Column:
-    """The difference from the first stage; `short` leaves the interval out."""
-    return Column("vs first stage", lambda board, row: cells.versus(board, row, measure, short=short), UNCOMPARED)
+def versus(board: Leaderboard, measure: str, *, short: bool = False) -> Column:
+    """The difference from the reference; `short` leaves the interval out."""
+    heading = f"vs {board.against.removeprefix('the ')}"
+    return Column(heading, lambda board, row: cells.versus(board, row, measure, short=short), UNCOMPARED)
 
 
 # --- failures, ties and what was cut

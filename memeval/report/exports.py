@@ -7,31 +7,32 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from memeval.core.errors import PrerequisiteError
-from memeval.core.types import Comparison, Estimate, written
+from memeval.core.showing import MEANS
+from memeval.core.types import Estimate, written
 from memeval.core.values import finite
 from memeval.measures.filtering import Filter
 from memeval.measures.statistics import Difference
-from memeval.report import axes, breakdown, trust
+from memeval.report import axes, breakdown, models, trust
 from memeval.report.axes import Axis
 from memeval.report.board import Leaderboard, Row
 from memeval.report.cells import plain
 from memeval.report.evidence import Evidence
 
 SCHEMA = 1
-KEYS = ("dataset", "system", "category", "measure")
-COLUMNS = (*KEYS, "value", "low", "high", "n", "stores")
-"""Of the CSV. `stores` counts what the interval resampled: queries where each stands for itself."""
+COLUMNS = (*MEANS, "difference", "difference_low", "difference_high", "against", "p", "p50_seconds", "usd_per_1000")
+"""Of the CSV: a mean, its paired difference from that of the system in `against` with the adjusted p-value, and behind
+means over all queries what the system takes. Where nothing was compared, tested, timed or priced, a cell is empty."""
 SLICE = "slice: "
 """In front of a slice's name, among the categories; slices have the headline measure alone."""
-SWEPT = ("axis", "setting", "against", "p")
-"""Four columns more where something was swept, and lines that fill them: each system's value under each setting of an
-axis, and its difference from the first setting (`against`) with the adjusted p-value."""
+SWEPT = ("axis", "setting")
+"""Two columns more where something was swept, and lines that fill them: each system's value under each setting of an
+axis, and its difference from the first setting."""
 
 Line: TypeAlias = tuple[object, ...]
 
 
 def csv(boards: Sequence[Leaderboard]) -> str:
-    """A line for each data set, system, category and measure; an interval that could not be computed is empty."""
+    """A line for each data set, system, category and measure."""
     import pandas as pd
 
     lines = [line for board in boards for line in _means(board)]
@@ -39,23 +40,28 @@ def csv(boards: Sequence[Leaderboard]) -> str:
     found = pd.DataFrame(lines, columns=list(COLUMNS))
     swept = [line for axis in axes.axes(boards) for line in _settings(axis)]
     if swept:
-        found = pd.concat([found, pd.DataFrame(swept, columns=[*COLUMNS, *SWEPT])])
+        found = pd.DataFrame([*((*line, None, None) for line in lines), *swept], columns=[*COLUMNS, *SWEPT])
     return found.to_csv(index=False, lineterminator="\n")
 
 
 def _means(board: Leaderboard) -> Iterator[Line]:
     for row in board.rows:
+        costs = row.latency.p50, models.price(row)
         for category in ("all", *board.categories):
-            found = row.result.measures.get(category, {})
+            found, compared = row.result.measures.get(category, {}), row.category_differences or {}
             for measure in board.measures:
                 if measure in found:
-                    yield _line(board.label, row.system, category, measure, found[measure])
+                    keys = board.label, row.system, category, measure
+                    if category == "all":
+                        yield _line(keys, found[measure], (row.differences or {}).get(measure), costs)
+                    else:  # of measures, the headline's alone is compared by category
+                        yield _line(keys, found[measure], compared.get(category) if measure == board.headline else None)
 
 
 def _slices(board: Leaderboard) -> Iterator[Line]:
     for system, found in breakdown.by_slice(board).items():
         for name, mean in found.items():
-            yield _line(board.label, system, f"{SLICE}{name}", board.headline, mean)
+            yield _line((board.label, system, f"{SLICE}{name}", board.headline), mean)
 
 
 def _settings(axis: Axis) -> Iterator[Line]:
@@ -63,17 +69,21 @@ def _settings(axis: Axis) -> Iterator[Line]:
     for line in axis.lines:
         for setting, row in line.rows.items():
             keys = axis.labels[setting], row.system, "all", measure
-            told = cell(axis.name), cell(setting)
-            yield (*_line(*keys, row.estimates[measure]), *told, None, None)
-            against = line.differences.get(setting)
-            if against is not None:
-                yield (*_line(*keys, against.comparison), *told, cell(axis.first), against.p)
+            told = _line(keys, row.estimates[measure], line.differences.get(setting))
+            yield (*told, cell(axis.name), cell(setting))
 
 
-def _line(label: str, system: str, category: str, measure: str, found: Estimate | Comparison) -> Line:
-    value = found.value if isinstance(found, Estimate) else found.difference
-    keys = map(cell, (label, system, category, measure))
-    return (*keys, value, found.low, found.high, found.n, found.clusters)
+def _line(
+    keys: tuple[str, ...],
+    mean: Estimate,
+    against: Difference | None = None,
+    costs: tuple[float | None, float | None] = (None, None),
+) -> Line:
+    difference: Line = (None,) * 5
+    if against is not None:
+        seen = against.comparison
+        difference = seen.difference, seen.low, seen.high, cell(seen.theirs), against.p
+    return (*map(cell, keys), mean.value, mean.low, mean.high, mean.n, mean.clusters, *difference, *costs)
 
 
 def cell(text: str) -> str:

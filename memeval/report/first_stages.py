@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from memeval.core.types import Comparison, canonical
 from memeval.report import cells, figures
-from memeval.report.board import Leaderboard, Row
+from memeval.report.board import FIRST_STAGE, Leaderboard, Row
 from memeval.report.plots import Plot
 from memeval.report.tables import Table, table
 
@@ -24,9 +24,12 @@ class Gain:
 
 
 def groups(boards: Sequence[Leaderboard]) -> list[list[Leaderboard]]:
-    """Leaderboards that differ in their first stage, together; none of a data set that has one."""
+    """Leaderboards that differ in their first stage, together; none of a data set that has one, or whose differences
+    refer to something else."""
     found: dict[bytes, list[Leaderboard]] = {}
     for board in boards:
+        if board.against != FIRST_STAGE:
+            continue
         said = board.signature
         facts = [said.dataset, said.rendering, said.pool, said.partial, board.card.version, board.headline]
         found.setdefault(canonical([*facts, board.rows[0].result.query_ids]), []).append(board)

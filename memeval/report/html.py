@@ -92,7 +92,7 @@ def render(found: Sequence[tuple[Leaderboard, Evidence]], detail: Detail = "inte
 def plots(board: Leaderboard, evidence: Evidence) -> list[Plot]:
     """Every plot of a leaderboard's page."""
     [calibrations] = trust.calibrations([(board, evidence)])
-    found = [plot for section in sections.page(board, evidence, calibrations, []) for plot in section.plots]
+    found = [plot for section in sections.page(board, evidence, calibrations, []) for plot in section.plots()]
     return [figures.dots(board), *found]
 
 
@@ -128,12 +128,13 @@ def _part(
     name = f"b{index + 1}"
     warned = claims.warnings(board)[:CLAIMS] or board.claims[:FIRST]
     parts = list(sections.page(board, evidence, calibrated[index], others))
+    pictures = {part.slug: part.plots() for part in parts}
 
     def drawn(plots: Sequence[Plot]) -> list[tuple[str, str]]:
         return [(plot.title, Markup(inline(plot, f"{name}-plot-{plot.slug}"))) for plot in plots]
 
     # The first picture of the trade-offs stands beside the verdict, and not again in its section.
-    first = [plot for part in parts if part.slug == "tradeoffs" for plot in part.plots][:1]
+    first = pictures["tradeoffs"][:1]
     return {
         "id": name,
         "title": board.title,
@@ -144,13 +145,14 @@ def _part(
         "warned": warned,
         "more_claims": [claim for claim in board.claims if claim not in warned],
         "unit": board.unit,
+        "against": board.against,
         "controls": {cells.name(row) for row in board.rows if row.control is not None},
         "sections": [
             {
                 "slug": section.slug,
                 "title": section.title,
                 "notes": section.notes,
-                "figures": drawn([plot for plot in section.plots if plot not in first]),
+                "figures": drawn([plot for plot in pictures[section.slug] if plot not in first]),
                 "tables": section.tables,
                 "open_tables": section.open_tables,
                 "widths": {table.slug: _width(table) for table in section.tables},

@@ -1,11 +1,13 @@
 """Leaderboards as LaTeX tables (booktabs). Names in other scripts than Latin need xelatex or lualatex."""
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from memeval.measures.statistics import MIN_CLUSTERS, rank_groups
-from memeval.report import axes, breakdown, cells, columns
+from memeval.measures.statistics import MIN_CLUSTERS, rank_ranges
+from memeval.report import axes, breakdown, cells, columns, published
 from memeval.report.board import Leaderboard, Row
 from memeval.report.breakdown import Group
 from memeval.report.columns import Column
@@ -38,9 +40,14 @@ _TAKEN = re.compile(r"(\\\\|rule)(\s+)(?=[\[*])")
 
 def render(boards: Sequence[Leaderboard]) -> str:
     """One table for each leaderboard and each sweep; the first line names what the preamble needs."""
-    preamble = "% \\usepackage[T1]{fontenc} \\usepackage{amssymb,booktabs,textcomp}\n"
-    found = [_table(board, place) + _slices(board, place) for place, board in enumerate(boards, 1)]
-    return preamble + "".join([*found, *map(_sweep, axes.tables(boards))])
+    preamble = "% \\usepackage[T1]{fontenc} \\usepackage{amssymb,booktabs,graphicx,textcomp}\n"
+    found = [
+        _table(board, place)
+        + _slices(board, place)
+        + "".join(_plain(table, f"{place}-{table.slug}") for table in published.tables(board))
+        for place, board in enumerate(boards, 1)
+    ]
+    return preamble + "".join([*found, *(_plain(table, table.slug) for table in axes.tables(boards))])
 
 
 def escape(text: str) -> str:
@@ -53,47 +60,87 @@ def escape(text: str) -> str:
 
 
 def _table(board: Leaderboard, place: int) -> str:
+    """All measures over the width of a page; and, to fit a column, the one to go by with what a system costs."""
     headline = _marked(board.headline)
-    interval = columns.interval(board.headline)
-    shown = [
-        Column("System", lambda _, row: escape(cells.name(row))),
-        headline,
-        Column("95\\,\\% interval", lambda board, row: escape(interval.cell(board, row))),
-        *map(_marked, board.others),
-    ]
+    interval = Column("95\\,\\% interval", _escaped(columns.interval(board.headline)))
     best = _unbeaten(board)
-    style = _style(columns.lines(board, board.rows, shown)).map(lambda _: _BOLD, subset=(best, headline.heading))
-    return _set(style, _caption(board, bold=bool(best)), str(place))
+    known = [board.headline, *board.others]
+    full = [_SYSTEM, headline, interval, *map(_marked, board.others)]
+    style = _style(columns.lines(board, board.rows, full))
+    for measure in known:
+        style = style.map(lambda _: _BOLD, subset=(best[measure], escape(measure)))
+    narrow = [_SYSTEM, headline, interval, Column("$\\Delta$", _difference)]
+    narrow += [Column(escape(column.heading), _escaped(column)) for column in (columns.P50, columns.PRICE)]
+    small = _style(columns.lines(board, board.rows, narrow))
+    small = small.map(lambda _: _BOLD, subset=(best[board.headline], headline.heading))
+    about = escape(sentence("latex_narrow", board))
+    compact = _set(small, f"{_caption(board, bold=bool(best[board.headline]))} {about}", f"{place}-column")
+    return _set(style, _caption(board, bold=any(best.values())), str(place)) + _narrow(compact)
+
+
+_SYSTEM = Column("System", lambda _, row: escape(cells.name(row)))
+_FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Around a table, which is made smaller where it is wider than its column, and only there."""
+
+
+def _narrow(text: str) -> str:
+    """A floating table that fits a column."""
+    begin, end = r"\begin{tabular}", r"\end{tabular}"
+    small = f"\\footnotesize\\setlength{{\\tabcolsep}}{{3pt}}%\n{_FITTED}\n{begin}"
+    return text.replace(begin, small).replace(end, f"{end}}}")
+
+
+def _escaped(column: Column) -> Callable[[Leaderboard, Row], str]:
+    return lambda board, row: escape(column.text(board, row))
+
+
+def _difference(board: Leaderboard, row: Row) -> str:
+    found = (row.differences or {}).get(board.headline)
+    return escape(cells.NONE if found is None else cells.signed(found.comparison.difference))
 
 
 def _marked(measure: str) -> Column:
-    """The mean, with a marker where it differs from the first stage's beyond chance."""
+    """The mean, with a marker where it differs from the reference's beyond chance."""
     mean = columns.mean(measure)
     return Column(
         escape(measure), lambda board, row: escape(mean.cell(board, row)) + _MARKERS[_direction(row, measure)]
     )
 
 
-def _unbeaten(board: Leaderboard) -> list[int]:
-    """The places of rows than which no other row is better beyond chance, the ceiling aside; none without any test."""
-    rows = {
-        str(place): row.result.values[board.headline]
-        for place, row in enumerate(board.rows)
-        if row.control != "oracle" and board.headline in row.result.values
-    }
+def _unbeaten(board: Leaderboard) -> dict[str, list[int]]:
+    """By measure, the places of the rows at the top than which no other is better beyond chance, the ceiling aside.
+
+    What has no more than a row that is beaten is not among them. None where that says nothing: without any test, where
+    no row is beaten, or where some queries have no value.
+    """
+    found: dict[str, list[int]] = {measure: [] for measure in board.measures}
     if board.rows[0].result.alone or board.clusters < MIN_CLUSTERS:
-        return []
-    unbeaten = [int(place) for place, rank in rank_groups(rows, board.units).items() if rank == 1]
-    # What the tests of the table itself find counts, too: of fewer pairs, they see more.
-    return [
-        place
-        for place in unbeaten
-        if board.rows[place].rank in (None, 1) and _direction(board.rows[place], board.headline) >= 0
-    ]
+        return found
+    values = {
+        measure: {
+            str(place): row.result.values[measure]
+            for place, row in enumerate(board.rows)
+            if row.control != "oracle" and measure in row.result.values
+        }
+        for measure in board.measures
+    }
+    whole = [name for name, rows in values.items() if rows and all(map(math.isfinite, chain(*rows.values())))]
+    ranges = rank_ranges([values[name] for name in whole], board.units)
+    for measure, ranks in zip(whole, ranges, strict=True):
+        means = {int(place): board.rows[int(place)].estimates[measure].value for place in ranks}
+        # What the tests of the table itself find counts, too: of fewer pairs, they see more.
+        beaten = [
+            place
+            for place in means
+            if max(ranks[str(place)][0], board.rows[place].ranks.get(measure, (1, 1))[0]) > 1
+            or _direction(board.rows[place], measure) < 0
+        ]
+        found[measure] = [place for place in means if beaten and means[place] > max(means[one] for one in beaten)]
+    return found
 
 
 def _direction(row: Row, measure: str) -> int:
-    """Whether a row is above (1) or below (-1) the first stage beyond chance."""
+    """Whether a row is above (1) or below (-1) the reference beyond chance."""
     found = (row.differences or {}).get(measure)
     return 0 if found is None else found.direction
 
@@ -107,7 +154,7 @@ def _slices(board: Leaderboard, place: int) -> str:
     def column(group: Group) -> Column:
         return Column(_stacked(group), lambda _, row: escape(cells.number(found[row.system][group.name].value)))
 
-    shown = [Column("System", lambda _, row: escape(cells.name(row))), *map(column, groups)]
+    shown = [_SYSTEM, *map(column, groups)]
     rows = [row for row in board.rows if row.system in found]
     caption = escape(f"{board.title}: {sentence('sliced', board)}{breakdown.note(groups)}")
     return _set(_style(columns.lines(board, rows, shown)), caption, f"{place}-slices")
@@ -119,9 +166,9 @@ def _stacked(group: Group) -> str:
     return r"\shortstack{" + r" \\ ".join([*words, f"n = {group.n:,}"]) + "}"
 
 
-def _sweep(table: Table) -> str:
+def _plain(table: Table, label: str) -> str:
     rows = [{escape(heading): escape(text) for heading, text in row.items()} for row in table.rows]
-    return _set(_style(rows), escape(table.caption), table.slug)
+    return _set(_style(rows), escape(table.caption), label)
 
 
 def _style(rows: Sequence[Mapping[str, str]]) -> Any:
@@ -149,6 +196,7 @@ def _caption(board: Leaderboard, *, bold: bool) -> str:
         f"{cells.plain(row.system)} failed on {row.failed:,} of {row.queries:,}." for row in board.rows if row.failed
     ]
     parts += [cells.from_memory(board).strip()]
+    parts += [remark for remark in board.remarks if remark.startswith("Measured, too")]
     parts += [f"Missing: {cells.plain(name)} ({cells.plain(reason)})." for name, reason in board.missing.items()]
     tested = f" {_MARKERS[1]} {_MARKERS[-1]}: {escape(sentence('beyond', board))}"
-    return escape(" ".join(filter(None, parts))) + (tested if board.control("first-stage") is not None else "")
+    return escape(" ".join(filter(None, parts))) + (tested if board.reference is not None else "")

@@ -11,17 +11,18 @@ import numpy as np
 
 from memeval.core import names
 from memeval.core.errors import DataError, UsageError
-from memeval.core.types import Latency, Result
+from memeval.core.outside import plain
+from memeval.core.types import HEADLINE, Latency, Result
 from memeval.measures import statistics
 from memeval.measures.statistics import Difference, Paired
-from memeval.report.board import ADDED, CONTROLS, Leaderboard, Row, units_of
+from memeval.report import views
+from memeval.report.board import ADDED, CONTROLS, EVERYTHING, TESTED, Leaderboard, Row, View, units_of
 from memeval.report.claims import remarks, sentences
 from memeval.report.evidence import comparable
 from memeval.report.processes import each
 
 MANY = 60_000
 """Above so many values of a measure, leaderboards and their parts of a page are made by two processes."""
-HEADLINE = "NDCG@10"
 AGAIN = "run or score it again with NDCG@10"
 
 _Queries: TypeAlias = tuple[str, Sequence[int]]
@@ -49,14 +50,22 @@ def groups(results: Sequence[Result]) -> list[list[Result]]:
     return list(found.values())
 
 
-def leaderboards(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -> list[Leaderboard]:
-    """One leaderboard for each group of results. Raises UsageError without any result."""
+def leaderboards(
+    results: Sequence[Result], *, missing: Mapping[str, str] = {}, view: View = EVERYTHING
+) -> list[Leaderboard]:
+    """One leaderboard for each group of results. Raises UsageError without any result, or for a view of what is not
+    among them."""
     if not results:
         raise UsageError("there are no results to report: run `memeval run` first, or name a folder that holds some")
-    found = groups(results)
+    views.known(view, results)
+    found = [group for group in groups(results) if views.seen(view, group)]
     heavy = sum(len(result.query_ids) for result in results) > MANY
     boards = each(
-        partial(leaderboard, missing=dict(missing)), found, heavy=heavy, weight=_drawn, told="data sets compared"
+        partial(leaderboard, missing=dict(missing), view=view),
+        found,
+        heavy=heavy,
+        weight=_drawn,
+        told="data sets compared",
     )
     return _told_apart(_told_apart(boards, _by_ground), _by_digest)
 
@@ -84,7 +93,9 @@ def _told_apart(
 
 def _by_ground(boards: Sequence[Leaderboard]) -> list[str]:
     """First stage and rendering, as far as they differ; nothing where that does not tell them apart."""
-    told = [[str(getattr(board.signature, key)) for board in boards] for key in ("first_stage", "rendering")]
+    told = [
+        [str(getattr(board.signature, key) or "unknown") for board in boards] for key in ("first_stage", "rendering")
+    ]
     marks = [", ".join(facts) for facts in zip(*(facts for facts in told if len(set(facts)) > 1), strict=True)]
     return [f" ({mark})" for mark in marks] if len(set(marks)) == len(boards) else [""] * len(boards)
 
@@ -93,15 +104,16 @@ def _by_digest(boards: Sequence[Leaderboard]) -> list[str]:
     return [f"#{sha256(comparable(board.rows[0].result)).hexdigest()[:8]}" for board in boards]
 
 
-def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -> Leaderboard:
+def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}, view: View = EVERYTHING) -> Leaderboard:
     """The systems of one group, best headline value first.
 
-    The headline measure is NDCG@10 where it was measured, else the first one that all queries have. Differences are
-    from the first stage and Holm-adjusted, for each measure over all systems that are no control; in categories over
-    systems x categories.
+    The headline measure is the first that is asked for, else NDCG@10 where it was measured, else the first one; of
+    those that all queries have. Differences are from the reference and Holm-adjusted, for each measure over all systems
+    and the first stage; in categories over systems x categories.
 
     Args:
         missing: systems that could not be measured, with the reason; those that stand in `results` are left out.
+        view: what is shown; what is left out is in no test either.
 
     Raises DataError where the results must not be compared or measured nothing, UsageError where there are none.
     """
@@ -109,6 +121,7 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
         raise UsageError("there are no results to report")
     if len(groups(results)) > 1:
         raise DataError("results of different data sets, candidates, queries or measures have no common leaderboard")
+    everything, results = results, views.seen(view, results) or results
     first = results[0]
     for result in results:
         if (result.query_ids, result.store_ids) != (first.query_ids, first.store_ids):
@@ -118,11 +131,13 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
     if not first.query_ids:
         raise DataError(f"{first.card.name}: no query has a relevant memory, so there is nothing to rank by")
     measures = tuple(name for name in first.signature.measures if any(name in r.measures["all"] for r in results))
+    measures = tuple(name for name in view.measures if name in measures) or measures
     whole = [name for name in measures if all(math.isfinite(v) for r in results for v in r.values.get(name, ()))]
     if not whole:
         raise DataError(f"{first.card.name}: no measure is of all its queries, so there is nothing to rank by: {AGAIN}")
-    headline = HEADLINE if HEADLINE in whole else whole[0]
-    present = {_name(result) for result in results}
+    headline = HEADLINE if HEADLINE in whole and not view.measures else whole[0]
+    present = {_name(result) for result in everything}
+    reference = views.reference(view, results)
     board = Leaderboard(
         label=_label(first),
         card=first.card,
@@ -130,11 +145,20 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}) -
         measures=measures,
         headline=headline,
         categories=tuple(sorted({category for result in results for category in result.measures} - {"all"})),
-        rows=_rows(results, measures, headline),
+        rows=_rows(results, reference, measures, headline),
         missing={system: reason for system, reason in sorted(missing.items()) if system not in present},
+        published=view.published,
+        referred=None if reference is None else _name(reference),
     )
-    board = replace(board, remarks=remarks(board))
+    board = replace(board, remarks=(*_left_out(everything, results), *remarks(board)))
     return replace(board, claims=sentences(board))
+
+
+def _left_out(everything: Sequence[Result], results: Sequence[Result]) -> list[str]:
+    """What was measured, too, in a sentence."""
+    shown = {_name(result) for result in results}
+    absent = [plain(_name(result)) for result in everything if _name(result) not in shown]
+    return [f"Measured, too, but left out here, of ranks and tests as well: {', '.join(absent)}."] if absent else []
 
 
 def _label(result: Result) -> str:
@@ -151,20 +175,12 @@ def _name(result: Result) -> str:
     return result.signature.system
 
 
-def _control(result: Result) -> str | None:
-    kind = result.signature.model.partition("?")[0]
-    return kind if kind in CONTROLS else None
-
-
-def _ranked(result: Result) -> bool:
-    """Whether a system is ranked and tested: controls are not."""
-    return _control(result) is None
-
-
-def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> tuple[Row, ...]:
+def _rows(
+    results: Sequence[Result], reference: Result | None, measures: Sequence[str], headline: str
+) -> tuple[Row, ...]:
     def standing(result: Result) -> tuple[float, int, str]:
         value = result.measures["all"][headline].value
-        kind = _control(result)
+        kind = views.control(result)
         return (
             math.inf if math.isnan(value) else -value,
             list(CONTROLS).index(kind) if kind else -1,
@@ -172,23 +188,22 @@ def _rows(results: Sequence[Result], measures: Sequence[str], headline: str) -> 
         )
 
     ordered = sorted(results, key=standing)
-    stage = next((result for result in ordered if _control(result) == "first-stage"), None)
-    ranked = [result for result in ordered if _ranked(result) and result.query_ids]
+    ranked = [result for result in ordered if views.control(result) is None and result.query_ids]
     ranks = _ranks(ranked, measures)
     every = range(len(ordered[0].query_ids))
-    overall = _differences(ordered, stage, {measure: (measure, every) for measure in measures}, together=False)
-    categories = {} if stage is None else _by_category(stage, headline)
-    by_category = _differences(ordered, stage, categories, together=True)
+    overall = _differences(ordered, reference, {measure: (measure, every) for measure in measures}, together=False)
+    categories = {} if reference is None else _by_category(reference, headline)
+    by_category = _differences(ordered, reference, categories, together=True)
 
     def row(place: int, result: Result) -> Row:
         own = {measure: rank for measure, found in ranks.items() if (rank := found.get(_name(result))) is not None}
         return Row(
             result=result,
-            control=_control(result),
+            control=views.control(result),
             ranks=own,
             headline=headline,
-            differences=None if stage is None else overall[place],
-            category_differences=None if stage is None else by_category[place],
+            differences=None if reference is None else overall[place],
+            category_differences=None if reference is None else by_category[place],
         )
 
     rows = [row(place, result) for place, result in enumerate(ordered)]
@@ -226,48 +241,48 @@ def _ranks(ranked: Sequence[Result], measures: Sequence[str]) -> dict[str, dict[
 
 
 def _differences(
-    results: Sequence[Result], stage: Result | None, asked: Mapping[str, _Queries], *, together: bool
+    results: Sequence[Result], reference: Result | None, asked: Mapping[str, _Queries], *, together: bool
 ) -> list[dict[str, Difference]]:
-    """For each result, what was asked → its difference from the first stage.
+    """For each result, what was asked → its difference from the reference.
 
     Args:
         together: whether all that was asked is one family of tests, or each a family of its own.
     """
     found: list[dict[str, Difference]] = [{} for _ in results]
-    if stage is None:
+    if reference is None:
         return found
     compared: dict[tuple[int, str], Paired] = {}
     for name, (measure, kept) in asked.items():
-        having = [i for i, one in enumerate(results) if one is not stage and measure in one.values]
-        if having and measure in stage.values:
+        having = [i for i, one in enumerate(results) if one is not reference and measure in one.values]
+        if having and measure in reference.values:
             ours = [results[i] for i in having]
-            compared |= zip([(i, name) for i in having], _compare(ours, stage, measure, kept), strict=True)
-    tested = sorted(key for key in compared if _ranked(results[key[0]]))
+            compared |= zip([(i, name) for i in having], _compare(ours, reference, measure, kept), strict=True)
+    tested = sorted(key for key in compared if views.control(results[key[0]]) in TESTED)
     families = [tested] if together else [[key for key in tested if key[1] == name] for name in asked]
     for (place, name), difference in statistics.differences(compared, families).items():
         found[place][name] = difference
     return found
 
 
-def _by_category(stage: Result, measure: str) -> dict[str, _Queries]:
+def _by_category(result: Result, measure: str) -> dict[str, _Queries]:
     places: dict[str, list[int]] = {}
-    for place, category in enumerate(stage.categories):
+    for place, category in enumerate(result.categories):
         if category is not None:
             places.setdefault(category, []).append(place)
     return {category: (measure, kept) for category, kept in sorted(places.items())}
 
 
-def _compare(results: Sequence[Result], stage: Result, measure: str, kept: Sequence[int]) -> list[Paired]:
-    """Some results on some of the queries, against the first stage.
+def _compare(results: Sequence[Result], reference: Result, measure: str, kept: Sequence[int]) -> list[Paired]:
+    """Some results on some of the queries, against the reference.
 
     Not tested where the queries are all of one store among several: it speaks for itself alone.
     """
-    named = [units_of(stage)[place] for place in kept]
+    named = [units_of(reference)[place] for place in kept]
     ours, theirs = (
         np.array([one.values[measure] for one in side], dtype=np.float64).T[list(kept)]
-        for side in (results, [stage] * len(results))
+        for side in (results, [reference] * len(results))
     )
-    names = [(measure, _name(one), _name(stage)) for one in results]
+    names = [(measure, _name(one), _name(reference)) for one in results]
     found = statistics.compare(ours, theirs, named, names)
-    alone = stage.alone or statistics.one_of_several(named, units_of(stage))
+    alone = reference.alone or statistics.one_of_several(named, units_of(reference))
     return [paired._replace(sums=paired.sums[:0]) for paired in found] if alone else found

@@ -1,11 +1,12 @@
 """Leaderboards as Markdown (GitHub's dialect)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from memeval.report import axes, sections
+from memeval.report import axes, sections, trust
 from memeval.report.board import Leaderboard
 from memeval.report.evidence import Evidence
+from memeval.report.sections import Section
 from memeval.report.tables import Table
 
 _SPECIAL = re.compile(r"[\\`*~|$]|_(?![A-Za-z0-9])|(?<![A-Za-z0-9])_|(?<=\])\(|!(?=\[)")
@@ -13,9 +14,12 @@ _SPECIAL = re.compile(r"[\\`*~|$]|_(?![A-Za-z0-9])|(?<![A-Za-z0-9])_|(?<=\])\(|!
 
 def render(found: Sequence[tuple[Leaderboard, Evidence]]) -> str:
     """One section for each leaderboard, one for each sweep, and one for each file of published claims."""
-    across = [*axes.tables([board for board, _ in found]), *sections.claims(found)]
+    boards, calibrated = [board for board, _ in found], trust.calibrations(found)
+    known = [(*one, own) for one, own in zip(found, calibrated, strict=True)]
+    parts = [_part(one[0], sections.markdown(*one, [other for other in known if other is not one])) for one in known]
+    across = [*axes.tables(boards), *sections.claims(found)]
     told = (f"\n## {escape(table.heading)}\n\n{_grid(table)}\n" for table in across)
-    return "# memeval report\n" + "".join([*(_section(*one) for one in found), *told])
+    return "# memeval report\n" + "".join([*parts, *told])
 
 
 def escape(text: str) -> str:
@@ -28,14 +32,16 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(lambda found: "\\" + found[0], html)
 
 
-def _section(board: Leaderboard, evidence: Evidence) -> str:
+def _part(board: Leaderboard, parts: Iterable[Section]) -> str:
     lines = [f"\n## {escape(board.title)}\n", *(f"- {escape(claim)}" for claim in board.claims)]
-    for table, open_ in sections.markdown(board, evidence):
-        heading = escape(table.heading)
-        if open_:
-            lines += [f"\n### {heading}\n", _grid(table)]
-        else:
-            lines += [f"\n<details><summary>{heading}</summary>\n", _grid(table), "\n</details>"]
+    for part in parts:
+        lines += [f"\n### {escape(part.title)}", *(f"\n{escape(note)}" for note in part.notes)]
+        for place, table in enumerate(part.tables):
+            heading = escape(table.heading)
+            if place >= part.open_tables:
+                lines += [f"\n<details><summary>{heading}</summary>\n", _grid(table), "\n</details>"]
+            else:
+                lines += [f"\n#### {heading}\n" if table.heading != part.title else "", _grid(table)]
     return "\n".join(lines) + "\n"
 
 

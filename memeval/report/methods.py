@@ -24,6 +24,7 @@ def command(row: Row) -> str:
     words = ["memeval", "run", "--dataset", row.result.address]
     if row.control not in ("first-stage", "random", "oracle"):
         words += ["--system", row.model]
+        words += [] if row.system == row.model else ["--name", row.system]
     options = {
         "--first-stage": facts.first_stage,
         "--depth": facts.depth,
@@ -69,8 +70,9 @@ PRICES = (
 
 
 def commands(board: Leaderboard) -> Table:
-    """One command for each row."""
-    return table("commands", board, columns.lines(board, board.rows, COMMANDS))
+    """One command for each row; none for runs of other tools, of which nobody knows how they were made."""
+    rows = [row for row in board.rows if row.result.signature.first_stage is not None]
+    return table("commands", board, columns.lines(board, rows, COMMANDS))
 
 
 def machines(board: Leaderboard, evidence: Evidence) -> Table:

@@ -53,7 +53,7 @@ def card(name: str, rows: Sequence[tuple[Leaderboard, Row]]) -> str:
             f"### {escape(plain(board.label))} {escape(plain(board.card.version))}\n",
             f"{escape(cells.basis(board))}; 95 % intervals;"
             f" first stage {escape(plain(board.signature.first_stage))}.\n",
-            "| measure | value | against the first stage |\n|:--|--:|--:|",
+            f"| measure | value | against {escape(board.against)} |\n|:--|--:|--:|",
             *(
                 f"| {escape(measure)} | {escape(cells.estimate(row.estimates.get(measure)))}"
                 f" | {escape(cells.versus(board, row, measure))} |"

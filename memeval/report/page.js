@@ -186,7 +186,7 @@
     if (other) {
       const hidden = other.closest(".scroll");
       hidden.hidden = hidden.previousElementSibling.hidden = true;
-      select.add(new Option("difference from the first stage, tested", "tested"), 1);
+      select.add(new Option(`difference from ${select.dataset.against}, tested`, "tested"), 1);
     }
     select.addEventListener("change", () => {
       const tested = select.value === "tested";
@@ -540,7 +540,7 @@
     };
     for (const table of all(`#${board.id}-leaderboard table`)) {
       const own = table.closest(".leader")?.dataset.measure;
-      leads(table, (head, cell) => (measures.has(head) ? { m: head, s: "low" } : own && head === "vs first stage" && { m: own, s: way(cell) }));
+      leads(table, (head, cell) => (measures.has(head) ? { m: head, s: "low" } : own && head.startsWith("vs ") && { m: own, s: way(cell) }));
     }
     for (const table of all(".heat", board)) {
       const is = (word) => table.closest(".scroll").getAttribute("aria-labelledby").includes(word);

@@ -41,8 +41,8 @@ class Duel:
 
 
 def against_stage(board: Leaderboard) -> list[Duel]:
-    """Each system minus the first stage; p-values are those of the leaderboard."""
-    stage = board.control("first-stage")
+    """Each system minus the reference; p-values are those of the leaderboard."""
+    stage = board.reference
     if stage is None:
         return []
     found = [(row, (row.differences or {}).get(board.headline)) for row in board.rows if row is not stage]
@@ -91,7 +91,7 @@ def _duel(board: Leaderboard, one: Row, other: Row, found: Difference, label: st
 def plots(board: Leaderboard, stage: Sequence[Duel], pairs: Sequence[Duel]) -> list[Plot]:
     """Forest plots of both families."""
     families = (
-        (stage, "System minus first stage", "forest-stage"),
+        (stage, f"System minus {board.against.removeprefix('the ')}", "forest-stage"),
         (pairs, "Better minus worse system", "forest-pairs"),
     )
     return [figures.forest(board, rows, title, slug) for rows, title, slug in families if rows]

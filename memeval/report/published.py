@@ -1,20 +1,73 @@
 """Published tables beside the measured one: marked, with every known difference of protocol, never ranked together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from memeval.core import files
+from memeval.core.errors import SuiteError
+from memeval.measures.ranx import parse
 from memeval.report import cells, columns
 from memeval.report.board import Leaderboard
 from memeval.report.tables import Table, table
 
+M = TypeVar("M", bound=BaseModel)
+
+
+class Publication(BaseModel):
+    """One published table. `protocol` says in sentences how it was made, as far as that is known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    measured: str
+    title: str
+    source: str
+    columns: Annotated[tuple[str, ...], Field(min_length=1)]
+    systems: Annotated[dict[str, tuple[float, ...]], Field(min_length=1)]
+    protocol: tuple[str, ...] = ()
+    first_stage: str | None = None
+    depth: int | None = None
+    queries: int | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Publication":
+        for column in self.columns:
+            if parse(column).name != column:
+                raise ValueError(f"{column!r} is written {parse(column).name!r}")
+        for name, values in self.systems.items():
+            if len(values) > len(self.columns):
+                raise ValueError(f"{name!r} has {len(values)} values for {len(self.columns)} columns")
+        return self
+
+
+class Publications(BaseModel):
+    """A file of published tables."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_: Literal[1] = Field(alias="schema")
+    tables: Annotated[tuple[Publication, ...], Field(min_length=1)]
+
+
+def read(path: Path, kind: type[M]) -> M:
+    """A file of published things. Raises SuiteError: file, key, remedy."""
+    try:
+        return kind.model_validate(files.toml(path))
+    except ValidationError as error:
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a typing mistake explains more
+        place = ".".join(map(str, first["loc"]))
+        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise SuiteError(f"{path}: {place}: {message}" if place else f"{path}: {message}") from None
+
 
 @cache
-def published() -> tuple[Mapping[str, Any], ...]:
-    """All transcribed tables, as they stand in benchmarks/published/*.toml."""
-    return tuple(found for path in sorted(folder().glob("*.toml")) for found in files.toml(path).get("tables", []))
+def shipped() -> tuple[Publication, ...]:
+    """All tables that come with memeval."""
+    found = [path for path in sorted(folder().glob("*.toml")) if "tables" in files.toml(path)]
+    return tuple(one for path in found for one in read(path, Publications).tables)
 
 
 def folder() -> Path:
@@ -24,9 +77,10 @@ def folder() -> Path:
     return inside if inside.is_dir() else package.parent / "benchmarks" / "published"
 
 
-def beside(board: Leaderboard) -> list[Mapping[str, Any]]:
-    """The published tables of this leaderboard's data set."""
-    return [found for found in published() if found["measured"] == board.family]
+def beside(board: Leaderboard) -> list[Publication]:
+    """The published tables of this leaderboard's data set, one's own behind those that come with memeval."""
+    names = board.family, board.card.name
+    return [found for found in (*shipped(), *board.published) if found.measured in names]
 
 
 def tables(board: Leaderboard) -> list[Table]:
@@ -34,13 +88,13 @@ def tables(board: Leaderboard) -> list[Table]:
     return [_table(board, found, place) for place, found in enumerate(beside(board), 1)]
 
 
-def _table(board: Leaderboard, found: Mapping[str, Any], place: int) -> Table:
-    names = [str(column) for column in found["columns"]]
+def _table(board: Leaderboard, found: Publication, place: int) -> Table:
+    names = found.columns
     measured = {row.system: row for row in board.rows if row.control in (None, "first-stage", "oracle")}
     rows: list[dict[str, str]] = []
-    for name in sorted({*measured, *found["systems"]}, key=lambda name: (name not in found["systems"], name)):
-        if name in found["systems"]:
-            values = dict(zip(names, (cells.number(float(value)) for value in found["systems"][name]), strict=False))
+    for name in sorted({*measured, *found.systems}, key=lambda name: (name not in found.systems, name)):
+        if name in found.systems:
+            values = dict(zip(names, map(cells.number, found.systems[name]), strict=False))
             rows.append(
                 {
                     "system": cells.plain(name),
@@ -52,7 +106,7 @@ def _table(board: Leaderboard, found: Mapping[str, Any], place: int) -> Table:
         if name in measured:
             [line] = columns.lines(board, [measured[name]], list(map(columns.value, names)))
             rows.append({"system": cells.name(measured[name]), "source": "measured", **line})
-    told = {key: cells.plain(found[key]) for key in ("title", "source")}
+    told = {"title": cells.plain(found.title), "source": cells.plain(found.source)}
     return table("reported", board, rows, slug=f"reported-{place}", **told)
 
 
@@ -60,18 +114,18 @@ def differences(board: Leaderboard) -> Iterator[str]:
     """Every known difference of protocol: what the table's own settings say against ours, then what is known of it."""
     for found in beside(board):
         yield from _settings(board, found)
-        yield from map(cells.plain, found["protocol"])
+        yield from map(cells.plain, found.protocol)
 
 
-def _settings(board: Leaderboard, found: Mapping[str, Any]) -> Iterator[str]:
+def _settings(board: Leaderboard, found: Publication) -> Iterator[str]:
     ours = board.signature
-    if found.get("first_stage") and ours.first_stage != found["first_stage"]:
-        yield f"First stage here: {cells.plain(ours.first_stage)}; there: {found['first_stage']}."
-    if found.get("depth") and ours.depth != found["depth"]:
-        yield f"Depth here: {ours.depth} candidates; there: {found['depth']}."
-    if found.get("queries"):
-        yield f"Queries here: {board.n:,}; there: {found['queries']:,}."
+    if found.first_stage and ours.first_stage != found.first_stage:
+        yield f"First stage here: {cells.plain(ours.first_stage)}; there: {cells.plain(found.first_stage)}."
+    if found.depth and ours.depth != found.depth:
+        yield f"Depth here: {ours.depth} candidates; there: {found.depth}."
+    if found.queries:
+        yield f"Queries here: {board.n:,}; there: {found.queries:,}."
     yield f"Texts here are rendered as “{cells.plain(ours.rendering)}”; there: not stated."
-    unnamed = [name for name in found["systems"] if name not in {row.system for row in board.rows}]
+    unnamed = [name for name in found.systems if name not in {row.system for row in board.rows}]
     if unnamed:
         yield f"Not measured here: {', '.join(map(cells.plain, unnamed))}."

@@ -16,7 +16,7 @@ from memeval.core.types import Ranking, Result
 from memeval.datasets.download import beside
 from memeval.measures import trec
 from memeval.report import evidence, first_stages, texts
-from memeval.report.board import Leaderboard
+from memeval.report.board import EVERYTHING, Leaderboard, View
 from memeval.report.evidence import Collection, Detail, Evidence
 from memeval.report.plots import FORMATS as PLOT_FORMATS
 from memeval.runs.suite import slug
@@ -32,16 +32,17 @@ class Found:
     collection: Collection
     evidence: Mapping[bytes, Evidence]
     detail: Detail
+    view: View = EVERYTHING
 
     @cached_property
     def boards(self) -> list[tuple[Leaderboard, Evidence]]:
         """The leaderboards with their evidence."""
-        boards = report.leaderboards(self.collection.results, missing=self.collection.missing)
+        boards = report.leaderboards(self.collection.results, missing=self.collection.missing, view=self.view)
         keys = (evidence.comparable(board.rows[0].result) for board in boards)
         return [(board, self.evidence.get(key, Evidence())) for board, key in zip(boards, keys, strict=True)]
 
 
-def read(paths: Sequence[Path], *, texts: str = "free", detail: str = "interesting") -> Found:
+def read(paths: Sequence[Path], *, texts: str = "free", detail: str = "interesting", view: View = EVERYTHING) -> Found:
     """All results in files or below folders. Raises UsageError where there are none, or for an unknown choice."""
     for name, value, known in (("--detail", detail, get_args(Detail)), ("--texts", texts, get_args(evidence.Texts))):
         if value not in known:
@@ -49,7 +50,7 @@ def read(paths: Sequence[Path], *, texts: str = "free", detail: str = "interesti
     collection = evidence.collect(paths)
     if not collection.sources:
         raise UsageError(f"no results in {', '.join(map(str, paths))}: `memeval run` makes some")
-    return _found(collection, cast(evidence.Texts, texts), cast(Detail, detail))
+    return replace(_found(collection, cast(evidence.Texts, texts), cast(Detail, detail)), view=view)
 
 
 def of(results: Sequence[Result], folders: Sequence[Path], missing: Mapping[str, str]) -> Found:

@@ -1,10 +1,11 @@
-"""What a reader gets to see of a leaderboard, in reading order: the parts of a page, and the tables of a Markdown file.
+"""What a reader gets to see of a leaderboard, in reading order: the parts of a page, and of a Markdown file.
 
 A new table or plot is one entry here; its words stand in captions.toml, its columns in columns.py.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from memeval.report import (
@@ -33,13 +34,13 @@ NO_RUNS = "The raw runs or their labels are not beside these results, so this ca
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a leaderboard's page. `open_tables` are shown, the others unfold."""
+    """A part of a leaderboard's page. `open_tables` are shown, the others unfold; `plots` draws."""
 
     slug: str
     title: str
     tables: Sequence[Table]
     notes: Sequence[str] = ()
-    plots: Sequence[Plot] = ()
+    plots: Callable[[], Sequence[Plot]] = tuple
     open_tables: int = 1
     maps: Sequence[breakdown.Map] = ()
 
@@ -60,7 +61,7 @@ def page(
         "Quality against latency and price",
         filled([*tradeoffs.tables(board), robustness.hosted(board)]),
         list(tradeoffs.sentences(board)),
-        tradeoffs.plots(board),
+        partial(tradeoffs.plots, board),
     )
     kinds = [breakdown.slice_definitions(board)]
     kinds += [breakdown.category_table(board, measure) for measure in board.others]
@@ -74,7 +75,11 @@ def page(
     )
     duels = pairs.against_stage(board), pairs.among(board)
     yield Section(
-        "pairwise", "Pairwise", filled(pairs.tables(board, *duels)), plots=pairs.plots(board, *duels), open_tables=2
+        "pairwise",
+        "Pairwise",
+        filled(pairs.tables(board, *duels)),
+        plots=partial(pairs.plots, board, *duels),
+        open_tables=2,
     )
     curves = depth.curves(board, evidence)
     yield Section(
@@ -82,7 +87,7 @@ def page(
         "Depth",
         filled(depth.tables(board, curves)),
         () if curves else [NO_RUNS],
-        depth.plots(board, curves),
+        partial(depth.plots, board, curves),
         open_tables=2,
     )
     yield Section(
@@ -90,7 +95,7 @@ def page(
         "Calibration",
         filled(trust.tables(board, calibrations, evidence, others)),
         trust.sentences(board, calibrations) if calibrations else [NO_RUNS],
-        trust.plots(board, calibrations),
+        partial(trust.plots, board, calibrations),
         open_tables=5,
     )
     yield Section(
@@ -117,26 +122,19 @@ def claims(found: Sequence[tuple[Leaderboard, Evidence]]) -> list[Table]:
     return filled(claim_tables.tables(found))
 
 
-def markdown(board: Leaderboard, evidence: Evidence) -> list[tuple[Table, bool]]:
-    """The tables of a Markdown file, and whether each stands in the open; the others unfold."""
-    found = [
-        (standings.leaderboard(board), True),
-        (standings.differences(board), False),
-        (standings.forbidden(board), True),
-        (breakdown.category_table(board, board.headline), True),
-        (breakdown.slice_table(board), True),
-        (breakdown.slice_definitions(board), False),
-        (robustness.behaviour(board), True),
-        (robustness.hosted(board), False),
-        (robustness.variation(board), False),
-        (trust.filter_table(board, trust.filters(board, evidence)), True),
-        (standings.missing(board), True),
-        (methods.card(board), True),
-        (methods.definitions(board), False),
-        (methods.provenance(board), False),
-        *((breakdown.category_table(board, measure), False) for measure in board.others),
-    ]
-    return [(table, open_) for table, open_ in found if len(table.frame)]
+def markdown(
+    board: Leaderboard, evidence: Evidence, calibrations: "Mapping[str, Calibration]", others: Sequence[trust.Other]
+) -> Iterator[Section]:
+    """The parts of a Markdown file: those of a page, with tables where a page has what can be worked with."""
+    instead = {
+        "leaderboard": [standings.leaderboard(board), standings.missing(board), standings.forbidden(board)],
+        "categories": [breakdown.category_table(board, board.headline), breakdown.slice_table(board)],
+        "robustness": [robustness.behaviour(board)],
+    }
+    for section in page(board, evidence, calibrations, others):
+        first = filled(instead.get(section.slug, ()))
+        rest = filled([standings.differences(board)]) if section.slug == "leaderboard" else section.tables
+        yield replace(section, tables=[*first, *rest], open_tables=len(first) or section.open_tables)
 
 
 def filled(tables: Iterable[Table]) -> list[Table]:

@@ -16,7 +16,7 @@ def leaderboard(board: Leaderboard) -> Table:
     """All measures at once, in the board's order."""
     headline = board.headline
     failed = [columns.FAILED, columns.failed_worst_best(headline)] if any(row.failed for row in board.rows) else []
-    shown = [columns.rank(headline), columns.SYSTEM, columns.value(headline), columns.versus(headline)]
+    shown = [columns.rank(headline), columns.SYSTEM, columns.value(headline), columns.versus(board, headline)]
     shown += [*failed, *map(columns.value, board.others)]
     return table("leaderboard", board, columns.lines(board, board.rows, shown))
 
@@ -27,7 +27,7 @@ def by_measure(board: Leaderboard) -> list[Table]:
 
 
 def _standing(board: Leaderboard, measure: str) -> Table:
-    shown = [columns.rank(measure), columns.CHIPPED, columns.drawn(board, measure), columns.versus(measure)]
+    shown = [columns.rank(measure), columns.CHIPPED, columns.drawn(board, measure), columns.versus(board, measure)]
     shown += [columns.ANSWERED, columns.TIES, columns.P50, columns.P95, columns.PAIRS_PER_SECOND]
     if measure != board.headline:
         rows = columns.lines(board, _standings(board, measure), shown)
@@ -37,7 +37,11 @@ def _standing(board: Leaderboard, measure: str) -> Table:
     rows = columns.lines(board, _standings(board, measure), shown)
     empty = dict.fromkeys((column.heading for column in shown), cells.dash("not measured"))
     rows += [
-        {**empty, "system": cells.plain(name), "vs first stage": f"not measured: {cells.plain(why)}"}
+        {
+            **empty,
+            "system": cells.plain(name),
+            columns.versus(board, measure).heading: f"not measured: {cells.plain(why)}",
+        }
         for name, why in board.missing.items()
     ]
     return table("standing", board, rows, slug="leaderboard", measure=measure)
@@ -61,23 +65,24 @@ def every(board: Leaderboard) -> Table:
 
 
 def differences(board: Leaderboard) -> Table:
-    """Each system minus the first stage, by measure; empty without one."""
-    stage = board.control("first-stage")
-    shown = [columns.SYSTEM, *(columns.versus(measure).called(measure) for measure in board.measures)]
-    rows = [row for row in board.rows if stage is not None and row is not stage]
+    """Each system minus the reference, by measure; empty without one."""
+    shown = [columns.SYSTEM, *(columns.versus(board, measure).called(measure) for measure in board.measures)]
+    rows = [row for row in board.rows if board.reference is not None and row is not board.reference]
     return table("differences", board, columns.lines(board, rows, shown))
 
 
 def forbidden(board: Leaderboard) -> Table:
     """The measures of what must not come back; empty where no query has such labels, or none of them was measured."""
     measures = [measure for measure in board.measures if parse(measure).forbids]
-    shown = [columns.SYSTEM, *(each for measure in measures for each in (columns.value(measure), _versus(measure)))]
+    pairs = [(columns.value(measure), _versus(board, measure)) for measure in measures]
+    shown = [columns.SYSTEM, *(each for pair in pairs for each in pair)]
     rows = [row for row in _standings(board, board.headline) if measures and row.result.forbidden]
     return table("forbidden", board, columns.lines(board, rows, [*shown, columns.UNKNOWN_PAIRS]))
 
 
-def _versus(measure: str) -> columns.Column:
-    return columns.versus(measure, short=True).called(f"{measure} vs first stage")
+def _versus(board: Leaderboard, measure: str) -> columns.Column:
+    found = columns.versus(board, measure, short=True)
+    return found.called(f"{measure} {found.heading}")
 
 
 def missing(board: Leaderboard) -> Table:

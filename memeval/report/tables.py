@@ -70,7 +70,9 @@ def sentence(name: str, board: Leaderboard, **told: str) -> str:
 
 
 def _facts(name: str, board: Leaderboard, told: Mapping[str, str]) -> "_Facts":
-    known = _captions()
+    known, reference = _captions(), board.reference
+    other = reference is not None and reference.control != "first-stage"
+    controls = "controls but the first stage are" if other else "controls are"
     facts = _Facts(known["shared"] | known[name])
     facts |= {
         "headline": board.headline,
@@ -83,11 +85,14 @@ def _facts(name: str, board: Leaderboard, told: Mapping[str, str]) -> "_Facts":
         "made": cells.plain(board.interval).rstrip("."),
         "flips": cells.flips(found for row in board.rows for found in (row.differences or {}).values()),
         "ranked": cells.count(len(board.ranked), "systems"),
-        "family": f"{cells.count(len(board.ranked), 'systems')} for each measure; controls are not tested",
+        "against": board.against,
+        "bare": board.against.removeprefix("the "),
+        "controls": controls,
+        "family": f"{cells.count(len(board.tested), 'systems')} for each measure; {controls} not tested",
         "tie_rate": f"{100 * TIES_WORTH_A_LOOK:.0f} %",
         "from_memory": cells.from_memory(board),
     }
-    if board.control("first-stage") is None:
+    if reference is None:
         facts["tested"] = facts["untested"]
     facts |= told
     return facts

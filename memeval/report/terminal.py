@@ -37,9 +37,10 @@ def print_leaderboard(board: Leaderboard, console: "Console") -> None:
             table.add_column(text(heading), overflow="fold", max_width=_name_width(lines))
         else:
             table.add_column(text(heading), justify="right", no_wrap=True)
+    versus = columns.versus(board, board.headline).heading
     for place, row in enumerate(board.rows):
         found = (row.differences or {}).get(board.headline)
-        styles = {"vs first stage": _STYLES[found.direction] if found else "", "system": "" if row.rank else "dim"}
+        styles = {versus: _STYLES[found.direction] if found else "", "system": "" if row.rank else "dim"}
         table.add_row(*(text(lines[place], styles.get(heading, "")) for heading, lines in shown.items()))
     console.print(text(f"{board.title} · {cells.basis(board)}", "bold"))
     console.print(table)
@@ -55,7 +56,12 @@ def print_leaderboard(board: Leaderboard, console: "Console") -> None:
 def _columns(board: Leaderboard, width: int) -> dict[str, list[str]]:
     """Heading → a cell for each row: those that must stand, then the others where they still fit."""
     rows, headline = board.rows, board.headline
-    needed = [columns.rank(headline), columns.SYSTEM, columns.value(headline), columns.versus(headline, short=True)]
+    needed = [
+        columns.rank(headline),
+        columns.SYSTEM,
+        columns.value(headline),
+        columns.versus(board, headline, short=True),
+    ]
     told = []
     if any(row.failed for row in rows):
         told += [columns.FAILED_IF_ANY, columns.failed_worst_best(headline).called("worst, best")]

@@ -20,31 +20,38 @@ class Verdict:
 
 
 def verdict(board: Leaderboard) -> Verdict:
-    """Which system to take: the best by value among those that are above the first stage beyond chance."""
+    """Which system to take: the best by value among those that are above the reference beyond chance."""
     known = [row for row in board.ranked if board.headline in row.estimates]
-    stage = board.control("first-stage")
+    stage = board.reference
     if not known:
         return Verdict("Nothing to choose from", "Only controls were measured here.")
     best = known[0]
     name, value = cells.plain(best.system), best.estimates[board.headline]
-    if stage is None or best is stage:
+    keep = f"Keep {board.against}"
+    if stage is None:
         told = f"{name} has the highest {board.headline}, {cells.estimate(value)}, rank {_rank(board, best)}"
         return Verdict("No first stage to compare with", f"{told}. {_takes(best)}", _tiles(board, best))
     above = [row for row in known if _direction(board, row) > 0]
     if above:
         return _take(board, above[0], stage)
     found = (best.differences or {}).get(board.headline)
-    if found is None or found.comparison.identical:
-        call, told = "Keep the first stage", f"{name}, the best by value, gives the first stage's {board.headline}."
+    if best is stage:
+        call, told = (
+            keep,
+            f"No system has a higher {board.headline} than {name}: {cells.estimate(value)}. {_takes(best)}",
+        )
+    elif found is None or found.comparison.identical:
+        call, told = keep, f"{name}, the best by value, gives {board.headline} as {board.against} does."
     elif found.direction < 0:
-        call = "Keep the first stage"
+        call = keep
         told = f"Even the best system, {name}, is below it on {board.headline}: {_amount(board, best)}."
     else:
-        family = len(board.ranked)
+        family = len(board.tested)
         why = beyond_reach(board, family) or visible(board, [values(board, best, stage)])
         call = "These data cannot tell"
-        told = f"The best by value, {name}, is {_amount(board, best)} from the first stage on {board.headline}{why}."
-        told += f" {_takes(best)} The first stage alone takes nothing: keep it until more is known."
+        told = f"The best by value, {name}, is {_amount(board, best)} from {board.against} on {board.headline}{why}."
+        free = " The first stage alone takes nothing: keep it until more is known."
+        told += f" {_takes(best)}{free if stage.control else ''}"
     return Verdict(call, told, _tiles(board, best))
 
 
@@ -100,7 +107,7 @@ def _tiles(board: Leaderboard, row: Row) -> tuple[tuple[str, str, str], ...]:
     if found is not None:
         seen = found.comparison
         beyond = "not tested" if found.p is None else f"adjusted p {cells.probability(found.p)}"
-        tiles.append(("over the first stage", cells.signed(seen.difference), beyond))
+        tiles.append((f"over {board.against}", cells.signed(seen.difference), beyond))
     price = models.price(row)
     timed = cells.plain(row.latency.device or ("" if row.latency.n else "not timed"))
     time = "not known" if row.latency.p50 is None else f"{cells.milliseconds(row.latency.p50)} ms"

@@ -45,6 +45,7 @@ class Scorer:
     MemevalError, or anything with a PrerequisiteError, that is no query's failure and is passed on: the system cannot
     run here; the same goes for a ServiceError. Of the last single call, `seconds` is the time if it scored all its
     memories, None if a score of it was remembered, `remembered` tells of those that were; `usage` is what `score` took.
+    `caught` is the last exception that became a failed query, for whoever wants its traceback.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Scorer:
         self.seconds: float | None = None
         self.usage: Mapping[str, float] | None = None
         self.remembered: Remembered | None = None
+        self.caught: BaseException | None = None
         self.batch: tuple[float, int] = (0.0, 0)
         self._store: Sequence[Memory] | None = None
         self._warm = False
@@ -112,7 +114,7 @@ class Scorer:
             except BaseException as error:
                 if self._unfit(error):
                     raise
-                return _failed(error)
+                return self._failed(error)
             if scored.scores is None:
                 return scored
             made = scored.made
@@ -177,7 +179,7 @@ class Scorer:
             except BaseException as error:
                 if by_user(error):
                     raise
-                answer = _failed(error)
+                answer = self._failed(error)
             if answer.scores is not None:
                 self._remember(mine, answer, answer.seconds or 0.0)
                 times = (None, None) if mine.reduced else (answer.seconds, answer.waited)
@@ -186,7 +188,7 @@ class Scorer:
         for _ in pulled:
             pass
         yield from known
-        yield from ((left.place, _failed(why)) for left in asked.values())
+        yield from ((left.place, self._failed(why)) for left in asked.values())
 
     def _window(self, requests: list[Request], asked: Mapping[int, "_Pending"]) -> Iterator[tuple[int, Scored]]:
         """All answers of a window, remembered together; where it fails as a whole, its queries are asked one by one."""
@@ -273,6 +275,10 @@ class Scorer:
         """What stands for `score_many` where an adapter has none."""
         return [(place, Scored(list(self.reranker.score(*request)))) for place, request in enumerate(requests)]
 
+    def _failed(self, error: BaseException) -> Scored:
+        self.caught = error
+        return Scored(None, status="failed", error=told(error))
+
     def _remember(self, asked: "_Pending", scored: Scored, seconds: float) -> None:
         entries = asked.take(scored, seconds)
         if self._cache is not None:
@@ -346,7 +352,3 @@ def _checked(scored: Scored, request: Request) -> Scored:
         if not countable(score):
             raise ValueError(f"returned {score} for the memory {memory.doc_id!r}")
     return replace(scored, scores=scores)
-
-
-def _failed(error: BaseException) -> Scored:
-    return Scored(None, status="failed", error=told(error))

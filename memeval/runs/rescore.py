@@ -17,6 +17,11 @@ from memeval.measures.ranx import parse
 from memeval.runs import measuring, shards
 from memeval.runs.suite import MEASURES
 
+ALONE = (
+    "Labels alone: stores, texts and the first stage are not known. Each query counts as independent, which makes"
+    " intervals and p-values too small where queries share a store (--dataset knows the stores)."
+)
+
 
 def rescore(
     run: Path,
@@ -26,7 +31,21 @@ def rescore(
     measures: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Result:
-    """The measures of a run file.
+    """The measures of a run file; see `several`."""
+    [result] = several([run], qrels=qrels, dataset=dataset, measures=measures, seed=seed)
+    return result
+
+
+def several(
+    runs: Sequence[Path],
+    *,
+    qrels: Path | None = None,
+    dataset: str | None = None,
+    measures: Sequence[str] | None = None,
+    names: Sequence[str] = (),
+    seed: int = 0,
+) -> list[Result]:
+    """The measures of run files, whose systems are called as their files, or the runs, say, unless `names` do.
 
     A TREC run needs qrels or a data set; equal scores keep the order of the file. Without stores (qrels alone) the
     query is the unit of intervals. Judged queries that the run lacks count as failed. Raises DataError for broken files
@@ -34,31 +53,44 @@ def rescore(
     """
     if qrels is not None and dataset is not None:
         raise UsageError("give --qrels or --dataset, not both")
-    names = tuple(parse(name).name for name in (measures or MEASURES))
-    if ".run.jsonl" in run.name:
-        return _own(run, qrels, dataset, names, seed)
-    rankings = trec.read_rankings(run)
-    if dataset is not None:
-        labelled = datasets.load(dataset)
-    elif qrels is not None:
-        labelled = labels_alone(qrels)
-    else:
-        raise UsageError(f"{run}: a TREC run has no labels: give --qrels FILE or --dataset NAME")
-    return _scored(run, rankings, labelled, names, seed, {"system": run.stem, "model": f"file/{run.name}"})
+    if names and len(names) != len(runs):
+        raise UsageError(f"--name: {len(names)} names for {len(runs)} runs: give one for each, in their order")
+    wanted = tuple(parse(name).name for name in (measures or MEASURES))
+    foreign = next((run for run in runs if ".run.jsonl" not in run.name), None)
+    # What is no run is said before labels are loaded; two of them are not held at once.
+    read = {} if foreign is None else {foreign: trec.read_rankings(foreign)}
+    if foreign is not None and qrels is None and dataset is None:
+        raise UsageError(f"{foreign}: a TREC run has no labels: give --qrels FILE or --dataset NAME")
+    labelled = labels_alone(qrels) if qrels is not None else datasets.load(dataset) if foreign and dataset else None
+    found = []
+    for place, run in enumerate(runs):
+        told = {"system": names[place]} if names else {}
+        if ".run.jsonl" in run.name:
+            found.append(_own(run, labelled if qrels else None, dataset, wanted, seed, told))
+        elif labelled is not None:
+            rankings = read.pop(run, None) or trec.read_rankings(run)
+            facts = {"system": files.stem(run), "model": f"file/{run.name}", **told}
+            found.append(_scored(run, rankings, labelled, wanted, seed, facts))
+    called = Counter(result.signature.system for result in found)
+    if twice := next((name for name in called if called[name] > 1), None):
+        raise UsageError(f"two runs are called {twice!r}: tell them apart with --name, once for each")
+    return found
 
 
-def _own(run: Path, qrels: Path | None, dataset: str | None, names: Sequence[str], seed: int) -> Result:
+def _own(
+    run: Path, labels: Dataset | None, dataset: str | None, names: Sequence[str], seed: int, told: Mapping[str, str]
+) -> Result:
     found = results.read_run(run)
     header = found.header
-    if qrels is not None:
-        labelled = labels_alone(qrels)
+    if labels is not None:
+        labelled = labels
     else:
         with beside(run.parent):
             labelled = render.rendered(datasets.load(dataset or header.address or header.dataset), header.rendering)
         if labelled.digest != header.dataset_digest:
             raise DataError(f"{run}: is a run of another {header.dataset} than the one here (the digests differ)")
     rankings = {ranking.query_id: ranking for ranking in found.rankings}
-    return _scored(run, rankings, labelled, names, seed, measuring.facts(header))
+    return _scored(run, rankings, labelled, names, seed, {**measuring.facts(header), **told})
 
 
 def _scored(
@@ -103,5 +135,6 @@ def labels_alone(path: Path) -> Dataset:
         queries=tuple(Query(query_id, "", "all") for query_id in qrels),
         stores={"all": tuple(Memory(doc_id, "") for doc_id in doc_ids)},
         qrels=qrels,
+        rules=(ALONE,),
         anomalies={kind: count for kind, count in anomalies.items() if count},
     )

@@ -127,7 +127,8 @@ def run(
                 if ranking.status not in DONE:
                     errors[str(ranking.error)] += 1
                     if errors.total() == position == HOPELESS and not kept:
-                        raise IncompleteError(f"failed on each of its first {HOPELESS} queries: {ranking.error}")
+                        told = f"failed on each of its first {HOPELESS} queries: {ranking.error}"
+                        raise IncompleteError(told) from scorer.caught
             # By now the model is loaded, and with it is known what it ran on.
             _append(clock, {"device": machine.device(), **machine.peaks()})
     except OSError as error:

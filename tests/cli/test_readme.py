@@ -55,7 +55,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the README's own files are: data, a reranker, a run, results."""
     made = tmp_path_factory.mktemp("readme")
     (made / "my_module.py").write_text(RERANKER)
-    (made / "run.trec").write_text("q1 Q0 a 1 2.0 t\n")
+    for name in ("run.trec", "a.trec", "b.trec"):
+        (made / name).write_text("q1 Q0 a 1 2.0 t\n")
     (made / "qrels.txt").write_text("q1 0 a 1\n")
     line = '{"query": "where is Ann", "candidates": [{"text": "Ann is in Porto", "label": 1}, {"text": "tea"}]}\n'
     (made / "mine.jsonl").write_text(line)

@@ -15,7 +15,9 @@ import pytest
 
 from memeval.core.errors import DataError, PrerequisiteError, UsageError
 from memeval.core.types import Result
-from memeval.report import cells, leaderboard, write
+from memeval.report import cells, leaderboard, markdown, sections, write
+from memeval.report.evidence import Evidence
+from memeval.report.exports import COLUMNS
 from tests.report.made import FORMATS, HOSTILE, MIDDLE, WOBBLE, make, printed, toy
 
 
@@ -25,7 +27,8 @@ def test_csv_holds_the_numbers_of_the_results_exactly(tmp_path: Path) -> None:
     with (tmp_path / "r.csv").open(newline="") as file:
         reader = csv.DictReader(file)
         lines = {(line["system"], line["category"], line["measure"]): line for line in reader}
-    assert reader.fieldnames == ["dataset", "system", "category", "measure", "value", "low", "high", "n", "stores"]
+    assert reader.fieldnames == list(COLUMNS)
+    assert COLUMNS[:9] == ("dataset", "system", "category", "measure", "value", "low", "high", "n", "stores")
     assert len([key for key in lines if not key[1].startswith("slice: ")]) == 8 * 3 * 4
     for category, estimates in thirds.measures.items():
         for measure, estimate in estimates.items():
@@ -36,6 +39,22 @@ def test_csv_holds_the_numbers_of_the_results_exactly(tmp_path: Path) -> None:
                 estimate.high,
             ]
             assert (int(line["n"]), int(line["stores"])) == (estimate.n, estimate.clusters)
+
+
+def test_csv_holds_differences_with_adjusted_p_latency_and_price(tmp_path: Path) -> None:
+    write(toy(), tmp_path / "r.csv")
+    lines = {
+        (line["system"], line["category"], line["measure"]): line
+        for line in csv.DictReader((tmp_path / "r.csv").open(newline=""))
+    }
+    good = lines["good", "all", "NDCG@10"]
+    assert [float(good[key]) for key in ("difference", "difference_low", "difference_high")] == [0.25] * 3
+    assert (good["against"], float(good["p"]), float(good["p50_seconds"])) == ("first-stage", 6 / 1024, 0.0041)
+    assert good["usd_per_1000"] == "" and lines["good", "temporal", "MRR"]["difference"] == ""
+    assert lines["good", "temporal", "NDCG@10"]["against"] == "first-stage"
+    stage = lines["first-stage", "all", "NDCG@10"]
+    assert stage["difference"] == stage["against"] == stage["p"] == ""
+    assert lines["oracle", "all", "MRR"]["p"] == ""  # compared, and not tested
 
 
 def test_json_holds_values_ranks_and_adjusted_p(tmp_path: Path) -> None:
@@ -58,6 +77,18 @@ def test_markdown_shows_rank_marker_and_reference(tmp_path: Path) -> None:
     assert cells["bad"][4].endswith("▼ p=.006")
     assert cells["first-stage (bm25)"][1:5:3] == ["–", "reference"]
     assert cells["constant (all tied)"][4] == "identical"
+
+
+def test_markdown_has_every_part_of_a_page_and_all_its_tables(tmp_path: Path) -> None:
+    board = leaderboard(toy())
+    write(toy(), tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text()
+    parts = list(sections.page(board, Evidence(), {}, []))
+    assert re.findall("(?m)^### (.*)$", text) == [part.title for part in parts]
+    known = {*re.findall("(?m)^#+ (.*)$", text), *re.findall("<summary>(.*)</summary>", text)}
+    for part in parts[1:]:  # the first shows all measures in one table, where a page has one for each
+        assert {table.heading for table in part.tables} <= known
+        assert all(markdown.escape(note) in text for note in part.notes)
 
 
 def test_latex_makes_the_best_bold_and_marks_differences(tmp_path: Path) -> None:

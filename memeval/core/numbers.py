@@ -1,0 +1,63 @@
+"""Numbers as short text, the same wherever they are shown. Missing numbers are a dash."""
+
+import math
+
+from memeval.core.types import Estimate
+
+NONE = "–"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A value of a measure.
+
+    >>> number(0.66049), number(float("nan"))
+    ('0.660', '–')
+    """
+    return NONE if value is None or math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed(value: float) -> str:
+    """A difference; what rounds to nothing has no sign.
+
+    >>> signed(0.0491), signed(-0.08), signed(-0.00001)
+    ('+0.049', '−0.080', '0.000')
+    """
+    if math.isnan(value):
+        return NONE
+    text = f"{value:+.3f}"
+    return "0.000" if float(text) == 0 else text.replace("-", "−")
+
+
+def probability(p: float) -> str:
+    """A p-value, as it stands after "p".
+
+    >>> probability(0.0041), probability(0.00001), probability(1.0)
+    ('= .004', '< .001', '= 1')
+    """
+    if p < 0.001:
+        return "< .001"
+    return "= 1" if p >= 0.9995 else f"= {p:.3f}".replace("0.", ".")
+
+
+def interval(low: float, high: float, *, sign: bool = False) -> str:
+    """` [low, high]`, with a blank before it; nothing where it could not be computed."""
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    return f" [{signed(low)}, {signed(high)}]" if sign else f" [{number(low)}, {number(high)}]"
+
+
+def estimate(found: Estimate | None) -> str:
+    """A mean with its interval: `0.661 [0.604, 0.713]`."""
+    return NONE if found is None else number(found.value) + interval(found.low, found.high)
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Seconds as milliseconds with three leading digits at most.
+
+    >>> milliseconds(0.00041), milliseconds(0.31), milliseconds(None)
+    ('0.41', '310', '–')
+    """
+    if seconds is None or math.isnan(seconds):
+        return NONE
+    value = seconds * 1000
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
