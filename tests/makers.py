@@ -170,6 +170,26 @@ def qwen3_vl(query: str, document: str, aim: str | None = None) -> list[str]:
     return [CHAT.format(system=JUDGE, user=f"<Instruct>: {aim}<Query>:{query}\n<Document>:{document}")]
 
 
+PRISM = (
+    'Judge if the document is relevant to the query. Reply "yes" or "no".\n'
+    'On "yes", also emit:\n'
+    "<contribution>One sentence covering every core point the document contributes to the query, without elaboration."
+    "</contribution>\n"
+    "<evidence>Self-contained rewrite of the query-relevant content. Rules:\n"
+    "- Faithful: rephrase only; add or infer nothing.\n"
+    "- Self-contained: evidence alone must fully answer the query.\n"
+    "- Concise: drop query-irrelevant background.\n"
+    "- Verbatim (no translation): proper nouns, terms, abbreviations, numbers, dates, code, URLs.\n"
+    "- Output language: multilingual doc -> query's language; else doc's language.</evidence>"
+)
+
+
+def prism(query: str, document: str, aim: str | None = None) -> list[str]:
+    system = "Judge whether the Document meets the requirements based on the Query and the Instruct provided. "
+    user = f"<Instruct>: {PRISM}\n<Query>: {query}\n<Document>: {document}"
+    return [CHAT.format(system=system, user=user) + "<think>\n\n</think>\n\n"]
+
+
 def gemma(query: str, document: str, aim: str | None = None) -> list[str]:
     return [f"A: {query}", "\n", f"B: {document}", "\n", GEMMA]
 
@@ -214,6 +234,7 @@ VENDORS: dict[str, tuple[Callable[..., list[str]], str | int, str | None, float]
     "qwen3-reranker": (qwen3, "yes", "no", 1.0),
     "qwen3-vl-reranker": (qwen3_vl, "yes", "no", 1.0),
     "bge-reranker-v2-gemma": (gemma, "Yes", None, 1.0),
+    "prism-reranker": (prism, "yes", "no", 1.0),
 }
 """Family → its prompt as its makers' code reads it, the tokens that are read, and what is divided by."""
 ARCHITECTURES = {
@@ -223,6 +244,7 @@ ARCHITECTURES = {
     "qwen3-reranker": ["Qwen3"],
     "qwen3-vl-reranker": ["Qwen3VL"],
     "bge-reranker-v2-gemma": ["Gemma"],
+    "prism-reranker": ["Qwen3_5"],
 }
 
 

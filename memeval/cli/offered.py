@@ -48,8 +48,13 @@ def card(asked: names.Name) -> str:
 
 def _state(recipe: Recipe) -> str:
     """Whether a recipe runs here, and what its name stands for."""
+    return f"{_here(recipe)}  = {recipe.model.system}"
+
+
+def _here(recipe: Recipe) -> str:
+    """Whether a recipe runs here."""
     lacking = ready.lacks(recipe)
-    return f"{f'needs {lacking}' if lacking else 'runs here'}  = {recipe.model.system}"
+    return f"is not run: {recipe.refused}" if recipe.refused else f"needs {lacking}" if lacking else "runs here"
 
 
 def _recipe(recipe: Recipe) -> list[str]:
@@ -59,7 +64,7 @@ def _recipe(recipe: Recipe) -> list[str]:
     wording = recipes.wordings().get(named)
     told = {
         "is": f"{shared.about} ({shared.shape}: {recipes.SHAPES[shared.shape]})",
-        "here": f"needs {lacking}" if (lacking := ready.lacks(recipe)) else "runs here",
+        "here": _here(recipe),
         "licence": recipe.licence,
         "size": f"{model.parameters} parameters" if model.parameters[0].isdigit() else "",
         "trained": shared.trained_on,

@@ -15,7 +15,9 @@ HOSTED = ("judge", "endpoint")
 
 
 def lacks(recipe: Recipe) -> str:
-    """What must be had first, in words; empty where it runs here as it is."""
+    """What must be had first, in words; empty where it runs here as it is, or where it is refused."""
+    if recipe.refused:
+        return ""
     name, model = recipe.model.name, recipe.model
     needs = getattr(rerankers.kinds()[model.kind], "needs", {})
     found = [f"the extra {extra}" for module, extra in needs.items() if not plugins.installed(module)][:1]

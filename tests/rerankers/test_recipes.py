@@ -16,12 +16,15 @@ import torch
 from transformers import AutoTokenizer
 
 from memeval import rerankers
+from memeval.cli import catalogue
 from memeval.core.errors import DataError, PrerequisiteError, UsageError
 from memeval.core.types import Memory, Query
 from memeval.rerankers import recipes
+from memeval.rerankers.hosted.terms import Terms
 from memeval.rerankers.local import weights
 from memeval.rerankers.recipes import Wording
 from memeval.rerankers.windows import windows
+from memeval.runs import readiness
 from tests import makers, models
 from tests.makers import ARCHITECTURES, CHAT, DOCUMENTS, QUERY, VENDORS, Maker
 
@@ -29,7 +32,8 @@ torch.set_num_threads(1)
 
 CASES = [(family, architecture) for family, made in ARCHITECTURES.items() for architecture in made[1:]]
 HOSTED = ("judge", "endpoint")
-LOCAL = [name for name, recipe in recipes.known().items() if recipe.shared.shape not in HOSTED]
+REFUSED = [name for name, recipe in recipes.known().items() if recipe.refused]
+LOCAL = [name for name in recipes.known() if recipes.known()[name].shared.shape not in HOSTED and name not in REFUSED]
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +101,17 @@ def test_a_short_name_scores_as_its_makers_do(name: str, hub: Put) -> None:
         assert made.read(query, shown)[0] == whole
 
 
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_run_as_its_makers_have_it_is_refused_by_either_name(name: str) -> None:
+    recipe = recipes.known()[name]
+    for system in (name, recipe.model.system):
+        with pytest.raises(PrerequisiteError) as raised:
+            rerankers.load(system, None)  # type: ignore[arg-type]
+        assert str(raised.value) == f"{system!r} is not run: {recipe.refused}"
+        assert readiness.lacking(system, Terms()) == [f"not run: {recipe.refused}"]
+    assert recipe.refused in catalogue.card(name) and catalogue.listed("rerankers")
+
+
 def test_windows_are_those_of_the_makers_however_many_memories_there_are() -> None:
     for count in range(2, 60):
         assert windows(count, 4, 2) == makers.lightons(count)
@@ -139,10 +154,10 @@ def test_only_the_document_is_cut(folders: dict[str, Path], family: str) -> None
     tokenizer = AutoTokenizer.from_pretrained(folders[ARCHITECTURES[family][0]])
     long = "roses need water " * 200
     whole = Prompt(tokenizer, wording, wording.instruction, 4000).render(QUERY, [long, "tea"])
-    short = Prompt(tokenizer, wording, wording.instruction, 400).render(QUERY, [long, "tea"])
+    short = Prompt(tokenizer, wording, wording.instruction, 600).render(QUERY, [long, "tea"])
     text = tokenizer.decode(short.head + short.tails[0])
     assert (whole.cut, short.cut) == ([False, False], [True, False])
-    assert len(short.head + short.tails[0]) == 400 and short.tails[1] == whole.tails[1]
+    assert len(short.head + short.tails[0]) == 600 and short.tails[1] == whole.tails[1]
     before, after = wording.text(wording.instruction, QUERY, "\0").split("\0")
     assert before in text and text.endswith(after)
 
@@ -186,7 +201,8 @@ def test_every_recipe_is_reached_by_its_name(name: str, monkeypatch: pytest.Monk
     try:
         rerankers.load(name, None)  # type: ignore[arg-type]
     except PrerequisiteError as error:
-        assert "not in the local Hub cache and cannot be fetched" in str(error) or "trust_code=true" in str(error)
+        known = ("not in the local Hub cache and cannot be fetched", "trust_code=true", "is not run: ")
+        assert any(text in str(error) for text in known)
 
 
 def test_what_a_model_has_seen_are_data_sets_that_are_on_offer() -> None:

@@ -9,6 +9,7 @@ reads = "logit(yes) - logit(no) at the last position"
 activation = "sigmoid"              # what makes a probability of the score, "none" where nothing is said to
 cuts = "…"                          # what its makers' code cuts of a pair that is too long; memeval cuts the document
 code = false                        # whether the model brings code of its own
+refused = ""                        # why it is not run here, where it cannot be run as its makers have it
 
 [wording]                           # how a causal model is asked; or the name of the family whose wording it is
 prefix = "…"
@@ -152,6 +153,7 @@ class Model(Strict):
     match: str = ""
     seen: tuple[str, ...] = ()
     note: str = ""
+    refused: str = ""
 
     @property
     def system(self) -> str:
@@ -188,6 +190,7 @@ class Family(Strict):
     cuts: str = ""
     limits: str = ""
     code: bool = False
+    refused: str = ""
     wording: Wording | str | None = None
     models: Annotated[tuple[Model, ...], Field(min_length=1)]
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
@@ -219,6 +222,11 @@ class Recipe(Strict):
     def seen(self) -> tuple[str, ...]:
         """Data sets of memeval that are known to be in its training data."""
         return (*self.shared.seen, *self.model.seen)
+
+    @property
+    def refused(self) -> str:
+        """Why it is not run, empty where it is."""
+        return self.model.refused or self.shared.refused
 
 
 @cache
@@ -280,6 +288,16 @@ def wording_of(model: str) -> str | None:
             said = recipe.shared.wording
             return said if isinstance(said, str) else recipe.family
     return None
+
+
+def refusal(kind: str, model: str | None) -> str:
+    """Why a model is not run by a kind, by its recipe; empty where none says so.
+
+    >>> refusal("transformers", "vrushket/agentrank-reranker").partition(":")[0]
+    'its folder names the encoder alone (feature-extraction)'
+    """
+    found = (recipe for recipe in known().values() if (recipe.model.kind, recipe.model.model) == (kind, model))
+    return next((recipe.refused for recipe in found), "")
 
 
 def of(system: str) -> Recipe | None:
