@@ -16,8 +16,12 @@ WIDTH = 112
 
 
 def groups() -> dict[str, dict[str, str]]:
-    """The kinds, then the recipes by shape: name → one line about it."""
+    """The kinds, rerank endpoints by style, then the recipes by shape: name → one line about it."""
     found = {"kinds": {kind: made.about for kind, made in sorted(rerankers.kinds().items())}}
+    spelt = {name: full for name in STYLES if (full := rerankers.spelt(name))}
+    found["rerank endpoints, by what they speak"] = {
+        f"{name}/<model>": f"{_needs(ready.lacks_endpoint(STYLES[name]))}  = {full}" for name, full in spelt.items()
+    }
     for shape, about in recipes.SHAPES.items():
         rows = {name: recipe for name, recipe in recipes.known().items() if recipe.shared.shape == shape}
         found[f"{shape}: {about}"] = {name: _state(recipe) for name, recipe in rows.items()}
@@ -26,7 +30,8 @@ def groups() -> dict[str, dict[str, str]]:
 
 def card(asked: names.Name) -> str:
     """Everything about a kind or a short name."""
-    name, full = asked.path, rerankers.short_names().get(asked.path, asked.path)
+    name = asked.path
+    full = rerankers.short_names().get(name) or rerankers.spelt(asked.kind) or name
     kind = names.parse(full).kind
     options, made = rerankers.options(kind), rerankers.kinds()[kind]
     names.check(str(asked), asked.options, options)
@@ -35,7 +40,7 @@ def card(asked: names.Name) -> str:
     lines += [f"needs the extra {extra}: {install(extra)}" for extra in needs]
     if asked.path in recipes.known():
         lines += _recipe(recipes.known()[asked.path])
-    if kind == "rerank-api":
+    if kind == rerankers.ENDPOINT:
         lines += _styles(names.parse(full).options.get("style"))
     lines += ["options   none"] if not options else ["options"]
     width = max((len(f"{name}={option.default}") for name, option in options.items()), default=0)
@@ -53,8 +58,11 @@ def _state(recipe: Recipe) -> str:
 
 def _here(recipe: Recipe) -> str:
     """Whether a recipe runs here."""
-    lacking = ready.lacks(recipe)
-    return f"is not run: {recipe.refused}" if recipe.refused else f"needs {lacking}" if lacking else "runs here"
+    return f"cannot be run: {recipe.refused}" if recipe.refused else _needs(ready.lacks(recipe))
+
+
+def _needs(lacking: str) -> str:
+    return f"needs {lacking}" if lacking else "runs here"
 
 
 def _recipe(recipe: Recipe) -> list[str]:
@@ -90,14 +98,21 @@ def _read(source: Source) -> list[str]:
 
 
 def _styles(named: str | None) -> list[str]:
-    """How the styles of rerank endpoints, or one of them, want to be asked and what a call holds."""
-    rows = []
+    """How the styles of rerank endpoints, or one of them, want to be asked, what a call holds and what is paid for."""
+    rows = ["styles" if named is None else "style"]
     for name, style in STYLES.items():
         if named not in (None, name):
             continue
         fits = asdict(style.fits)
         holds = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in fits.items() if count is not None)
+        here = f"{style.url}{style.path}, {style.key}"
+        own = f"url=…{style.path}, RERANK_API_KEY where it wants a key"
+        own += "".join(f" ({style.key} at {host})" for host in style.hosts)
         scores = f"; scores from {style.promises[0]:g} to {style.promises[1]:g}" if style.promises else ""
         aim = "; takes an instruction" if style.instruction else ""
-        rows.append(f"  {name:<17} {style.url or 'url=…'}{style.path}, {style.key}; a call holds {holds}{scores}{aim}")
-    return ["styles" if named is None else "style", *rows]
+        paid = f"; priced by {style.unit}" if style.unit else ""
+        told = f"{here if style.url else own}; a call holds {holds}{scores}{aim}{paid}"
+        rows += textwrap.wrap(
+            told, WIDTH, initial_indent=f"  {name:<17} ", subsequent_indent=" " * 20, break_on_hyphens=False
+        )
+    return rows

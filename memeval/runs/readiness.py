@@ -48,7 +48,7 @@ def lacking(name: str, terms: Terms) -> list[str]:
         return list(dict.fromkeys(line for part in str(model.argument).split("+") for line in lacking(part, terms)))
     why = recipes.refusal(model.kind, model.argument)
     if why:
-        return [f"not run: {why}"]
+        return [f"cannot be run: {why}"]
     needs = getattr(rerankers.kinds()[model.kind], "needs", {})
     found = [f"extra: {install(extra)}" for extra in sorted({needs[it] for it in needs if not plugins.installed(it)})]
     if hosted(name):

@@ -107,8 +107,8 @@ def test_what_cannot_be_run_as_its_makers_have_it_is_refused_by_either_name(name
     for system in (name, recipe.model.system):
         with pytest.raises(PrerequisiteError) as raised:
             rerankers.load(system, None)  # type: ignore[arg-type]
-        assert str(raised.value) == f"{system!r} is not run: {recipe.refused}"
-        assert readiness.lacking(system, Terms()) == [f"not run: {recipe.refused}"]
+        assert str(raised.value) == f"{system!r} cannot be run as its makers have it: {recipe.refused}"
+        assert readiness.lacking(system, Terms()) == [f"cannot be run: {recipe.refused}"]
     assert recipe.refused in catalogue.card(name) and catalogue.listed("rerankers")
 
 
@@ -201,7 +201,11 @@ def test_every_recipe_is_reached_by_its_name(name: str, monkeypatch: pytest.Monk
     try:
         rerankers.load(name, None)  # type: ignore[arg-type]
     except PrerequisiteError as error:
-        known = ("not in the local Hub cache and cannot be fetched", "trust_code=true", "is not run: ")
+        known = (
+            "not in the local Hub cache and cannot be fetched",
+            "trust_code=true",
+            "cannot be run as its makers have it: ",
+        )
         assert any(text in str(error) for text in known)
 
 
