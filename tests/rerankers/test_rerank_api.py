@@ -53,7 +53,7 @@ STYLES: dict[str, tuple[str, Callable[[Asked], Any], set[str]]] = {
         "/v1/rerank",
         lambda a: cohere(a).body,
         {"model", "query", "documents", "top_n", "max_tokens_per_doc"},
-    ),  # fmt: skip
+    ),
     "jina": (
         "/v1/rerank",
         lambda a: {"model": "m", "usage": {"total_tokens": 9}, "results": items(a)},
