@@ -559,6 +559,12 @@ MAKERS: dict[str, Maker] = {
         partial(models.averaging, template=OWN),
         lambda folder, query, texts: averaged(folder, [templated(query, text)[0] for text in texts], framed=False),
     ),
+    "llama-nemotron-rerank": Maker(
+        partial(models.averaging, code=False),
+        lambda folder, query, texts: averaged(
+            folder, [f"question:{query} \n \n passage:{text}" for text in texts], framed=True
+        ),
+    ),
     **{family: asked(family) for family in VENDORS},
     "memreranker": asked("qwen3-reranker"),
     "lighton-rerank-pw": FOLDERS,

@@ -369,7 +369,8 @@ def averaging(folder: Path, template: str | None = None, *, code: bool = True) -
     _saved(folder, LlamaForSequenceClassification(config), tokenizer)
     said = json.loads((folder / "config.json").read_text())
     said |= {
-        "architectures": ["LlamaBidirectionalForSequenceClassification"], "model_type": "llama_bidirec",
+        "architectures": [f"{'Llama' if template is None else 'Mistral'}BidirectionalForSequenceClassification"],
+        "model_type": "llama_bidirec",
         "pooling": "avg", "temperature": 0.5,
         "auto_map": {
             "AutoConfig": "modeling_both.Config", "AutoModelForSequenceClassification": "modeling_both.Both",

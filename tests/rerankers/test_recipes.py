@@ -176,6 +176,29 @@ def test_a_prompt_of_another_family_is_refused(folders: dict[str, Path], tmp_pat
         rerankers.load(f"transformers/{folders['Qwen3']}?prompt=zerank&instruction=Find", None)  # type: ignore[arg-type]
 
 
+def test_a_classifier_s_format_is_for_classifiers_on_transformers_and_cuts_the_document(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder, word = models.averaging(tmp_path / "own", code=False), "prompt=llama-nemotron-rerank"
+    maker = makers.MAKERS["llama-nemotron-rerank"]
+    found = scored(f"transformers/{folder}?{word}&max_length=900", QUERY, DOCUMENTS)
+    assert found == pytest.approx(maker.scores(folder, QUERY, DOCUMENTS), abs=3e-5)
+    long = scored(f"transformers/{folder}?{word}&max_length=90", QUERY, ["the roses bloom " * 40, "tea"])
+    assert long[1] == pytest.approx(maker.scores(folder, QUERY, ["tea"])[0], abs=3e-5)
+    for name, line in (
+        (f"transformers/{folder}", "its tokenizer joins no pairs"),
+        (f"sentence-transformers/{folder}?{word}", "which transformers/.* alone makes of them"),
+        (
+            f"transformers/{folder}?{word}&cut=longest",
+            "cut=longest is for classifiers of pairs that the tokenizer joins",
+        ),
+        (f"transformers/{folder}?{word}&instruction=Find", "no place for an instruction"),
+        (f"transformers/{folders['Qwen3']}?{word}", "is for a classifier"),
+    ):
+        with pytest.raises((PrerequisiteError, UsageError), match=line):
+            rerankers.load(name, None).warm_up()  # type: ignore
+
+
 def test_the_folder_of_a_family_is_known_by_the_template_that_it_holds(tmp_path: Path) -> None:
     content = '{{ (messages | selectattr("role", "eq", "%s") | map(attribute="content") | list)[0] }}'
     template = CHAT.format(system=content % "query", user=content % "document").rstrip("\n") + "\n\n"

@@ -73,7 +73,7 @@ class Strict(BaseModel):
 
 
 class Wording(Strict):
-    """How a causal model is asked about a pair, and what is read.
+    """How a causal model is asked about a pair, and what is read; without `yes`, how a classifier's pair is one text.
 
     The prompt is prefix + pair + suffix, `¦` where its makers read what is before and behind apart. `yes` and `no` are
     texts of one token each, or ids; the score is the logit of the first less that of the second, if there is one,
@@ -86,7 +86,7 @@ class Wording(Strict):
     prefix: str = ""
     pair: str
     suffix: str = ""
-    yes: str | int
+    yes: str | int | None = None
     no: str | int | None = None
     instruction: str | None = None
     aim: str = "{instruction}"
@@ -199,6 +199,8 @@ class Family(Strict):
     def _known(self) -> "Family":
         if self.shape not in SHAPES:
             raise ValueError(f"unknown shape {self.shape!r}{did_you_mean(self.shape, SHAPES)}")
+        if isinstance(self.wording, Wording) and (self.wording.yes is None) != (self.shape == "pair"):
+            raise ValueError("a wording says what is read (yes = …), but for the shape pair")
         fields = {*Family.model_fields, *Model.model_fields}
         for name in [name for source in self.sources for name in source.says]:
             if name not in fields:
@@ -271,6 +273,16 @@ def known() -> Mapping[str, Recipe]:
 @cache
 def wordings() -> Mapping[str, Wording]:
     """The prompts that `prompt=` may name, by family."""
+    return {name: made for name, made in _wordings().items() if made.yes is not None}
+
+
+@cache
+def formats() -> Mapping[str, Wording]:
+    """How classifiers of pairs are shown one text, by family."""
+    return {name: made for name, made in _wordings().items() if made.yes is None}
+
+
+def _wordings() -> dict[str, Wording]:
     return {name: made for name, family in families().items() if isinstance(made := family.wording, Wording)}
 
 
