@@ -179,9 +179,9 @@ def address(name: str) -> str:
 def missing(name: str) -> str | None:
     """What must be installed before the named system can run, or why it never can, as one line; None if nothing."""
     model = parse(name)
-    why = recipes.refusal(model.kind, model.argument)
-    if why:
-        return f"{name!r} cannot be run as its makers have it: {why}"
+    recipe = recipes.exactly(model.kind, model.argument)
+    if recipe is not None and recipe.refused:
+        return f"{name!r} cannot be run as its makers have it: {recipe.refused}"
     for module, extra in getattr(kinds()[model.kind], "needs", {}).items():
         if not plugins.installed(module):
             return f"{name!r} needs {module}: {install(extra)}"

@@ -112,6 +112,20 @@ def test_what_cannot_be_run_as_its_makers_have_it_is_refused_by_either_name(name
     assert recipe.refused in catalogue.card(name) and catalogue.listed("rerankers")
 
 
+@pytest.mark.parametrize("name", ["rank1-7b", "jina-reranker-v3", "monot5-base", "lighton-rerank-lw-2b", "zerank-2"])
+def test_a_plan_tells_what_a_local_model_of_any_shape_lacks(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(readiness, "_memory", lambda device: (1e12, "here"))
+    recipe = recipes.known()[name]
+    *code, weights = readiness.lacking(name, Terms())
+    assert weights.startswith(f"weights: {recipe.model.model} is not here (about ")
+    assert [line.partition(":")[0] for line in code] == ["code"] * recipe.shared.code
+    if recipe.shared.code:
+        assert readiness.lacking(f"{name}?trust_code=true", Terms()) == [weights]
+
+
 def test_windows_are_those_of_the_makers_however_many_memories_there_are() -> None:
     for count in range(2, 60):
         assert windows(count, 4, 2) == makers.lightons(count)

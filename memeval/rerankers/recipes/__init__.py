@@ -302,14 +302,13 @@ def wording_of(model: str) -> str | None:
     return None
 
 
-def refusal(kind: str, model: str | None) -> str:
-    """Why a model is not run by a kind, by its recipe; empty where none says so.
+def exactly(kind: str, model: str | None) -> Recipe | None:
+    """The recipe of a model as a kind runs it; None where there is none.
 
-    >>> refusal("transformers", "vrushket/agentrank-reranker").partition(":")[0]
-    'its folder names the encoder alone (feature-extraction)'
+    >>> exactly("transformers", "vrushket/agentrank-reranker").model.name
+    'agentrank-reranker'
     """
-    found = (recipe for recipe in known().values() if (recipe.model.kind, recipe.model.model) == (kind, model))
-    return next((recipe.refused for recipe in found), "")
+    return next((one for one in known().values() if (one.model.kind, one.model.model) == (kind, model)), None)
 
 
 def of(system: str) -> Recipe | None:
