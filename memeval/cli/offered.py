@@ -5,10 +5,11 @@ import textwrap
 from dataclasses import asdict
 
 from memeval import rerankers
-from memeval.core import names
+from memeval.core import files, names
 from memeval.core.errors import install
 from memeval.rerankers import ready, recipes
 from memeval.rerankers.hosted.styles import STYLES
+from memeval.rerankers.local import opened
 from memeval.rerankers.recipes import Recipe, Source
 
 WIDTH = 112
@@ -69,7 +70,7 @@ def _recipe(recipe: Recipe) -> list[str]:
     """A recipe with its sources."""
     shared, model = recipe.shared, recipe.model
     named = shared.wording if isinstance(shared.wording, str) else recipe.family
-    wording = recipes.wordings().get(named)
+    wording = (recipes.wordings() | recipes.formats()).get(named)
     told = {
         "is": f"{shared.about} ({shared.shape}: {recipes.SHAPES[shared.shape]})",
         "here": _here(recipe),
@@ -89,7 +90,20 @@ def _recipe(recipe: Recipe) -> list[str]:
         lines += [f"{'aim':<9} {aim}"] if aim else []
         text = f"{wording.prefix}{wording.pair}{wording.suffix}".replace(recipes.APART, "")
         lines += [f"{'prompt':<9} {named}", *(f"  | {line}" for line in text.split("\n"))]
+    if not recipe.refused:
+        lines += _asked(model.kind, str(model.options.get("prompt", "")))
     return [*lines, "sources", *(line for source in shared.sources for line in _read(source))]
+
+
+def _asked(kind: str, word: str) -> list[str]:
+    """How a model of a further local kind is asked, under the word of its `prompt=`, or the only one."""
+    known = files.toml(opened.PROMPTS).get(kind, {})
+    word = word or next(iter(known), "")
+    said = [(name, line) for name, text in known.get(word, {}).items() for line in str(text).split("\n")]
+    return [
+        *([f"{'prompt':<9} {word}"] if said else []),
+        *(f"  | {f'{name}:':<12} {line}".rstrip() for name, line in said),
+    ]
 
 
 def _read(source: Source) -> list[str]:

@@ -82,6 +82,21 @@ def test_a_card_shows_the_whole_prompt_and_its_instruction() -> None:
     assert "prompt    qwen3-reranker" in card and "  | <Query>: {query}\n  | <Document>: {document}<|im_end|>" in card
     assert "aim       Given a web search query, retrieve relevant passages that answer the query" in card
     assert "¦" not in catalogue.card("mxbai-rerank-base-v2")
+    assert "  | question:{query} \n  |  \n  |  passage:{document}\n" in catalogue.card("llama-nemotron-rerank-1b-v2")
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "line"),
+    [
+        ("lighton-rerank-lw-4b", "lighton-4b", "  | chat:        <think>"),
+        ("rank1-7b", "rank1", "  | words:       Passage: {document}"),
+        ("kalm-reranker-v1-nano", "kalm", "  | encoder:     <Document>: {document}"),
+    ],
+)
+def test_a_card_shows_how_a_model_that_writes_or_decodes_is_asked(name: str, word: str, line: str) -> None:
+    card = catalogue.card(name).split("\n")
+    assert f"prompt    {word}" in card and line in card and any(row.startswith("  | source: ") for row in card)
+    assert "prompt    rank1" not in catalogue.card("rank-r1-7b"), "which is not asked at all"
 
 
 def test_the_card_of_rerank_endpoints_tells_each_style_and_what_a_call_holds() -> None:

@@ -14,6 +14,8 @@ from memeval.core.types import canonical
 from memeval.rerankers.local import checkpoint, folder, probe, weights
 from memeval.rerankers.local.folder import Folder
 
+PROMPTS = Path(__file__).parents[1] / "prompts" / "local.toml"
+"""How models of each kind are asked, by the word of `prompt=`."""
 MODULES = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
 """What reads a tokenizer that was never saved as tokenizer.json: package → its module."""
 
@@ -111,7 +113,7 @@ T = TypeVar("T")
 @cache
 def prompts(kind: str, made: type[T]) -> Mapping[str, T]:
     """The prompts that a kind's `prompt=` may name, of memeval/rerankers/prompts/local.toml."""
-    known = files.toml(Path(__file__).parents[1] / "prompts" / "local.toml")[kind]
+    known = files.toml(PROMPTS)[kind]
     return {word: made(**told) for word, told in known.items()}
 
 

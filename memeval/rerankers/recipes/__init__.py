@@ -271,13 +271,13 @@ def known() -> Mapping[str, Recipe]:
 
 
 @cache
-def wordings() -> Mapping[str, Wording]:
+def wordings() -> dict[str, Wording]:
     """The prompts that `prompt=` may name, by family."""
     return {name: made for name, made in _wordings().items() if made.yes is not None}
 
 
 @cache
-def formats() -> Mapping[str, Wording]:
+def formats() -> dict[str, Wording]:
     """How classifiers of pairs are shown one text, by family."""
     return {name: made for name, made in _wordings().items() if made.yes is None}
 
