@@ -59,7 +59,7 @@ class Opened:
                 f"{self.name}: its tokenizer is a file of SentencePiece: pip install {' '.join(lacking)}"
             )
 
-        told = {"local_files_only": True, "trust_remote_code": self.trusted}
+        told: dict[str, Any] = {"local_files_only": True, "trust_remote_code": self.trusted}
         model = probe.trained(self.name, self.said.path, task, self.running.dtype, **told)
         tokenizer = AutoTokenizer.from_pretrained(self.said.path, **told)
         return model.to(self.device).eval(), tokenizer

@@ -1,5 +1,7 @@
 """Recipes: what a short name stands for, and how its makers compute the number that they publish. A family is a file.
 
+One file, though a long one: half of it says what each field of such a file means.
+
 about = "yes/no rerankers on Qwen3"
 shape = "yes-no"                    # SHAPES: what `memeval list rerankers` groups by
 licence = "Apache-2.0"
