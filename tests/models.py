@@ -17,6 +17,10 @@ TEXTS = [
     "Überraschung: der Grüntee ist heiß; 北京的茶很好喝; чай в четыре часа; الشاي في الرابعة",
 ]
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<think>", "</think>")
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 SMALL = {
     "hidden_size": 64,
     "intermediate_size": 96,
@@ -104,23 +108,30 @@ def causal(folder: Path, name: str, template: str | None = None) -> Path:
         tokenizer = transformers.PreTrainedTokenizerFast(
             tokenizer_object=tokenizer.backend_tokenizer, bos_token="<s>", pad_token="<|endoftext|>"
         )
+    config = _causal_config(name, len(tokenizer))
+    torch.manual_seed(5)
+    auto = f"{name}{'ForConditionalGeneration' if name == 'Qwen3VL' else 'ForCausalLM'}"
+    return _saved(folder, getattr(transformers, auto)(config), tokenizer)
+
+
+def _causal_config(name: str, vocabulary: int, **told: Any) -> Any:
+    """The config of a small causal model of an architecture."""
+    import transformers
+
     heads = {"num_key_value_heads": 2, "head_dim": 32}
-    shape = {**SMALL, **heads, "vocab_size": len(tokenizer), "max_position_embeddings": 4096, "pad_token_id": None}
+    shape = {**SMALL, **heads, "vocab_size": vocabulary, "max_position_embeddings": 40960, "pad_token_id": None}
     more: dict[str, Any] = {
         "Qwen3_5": {"num_hidden_layers": 4, "linear_num_value_heads": 4, "linear_num_key_heads": 2,
                     "linear_key_head_dim": 16, "linear_value_head_dim": 16},
         "Gemma3": {"num_hidden_layers": 6, "sliding_window": 16},
     }.get(name, {})  # fmt: skip
-    torch.manual_seed(5)
     if name == "Qwen3VL":
         seen = {"depth": 1, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 64,
                 "deepstack_visual_indexes": [0]}  # fmt: skip
         turned = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [6, 5, 5]}
-        config = transformers.Qwen3VLConfig(text_config={**shape, "rope_parameters": turned}, vision_config=seen)
-        return _saved(folder, transformers.Qwen3VLForConditionalGeneration(config), tokenizer)
+        return transformers.Qwen3VLConfig(text_config={**shape, "rope_parameters": turned}, vision_config=seen)
     text = "Text" if name in ("Qwen3_5", "Gemma3") else ""
-    config = getattr(transformers, f"{name}{text}Config")(**{**shape, **more})
-    return _saved(folder, getattr(transformers, f"{name}ForCausalLM")(config), tokenizer)
+    return getattr(transformers, f"{name}{text}Config")(**{**shape, **more, **told})
 
 
 def bert_tokenizer(corpus: Sequence[str] = TEXTS, vocabulary: int = 400) -> Any:
@@ -230,24 +241,19 @@ def classifier(folder: Path, name: str, **config: Any) -> Path:
     return _saved(folder, getattr(transformers, f"{families[name]}ForSequenceClassification")(made), tokenizer)
 
 
-def logit_score(folder: Path, template: str, true: str, false: str | None = None, *, two: bool = False) -> Path:
+def logit_score(folder: Path, template: str, true: str, false: str | None = None, *, family: str = "") -> Path:
     """A causal reranker with a LogitScore of its own and a chat template of its own, as sentence-transformers saves it.
 
-    zerank has the one token, mxbai-rerank-v2 a Qwen2 (`two`) with "1" and "0".
+    zerank has the one token, mxbai-rerank-v2 a Qwen2 (`family`) with "1" and "0".
     """
     import torch
     from sentence_transformers import CrossEncoder
     from sentence_transformers.base.modules import Transformer
     from sentence_transformers.cross_encoder.modules import LogitScore
-    from transformers import Qwen2Config, Qwen2ForCausalLM
 
     bare = folder.parent / f"{folder.name}-bare"
-    if two:
-        tokenizer = qwen_tokenizer()
-        torch.manual_seed(3)
-        shape = {**SMALL, "num_key_value_heads": 2, "max_position_embeddings": 4096}
-        tokenizer.chat_template = template
-        _saved(bare, Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tokenizer), **shape)), tokenizer)
+    if family:
+        causal(bare, family, template)
     else:
         qwen(bare, template=template)
     read = Transformer(str(bare), transformer_task="text-generation", model_kwargs={"dtype": torch.float32})
@@ -272,8 +278,8 @@ def modular(folder: Path) -> Path:
     _saved(bare, ModernBertModel(ModernBertConfig(max_position_embeddings=512, **shape)), tokenizer)
     modules = [
         Transformer(str(bare)),
-        Pooling(64, pooling_mode="mean"),
-        Dense(64, 64, activation_function=torch.nn.GELU()),
+        Pooling(64, pooling_mode="cls"),
+        Dense(64, 64, bias=False, activation_function=torch.nn.GELU()),
         LayerNorm(64),
         Dense(64, 1, activation_function=torch.nn.Identity(), module_output_name="scores"),
     ]
@@ -319,20 +325,20 @@ def bi_encoder(folder: Path, family: str = "SentenceTransformer", *, dtype: str 
     return folder
 
 
-def own_code(folder: Path, mark: Path) -> Path:
-    """A BERT classifier that brings code of its own, which turns its scores round and leaves a mark where it is run."""
+def own_code(folder: Path, mark: Path, family: str = "Bert", **config: Any) -> Path:
+    """A classifier that brings code of its own, which turns its scores round and leaves a mark where it is run."""
     import json
 
-    bert(folder)
-    config = json.loads((folder / "config.json").read_text())
-    config["auto_map"] = {"AutoModelForSequenceClassification": "modeling_own.Own"}
-    config["architectures"] = ["OwnForSequenceClassification"]
-    (folder / "config.json").write_text(json.dumps(config))
+    {"Bert": bert, "XLMRoberta": xlm_roberta}[family](folder, **config)
+    said = json.loads((folder / "config.json").read_text())
+    said["auto_map"] = {"AutoModelForSequenceClassification": "modeling_own.Own"}
+    said["architectures"] = ["OwnForSequenceClassification"]
+    (folder / "config.json").write_text(json.dumps(said))
     (folder / "modeling_own.py").write_text(
         "from pathlib import Path\n\n"
-        "from transformers import BertForSequenceClassification\n\n"
+        f"from transformers import {family}ForSequenceClassification\n\n"
         f"Path({str(mark)!r}).touch()\n\n\n"
-        "class Own(BertForSequenceClassification):\n"
+        f"class Own({family}ForSequenceClassification):\n"
         "    def forward(self, **features):\n"
         "        out = super().forward(**features)\n"
         "        out.logits = -out.logits\n"
@@ -341,36 +347,104 @@ def own_code(folder: Path, mark: Path) -> Path:
     return folder
 
 
-def writing(folder: Path, wrote: str, *, end: bool = True, spoken: Sequence[str] = ()) -> Path:
-    """A Qwen3ForCausalLM that writes one text, which is a token of it, and then (with `end`) ends, whatever it reads.
+def averaging(folder: Path, template: str | None = None, *, code: bool = True) -> Path:
+    """A decoder that attends both ways, the mean of its states and a score head (the layout of NVIDIA's rerankers).
 
-    One width of its states says how probable that text is everywhere, another one that the end follows it; all else is
-    random. `spoken` are further texts that are tokens.
+    Its config names code of the folder's own, which is there with `code`; `template` asks it by roles.
     """
+    import json
+
     import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
+    from tokenizers.processors import TemplateProcessing
+    from transformers import LlamaConfig, LlamaForSequenceClassification
 
     tokenizer = qwen_tokenizer()
+    tokenizer.add_special_tokens({"bos_token": "<s>"})
+    begin = ("<s>", tokenizer.convert_tokens_to_ids("<s>"))
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing("<s> $A", "<s> $A $B", [begin])
+    tokenizer.chat_template = template
+    torch.manual_seed(6)
+    shape = {**SMALL, "num_key_value_heads": 2, "max_position_embeddings": 16384, "num_labels": 1}
+    config = LlamaConfig(vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **shape)
+    _saved(folder, LlamaForSequenceClassification(config), tokenizer)
+    said = json.loads((folder / "config.json").read_text())
+    said |= {
+        "architectures": [f"{'Llama' if template is None else 'Mistral'}BidirectionalForSequenceClassification"],
+        "model_type": "llama_bidirec",
+        "pooling": "avg", "temperature": 0.5,
+        "auto_map": {
+            "AutoConfig": "modeling_both.Config", "AutoModelForSequenceClassification": "modeling_both.Both",
+        },
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(said))
+    if code:
+        (folder / "modeling_both.py").write_text(
+            "import torch\n"
+            "from transformers import LlamaConfig, LlamaModel, LlamaPreTrainedModel\n"
+            "from transformers.modeling_outputs import SequenceClassifierOutput\n\n\n"
+            "class Config(LlamaConfig):\n"
+            "    model_type = 'llama_bidirec'\n"
+            "    temperature: float = 1.0\n\n\n"
+            "class Both(LlamaPreTrainedModel):\n"
+            "    config_class = Config\n\n"
+            "    def __init__(self, config):\n"
+            "        super().__init__(config)\n"
+            "        config.is_causal = False\n"
+            "        self.model = LlamaModel(config)\n"
+            "        self.score = torch.nn.Linear(config.hidden_size, 1, bias=False)\n"
+            "        self.post_init()\n\n"
+            "    def forward(self, input_ids, attention_mask, **_):\n"
+            "        states = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state\n"
+            "        seen = attention_mask[..., None]\n"
+            "        mean = (states * seen).sum(1) / seen.sum(1)\n"
+            "        return SequenceClassifierOutput(logits=self.score(mean) / self.config.temperature)\n"
+        )
+    return folder
+
+
+def writing(
+    folder: Path,
+    wrote: str | Sequence[str],
+    *,
+    end: str | None = "<|im_end|>",
+    spoken: Sequence[str] = (),
+    family: str = "Qwen3",
+    template: str = CHATML,
+) -> Path:
+    """A causal model that writes a text, or one of several, which are tokens of it, and then (with `end`) ends.
+
+    One width of its states says how probable those texts are everywhere, another one that the end follows them; all
+    else is random. `spoken` are further texts that are tokens.
+    """
+    import torch
+    import transformers
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = qwen_tokenizer()
+    texts = [wrote] if isinstance(wrote, str) else list(wrote)
     known = tokenizer.get_vocab()
-    tokenizer.add_tokens([text for text in (wrote, *spoken) if text not in known])
+    tokenizer.add_tokens([text for text in (*texts, *spoken, end or "<|im_end|>") if text not in known])
+    if family == "Mistral":
+        tokenizer.add_special_tokens({"bos_token": "<s>"})
+        begin = ("<s>", tokenizer.convert_tokens_to_ids("<s>"))
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing("<s> $A", "<s> $A $B", [begin])
+    tokenizer.chat_template = template
     torch.manual_seed(5)
-    shape = {**SMALL, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 40960}
-    model = Qwen3ForCausalLM(Qwen3Config(vocab_size=len(tokenizer), tie_word_embeddings=False, **shape))
-    said, ending = (tokenizer.convert_tokens_to_ids(text) for text in (wrote, "<|im_end|>"))
+    model = getattr(transformers, f"{family}ForCausalLM")(
+        _causal_config(family, len(tokenizer), tie_word_embeddings=False)
+    )
+    said, ending = tokenizer.convert_tokens_to_ids(texts), tokenizer.convert_tokens_to_ids(end or "<|im_end|>")
     with torch.no_grad():
         read, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
         read[:, :2], head[:, :2] = 0, 0
         for layer in model.model.layers:
-            layer.self_attn.o_proj.weight[:2] = 0
-            layer.mlp.down_proj.weight[:2] = 0
+            mixer = getattr(layer, "self_attn", None) or layer.linear_attn
+            for part in (getattr(mixer, "o_proj", None) or mixer.out_proj, layer.mlp.down_proj):
+                part.weight[:2] = 0
         read[:, 0], head[said, 0] = 10, 20
         read[said, 1], head[ending, 1] = 10, 40 if end else 0
     model.generation_config.eos_token_id = ending
     model.generation_config.pad_token_id = None
-    tokenizer.chat_template = (
-        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-    )
     return _saved(folder, model, tokenizer)
 
 

@@ -77,7 +77,7 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
     asked = names.parse(name, "name")
     if asked.kind in datasets.on_offer():
         return _dataset(asked, name, ceiling, watcher or Watcher())
-    if asked.path in rerankers.short_names() or asked.kind in rerankers.kinds():
+    if asked.path in rerankers.short_names() or asked.kind in rerankers.kinds() or rerankers.spelt(asked.kind):
         return offered.card(asked)
     if asked.kind == "schema":
         from memeval.cli import schemas
@@ -91,6 +91,7 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
         *datasets.on_offer(),
         *rerankers.kinds(),
         *rerankers.short_names(),
+        *STYLES,
         *(f"{name}.toml" for name in suite.shipped()),
         *MEASURES,
         "schema",

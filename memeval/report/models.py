@@ -12,7 +12,10 @@ from memeval.rerankers import recipes
 TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 LOCAL = (*CONTROLS, "bm25")
 """Systems without a model: nothing to buy, nothing to learn from."""
-OWN = (*LOCAL, "transformers", "sentence-transformers", "vllm", "vllm-server")
+OWN = (
+    *LOCAL, "transformers", "sentence-transformers", "listwise", "listwise-embedding", "encoder-decoder", "reasoning",
+    "vllm", "vllm-server",
+)  # fmt: skip
 """Kinds that run on one's own machine: a call costs nothing, the machine's time what the suite says."""
 
 

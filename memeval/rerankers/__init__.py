@@ -32,6 +32,7 @@ from memeval.core.names import Name
 from memeval.core.outside import contained
 from memeval.core.types import Dataset, Reranker
 from memeval.rerankers import addresses, instructions, recipes
+from memeval.rerankers.hosted.styles import STYLES
 from memeval.rerankers.hosted.terms import Terms
 
 INJECTED = ("model", "revision", "dataset", "load", "terms")
@@ -49,6 +50,8 @@ class Option:
 
 
 GROUP = "memeval.rerankers"
+ENDPOINT = "rerank-api"
+"""The kind whose styles are names, too."""
 
 
 @cache
@@ -65,6 +68,15 @@ def short_names() -> dict[str, str]:
 def kinds() -> Mapping[str, Any]:
     """kind → class, of this package and of registered others."""
     return {**plugins.registered(GROUP, _fit)[0], **_shipped()}
+
+
+def spelt(style: str) -> str | None:
+    """What `<style>/<model>` stands for, None for what is no style of rerank endpoints, or a kind of its own.
+
+    >>> spelt("tei"), spelt("vllm")
+    ('rerank-api/<model>?style=tei', None)
+    """
+    return f"{ENDPOINT}/<model>?style={style}" if style in STYLES and style not in kinds() else None
 
 
 @cache
@@ -118,24 +130,29 @@ def parse(name: str) -> Name:
 
     >>> str(parse("minilm?batch_size=8"))
     'sentence-transformers/sentence-transformers/all-MiniLM-L6-v2?batch_size=8'
+    >>> str(parse("tei/BAAI/bge-reranker-v2-m3?url=http://host:8080"))
+    'rerank-api/BAAI/bge-reranker-v2-m3?style=tei&url=http://host:8080'
     >>> parse("random?seed=3").options
     {'seed': '3'}
     """
     asked = names.parse(name)
+    said = asked.kind
     short, at, revision = asked.path.partition("@")
     if short in short_names():
         full = names.parse(short_names()[short])
         asked = replace(full, argument=f"{full.argument}{at}{revision}", options={**full.options, **asked.options})
+    if spelt(said):
+        asked = replace(asked, kind=ENDPOINT, options={"style": said, **asked.options})
     if asked.kind not in kinds():
         broken = plugins.registered(GROUP, _fit)[1]
         if asked.kind in broken:
             raise UsageError(f"unknown system {name!r}: {broken[asked.kind]}")
-        raise UsageError(f"unknown system {name!r}{did_you_mean(asked.kind, [*kinds(), *short_names()])}")
+        raise UsageError(f"unknown system {name!r}{did_you_mean(asked.kind, [*kinds(), *short_names(), *STYLES])}")
     parameters = _parameters(asked.kind)
     if "revision" in parameters and (asked.argument is None or not addresses.found(asked.argument)):
         asked = asked.revised()
     if bool(asked.argument) != ("model" in parameters):
-        wanted = f"{asked.kind}/<model>" if "model" in parameters else asked.kind
+        wanted = f"{said}/<model>" if "model" in parameters else asked.kind
         raise UsageError(f"system {name!r}: write it as {wanted!r}")
     names.check(name, asked.options, options(asked.kind))
     return replace(asked, argument=asked.argument or None)
@@ -160,8 +177,11 @@ def address(name: str) -> str:
 
 
 def missing(name: str) -> str | None:
-    """What must be installed before the named system can run, as one line; None if nothing."""
+    """What must be installed before the named system can run, or why it never can, as one line; None if nothing."""
     model = parse(name)
+    recipe = recipes.exactly(model.kind, model.argument)
+    if recipe is not None and recipe.refused:
+        return f"{name!r} cannot be run as its makers have it: {recipe.refused}"
     for module, extra in getattr(kinds()[model.kind], "needs", {}).items():
         if not plugins.installed(module):
             return f"{name!r} needs {module}: {install(extra)}"

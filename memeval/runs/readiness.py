@@ -19,8 +19,8 @@ from memeval.rerankers.hosted.terms import Terms
 from memeval.rerankers.local import weights
 from memeval.runs.guard import Scorer
 
-LOCAL = ("transformers", "sentence-transformers", "vllm")
-"""Kinds whose weights are loaded here."""
+ELSEWHERE = ("vllm-server",)
+"""Kinds among those of local models whose weights are loaded by a server."""
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 PAIRS = 8
 """How many pairs a probe times, after it has loaded the model on one."""
@@ -46,6 +46,9 @@ def lacking(name: str, terms: Terms) -> list[str]:
     model = rerankers.parse(name)
     if model.kind == "rrf":
         return list(dict.fromkeys(line for part in str(model.argument).split("+") for line in lacking(part, terms)))
+    known = recipes.exactly(model.kind, model.argument)
+    if known is not None and known.refused:
+        return [f"cannot be run: {known.refused}"]
     needs = getattr(rerankers.kinds()[model.kind], "needs", {})
     found = [f"extra: {install(extra)}" for extra in sorted({needs[it] for it in needs if not plugins.installed(it)})]
     if hosted(name):
@@ -55,8 +58,10 @@ def lacking(name: str, terms: Terms) -> list[str]:
             return [*found, str(error)]
         key = made.hosted.service.door.lacks
         return [*found, f"key: {key}"] if key else found
-    if model.kind not in LOCAL:
+    if not _here(model.kind, "local") or model.kind in ELSEWHERE:
         return found
+    if known is not None and known.shared.code and model.options.get("trust_code") not in ("true", "1"):
+        found.append("code: it brings code of its own, which only trust_code=true runs")
     try:
         place = addresses.located(name, model.argument or "")
     except MemevalError as error:
@@ -75,8 +80,13 @@ def lacking(name: str, terms: Terms) -> list[str]:
 
 def hosted(name: str) -> bool:
     """Whether the named system is a service of one of memeval's own adapters: it tells what it would take unready."""
-    made: type = rerankers.kinds()[rerankers.parse(name).kind]
-    return made.__module__.startswith("memeval.rerankers.hosted.")
+    return _here(rerankers.parse(name).kind, "hosted")
+
+
+def _here(kind: str, folder: str) -> bool:
+    """Whether a kind is one of memeval's own in a folder of its rerankers."""
+    made: type = rerankers.kinds()[kind]
+    return made.__module__.startswith(f"memeval.rerankers.{folder}.")
 
 
 def rate(scorer: Scorer, requests: Sequence[Request]) -> float | None:

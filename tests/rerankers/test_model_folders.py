@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import string
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ from transformers import (
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
-    BertConfig,
-    BertModel,
 )
 from transformers.utils import logging
 from typer.testing import CliRunner
@@ -32,7 +29,8 @@ from memeval.core.types import Memory, Query, Scored
 from memeval.rerankers import recipes
 from memeval.rerankers.local import folder as folder_module
 from memeval.rerankers.local import prompt
-from tests import models
+from tests import makers, models
+from tests.makers import jinja
 
 torch.set_num_threads(1)  # tests run side by side, and these models are small
 
@@ -44,17 +42,9 @@ ZERANK = "<|im_start|>system\n{query}<|im_end|>\n<|im_start|>user\n{document}<|i
 MXBAI = "<|im_start|>user\nquery: {query}\ndocument: {document}\nis it relevant<|im_end|>\n<|im_start|>assistant\n"
 
 
-def jinja(text: str) -> str:
-    """A template of that text for the roles query and document, as rerankers are published with."""
-    for role in ("query", "document"):
-        said = f'messages | selectattr("role", "eq", "{role}") | map(attribute="content") | first'
-        text = text.replace("{" + role + "}", "{{ " + said + " }}")
-    return text + "\n"  # jinja drops the last newline
-
-
 BUILD: dict[str, Callable[[Path], Path]] = {
     "zerank": lambda folder: models.logit_score(folder, jinja(ZERANK), "yes"),
-    "mxbai": lambda folder: models.logit_score(folder, jinja(MXBAI), "1", "0", two=True),
+    "mxbai": lambda folder: models.logit_score(folder, jinja(MXBAI), "1", "0", family="Qwen2"),
     "yes-no": lambda folder: models.logit_score(folder, prompt.template(), "yes", "no"),
     "modular": models.modular,
     "cosine": lambda folder: models.bi_encoder(folder, prompts={"query": "query: ", "document": "passage: "}),
@@ -162,7 +152,7 @@ REFERENCES: dict[str, Callable[[Path], list[float]]] = {
     "zerank": lambda folder: causal(folder, ZERANK, "yes", None),
     "mxbai": lambda folder: causal(folder, MXBAI, "1", "0"),
     "yes-no": lambda folder: causal(folder, YES_NO, "yes", "no"),
-    "modular": paired,
+    "modular": lambda folder: makers.ettin(folder, QUERY, DOCUMENTS),
     "modernbert": paired,
     "deberta": paired,
     "camembert": paired,
@@ -581,36 +571,6 @@ def test_settings_of_sentence_transformers_hold_only_where_it_reads_them(tmp_pat
         assert list(scored(f"{kind}/{tmp_path}?cut=longest").scores or ()) == pytest.approx(bare, abs=5e-5)
 
 
-def interacting(folder: Path, layout: str, attends: bool) -> list[float]:
-    """ColBERT's own way: a mark behind the first token, mask tokens up to a query's length, documents' punctuation
-    left out; each vector of the query with the nearest one of the document, added up.
-    """
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    if layout == "pylate":
-        weight = load_file(folder / "1_Dense" / "model.safetensors")["linear.weight"]
-        model, marks, skipped = AutoModel.from_pretrained(folder), ("[Q] ", "[D] "), ",;?"
-    else:
-        held = load_file(folder / "model.safetensors")
-        weight, marks, skipped = held["linear.weight"], ("[unused0]", "[unused1]"), string.punctuation
-        model = BertModel(BertConfig.from_pretrained(folder))
-        model.load_state_dict({name[5:]: value for name, value in held.items() if name.startswith("bert.")})
-    left_out = {tokenizer.convert_tokens_to_ids(mark) for mark in skipped} - {tokenizer.unk_token_id}
-
-    def vectors(text: str, side: int) -> torch.Tensor:
-        length = (16, 20)[side]
-        first, *rest = tokenizer(text, truncation=True, max_length=length - 1)["input_ids"]
-        ids = [first, tokenizer.convert_tokens_to_ids(marks[side]), *rest]
-        more = 0 if side else length - len(ids)
-        seen = [1] * len(ids) + [int(attends)] * more
-        ids += [tokenizer.mask_token_id] * more
-        with torch.no_grad():
-            told = {"input_ids": torch.tensor([ids]), "attention_mask": torch.tensor([seen])}
-            made = torch.nn.functional.normalize(model.eval()(**told).last_hidden_state[0] @ weight.T, dim=1)
-        return made[[not side or token not in left_out for token in ids]]
-
-    return [float((vectors(QUERY, 0) @ vectors(text, 1).T).max(1).values.sum()) for text in COLBERT]
-
-
 COLBERT = [*DOCUMENTS, "roses, in june; is it?", "the boat leaks " * 9]
 
 
@@ -620,7 +580,8 @@ def test_a_colberts_layout_is_read_as_it_was_trained(tmp_path: Path, layout: str
     mark = {"pylate": "attend_to_expansion_tokens", "stanford": "attend_to_mask_tokens"}[layout]
     folder = models.colbert(tmp_path / layout, layout, **{mark: attends})
     answer = scored(f"sentence-transformers/{folder}", COLBERT)
-    assert list(answer.scores or ()) == pytest.approx(interacting(folder, layout, attends), abs=2e-5)
+    wanted = makers.interacting(folder, QUERY, COLBERT, layout, attends)
+    assert list(answer.scores or ()) == pytest.approx(wanted, abs=2e-5)
     assert list(answer.cut or ()) == [len(AutoTokenizer.from_pretrained(folder)(t)["input_ids"]) > 19 for t in COLBERT]
     longer = scored(f"sentence-transformers/{folder}?max_length=60", COLBERT)
     assert list(longer.cut or ())[-1] is False and longer.scores != answer.scores

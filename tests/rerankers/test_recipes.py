@@ -4,7 +4,7 @@ The prompts are written out here once more, from the makers' own code or cards, 
 parts that their code reads; the scores come from a plain forward pass of transformers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,93 +13,27 @@ import pytest
 pytest.importorskip("sentence_transformers")
 
 import torch
+from transformers import AutoTokenizer
 
 from memeval import rerankers
+from memeval.cli import catalogue
 from memeval.core.errors import DataError, PrerequisiteError, UsageError
 from memeval.core.types import Memory, Query
 from memeval.rerankers import recipes
+from memeval.rerankers.hosted.terms import Terms
+from memeval.rerankers.local import weights
 from memeval.rerankers.recipes import Wording
-from tests import models
+from memeval.rerankers.windows import windows
+from memeval.runs import readiness
+from tests import makers, models
+from tests.makers import ARCHITECTURES, CHAT, DOCUMENTS, QUERY, VENDORS, Maker
 
 torch.set_num_threads(1)
 
-QUERY = "when do the roses bloom?"
-DOCUMENTS = [
-    "the roses bloom in june",
-    "",
-    "tea",
-    "\n\nlead",
-    "ends\n",
-    " spaced ",
-    "the boat leaks, " * 20,
-    "(1) 北京的茶",
-]
-CHAT = "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n"
-JUDGE = (
-    "Judge whether the Document meets the requirements based on the Query and the Instruct provided. Note that the "
-    'answer can only be "yes" or "no".'
-)
-HELPFUL = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-EXPERT = (
-    "You are a search relevance expert who evaluates how well documents match search queries. For each query-document "
-    "pair, carefully analyze the semantic relationship between them, then provide your binary relevance judgment (0 "
-    "for not relevant, 1 for relevant).\nRelevance:"
-)
-GEMMA = (
-    "Given a query A and a passage B, determine whether the passage contains an answer to the query by providing a "
-    "prediction of either 'Yes' or 'No'."
-)
-Parts = list[str]
-
-
-def mxbai(query: str, document: str, aim: str | None = None) -> Parts:
-    asked = f"query: {query}" if aim is None else f"instruction: {aim}\nquery: {query}"
-    before, after = CHAT.format(system=HELPFUL, user="|").split("|im_start|>user\n|")[0], CHAT.partition("{user}")[2]
-    return [f"{before}|im_start|>user\n", asked, "\n", f"document: {document}", "\n", EXPERT, after]
-
-
-def zerank(query: str, document: str, aim: str | None = None) -> Parts:
-    return [CHAT.format(system=query, user=document)]
-
-
-def ctxl(query: str, document: str, aim: str | None = None) -> Parts:
-    task = "Check whether a given document contains information helpful to answer the query."
-    return [f"{task}\n<Document> {document}\n<Query> {query}{'' if aim is None else f' {aim}'} ??"]
-
-
-def qwen3(query: str, document: str, aim: str | None = None) -> Parts:
-    aim = "Given a web search query, retrieve relevant passages that answer the query" if aim is None else aim
-    user = f"<Instruct>: {aim}\n<Query>: {query}\n<Document>: {document}"
-    return [CHAT.format(system=JUDGE, user=user) + "<think>\n\n</think>\n\n"]
-
-
-def qwen3_vl(query: str, document: str, aim: str | None = None) -> Parts:
-    aim = "Given a search query, retrieve relevant candidates that answer the query." if aim is None else aim
-    return [CHAT.format(system=JUDGE, user=f"<Instruct>: {aim}<Query>:{query}\n<Document>:{document}")]
-
-
-def gemma(query: str, document: str, aim: str | None = None) -> Parts:
-    return [f"A: {query}", "\n", f"B: {document}", "\n", GEMMA]
-
-
-VENDORS: dict[str, tuple[Callable[..., Parts], str | int, str | None, float]] = {
-    "mxbai-rerank-v2": (mxbai, "1", "0", 1.0),
-    "zerank": (zerank, "Yes", None, 5.0),
-    "ctxl-rerank-v2": (ctxl, 0, None, 1.0),
-    "qwen3-reranker": (qwen3, "yes", "no", 1.0),
-    "qwen3-vl-reranker": (qwen3_vl, "yes", "no", 1.0),
-    "bge-reranker-v2-gemma": (gemma, "Yes", None, 1.0),
-}
-"""Family → its prompt as its makers' code reads it, the tokens that are read, and what is divided by."""
-ARCHITECTURES = {
-    "mxbai-rerank-v2": ["Qwen2"],
-    "zerank": ["Qwen3"],
-    "ctxl-rerank-v2": ["Qwen3", "Mistral"],
-    "qwen3-reranker": ["Qwen3"],
-    "qwen3-vl-reranker": ["Qwen3VL"],
-    "bge-reranker-v2-gemma": ["Gemma"],
-}
-CASES = [(family, architecture) for family, made in ARCHITECTURES.items() for architecture in made]
+CASES = [(family, architecture) for family, made in ARCHITECTURES.items() for architecture in made[1:]]
+HOSTED = ("judge", "endpoint")
+REFUSED = [name for name, recipe in recipes.known().items() if recipe.refused]
+LOCAL = [name for name in recipes.known() if recipes.known()[name].shared.shape not in HOSTED and name not in REFUSED]
 
 
 @pytest.fixture(scope="module")
@@ -109,38 +43,100 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def published(folder: Path, family: str, query: str, documents: Sequence[str], aim: str | None = None) -> list[float]:
-    """The scores as the makers compute them, one prompt at a time, in float32."""
-    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
-
-    parts, yes, no, divisor = VENDORS[family]
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    auto = AutoModelForImageTextToText if "VL" in folder.name else AutoModelForCausalLM
-    model = auto.from_pretrained(folder, dtype=torch.float32).eval()
-    first, second = (
-        answer if answer is None or isinstance(answer, int) else tokenizer.convert_tokens_to_ids(answer)
-        for answer in (yes, no)
-    )
-    scores = []
-    for document in documents:
-        ids = list(tokenizer("")["input_ids"])
-        for part in parts(query, document, aim):
-            ids += tokenizer(part, add_special_tokens=False)["input_ids"]
-        with torch.no_grad():
-            last = model(input_ids=torch.tensor([ids])).logits[0, -1].float()
-        scores.append(float(last[first] - (last[second] if second is not None else 0)) / divisor)
-    return scores
+    return makers.asked(family, aim=aim).scores(folder, query, documents)
 
 
-def scored(name: str, query: str, documents: Sequence[str]) -> list[float]:
+def scored(name: str, query: str, documents: Sequence[str], *, checked: bool = True) -> list[float]:
     reranker: Any = rerankers.load(name, None)  # type: ignore[arg-type]
-    reranker.warm_up()
-    return list(
-        reranker.score(Query("q", query, "s"), [Memory(str(place), text) for place, text in enumerate(documents)])
-    )
+    if checked:
+        reranker.warm_up()
+    memories = [Memory(str(place), text) for place, text in enumerate(documents)]
+    return list(reranker.score(Query("q", query, "s"), memories))
+
+
+# ---- every short name
+
+Put = Callable[[recipes.Recipe], tuple[Maker, Path, list[float]]]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Put]:
+    """Puts a small model of a recipe where the Hub's cache has the real one; gives that, and its makers' scores."""
+    import huggingface_hub.constants
+
+    root, made = tmp_path_factory.mktemp("hub"), dict[int, tuple[Maker, Path, list[float]]]()
+
+    def put(recipe: recipes.Recipe) -> tuple[Maker, Path, list[float]]:
+        maker = makers.MAKERS.get(recipe.model.name) or makers.MAKERS[recipe.family]
+        if id(maker) not in made:
+            known = weights.here(recipe.model.model) or root / f"model-{len(made)}"
+            folder = maker.build(known)
+            made[id(maker)] = maker, folder, maker.scores(folder, makers.QUERY, maker.documents)
+        cached = root / f"models--{recipe.model.model.replace('/', '--')}"
+        for name in ("refs", "snapshots"):
+            (cached / name).mkdir(parents=True, exist_ok=True)
+        (cached / "refs" / "main").write_text("0" * 40)
+        if not (cached / "snapshots" / ("0" * 40)).exists():
+            (cached / "snapshots" / ("0" * 40)).symlink_to(made[id(maker)][1])
+        return made[id(maker)]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(root))
+        yield put
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_a_short_name_scores_as_its_makers_do(name: str, hub: Put) -> None:
+    """Whatever the recipe says holds, but for the dtype: numbers are compared in float32."""
+    recipe = recipes.known()[name]
+    maker, folder, wanted = hub(recipe)
+    trusted = "&trust_code=true" if recipe.shared.code else ""
+    found = scored(f"{name}?dtype=float32{trusted}", makers.QUERY, maker.documents, checked=False)
+    assert found == pytest.approx(wanted, rel=1e-5, abs=5e-5)
+    assert len({round(score, 4) for score in found}) > len(maker.documents) // 2, "the scores hang on the documents"
+    if maker.prompt is not None:
+        query, shown = f"{makers.QUERY} [1]", list(maker.documents[:4])
+        made: Any = rerankers.load(f"{name}?dtype=float32", None)  # type: ignore[arg-type]
+        whole = AutoTokenizer.from_pretrained(folder).encode(maker.prompt(query, shown))
+        assert made.read(query, shown)[0] == whole
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_run_as_its_makers_have_it_is_refused_by_either_name(name: str) -> None:
+    recipe = recipes.known()[name]
+    for system in (name, recipe.model.system):
+        with pytest.raises(PrerequisiteError) as raised:
+            rerankers.load(system, None)  # type: ignore[arg-type]
+        assert str(raised.value) == f"{system!r} cannot be run as its makers have it: {recipe.refused}"
+        assert readiness.lacking(system, Terms()) == [f"cannot be run: {recipe.refused}"]
+    assert recipe.refused in catalogue.card(name) and catalogue.listed("rerankers")
+
+
+@pytest.mark.parametrize("name", ["rank1-7b", "jina-reranker-v3", "monot5-base", "lighton-rerank-lw-2b", "zerank-2"])
+def test_a_plan_tells_what_a_local_model_of_any_shape_lacks(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(readiness, "_memory", lambda device: (1e12, "here"))
+    recipe = recipes.known()[name]
+    *code, weights = readiness.lacking(name, Terms())
+    assert weights.startswith(f"weights: {recipe.model.model} is not here (about ")
+    assert [line.partition(":")[0] for line in code] == ["code"] * recipe.shared.code
+    if recipe.shared.code:
+        assert readiness.lacking(f"{name}?trust_code=true", Terms()) == [weights]
+
+
+def test_windows_are_those_of_the_makers_however_many_memories_there_are() -> None:
+    for count in range(2, 60):
+        assert windows(count, 4, 2) == makers.lightons(count)
+        assert windows(count, 20, 10, shorter=True) == [span for span in makers.rankgpts(count) if span != (0, 1)]
+
+
+# ---- prompts
 
 
 @pytest.mark.parametrize(("family", "architecture"), CASES)
-def test_scores_are_those_of_the_makers(folders: dict[str, Path], family: str, architecture: str) -> None:
+def test_other_architectures_are_asked_alike(folders: dict[str, Path], family: str, architecture: str) -> None:
     folder = folders[architecture]
     found = scored(f"transformers/{folder}?prompt={family}&max_length=900", QUERY, DOCUMENTS)
     assert found == pytest.approx(published(folder, family, QUERY, DOCUMENTS), rel=1e-5, abs=3e-5)
@@ -166,18 +162,16 @@ def test_layers_that_are_not_all_of_full_attention_are_run_as_they_are(
 
 @pytest.mark.parametrize("family", list(VENDORS))
 def test_only_the_document_is_cut(folders: dict[str, Path], family: str) -> None:
-    from transformers import AutoTokenizer
-
     from memeval.rerankers.local.prompt import Prompt
 
     wording = recipes.wordings()[family]
     tokenizer = AutoTokenizer.from_pretrained(folders[ARCHITECTURES[family][0]])
     long = "roses need water " * 200
     whole = Prompt(tokenizer, wording, wording.instruction, 4000).render(QUERY, [long, "tea"])
-    short = Prompt(tokenizer, wording, wording.instruction, 400).render(QUERY, [long, "tea"])
+    short = Prompt(tokenizer, wording, wording.instruction, 600).render(QUERY, [long, "tea"])
     text = tokenizer.decode(short.head + short.tails[0])
     assert (whole.cut, short.cut) == ([False, False], [True, False])
-    assert len(short.head + short.tails[0]) == 400 and short.tails[1] == whole.tails[1]
+    assert len(short.head + short.tails[0]) == 600 and short.tails[1] == whole.tails[1]
     before, after = wording.text(wording.instruction, QUERY, "\0").split("\0")
     assert before in text and text.endswith(after)
 
@@ -194,6 +188,29 @@ def test_a_prompt_of_another_family_is_refused(folders: dict[str, Path], tmp_pat
         rerankers.load(f"transformers/{folders['Qwen3']}", None)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="no place for an instruction"):
         rerankers.load(f"transformers/{folders['Qwen3']}?prompt=zerank&instruction=Find", None)  # type: ignore[arg-type]
+
+
+def test_a_classifier_s_format_is_for_classifiers_on_transformers_and_cuts_the_document(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder, word = models.averaging(tmp_path / "own", code=False), "prompt=llama-nemotron-rerank"
+    maker = makers.MAKERS["llama-nemotron-rerank"]
+    found = scored(f"transformers/{folder}?{word}&max_length=900", QUERY, DOCUMENTS)
+    assert found == pytest.approx(maker.scores(folder, QUERY, DOCUMENTS), abs=3e-5)
+    long = scored(f"transformers/{folder}?{word}&max_length=90", QUERY, ["the roses bloom " * 40, "tea"])
+    assert long[1] == pytest.approx(maker.scores(folder, QUERY, ["tea"])[0], abs=3e-5)
+    for name, line in (
+        (f"transformers/{folder}", "its tokenizer joins no pairs"),
+        (f"sentence-transformers/{folder}?{word}", "which transformers/.* alone makes of them"),
+        (
+            f"transformers/{folder}?{word}&cut=longest",
+            "cut=longest is for classifiers of pairs that the tokenizer joins",
+        ),
+        (f"transformers/{folder}?{word}&instruction=Find", "no place for an instruction"),
+        (f"transformers/{folders['Qwen3']}?{word}", "is for a classifier"),
+    ):
+        with pytest.raises((PrerequisiteError, UsageError), match=line):
+            rerankers.load(name, None).warm_up()  # type: ignore
 
 
 def test_the_folder_of_a_family_is_known_by_the_template_that_it_holds(tmp_path: Path) -> None:
@@ -221,7 +238,12 @@ def test_every_recipe_is_reached_by_its_name(name: str, monkeypatch: pytest.Monk
     try:
         rerankers.load(name, None)  # type: ignore[arg-type]
     except PrerequisiteError as error:
-        assert "not in the local Hub cache and cannot be fetched" in str(error) or "trust_code=true" in str(error)
+        known = (
+            "not in the local Hub cache and cannot be fetched",
+            "trust_code=true",
+            "cannot be run as its makers have it: ",
+        )
+        assert any(text in str(error) for text in known)
 
 
 def test_what_a_model_has_seen_are_data_sets_that_are_on_offer() -> None:

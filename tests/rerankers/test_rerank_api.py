@@ -49,7 +49,11 @@ def rerank(server: Wire, options: str = "", **terms: Any) -> Reranker:
 
 
 STYLES: dict[str, tuple[str, Callable[[Asked], Any], set[str]]] = {
-    "cohere": ("/v1/rerank", lambda a: cohere(a).body, {"model", "query", "documents", "top_n"}),
+    "cohere": (
+        "/v1/rerank",
+        lambda a: cohere(a).body,
+        {"model", "query", "documents", "top_n", "max_tokens_per_doc"},
+    ),
     "jina": (
         "/v1/rerank",
         lambda a: {"model": "m", "usage": {"total_tokens": 9}, "results": items(a)},

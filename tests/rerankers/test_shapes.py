@@ -12,8 +12,7 @@ pytest.importorskip("transformers")
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, Qwen3Model
-from transformers.modeling_outputs import BaseModelOutput
+from transformers import AutoTokenizer
 
 from memeval import rerankers
 from memeval.core import plugins
@@ -27,7 +26,7 @@ from memeval.rerankers.local.generation import Written
 from memeval.rerankers.local.opened import Running, opened
 from memeval.rerankers.local.texts import DOCUMENT, QUERY, PromptTexts
 from memeval.runs.guard import Scorer
-from tests import models
+from tests import makers, models
 
 torch.set_num_threads(1)  # tests run side by side, and these models are small
 
@@ -37,7 +36,7 @@ ORDER = "[2] > [1] > [4] > [3]"
 BUILD: dict[str, Callable[[Path], Path]] = {
     "plain": lambda folder: models.qwen(folder, template=None),
     "writing": lambda folder: models.writing(folder, ORDER),
-    "endless": lambda folder: models.writing(folder, ORDER, end=False, spoken=(" true", " false")),
+    "endless": lambda folder: models.writing(folder, ORDER, end=None, spoken=(" true", " false")),
     "thinking": lambda folder: models.writing(folder, "</think>", spoken=(" true", " false")),
     "t5": models.t5,
     "mt5": lambda folder: models.t5(folder, answers=("yes", "no")),
@@ -148,20 +147,6 @@ def test_the_longest_documents_are_cut_and_nothing_else(folders: dict[str, Path]
 # ---- what a model writes
 
 
-def greedy(folder: Path, ids: list[int], most: int) -> list[int]:
-    """The most probable token each time, from whole forward passes, up to the token that ends a turn."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    end = AutoTokenizer.from_pretrained(folder).convert_tokens_to_ids("<|im_end|>")
-    made: list[int] = []
-    while len(made) < most:
-        with torch.no_grad():
-            token = int(model(torch.tensor([ids + made])).logits[0, -1].argmax())
-        if token == end:
-            break
-        made.append(token)
-    return made
-
-
 def writer(folder: Path, most: int, batch_tokens: int, end: str = "") -> generation.Writer:
     return generation.Writer(opened("x", str(folder), None, Running(), generation.CLASSES), most, batch_tokens, end)
 
@@ -169,7 +154,7 @@ def writer(folder: Path, most: int, batch_tokens: int, end: str = "") -> generat
 def test_writing_is_greedy_and_the_same_in_any_company(folders: dict[str, Path]) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folders["plain"])
     prompts = [tokenizer.encode(text) for text in TEXTS]
-    wanted = [greedy(folders["plain"], ids, 12) for ids in prompts]
+    wanted = [makers.greedy(folders["plain"], ids, 12) for ids in prompts]
     for batch_tokens in (1, 100, 10_000):
         assert [one.ids for one in writer(folders["plain"], 12, batch_tokens).write(prompts)] == wanted
     one = tokenizer.decode(wanted[0])[3:8]
@@ -184,30 +169,10 @@ def test_what_a_folder_says_of_sampling_and_penalties_is_not_used(folders: dict[
     (folder / "generation_config.json").write_text(json.dumps({**said, **wild}))
     ids = AutoTokenizer.from_pretrained(folder).encode(TEXTS[0])
     [made] = writer(folder, 12, 1).write([ids])
-    assert made.ids == greedy(folder, ids, 12)
+    assert made.ids == makers.greedy(folder, ids, 12)
 
 
 # ---- listwise
-
-
-LIGHTON = (
-    "<|im_start|>user\nQuery: {q}\n\nRank these passages from most to least relevant:\n"
-    "[1]: {a}\n[2]: {b}\n[3]: {c}\n[4]: {d}\n\nRanking:<|im_end|>\n<|im_start|>assistant\n"
-)
-
-
-def test_a_window_is_asked_as_the_models_makers_ask(folders: dict[str, Path]) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(folders["writing"])
-    named = {"q": ASKED, **dict(zip("abcd", TEXTS, strict=True))}
-    for word, end in (("lighton", ""), ("lighton-4b", "<think>\n\n</think>\n\n")):
-        ids, _ = loaded(f"listwise/{folders['writing']}?prompt={word}").read(ASKED, TEXTS)
-        assert tokenizer.decode(ids) == LIGHTON.format(**named) + end
-        assert ids == tokenizer.encode(LIGHTON.format(**named) + end)
-    ids, _ = loaded(f"listwise/{folders['writing']}?prompt=reasonrank").read("is [2] it?", [" see [1]", "tea"])
-    read = tokenizer.decode(ids)
-    assert read.startswith("<|im_start|>system\nYou are RankLLM, an intelligent") and "</answer>.<|im_end|>" in read
-    assert "search query: is (2) it?.\n\n[1] see (1)\n[2] tea\nSearch Query: is (2) it?.\nRank the 2 passages" in read
-    assert read.endswith("e.g., [2] > [1].<|im_end|>\n<|im_start|>assistant\n")
 
 
 def test_windows_go_from_the_last_to_the_first_and_carry_the_best_forward(
@@ -370,25 +335,8 @@ def test_weights_that_chance_has_set_are_refused_by_every_shape(folders: dict[st
 # ---- reasoning
 
 
-RANK1 = (
-    "Determine if the following passage is relevant to the query. Answer only with 'true' or 'false'.\n"
-    "Query: {q}\nPassage: {d}\n<think>"
-)
-
-
-def rank1(folder: Path, text: str, thought: str) -> float:
-    """logit(" true") - logit(" false") behind the whole text with its thought."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    ids = tokenizer.encode(RANK1.format(q=ASKED, d=text) + thought)
-    with torch.no_grad():
-        logits = model(torch.tensor([ids])).logits[0, -1]
-    true, false = (tokenizer.convert_tokens_to_ids(answer) for answer in (" true", " false"))
-    return float(logits[true] - logits[false])
-
-
 def test_the_answer_is_read_behind_the_thought(folders: dict[str, Path]) -> None:
-    wanted = [rank1(folders["thinking"], text, "</think>") for text in TEXTS]
+    wanted = makers.rank1(folders["thinking"], ASKED, TEXTS)
     assert len({round(score, 4) for score in wanted}) == len(TEXTS)
     for batch_tokens in (1, 200, 10_000):
         reranker = loaded(f"reasoning/{folders['thinking']}?max_tokens=20&batch_tokens={batch_tokens}")
@@ -406,7 +354,7 @@ def test_a_spent_cap_is_truncated_and_not_false(folders: dict[str, Path]) -> Non
     with pytest.raises(ValueError, match="had no end"):
         loaded(f"reasoning/{folders['endless']}?max_tokens=4").score(*request())
     ended = asked(loaded(f"reasoning/{folders['endless']}?max_tokens=4&spent=answer"))
-    wanted = [rank1(folders["endless"], text, ORDER * 4 + "</think>") for text in TEXTS]
+    wanted = makers.rank1(folders["endless"], ASKED, TEXTS, ORDER * 4 + "</think>")
     assert list(ended.scores or ()) == pytest.approx(wanted, abs=1e-5)
     assert ended.usage and ended.usage["thoughts ended"] == 4
     assert "has no end within 4 tokens" in refused(f"reasoning/{folders['endless']}?max_tokens=4")
@@ -425,15 +373,7 @@ def test_only_the_document_of_a_long_prompt_is_cut(folders: dict[str, Path]) -> 
 
 @pytest.mark.parametrize(("name", "yes", "no"), [("t5", "▁true", "▁false"), ("mt5", "▁yes", "▁no")])
 def test_monot5_is_the_decoders_first_step(folders: dict[str, Path], name: str, yes: str, no: str) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(folders[name])
-    model = AutoModelForSeq2SeqLM.from_pretrained(folders[name], dtype=torch.float32).eval()
-    true, false = tokenizer.convert_tokens_to_ids([yes, no])
-    wanted = []
-    for text in TEXTS:
-        batch = tokenizer(f"Query: {ASKED} Document: {text} Relevant:", return_tensors="pt")
-        with torch.no_grad():
-            logits = model(**batch, decoder_input_ids=torch.tensor([[0]])).logits[0, 0]
-        wanted.append(float(logits[true] - logits[false]))
+    wanted = makers.monot5(folders[name], ASKED, TEXTS, yes, no)
     word = {"t5": "monot5", "mt5": "mt5"}[name]
     for batch_tokens in (1, 60, 10_000):
         answer = asked(loaded(f"encoder-decoder/{folders[name]}?prompt={word}&batch_tokens={batch_tokens}"))
@@ -442,36 +382,10 @@ def test_monot5_is_the_decoders_first_step(folders: dict[str, Path], name: str, 
     assert "has no token" in refused(f"encoder-decoder/{folders[name]}?prompt={other}")
 
 
-KALM = (
-    "<bos><start_of_turn>user\nJudge whether the Document meets the requirements based on the Query and the Instruct "
-    'provided. Note that the answer can only be "yes" or "no".\n\n<Instruct>: {i}\n<Query>: {q}<end_of_turn>\n'
-    "<start_of_turn>model\n\n\n\n"
-)
-
-
-def kalm(folder: Path, text: str, pooled: int, instruction: str) -> float:
-    """The vendor's way: the encoder's states in chunks, their means, the decoder over them, yes against no."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32).eval()
-    ids = tokenizer(f"<Document>: {text}", add_special_tokens=False, return_tensors="pt")["input_ids"]
-    asked = tokenizer(KALM.format(i=instruction, q=ASKED), add_special_tokens=False, return_tensors="pt")["input_ids"]
-    with torch.no_grad():
-        states = model.get_encoder()(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state[0]
-        means = [states[start : start + pooled].mean(0) for start in range(0, len(states), pooled)]
-        hidden = torch.stack(means)[None]
-        logits = model(
-            encoder_outputs=BaseModelOutput(hidden),
-            attention_mask=torch.ones(hidden.shape[:2], dtype=torch.long),
-            decoder_input_ids=asked,
-        ).logits[0, -1]
-    yes, no = tokenizer.convert_tokens_to_ids(["yes", "no"])
-    return float(logits[yes] - logits[no])
-
-
 @pytest.mark.parametrize(("pooled", "instruction"), [(4, ""), (1, ""), (3, "Find what answers it")])
 def test_kalm_reads_the_document_apart_from_the_query(folders: dict[str, Path], pooled: int, instruction: str) -> None:
     told = instruction or "Given a query, retrieve documents that answer the query."
-    wanted = [kalm(folders["kalm"], text, pooled, told) for text in TEXTS]
+    wanted = makers.kalm(folders["kalm"], ASKED, TEXTS, pooled, told)
     more = f"&pooled={pooled}" + (f"&instruction={instruction.replace(' ', '+')}" if instruction else "")
     for batch_tokens in (1, 10_000):
         reranker = loaded(f"encoder-decoder/{folders['kalm']}?prompt=kalm&batch_tokens={batch_tokens}{more}")
@@ -519,16 +433,8 @@ def test_lengths_and_options_of_encoder_decoders(folders: dict[str, Path]) -> No
 
 def test_the_folders_own_code_is_run_where_it_is_allowed(folders: dict[str, Path]) -> None:
     folder = folders["listed"]
-    tokenizer, held = AutoTokenizer.from_pretrained(folder), load_file(folder / "model.safetensors")
-    model = Qwen3Model.from_pretrained(folder, dtype=torch.float32).eval()
-    parts = [*[[*tokenizer.encode(text)[:20], 7] for text in TEXTS], [*tokenizer.encode(ASKED)[:32], 8]]
-    with torch.no_grad():
-        hidden = (
-            model(torch.tensor([[token for part in parts for token in part]])).last_hidden_state[0]
-            @ held["projector.weight"].T
-        )
-    *found, last = hidden[torch.tensor([len(part) for part in parts]).cumsum(0) - 1]
-    wanted = [float(torch.cosine_similarity(one, last, dim=0)) for one in found]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    wanted = makers.one_window(folder, ASKED, TEXTS, 32, 20)
     reranker = loaded(f"listwise-embedding/{folder}?trust_code=true&document_length=20")
     answer = asked(reranker)
     assert list(answer.scores or ()) == pytest.approx(wanted, abs=1e-5)

@@ -8,7 +8,7 @@ from wire import Answer, Asked, Wire
 
 from memeval.core.errors import UsageError
 from memeval.core.types import Dataset, Memory, Query, Scored
-from memeval.rerankers import load
+from memeval.rerankers import load, parse, spelt
 from memeval.rerankers.hosted import styles
 from memeval.rerankers.hosted.terms import Terms
 
@@ -28,6 +28,7 @@ def serve(
 ) -> Callable[[Callable[[Asked], Answer]], Wire]:
     for style in styles.STYLES.values():
         monkeypatch.setenv(style.key, "planted-key-123")
+    monkeypatch.setattr("memeval.rerankers.hosted.caller.FIRST_WAIT", 0.01)
     return listen
 
 
@@ -76,7 +77,7 @@ def results(name: str = "results") -> Reply:
 
 
 SPOKEN: dict[str, Spoken] = {
-    "cohere": ("/rerank", plain(top_n=None), results()),
+    "cohere": ("/rerank", plain(top_n=None, max_tokens_per_doc=32_764), results()),
     "jina": ("/rerank", plain(top_n=None, return_documents=False), results()),
     "voyage": ("/rerank", plain(top_k=None, truncation=False), results("data")),
     "vllm": ("/rerank", plain(top_n=None), results()),
@@ -171,21 +172,117 @@ def test_an_instruction_stands_where_the_style_has_it(style: str, serve: Callabl
     assert with_it.fingerprint != without.fingerprint  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("style", "most"), [("tei", 32), ("pinecone", 100), ("nim", 512)])
-def test_no_call_holds_more_documents_than_the_style_takes(style: str, most: int, serve: Callable[..., Wire]) -> None:
-    speak = rule(style)
+def named(style: str, server: Wire, more: str = "") -> str:
+    """A system of a style at a server, by the style's name where that is one."""
+    name = f"{style}/m?" if spelt(style) else f"rerank-api/m?style={style}&"
+    return f"{name}url={server.url}/v1&key_from={styles.STYLES[style].key}{more}"
+
+
+def test_a_style_is_a_name_and_its_default_addresses_are_the_vendors() -> None:
+    assert str(parse("jina/m")) == "rerank-api/m?style=jina"
+    assert parse("tei/org/m?url=http://h:8080&documents=8").options["documents"] == "8"
+    assert parse("vllm/m").kind == "vllm" and parse("memos/m").kind == "memos", "kinds of their own"
+    for name, wrong in (("tei?url=http://h", "write it as 'tei/<model>'"), ("tey/m", r"did you mean 'tei'\?")):
+        with pytest.raises(UsageError, match=wrong):
+            parse(name)
+
+
+@pytest.mark.parametrize("style", SPOKEN)
+def test_no_call_holds_more_than_the_style_takes(style: str, serve: Callable[..., Wire]) -> None:
+    fits, speak = styles.STYLES[style].fits, rule(style)
 
     def limited(asked: Asked) -> Answer:
         found = SPOKEN[style][1](asked.body)[0]
-        return speak(asked) if len(found) <= most else Answer({"message": f"at most {most}"}, 413)
+        size = sum(len(f"who{text}") / 3 for text in found)
+        whole = len(found) <= fits.documents and size <= (fits.tokens or size)
+        return speak(asked) if whole else Answer({"message": f"at most {fits.documents}"}, 413)
 
     server = serve(limited)
-    memories = [Memory(str(number), "x" * (number % 9 + 1)) for number in range(most + 3)]
-    name = f"rerank-api/m?url={server.url}/v1&style={style}&key_from={styles.STYLES[style].key}"
-    scored = one(name, memories)
-    assert scored.scores == [(number % 9 + 1) / 10 for number in range(most + 3)]
+    memories = [Memory(str(number), "x" * (number % 9 + 1)) for number in range(fits.documents + 3)]
+    scored = one(named(style, server), memories)
+    assert scored.scores == [(number % 9 + 1) / 10 for number in range(fits.documents + 3)]
     assert len(server.asked) == 2
-    assert one(f"{name}&documents=16", memories[:33]).usage is not None and len(server.asked) == 5
+    assert one(named(style, server, "&documents=16"), memories[:33]).scores and len(server.asked) == 5
+    if fits.tokens is not None:
+        long = [Memory(str(number), "x" * (fits.tokens // 50)) for number in range(400)]
+        assert "at most" not in str(one(named(style, server), long).error) and len(server.asked) > 6
+
+
+@pytest.mark.parametrize("style", [name for name, style in styles.STYLES.items() if style.fits.document_tokens])
+def test_what_a_style_cuts_without_a_word_is_not_asked(style: str, serve: Callable[..., Wire]) -> None:
+    fits, server = styles.STYLES[style].fits, serve(rule(style))
+    scored = one(named(style, server), [*MEMORIES, Memory("long", "x" * 3 * (fits.document_tokens or 0) + "xxx")])
+    assert scored.scores is None and "the memory 'long' may be longer than" in str(scored.error)
+    assert server.asked == []
+
+
+def broken(reply: Any, change: Callable[[list[Any]], list[Any]]) -> Any:
+    """A reply in which the list of scores is another."""
+    if isinstance(reply, list):
+        return change(reply)
+    place = next(name for name in ("results", "data", "rankings", "output", "scores") if name in reply)
+    return {**reply, place: broken(reply[place], change)}
+
+
+@pytest.mark.parametrize("style", SPOKEN)
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [(lambda found: found[:-1], "is missing"), (lambda found: [*found[:-1], found[0]], "stands twice"),
+     (lambda found: [*found, *found[:1]], "stands twice")],
+    ids=["missing", "twice", "one too many"],
+)  # fmt: skip
+def test_an_index_that_is_missing_or_stands_twice_is_no_reply_in_any_style(
+    style: str, change: Callable[[list[Any]], list[Any]], line: str, serve: Callable[..., Wire]
+) -> None:
+    server = serve(lambda asked: Answer(broken(SPOKEN[style][2]([memory.text for memory in MEMORIES]), change)))
+    scored = one(named(style, server, "&attempts=1"))
+    counted = style == "deepinfra"  # whose scores have no index: what stands twice cannot be told
+    if counted and line == "stands twice":
+        assert scored.scores != SCORES
+    else:
+        assert (scored.scores, scored.status) == (None, "unparsable") and line in str(scored.error)
+
+
+DENIED: dict[str, Callable[[str], Any]] = {
+    "cohere": lambda why: {"id": "1", "message": why},
+    "jina": lambda why: {"detail": why},
+    "voyage": lambda why: {"detail": why},
+    "vllm": lambda why: {"error": {"message": why, "type": "BadRequestError", "param": None, "code": 400}},
+    "score": lambda why: {"object": "error", "message": why, "type": "BadRequestError", "code": 400},
+    "infinity": lambda why: {"error": {"message": why, "type": None, "param": None, "code": 400}},
+    "tei": lambda why: {"error": why, "error_type": "Validation"},
+    "dashscope": lambda why: {"error": {"message": why, "type": "invalid_request_error", "code": "x"}, "id": "1"},
+    "dashscope-native": lambda why: {"code": "InvalidParameter", "message": why, "request_id": "1"},
+    "mixedbread": lambda why: {"type": "error", "detail": why},
+    "pinecone": lambda why: {"error": {"code": "INVALID_ARGUMENT", "message": why}, "status": 400},
+    "deepinfra": lambda why: {"detail": {"error": why}},
+    "nim": lambda why: {"object": "error", "message": why, "detail": {}, "type": "invalid_request_error"},
+    "lemonade": lambda why: {"error": {"message": why, "type": "server_error"}},
+    "zeroentropy": lambda why: {"detail": why},
+    "contextual": lambda why: {"detail": why},
+    "memos": lambda why: {"code": 50000, "message": why, "data": None},
+}
+"""How each says no."""
+
+
+@pytest.mark.parametrize("style", SPOKEN)
+def test_a_refusal_is_told_in_the_services_own_words(style: str, serve: Callable[..., Wire]) -> None:
+    server = serve(lambda asked: Answer(DENIED[style]("the document is a poem"), 400))
+    scored = one(named(style, server))
+    assert (scored.scores, scored.status) == (None, "failed") and "the document is a poem" in str(scored.error)
+    assert len(server.asked) == 1, "what is wrong with a request stays wrong"
+
+
+@pytest.mark.parametrize("style", SPOKEN)
+def test_a_busy_service_is_asked_again_when_it_says(style: str, serve: Callable[..., Wire]) -> None:
+    speak = rule(style)
+
+    def busy(asked: Asked) -> Answer:
+        first = len(server.asked) == 1
+        return Answer(DENIED[style]("slow down"), 429, {"retry-after": "0"}) if first else speak(asked)
+
+    server = serve(busy)
+    assert one(named(style, server)).scores == SCORES and len(server.asked) == 2
 
 
 @pytest.mark.parametrize("style", [name for name, style in styles.STYLES.items() if style.promises])

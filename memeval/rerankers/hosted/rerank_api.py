@@ -17,9 +17,10 @@ class RerankAPI:
     """A rerank endpoint: rerank-api/<model>?url=https://host/v1, or ?style=<vendor> for a vendor's own.
 
     Styles: cohere, jina, voyage, dashscope, dashscope-native, mixedbread, pinecone, deepinfra, zeroentropy, contextual,
-    memos (hosted); vllm, score, infinity, tei, nim, lemonade (one's own). Vendors' hosts and whole addresses such as
-    …/reranks or …/score tell their style. The key is the vendor's variable, or RERANK_API_KEY. What a service refuses
-    by name is left out once a run, and the table says so.
+    memos (hosted); vllm, score, infinity, tei, nim, lemonade (one's own). tei/<model>?url=… is short for
+    rerank-api/<model>?style=tei&url=…, and so with each that is no kind itself (vllm, memos). Vendors' hosts and whole
+    addresses such as …/reranks or …/score tell their style. The key is the vendor's variable, or RERANK_API_KEY. What a
+    service refuses by name is left out once a run, and the table says so.
 
     Args:
         style: how the endpoint speaks.

@@ -2,8 +2,10 @@
 
 Looked up in November 2026, in stored copies of vendors' documentation: DashScope (both forms: 500 documents, 120,000
 tokens with the query counted for each, 4,000 for one, `instruct`), Mixedbread, Pinecone's interface, NVIDIA's reranking
-NIM, Contextual, Text Embeddings Inference (32 texts a call unless it was started with --max-client-batch-size). By
-public clients' code alone: DeepInfra (1,024 documents), Lemonade (/reranking and no /rerank), ZeroEntropy. Not found
+NIM, Contextual, Text Embeddings Inference (32 texts a call unless it was started with --max-client-batch-size), Voyage
+(1,000 documents, 600,000 tokens with the query counted for each), ZeroEntropy (5,000,000 bytes, counted likewise),
+Cohere (which cuts a document at 4,096 tokens unless it is told another length: its context). By public clients' code
+alone: DeepInfra (1,024 documents), Lemonade (/reranking and no /rerank). Not found
 anywhere then: Pinecone's 100 and NVIDIA's 512 documents, which only split a query's documents over more calls.
 """
 
@@ -44,7 +46,7 @@ class Style:
 
     `request` is made of model, query and documents; `instruction` is the place of an instruction in it. `url` is the
     vendor's own base URL, `hosts` its further ones; `key` and `header` are theirs, the header's value after `:` stands
-    before the key. `promises` is the range of its scores.
+    before the key. `promises` is the range of its scores, `unit` what is paid for, "" at one's own server.
     """
 
     request: Callable[[str, str, Sequence[str]], Body]
@@ -57,6 +59,7 @@ class Style:
     fits: Fits = Fits()
     promises: tuple[float, float] | None = None
     instruction: tuple[str, ...] = ()
+    unit: str = ""
 
     @property
     def own(self) -> tuple[str, ...]:
@@ -75,16 +78,21 @@ def _plain(**more: Any) -> Callable[[str, str, Sequence[str]], Body]:
 
 
 SHARE = (0.0, 1.0)
+TOKENS = "tokens, the query's with each document (price=INPUT,0 in dollars for a million)"
+SEARCHES = "searches of up to 100 documents of 500 tokens (price=N/1000-searches in dollars)"
 DASHSCOPE = Fits(documents=500, tokens=120_000, query_tokens=4000, document_tokens=4000)
 STYLES: dict[str, Style] = {
     "cohere": Style(
-        _plain(top_n=None), url="https://api.cohere.com/v2", key="COHERE_API_KEY", promises=SHARE
+        _plain(top_n=None, max_tokens_per_doc=32_764), url="https://api.cohere.com/v2", key="COHERE_API_KEY",
+        promises=SHARE, unit=SEARCHES,
     ),
     "jina": Style(
-        _plain(top_n=None, return_documents=False), url="https://api.jina.ai/v1", key="JINA_API_KEY", promises=SHARE
+        _plain(top_n=None, return_documents=False), url="https://api.jina.ai/v1", key="JINA_API_KEY", promises=SHARE,
+        unit=TOKENS,
     ),
     "voyage": Style(
-        _plain(top_k=None, truncation=False), url="https://api.voyageai.com/v1", key="VOYAGE_API_KEY", promises=SHARE
+        _plain(top_k=None, truncation=False), url="https://api.voyageai.com/v1", key="VOYAGE_API_KEY",
+        fits=Fits(1000, 600_000), promises=SHARE, unit=TOKENS,
     ),
     "vllm": Style(_plain(top_n=None), instruction=("instruction",)),
     "score": Style(
@@ -98,7 +106,7 @@ STYLES: dict[str, Style] = {
     "dashscope": Style(
         _plain(top_n=None), "/reranks", "https://dashscope.aliyuncs.com/compatible-api/v1",
         ("dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com"), "DASHSCOPE_API_KEY", fits=DASHSCOPE,
-        instruction=("instruct",),
+        instruction=("instruct",), unit=TOKENS,
     ),
     "dashscope-native": Style(
         lambda model, query, texts: {
@@ -107,13 +115,13 @@ STYLES: dict[str, Style] = {
         },
         "/services/rerank/text-rerank/text-rerank", "https://dashscope.aliyuncs.com/api/v1",
         ("dashscope-intl.aliyuncs.com", "dashscope-us.aliyuncs.com"), "DASHSCOPE_API_KEY", fits=DASHSCOPE,
-        instruction=("parameters", "instruct"),
+        instruction=("parameters", "instruct"), unit=TOKENS,
     ),
     "mixedbread": Style(
         lambda model, query, texts: {
             "model": model, "query": query, "input": texts, "top_k": len(texts), "return_input": False
         },
-        "/reranking", "https://api.mixedbread.com/v1", ("api.mixedbread.ai",), "MXBAI_API_KEY",
+        "/reranking", "https://api.mixedbread.com/v1", ("api.mixedbread.ai",), "MXBAI_API_KEY", unit=TOKENS,
     ),
     "pinecone": Style(
         lambda model, query, texts: {
@@ -121,12 +129,12 @@ STYLES: dict[str, Style] = {
             "return_documents": False, "parameters": {"truncate": "NONE"},
         },
         url="https://api.pinecone.io", key="PINECONE_API_KEY", header="Api-Key",
-        headers={"X-Pinecone-API-Version": "2025-10"}, fits=Fits(100),
+        headers={"X-Pinecone-API-Version": "2025-10"}, fits=Fits(100), unit=SEARCHES,
     ),
     "deepinfra": Style(
         lambda model, query, texts: {"queries": [query], "documents": texts}, "/{model}",
         "https://api.deepinfra.com/v1/inference", key="DEEPINFRA_API_KEY", fits=Fits(1024),
-        instruction=("instruction",),
+        instruction=("instruction",), unit=TOKENS,
     ),
     "nim": Style(
         lambda model, query, texts: {
@@ -138,10 +146,11 @@ STYLES: dict[str, Style] = {
     "lemonade": Style(_plain(), "/reranking"),
     "zeroentropy": Style(
         _plain(top_n=None), "/models/rerank", "https://api.zeroentropy.dev/v1", ("eu-api.zeroentropy.dev",),
-        "ZEROENTROPY_API_KEY",
+        "ZEROENTROPY_API_KEY", fits=Fits(1000, 1_600_000), unit=TOKENS,
     ),
     "contextual": Style(
-        _plain(top_n=None), url="https://api.contextual.ai/v1", key="CONTEXTUAL_API_KEY", instruction=("instruction",)
+        _plain(top_n=None), url="https://api.contextual.ai/v1", key="CONTEXTUAL_API_KEY", instruction=("instruction",),
+        unit=TOKENS,
     ),
     "memos": Style(
         _plain(top_n=None), url="https://memos.memtensor.cn/api/openmem/v1", key="MEMOS_API_KEY",

@@ -15,7 +15,7 @@ from typing import Any
 from memeval.core.errors import MemevalError, PrerequisiteError, UsageError, did_you_mean
 from memeval.core.types import ScoreKind
 from memeval.rerankers import recipes
-from memeval.rerankers.local import folder, probe, prompt, weights
+from memeval.rerankers.local import averaging, folder, probe, prompt, weights
 from memeval.rerankers.local.folder import Folder
 from memeval.rerankers.local.pairs import CUT, CUTS, Pairs
 from memeval.rerankers.recipes import Wording
@@ -60,7 +60,7 @@ class Settings:
 
     def check(self, name: str) -> None:
         """Raises UsageError, which begins with the system's name, for a word that an option does not know."""
-        known = {"dtype": DTYPES, "prompt": (*recipes.wordings(), None), "cut": CUTS}
+        known = {"dtype": DTYPES, "prompt": (*recipes.wordings(), *recipes.formats(), None), "cut": CUTS}
         for option, words in known.items():
             value = getattr(self, option)
             if value not in words:
@@ -105,7 +105,7 @@ class Checkpoint:
         Raises PrerequisiteError where a prompt does not hold both texts and its end.
         """
         with loading(self.said):
-            if self.recipe != "yes-no":
+            if self.wording is None:
                 return self.pairs(tokenizer)
             made = self.prompt(tokenizer)
             made.whole(self.name, probe.QUERY, probe.DOCUMENTS)
@@ -154,16 +154,20 @@ def read(
     said = folder.read(name, found.folder)
     if said.family != folder.CROSS:
         raise PrerequisiteError(f"{name}: its folder is that of a {said.family}: sentence-transformers/{model} runs it")
-    trusted = folder.trusted(said, settings.trust_code)
+    trusted = said.architecture != averaging.CLASS and folder.trusted(said, settings.trust_code)
     named = recipes.wording_of(str(said.path) if Path(model).is_dir() else model)
     architecture = architecture or _detected(said, named or settings.prompt)
+    if settings.prompt in recipes.formats() and architecture != "classifier":
+        raise UsageError(f"{name}: prompt={settings.prompt} is for a classifier")
     recipe, family, own_instruction = _recipe(said, named, architecture, settings.prompt)
-    wording = recipes.wordings()[family] if family else None
+    wording = (recipes.wordings() | recipes.formats())[family] if family else None
     if recipe == "own" and kind != "sentence-transformers":
         raise PrerequisiteError(
             f"{name}: its folder says how it is asked (modules.json, chat template or prompts), "
             f"which sentence-transformers/{model} does"
         )
+    if recipe == "pair" and wording is not None and kind != "transformers":
+        raise PrerequisiteError(f"{name}: its pairs are one text, which transformers/{model} alone makes of them")
     if settings.prompt and family != settings.prompt:
         raise UsageError(
             f"{name}: prompt={settings.prompt} is for a causal model whose folder does not say how it is asked"
@@ -188,7 +192,7 @@ def read(
         depends = {"recipe": recipe} if recipe == "own" else {}
         depends |= {} if instruction is None else {"instruction": instruction}
     if settings.cut != CUT:
-        if recipe != "pair":
+        if recipe != "pair" or wording is not None:
             raise UsageError(f"{name}: cut={settings.cut} is for classifiers of pairs that the tokenizer joins")
         depends["cut"] = settings.cut
     length = default if settings.max_length is None else settings.max_length
@@ -310,6 +314,8 @@ def _recipe(
             f"{said.name}: its folder does not say how this {said.architecture} is asked as a reranker (no LogitScore "
             f"in modules.json, no template of a recipe): prompt={prompt.QWEN3} asks it as that one is asked"
         )
+    if (named or asked) in recipes.formats():
+        return "pair", named or asked, None
     if said.modules:
         by_message = "message" in folder.mapping(said.transformer.get("modality_config"))
     else:

@@ -5,14 +5,16 @@ is their difference.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from memeval.core.errors import PrerequisiteError
 from memeval.core.types import Scored
-from memeval.rerankers.local import probe
+from memeval.rerankers.local import averaging, probe
 from memeval.rerankers.local.answering import Worded
 from memeval.rerankers.local.batching import Batches, padded
 from memeval.rerankers.local.checkpoint import Checkpoint
+from memeval.rerankers.local.prompt import Prompt
 
 
 class CrossEncoder:
@@ -21,8 +23,10 @@ class CrossEncoder:
     def __init__(self, found: Checkpoint, device: str, batch_tokens: int) -> None:
         import torch
 
-        self.pairs = found.pairs()
-        model = probe.trained(found.name, found.folder, "SequenceClassification", found.dtype, **found.loaded)
+        self.pairs = found.texts()
+        own = partial(averaging.load, found.said.config) if found.said.architecture == averaging.CLASS else None
+        told = {**found.loaded, "load": own}
+        model = probe.trained(found.name, found.folder, "SequenceClassification", found.dtype, **told)
         self.model = model.to(device).eval()
         self.device = torch.device(device)
         self.batches = Batches(batch_tokens)
@@ -32,7 +36,7 @@ class CrossEncoder:
         import torch
 
         rendered = [self.pairs.render(query, documents) for query, documents in requests]
-        rows = [row for made in rendered for row in made.tails]
+        rows = [row for made in rendered for row in made.whole]
         types = [row for made in rendered for row in made.types or ()]
 
         def compute(places: list[int]) -> list[float]:
@@ -48,9 +52,14 @@ class CrossEncoder:
         """The same scores, one at a time, with what transformers' own tokenizer makes of a pair."""
         import torch
 
-        cut = {"truncation": self.pairs.strategy, "max_length": self.pairs.max_length}
+        read = self.pairs
+        cut: dict[str, Any] = {"truncation": "longest_first" if isinstance(read, Prompt) else read.strategy}
+        pairs = [
+            (read.wording.text(None, query, text),) if isinstance(read, Prompt) else (query, text) for text in documents
+        ]
+        cut |= {"max_length": read.max_length, "return_tensors": "pt"}
         with torch.inference_mode():
-            made = [self.pairs.tokenizer(query, text, return_tensors="pt", **cut).to(self.device) for text in documents]
+            made = [read.tokenizer(*pair, **cut).to(self.device) for pair in pairs]
             return [log_odds(self.model(**one).logits)[0] for one in made]
 
 

@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.core.types import Scored
@@ -31,7 +31,8 @@ class WindowPrompt:
 
     `chat` is the text around the user's turn; without it, the folder's own chat template with the `system` turn.
     Lengths are in tokens: of the whole prompt, of each memory (None: what the prompt leaves), of what is written.
-    `plain` turns a number in brackets, in a user's text, into one in parentheses.
+    `plain` turns a number in brackets, in a user's text, into one in parentheses. `shorter`: the window that holds the
+    first memory may be, see windows.
     """
 
     source: str
@@ -46,6 +47,7 @@ class WindowPrompt:
     system: str = ""
     chat: str = ""
     plain: bool = False
+    shorter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class Listwise:
     @cached_property
     def texts(self) -> PromptTexts:
         """What makes token ids of a prompt."""
-        return PromptTexts(self.writer.tokenizer, framed=False, words=self.prompt.chat)
+        return PromptTexts(self.writer.tokenizer, framed=True, words=self.prompt.chat)
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
@@ -173,10 +175,8 @@ class Listwise:
 
     def _answers(self, requests: Iterable[answering.Worded]) -> Iterator[Scored]:
         """Minus the rank of each memory; the windows of several queries share batches."""
-        asked = [
-            _Sorting(query, list(texts), windows(len(texts), self.size, self.step), list(range(len(texts))))
-            for query, texts in requests
-        ]
+        spans = partial(windows, window=self.size, step=self.step, shorter=self.prompt.shorter)
+        asked = [_Sorting(query, list(texts), spans(len(texts)), list(range(len(texts)))) for query, texts in requests]
         for turn in range(max((len(one.spans) for one in asked), default=0)):
             self._turn([one for one in asked if turn < len(one.spans) and one.failed is None], turn)
         for one in asked:

@@ -14,6 +14,8 @@ from memeval.core.types import canonical
 from memeval.rerankers.local import checkpoint, folder, probe, weights
 from memeval.rerankers.local.folder import Folder
 
+PROMPTS = Path(__file__).parents[1] / "prompts" / "local.toml"
+"""How models of each kind are asked, by the word of `prompt=`."""
 MODULES = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
 """What reads a tokenizer that was never saved as tokenizer.json: package → its module."""
 
@@ -57,7 +59,7 @@ class Opened:
                 f"{self.name}: its tokenizer is a file of SentencePiece: pip install {' '.join(lacking)}"
             )
 
-        told = {"local_files_only": True, "trust_remote_code": self.trusted}
+        told: dict[str, Any] = {"local_files_only": True, "trust_remote_code": self.trusted}
         model = probe.trained(self.name, self.said.path, task, self.running.dtype, **told)
         tokenizer = AutoTokenizer.from_pretrained(self.said.path, **told)
         return model.to(self.device).eval(), tokenizer
@@ -111,7 +113,7 @@ T = TypeVar("T")
 @cache
 def prompts(kind: str, made: type[T]) -> Mapping[str, T]:
     """The prompts that a kind's `prompt=` may name, of memeval/rerankers/prompts/local.toml."""
-    known = files.toml(Path(__file__).parents[1] / "prompts" / "local.toml")[kind]
+    known = files.toml(PROMPTS)[kind]
     return {word: made(**told) for word, told in known.items()}
 
 

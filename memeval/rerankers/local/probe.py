@@ -28,16 +28,20 @@ FULL = 8192
 """Tokens of the longest pair that is tried; tables of positions, which a longer one could leave, end before that."""
 
 
-def trained(name: str, path: Path, task: str, dtype: str, **told: Any) -> Any:
+def trained(
+    name: str, path: Path, task: str, dtype: str, *, load: Callable[..., Any] | None = None, **told: Any
+) -> Any:
     """A model by transformers' Auto class for a task, such as CausalLM; for none, the model below any head.
+
+    `load` is what stands in that class's place, for a model that transformers has not.
 
     Raises PrerequisiteError for weights that the checkpoint lacks, and for another dtype than its run records.
     """
     import torch
     import transformers
 
-    auto = getattr(transformers, f"AutoModelFor{task}" if task else "AutoModel")
-    model, info = auto.from_pretrained(path, dtype=getattr(torch, dtype), output_loading_info=True, **told)
+    load = load or getattr(transformers, f"AutoModelFor{task}" if task else "AutoModel").from_pretrained
+    model, info = load(path, dtype=getattr(torch, dtype), output_loading_info=True, **told)
     loaded(name, sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"])))
     computes(name, model, dtype)
     return model

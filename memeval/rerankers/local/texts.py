@@ -20,8 +20,9 @@ MARK = re.compile(r"<\|\w+\|>|<(?:bos|eos|start_of_turn|end_of_turn)>")
 class PromptTexts:
     """What a tokenizer (of transformers, a fast one) makes of a prompt. Raises PrerequisiteError for another.
 
-    `framed` adds what the tokenizer puts around any text: a token for its beginning, or for its end. `words` are those
-    of all prompts, as far as they are known: control tokens of theirs that the tokenizer has not are refused.
+    `framed` adds what the tokenizer puts around any text, unless it is there: a token for its beginning, or for its
+    end. `words` are those of all prompts, as far as they are known: control tokens of theirs that the tokenizer has not
+    are refused.
     """
 
     def __init__(self, tokenizer: Any, *, framed: bool, words: str = "") -> None:
@@ -35,12 +36,13 @@ class PromptTexts:
         self._split = re.compile(f"({'|'.join(map(re.escape, longest)) or '(?!)'})")
         around = tokenizer.encode("") if framed else []
         self._before = [place for place in around if place != tokenizer.eos_token_id]
+        self._opening = tokenizer.decode(self._before)
         self._after = [place for place in around if place == tokenizer.eos_token_id]
 
     def ids(self, words: str, query: str, documents: Sequence[str]) -> list[int]:
         """The ids of a prompt."""
         rest = iter(documents)
-        found = list(self._before)
+        found = [] if words.startswith(self._opening) else list(self._before)
         for run in self._split.split(words):
             if run in self._control:
                 found.append(self._control[run])

@@ -1,5 +1,7 @@
 """Recipes: what a short name stands for, and how its makers compute the number that they publish. A family is a file.
 
+One file, though a long one: half of it says what each field of such a file means.
+
 about = "yes/no rerankers on Qwen3"
 shape = "yes-no"                    # SHAPES: what `memeval list rerankers` groups by
 licence = "Apache-2.0"
@@ -9,6 +11,7 @@ reads = "logit(yes) - logit(no) at the last position"
 activation = "sigmoid"              # what makes a probability of the score, "none" where nothing is said to
 cuts = "…"                          # what its makers' code cuts of a pair that is too long; memeval cuts the document
 code = false                        # whether the model brings code of its own
+refused = ""                        # why it is not run here, where it cannot be run as its makers have it
 
 [wording]                           # how a causal model is asked; or the name of the family whose wording it is
 prefix = "…"
@@ -72,7 +75,7 @@ class Strict(BaseModel):
 
 
 class Wording(Strict):
-    """How a causal model is asked about a pair, and what is read.
+    """How a causal model is asked about a pair, and what is read; without `yes`, how a classifier's pair is one text.
 
     The prompt is prefix + pair + suffix, `¦` where its makers read what is before and behind apart. `yes` and `no` are
     texts of one token each, or ids; the score is the logit of the first less that of the second, if there is one,
@@ -85,7 +88,7 @@ class Wording(Strict):
     prefix: str = ""
     pair: str
     suffix: str = ""
-    yes: str | int
+    yes: str | int | None = None
     no: str | int | None = None
     instruction: str | None = None
     aim: str = "{instruction}"
@@ -152,6 +155,7 @@ class Model(Strict):
     match: str = ""
     seen: tuple[str, ...] = ()
     note: str = ""
+    refused: str = ""
 
     @property
     def system(self) -> str:
@@ -188,6 +192,7 @@ class Family(Strict):
     cuts: str = ""
     limits: str = ""
     code: bool = False
+    refused: str = ""
     wording: Wording | str | None = None
     models: Annotated[tuple[Model, ...], Field(min_length=1)]
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
@@ -196,6 +201,8 @@ class Family(Strict):
     def _known(self) -> "Family":
         if self.shape not in SHAPES:
             raise ValueError(f"unknown shape {self.shape!r}{did_you_mean(self.shape, SHAPES)}")
+        if isinstance(self.wording, Wording) and (self.wording.yes is None) != (self.shape == "pair"):
+            raise ValueError("a wording says what is read (yes = …), but for the shape pair")
         fields = {*Family.model_fields, *Model.model_fields}
         for name in [name for source in self.sources for name in source.says]:
             if name not in fields:
@@ -219,6 +226,11 @@ class Recipe(Strict):
     def seen(self) -> tuple[str, ...]:
         """Data sets of memeval that are known to be in its training data."""
         return (*self.shared.seen, *self.model.seen)
+
+    @property
+    def refused(self) -> str:
+        """Why it is not run, empty where it is."""
+        return self.model.refused or self.shared.refused
 
 
 @cache
@@ -261,8 +273,18 @@ def known() -> Mapping[str, Recipe]:
 
 
 @cache
-def wordings() -> Mapping[str, Wording]:
+def wordings() -> dict[str, Wording]:
     """The prompts that `prompt=` may name, by family."""
+    return {name: made for name, made in _wordings().items() if made.yes is not None}
+
+
+@cache
+def formats() -> dict[str, Wording]:
+    """How classifiers of pairs are shown one text, by family."""
+    return {name: made for name, made in _wordings().items() if made.yes is None}
+
+
+def _wordings() -> dict[str, Wording]:
     return {name: made for name, family in families().items() if isinstance(made := family.wording, Wording)}
 
 
@@ -280,6 +302,15 @@ def wording_of(model: str) -> str | None:
             said = recipe.shared.wording
             return said if isinstance(said, str) else recipe.family
     return None
+
+
+def exactly(kind: str, model: str | None) -> Recipe | None:
+    """The recipe of a model as a kind runs it; None where there is none.
+
+    >>> exactly("transformers", "vrushket/agentrank-reranker").model.name
+    'agentrank-reranker'
+    """
+    return next((one for one in known().values() if (one.model.kind, one.model.model) == (kind, model)), None)
 
 
 def of(system: str) -> Recipe | None:
