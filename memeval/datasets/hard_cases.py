@@ -43,9 +43,10 @@ CATEGORIES = {
     "numerical": "the right number among several of its kind, a comparison, or a small sum",
     "granularity": "one level of detail is asked, other memories speak at another",
     "multi-hop": "two memories or more are needed together",
+    "superseded": "the fact was replaced; the query asks for what holds, and older values stand beside it",
 }
 FOLDER = Path(__file__).parent / "data" / "hard-cases"
-VERSION = "1"
+VERSION = "2"
 
 _TURN = re.compile(r"(?P<doc_id>m\d+) (?P<speaker>[^:]{1,40}): (?P<text>\S.*)")
 
