@@ -15,10 +15,11 @@ To add a query, write text:
     answers = ["m01"]         # grade 2
     helps = []                # grade 1
     lures = ["m05", …]        # grade 0: looks as if it did, does not
+    forbidden = ["m05"]       # lures that give another value of what is asked: outdated, or of somebody else
     why = "…"                 # for reviewers
 
 A query's own candidates are its answers, helps and lures: every one of them was judged for it. `context` holds earlier
-dialogue turns; `confused_with` names the other entities of an entity confusion.
+dialogue turns; `confused_with` names the other entities of an entity confusion. Stores in Chinese have `language`.
 """
 
 import re
@@ -32,7 +33,7 @@ from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
 from memeval.datasets.build import Builder
 
-ABOUT = {"hard-cases": "embedded: invented assistant memories, nine kinds of queries that mislead a reranker"}
+ABOUT = {"hard-cases": "embedded: invented assistant memories, ten kinds of queries that mislead a reranker"}
 CATEGORIES = {
     "high-overlap": "memories repeat the query's words and do not answer it",
     "low-overlap": "the answer shares almost no word with the query",
@@ -73,6 +74,9 @@ def read(folder: Path) -> Dataset:
             found.pools[query.query_id] = tuple(sorted(found.qrels[query.query_id]))
             if len(found.qrels[query.query_id]) != sum(map(len, labels.values())):
                 raise DataError(f"{path}: query {number}: a memory stands in two of answers, helps and lures")
+            found.forbidden[query.query_id] = frozenset(entry.get("forbidden", ()))
+            if strange := sorted(found.forbidden[query.query_id].difference(entry["lures"])):
+                raise DataError(f"{path}: query {number}: forbids {strange[0]!r}, which is not among its lures")
     return found.dataset(
         "hard-cases", VERSION, licence="Apache-2.0", url="embedded in memeval", about=ABOUT["hard-cases"]
     )
