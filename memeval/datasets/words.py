@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 CJK = "\u3005\u3041-\u3096\u30a1-\u30fa\u30fc\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
-"""Han, Hiragana, Katakana and Hangul: scripts that put no spaces between words, or few."""
+"""Han, Hiragana, Katakana and Hangul, as in a character class: scripts with no spaces between words, or few."""
 
 _RUN = re.compile(f"[{CJK}]+")
 
