@@ -179,7 +179,7 @@ def test_merged_shards_add_up_their_bills_and_a_resumed_run_its_own(serve: Calla
     parts = [tmp_path / str(number) for number in (1, 2, 3)]
     bills = [run(chosen, part, f"{number}/3").results[0].latency for number, part in enumerate(parts, start=1)]
     told = list(merging.merge([part / "results" for part in parts], tmp_path / "merged"))
-    assert told == ["merged    judge on hard-cases: 180 queries from 3 parts"]
+    assert told == ["merged    judge on hard-cases: 240 queries from 3 parts"]
     times = latency.read(tmp_path / "merged/money/hard-cases/judge.times.jsonl")
     assert times is not None and times.bill is not None
     for name in ("calls", "spent", "listed", "broken", "unsure"):
