@@ -3,6 +3,9 @@
 import re
 import tomllib
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import Stemmer
 
 from memeval import datasets, rerankers
 from memeval.core.errors import DataError
+from memeval.core.types import Memory
 from memeval.datasets import candidates, hard_cases, render
 from memeval.measures import ranx
 
@@ -132,6 +136,38 @@ def test_bm25_does_badly() -> None:
     bm25 = rerankers.load("bm25", dataset)
     pools = candidates.retrieve(dataset, "bm25", bm25, depth=100, pool="given", rendering="")
     assert ranx.evaluate(dataset.qrels, pools.doc_ids, ["NDCG@1"])["NDCG@1"].mean() < 0.5
+
+
+ORDERS: dict[str, Callable[[Memory], Any]] = {
+    "the shortest first": lambda memory: len(memory.text),
+    "the longest first": lambda memory: -len(memory.text),
+    "the oldest first": lambda memory: int(memory.doc_id[1:]),
+    "the newest first": lambda memory: -int(memory.doc_id[1:]),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("chinese", [False, True])
+def test_no_order_by_length_or_place_finds_the_answers(order: str, chinese: bool) -> None:
+    dataset = datasets.load("hard-cases")
+    pools = {
+        query.query_id: [dataset.memories(query.store_id)[doc_id] for doc_id in dataset.qrels[query.query_id]]
+        for query in dataset.queries
+        if query.store_id.startswith("zh-") is chinese
+    }
+
+    def reached(key: Callable[[Memory], Any]) -> float:
+        ranked = {name: [memory.doc_id for memory in sorted(pool, key=key)] for name, pool in pools.items()}
+        return float(
+            ranx.evaluate({name: dataset.qrels[name] for name in pools}, ranked, ["NDCG@10"])["NDCG@10"].mean()
+        )
+
+    drawn = [reached(partial(_drawn, seed)) for seed in range(10)]
+    assert reached(ORDERS[order]) < sum(drawn) / len(drawn) + 0.1
+
+
+def _drawn(seed: int, memory: Memory) -> bytes:
+    return sha256(f"{seed} {memory.text}".encode()).digest()
 
 
 @pytest.mark.parametrize("case", CASES, ids=repr)
