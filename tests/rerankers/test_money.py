@@ -184,7 +184,7 @@ def test_merged_shards_add_up_their_bills_and_a_resumed_run_its_own(serve: Calla
     assert times is not None and times.bill is not None
     for name in ("calls", "spent", "listed", "broken", "unsure"):
         assert getattr(times.bill, name) == pytest.approx(sum(getattr(told.bill, name) for told in bills)), name
-    assert times.bill.calls == 720
+    assert times.bill.calls == 949
     once = run(chosen, tmp_path / "again", 12, purse=Purse(limit=0.3))
     [whole] = run(chosen, tmp_path / "again", 12).results
     first = (once.results[0].latency or UNTIMED).bill
