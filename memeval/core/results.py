@@ -19,7 +19,7 @@ One file, though a long one: a format's writer stands beside its reader, and all
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -281,7 +281,27 @@ def labels(dataset: Dataset) -> Labels:
 def read_labels(path: Path) -> Labels:
     """A labels file. Raises DataError for a foreign or broken one."""
     made, rows, _ = _table(path, "labels", Labels, QueryLabels, AGAIN)
-    return replace(made, rows=tuple(rows))
+    known: dict[str, QueryLabels] = {}
+    for row in rows:
+        if known.setdefault(row.query_id, row) is not row:
+            raise DataError(f"{path}: query {row.query_id!r} stands twice: {AGAIN}")
+        if both := [doc_id for doc_id in row.forbidden if row.grades.get(doc_id, 0) > 0]:
+            raise DataError(f"{path}: query {row.query_id!r}: {both[0]!r} is forbidden and relevant at once: {AGAIN}")
+    return replace(made, rows=tuple(known.values()))
+
+
+def labels_of(path: Path, dataset_digest: str, query_ids: Iterable[str]) -> Labels | None:
+    """The labels of these queries in a labels file; None where it is of another data set.
+
+    Raises DataError for a foreign or broken one, which one that was cut off behind a line is.
+    """
+    found = read_labels(path)
+    if found.dataset_digest != dataset_digest:
+        return None
+    known = {row.query_id for row in found.rows}
+    if lacking := [query_id for query_id in query_ids if query_id not in known]:
+        raise DataError(f"{path}: lacks {len(lacking):,} queries, such as {lacking[0]!r}: {AGAIN}")
+    return found
 
 
 # --- runs

@@ -80,6 +80,14 @@ def elements(path: Path) -> Iterator[tuple[str, Any]]:
             raise DataError(f"{path}: record {number}: is not UTF-8, or one of the next is not") from error
 
 
+def items(path: Path) -> list[Any]:
+    """What stands in a short file that is one JSON list. Raises DataError for any other, and where nothing does."""
+    found = typed(decoded(files.content(path), str(path), unique=True), list, str(path))
+    if not found:
+        raise DataError(f"{path}: is an empty list")
+    return found
+
+
 class _Text:
     """A long text of which only a part is in memory; `rest` starts at the place where reading stands."""
 

@@ -32,12 +32,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from memeval.core import files
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, shown, typed, value_of
+from memeval.core.values import shown, typed, value_of
 from memeval.datasets import cards
-from memeval.datasets._files import filled, listed, located, no_argument
+from memeval.datasets._files import filled, items, listed, located, no_argument
 from memeval.datasets.build import Builder
 from memeval.datasets.download import DataFile
 from memeval.measures import trec
@@ -78,7 +77,7 @@ def read(paths: Sequence[Path], name: str = "ikat", query: str = "utterance", *,
     queries: dict[str, Query] = {}
     meant: dict[str, dict[str, int]] = {}
     for path, edition in zip(paths if authors else paths[:-1], EDITIONS if authors else (None,), strict=True):
-        for number, topic in enumerate(typed(decoded(files.content(path), str(path), unique=True), list, str(path))):
+        for number, topic in enumerate(items(path)):
             store_id = _number(topic, f"{path}: topic {number}")
             where = f"{path}: topic {number} ({shown(store_id)})"
             if store_id in found.stores:

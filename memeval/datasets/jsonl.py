@@ -149,7 +149,10 @@ def _built(file: _File, path: Path, version: str) -> Dataset:
         found.excluded = {query_id: "it has no labels" for query_id in file.labels if query_id not in judged}
         found.queries = [query for query in found.queries if query.query_id in judged]
     found.qrels = judged
-    asked = {(query.store_id, query.text, query.context) for query in found.queries}
+    asked = {
+        (found.stores[of] if (of := query.store_id) == query.query_id else of, query.text, query.context)
+        for query in found.queries
+    }
     found.anomalies["queries that are asked twice of their store"] += len(found.queries) - len(asked)
     about = f"queries {'with their own candidates' if file.pools else 'of shared stores'}, from {path.name}"
     return found.dataset(f"jsonl/{files.stem(path)}", version, restricted=True, about=about)

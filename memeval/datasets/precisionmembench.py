@@ -21,13 +21,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from memeval.core import files
 from memeval.core.errors import DataError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.core.values import decoded, shown, typed, value_of
 from memeval.core.values import name as name_of
+from memeval.core.values import shown, typed, value_of
 from memeval.datasets import cards
-from memeval.datasets._files import filled, iso, listed, located, no_argument
+from memeval.datasets._files import filled, iso, items, listed, located, no_argument
 from memeval.datasets.build import Builder
 
 Ruled: TypeAlias = Mapping[str, frozenset[str] | None]
@@ -51,21 +50,23 @@ def load(name: str, argument: str | None = None, *, unverified: bool = False) ->
 def read(beliefs: Path, cases: Path, *, verified: bool = True) -> Dataset:
     """The data set in a file of beliefs and one of cases. Raises DataError naming file, record and field."""
     found = Builder()
-    found.stores[USER], searched = _beliefs(beliefs, found.anomalies)
-    for number, case in enumerate(typed(decoded(files.content(cases), str(cases), unique=True), list, str(cases))):
+    found.stores[USER], searched, known = _beliefs(beliefs, found.anomalies)
+    for number, case in enumerate(items(cases)):
         query_id = filled(case, "caseId", f"{cases}: case {number}")
         where = f"{cases}: case {number} ({shown(query_id)})"
         if query_id in found.qrels or query_id in found.excluded:
             raise DataError(f"{where}: 'caseId' stands twice")
         asked, category = value_of(case, "query", str, where), filled(case, "category", where)
         relevant, excluded = _expected(value_of(case, "expect", dict, where), where)
-        if case.get("userId", USER) != USER:
+        if (name_of(case, "userId", where) or USER) != USER:
             found.excluded[query_id] = "it is asked of another person's beliefs"
         elif not relevant:
             found.excluded[query_id] = "nothing is expected of the search"
         elif absent := [doc_id for doc_id in relevant if doc_id not in searched]:
             raise DataError(f"{where}: expects {shown(absent[0])}, which is no belief of {USER} that is searched")
         else:
+            if absent := [doc_id for doc_id in excluded if doc_id not in known]:
+                raise DataError(f"{where}: 'mustExclude' names {shown(absent[0])}, which is no belief")
             scopes = {UNIVERSAL, *listed(case, "scope", str, where)}
             forbidden = {doc_id for doc_id, own in searched.items() if own is None or scopes.isdisjoint(own)}
             if both := [doc_id for doc_id in relevant if doc_id in forbidden]:
@@ -83,12 +84,12 @@ def read(beliefs: Path, cases: Path, *, verified: bool = True) -> Dataset:
     return found.pinned(name, CARD.version, paths, verified, **facts(name))
 
 
-def _beliefs(path: Path, anomalies: Counter[str]) -> tuple[tuple[Memory, ...], Ruled]:
-    """The beliefs about USER, and what rules out those that a search can bring."""
+def _beliefs(path: Path, anomalies: Counter[str]) -> tuple[tuple[Memory, ...], Ruled, set[str]]:
+    """The beliefs about USER, what rules out those that a search can bring, and the ids of all beliefs."""
     memories: dict[str, Memory] = {}
     searched: dict[str, frozenset[str] | None] = {}
     seen: set[str] = set()
-    for number, belief in enumerate(typed(decoded(files.content(path), str(path), unique=True), list, str(path))):
+    for number, belief in enumerate(items(path)):
         doc_id = filled(belief, "_id", f"{path}: belief {number}")
         where = f"{path}: belief {number} ({shown(doc_id)})"
         if doc_id in seen:
@@ -105,7 +106,7 @@ def _beliefs(path: Path, anomalies: Counter[str]) -> tuple[tuple[Memory, ...], R
         memories[doc_id] = Memory(doc_id, " ".join(part for part in parts if part), time)
         if not pinned and kind != "open_question":
             searched[doc_id] = None if superseded else frozenset(scopes)
-    return tuple(memories.values()), searched
+    return tuple(memories.values()), searched, seen
 
 
 def _expected(expect: dict[str, Any], where: str) -> list[list[str]]:

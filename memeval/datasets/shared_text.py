@@ -4,17 +4,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from memeval.datasets.words import CJK
+
+_WORD = re.compile(rf"[{CJK}]|[^\W{CJK}]+")
 RUN = 8
 """Words in a run. So many in the same order are hardly chance: they were copied."""
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text: letters and digits, without case.
+    """The words of a text: letters and digits, without case; in scripts without spaces each character is one.
 
-    >>> words("It's 5 o'clock!")
-    ('it', 's', '5', 'o', 'clock')
+    >>> words("It's 5 o'clock!"), words("燃气费 5 元")
+    (('it', 's', '5', 'o', 'clock'), ('燃', '气', '费', '5', '元'))
     """
-    return tuple(re.findall(r"\w+", text.casefold()))
+    return tuple(_WORD.findall(text.casefold()))
 
 
 def runs(text: Sequence[str]) -> Iterator[tuple[str, ...]]:

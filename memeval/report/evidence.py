@@ -208,8 +208,8 @@ def _texts(result: Result, load: Load | None, texts: Texts) -> Evidence:
 def _labels(folder: Path, result: Result, load: Load | None) -> results.Labels | None:
     path = files.stored(folder / results.LABELS)
     if path is not None:
-        labels = results.read_labels(path)
-        if labels.dataset_digest == result.signature.dataset_digest:
+        labels = results.labels_of(path, result.signature.dataset_digest, result.query_ids)
+        if labels is not None:
             return labels
     found = load and load(result.address, str(result.signature.rendering))
     if not found or found.dataset.digest != result.signature.dataset_digest:

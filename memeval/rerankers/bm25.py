@@ -9,7 +9,7 @@ from memeval.datasets.words import words_of
 
 
 class BM25:
-    """Lucene's variant of BM25, English stop words, Snowball stems; the statistics are those of the indexed store.
+    """Lucene's variant of BM25; the statistics are those of the indexed store, the words those of `datasets.words`.
 
     Args:
         k1: how fast further occurrences of a word count less.

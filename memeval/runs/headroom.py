@@ -228,8 +228,8 @@ def _read(folder: Path) -> tuple[Candidates, Sequence[QueryLabels]]:
     made = results.read_candidates(stored)
     labels = files.stored(folder / results.LABELS)
     if labels is not None:
-        known = results.read_labels(labels)
-        if known.dataset_digest == made.dataset_digest:
+        known = results.labels_of(labels, made.dataset_digest, made.doc_ids)
+        if known is not None:
             return made, known.rows
     with beside(folder):
         return made, results.labels(datasets.load(made.address or made.dataset)).rows

@@ -65,6 +65,29 @@ def refused(reader: Callable[[Path], Any], path: Path) -> None:
     assert str(path) in str(caught.value)
 
 
+def test_labels_that_were_cut_off_behind_a_line_are_not_taken_for_whole(tmp_path: Path) -> None:
+    lines = (RESULTS / "labels.jsonl").read_bytes().splitlines(keepends=True)
+    query_ids = [json.loads(line)["query_id"] for line in lines[1:]]
+    digest, path = json.loads(lines[0])["dataset_digest"], tmp_path / "labels.jsonl"
+
+    def read(*rows: bytes) -> results.Labels | None:
+        path.write_bytes(b"".join([lines[0], *rows]))
+        return results.labels_of(path, digest, query_ids)
+
+    assert read(*reversed(lines[1:])) is not None
+    assert results.labels_of(path, "another", query_ids) is None
+    with pytest.raises(
+        DataError, match=rf"labels\.jsonl: lacks {len(query_ids) - 2} queries, such as '{query_ids[2]}'"
+    ):
+        read(*lines[1:3])
+    with pytest.raises(DataError, match=f"query '{query_ids[0]}' stands twice"):
+        read(*lines[1:], lines[1])
+    row = json.loads(lines[1])
+    answer = next(doc_id for doc_id, grade in row["grades"].items() if grade > 0)
+    with pytest.raises(DataError, match=f"query '{query_ids[0]}': '{answer}' is forbidden and relevant at once"):
+        read(json.dumps({**row, "forbidden": [answer]}).encode() + b"\n", *lines[2:])
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("name", ALL)
 def test_a_damaged_file_is_one_line_that_names_it(name: str, damage: str, tmp_path: Path) -> None:

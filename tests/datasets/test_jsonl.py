@@ -193,6 +193,14 @@ def test_a_file_twice_over_is_counted_where_queries_have_no_ids(tmp_path: Path) 
     }
 
 
+def test_a_line_that_stands_twice_with_its_own_candidates_is_counted(tmp_path: Path) -> None:
+    line = '{"query": "Tea?", "candidates": [{"text": "Green.", "label": 1}, {"text": "Rain."}]}'
+    other = '{"query": "Tea?", "candidates": [{"text": "Black.", "label": 1}, {"text": "Rain."}]}'
+    found = read(tmp_path / "mine.jsonl", line, other, line)
+    assert len(found.queries) == 3
+    assert found.anomalies == {"queries that are asked twice of their store": 1}
+
+
 def test_labels_name_memories_of_the_store_and_queries_a_store_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"2 bad lines: line 1: 'labels' names 'm9', which.*line 3: 'store_id' 'anna' names"

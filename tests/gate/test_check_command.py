@@ -247,7 +247,7 @@ def _fallen(folder: Path, monkeypatch: pytest.MonkeyPatch, mood: str) -> None:
 def test_the_values_of_a_system_that_varies_are_means_over_its_runs(moody: Path) -> None:
     folder = moody / "results/planted/hard-cases"
     found = results.read_result(folder / "mine.json")
-    assert scoring.runs(found) == 3 and _asked(moody) == 3 * 180
+    assert scoring.runs(found) == 3 and _asked(moody) == 3 * 240
     runs = [folder / "mine.run.jsonl", folder / "mine.repeat-2.run.jsonl", folder / "mine.repeat-3.run.jsonl"]
     each = [dict(zip(one.query_ids, one.values["MRR"], strict=True)) for one in map(rescore.rescore, runs)]
     assert each[0] != each[1] != each[2] != each[0]
@@ -260,7 +260,7 @@ def test_the_values_of_a_system_that_varies_are_means_over_its_runs(moody: Path)
     assert memeval("verify", "results").exit_code == 0
     assert memeval("check", "--baseline", "b.json").exit_code == 0
     again()
-    assert _asked(moody) == 3 * 180
+    assert _asked(moody) == 3 * 240
 
 
 def test_a_repeated_run_that_is_gone_or_edited_is_found(moody: Path) -> None:
@@ -288,10 +288,10 @@ def test_a_regression_of_a_system_that_varies_is_run_once_more(moody: Path, monk
     before = _asked(moody)
     done = memeval("check", "--baseline", "b.json", "--confirm", "second")  # by now it is itself again
     assert done.exit_code == 0 and "but not in a further run (" in done.stdout
-    assert _asked(moody) == before + 3 * 180
+    assert _asked(moody) == before + 3 * 240
     assert len(list((moody / "second").rglob("mine*.run.jsonl"))) == 3
     assert memeval("check", "--baseline", "b.json", "--confirm", "second", "--strict").exit_code == 1
-    assert _asked(moody) == before + 3 * 180  # it is not run until it is green
+    assert _asked(moody) == before + 3 * 240  # it is not run until it is green
 
 
 def test_a_regression_that_a_further_run_shows_is_confirmed(moody: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def test_every_format_has_the_sweeps(folder: Path, found: list[Axis], tmp_path: 
     page, text, latex = ((tmp_path / f"r.{suffix}").read_text() for suffix in ("html", "md", "tex"))
     assert "hard-cases by rendering" in page
     assert "hard-cases by rendering" in text
-    assert "n = 180 queries with a relevant memory, in 20 stores" in axes.swept(found[0], "sweep").caption
+    assert "n = 240 queries with a relevant memory, in 24 stores" in axes.swept(found[0], "sweep").caption
     assert r"\label{tab:memeval-sweep-1}" in latex
     [first, *_] = json.loads((tmp_path / "r.json").read_text())["sweeps"]
     line = next(line for line in found[0].lines if line.row.system == "bm25")

@@ -179,12 +179,12 @@ def test_merged_shards_add_up_their_bills_and_a_resumed_run_its_own(serve: Calla
     parts = [tmp_path / str(number) for number in (1, 2, 3)]
     bills = [run(chosen, part, f"{number}/3").results[0].latency for number, part in enumerate(parts, start=1)]
     told = list(merging.merge([part / "results" for part in parts], tmp_path / "merged"))
-    assert told == ["merged    judge on hard-cases: 180 queries from 3 parts"]
+    assert told == ["merged    judge on hard-cases: 240 queries from 3 parts"]
     times = latency.read(tmp_path / "merged/money/hard-cases/judge.times.jsonl")
     assert times is not None and times.bill is not None
     for name in ("calls", "spent", "listed", "broken", "unsure"):
         assert getattr(times.bill, name) == pytest.approx(sum(getattr(told.bill, name) for told in bills)), name
-    assert times.bill.calls == 720
+    assert times.bill.calls == 949
     once = run(chosen, tmp_path / "again", 12, purse=Purse(limit=0.3))
     [whole] = run(chosen, tmp_path / "again", 12).results
     first = (once.results[0].latency or UNTIMED).bill

@@ -52,9 +52,9 @@ def test_shards_run_on_several_machines_become_one_result(whole: Path, tmp_path:
     parts = [ran(tmp_path / str(number), f"{number}/3") for number in (3, 1, 2)]
     told = list(merging.merge(parts, tmp_path / "merged"))
     assert contents(tmp_path / "merged") == contents(whole)
-    assert "merged    bm25 on hard-cases: 180 queries from 3 parts" in told
+    assert "merged    bm25 on hard-cases: 240 queries from 3 parts" in told
     times = (tmp_path / "merged/split/hard-cases/bm25.times.jsonl").read_text()
-    assert times.count("query_id") == 180
+    assert times.count("query_id") == 240
 
 
 def test_two_runs_in_two_places_give_the_same_bytes(whole: Path, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_any_split_with_any_overlap_gives_the_same_bytes(whole: Path, tmp_path: 
     folder = whole / "split/hard-cases"
     run = results.read_run(folder / "bm25.run.jsonl.bz2")
     count = data.draw(some.integers(1, 5))
-    owners = data.draw(some.lists(some.sets(some.integers(0, count - 1), min_size=1), min_size=180, max_size=180))
+    owners = data.draw(some.lists(some.sets(some.integers(0, count - 1), min_size=1), min_size=240, max_size=240))
     order = data.draw(some.permutations(range(count)))
     shutil.rmtree(tmp_path / "parts", ignore_errors=True)
     shutil.rmtree(tmp_path / "merged", ignore_errors=True)
@@ -125,7 +125,7 @@ def test_parts_of_another_system_or_other_candidates_are_refused(whole: Path, tm
 
 
 def test_a_missing_shard_is_named_by_what_it_lacks(tmp_path: Path) -> None:
-    with pytest.raises(IncompleteError, match=r"60 of 180 queries are in no part"):
+    with pytest.raises(IncompleteError, match=r"80 of 240 queries are in no part"):
         list(merging.merge([ran(tmp_path / str(number), f"{number}/3") for number in (1, 3)], tmp_path / "merged"))
     with pytest.raises(UsageError, match="no run of a suite is here"):
         list(merging.merge([tmp_path / "1/own-cache"], tmp_path / "merged"))

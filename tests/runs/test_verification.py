@@ -96,7 +96,7 @@ def test_damaged_times_are_passed_over(copy: Path, line: str) -> None:
     done = CliRunner().invoke(app, ["report", str(copy), "-o", str(copy.parents[1] / "r.html")])
     assert done.exit_code == 0, done.output
     [found] = [row for row in evidence.collect([copy]).sources if row.file.name == "bm25.json"]
-    assert found.result.latency is not None and found.result.latency.n == 180
+    assert found.result.latency is not None and found.result.latency.n == 240
 
 
 def test_a_run_that_ranks_other_memories_is_found(copy: Path) -> None:
