@@ -94,6 +94,7 @@ app = typer.Typer(
 for _command in (
     running.run,
     running.plan,
+    running.batches,
     running.label,
     reading.score,
     reading.compare,

@@ -54,6 +54,7 @@ MaxCost = Annotated[
 AllowUnknownCost = Annotated[
     bool, typer.Option("--allow-unknown-cost", help="With --max-cost: run systems whose price nobody knows, too.")
 ]
+Batch = Annotated[bool, typer.Option("--batch", help="Ask services by batch, at half the price, within a day.")]
 Trust = Annotated[
     list[str] | None,
     typer.Option("--trust", help="Host that may be sent a key from the shell, though a system's name asks for it."),

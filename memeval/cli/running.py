@@ -18,6 +18,7 @@ import typer
 
 from memeval.cli.options import (
     AllowUnknownCost,
+    Batch,
     Datasets,
     Depth,
     FirstStage,
@@ -68,6 +69,16 @@ def run(
     budget_hours: Annotated[
         float | None, typer.Option("--budget-hours", min=0, help="Stops after so long; the same command goes on.")
     ] = None,
+    batch: Batch = False,
+    leave: Annotated[
+        bool, typer.Option("--leave", help="With batches: submit and end; the same command collects them later.")
+    ] = False,
+    batch_repairs: Annotated[
+        bool, typer.Option("--batch-repairs", help="By batch, also where an answer could not be understood.")
+    ] = False,
+    batch_files: Annotated[
+        Path | None, typer.Option("--batch-files", help="By batch, as files in this folder for `vllm run-batch`.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -77,7 +88,7 @@ def run(
     from memeval.datasets.download import cache_folder
     from memeval.report import reporting
     from memeval.rerankers.hosted.prices import Purse
-    from memeval.rerankers.hosted.terms import Terms
+    from memeval.rerankers.hosted.terms import Batching, Terms
     from memeval.runs import benchmark, plan_text, planning, shards
     from memeval.runs.progress import Progress
 
@@ -89,8 +100,14 @@ def run(
     for path in reports:
         report.format_of(path)  # an unknown suffix is said before the work, not after it
     start = _since(fresh, since)
+    by_batch = batch or batch_repairs or batch_files is not None
+    if leave and not by_batch and not any(entry.batch for entry in chosen.systems):
+        raise UsageError("--leave goes with --batch, or with a suite's entry that says `batch = true`")
     with ScoreCache(cache_folder() / "scores.sqlite", start) as cache, Progress(quiet=quiet) as progress:
-        terms = Terms(cache.path, Purse(max_cost, allow_unknown_cost), frozenset(trust or ()), since=start)
+        asked = Batching("batch" if batch_repairs else "online", batch_files)
+        purse = Purse(max_cost, allow_unknown_cost)
+        trusted = frozenset(trust or ())
+        terms = Terms(cache.path, purse, trusted, since=start, batch=asked if by_batch else None)
         if ready:
             plans = planning.plan(chosen, results, None if shard else limit, terms)
             left_out = planning.left_out(plans) | left_out
@@ -107,11 +124,13 @@ def run(
                 terms=terms,
                 left_out=left_out,
                 until=until,
+                leave=leave,
             )
         except KeyboardInterrupt:
             words = [word for word in sys.argv[1:] if word != "--fresh"]
             resume = shlex.join(["memeval", *words, *(["--since", str(start)] if fresh else [])])
-            stop(f"interrupted; what was finished is saved, resume with: {resume}", 130)
+            more = " and batches go on" if by_batch else ""
+            stop(f"interrupted; what was finished is saved{more}, resume with: {resume}", 130)
     found = [result for part in done for result in part.results]
     missing = {name: reason for part in done for name, reason in part.left_out.items()}
     missing |= {name: struck(str(error)) for part in done for name, error in part.unavailable.items()}
@@ -150,17 +169,18 @@ def plan(
     pool: Pool = None,
     rendering: Rendering = None,
     trust: Trust = None,
+    batch: Batch = False,
     probe: Annotated[
         bool, typer.Option("--probe", help="Time a few pairs on systems that run on this machine, to estimate hours.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Say what a run would do, what is there already and what is missing, without calling any service."""
-    from memeval.rerankers.hosted.terms import Terms
+    from memeval.rerankers.hosted.terms import Batching, Terms
     from memeval.runs import plan_text, planning
 
     chosen = _suite(suite, dataset, system, name, first_stage, depth, pool, rendering)
-    terms = Terms(trusted=frozenset(trust or ()))
+    terms = Terms(trusted=frozenset(trust or ()), batch=Batching() if batch else None)
     left_out = planning.unasked(chosen, dataset, system) if suite else {}
     plans = planning.plan(chosen, results, limit, terms, probe=probe, left_out=left_out)
     words = ["--ready", *(["--results", str(results)] if results != Path("results") else [])]
@@ -221,6 +241,26 @@ def label(
     if card.missing:
         say(f"memeval: {card.missing:,} votes are missing: the same command asks again for those that may still come")
         raise typer.Exit(4)
+
+
+def batches(
+    cancel: Annotated[
+        list[str] | None, typer.Option("--cancel", help="Ask for a batch to end early: its name, or all; repeatable.")
+    ] = None,
+    trust: Trust = None,
+    as_json: Json = False,
+) -> None:
+    """Say which batches are under way, collect what is over for the run that asked, and cancel."""
+    from memeval.datasets.download import cache_folder
+    from memeval.rerankers.hosted.terms import Terms
+    from memeval.runs import batches
+
+    terms = Terms(cache_folder() / "scores.sqlite", trusted=frozenset(trust or ()))
+    jobs, failed = batches.looked_at(terms, cancel or (), say)
+    tell_json([job._asdict() for job in jobs]) if as_json else tell(batches.text(jobs, failed))
+    for error in failed.values():
+        say(f"memeval: {error}")
+    raise typer.Exit(max((error.exit_code for error in failed.values()), default=0))
 
 
 def parity(

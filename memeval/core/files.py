@@ -326,11 +326,11 @@ def below(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[Path]:
+def alone(folder: Path, *, wait: bool = False) -> Iterator[Path]:
     """The folder, made where it is missing, for this process alone: two that append to one run would spoil it.
 
-    Raises PrerequisiteError where another process has it. The lock ends with the process, however that ends; where
-    there are no such locks (Windows, some network folders) nothing is locked.
+    Raises PrerequisiteError where another process has it, unless that is to be waited for. The lock ends with the
+    process, however that ends; where there are no such locks (Windows, some network folders) nothing is locked.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -344,7 +344,7 @@ def alone(folder: Path) -> Iterator[Path]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise PrerequisiteError(
                 f"{folder}: another process writes there: wait for it, or name another folder with --results"

@@ -641,9 +641,12 @@ class Bill:
     """List price of all its answers, remembered ones too."""
     estimated: Count | None = 0
     """Calls whose usage was not told and is our estimate."""
+    batched: Count | None = 0
+    """Of the calls that were answered now, those by batch, at the price of batches."""
 
     def __str__(self) -> str:
         again = f", {self.broken:,} attempts without an answer" if self.broken else ""
+        again = f" ({self.batched:,} of them by batch){again}" if self.batched else again
         if self.spent is None:
             return f"{self.calls:,} calls now{again}, unknown price"
         unsure = f" (and up to {self.unsure:.4f} for attempts that broke)" if self.unsure else ""

@@ -207,6 +207,6 @@ def added(bills: Sequence[Bill], *, apart: bool = False) -> Bill | None:
         amounts = [getattr(bill, name) for bill in bills]
         return None if None in amounts else sum(amounts)
 
-    summed = ("calls", "broken", "spent", "unsure", *(("listed", "estimated") if apart else ()))
+    summed = ("calls", "broken", "spent", "unsure", "batched", *(("listed", "estimated") if apart else ()))
     source = "; ".join(dict.fromkeys(bill.source for bill in bills))
     return replace(bills[-1], source=source, **{name: total(name) for name in summed})

@@ -16,6 +16,7 @@ from memeval.report.cells import NONE
 Cell: TypeAlias = Callable[[Leaderboard, Row], str]
 UNMEASURED = "this measure was not computed for this system"
 UNCOMPARED = "there is nothing here to compare with"
+BATCH = "it was asked by batch, which answers within a day: there is no time of a call"
 UNTIMED = "no query was timed alone: its scores were remembered, or it ran in batches"
 FUSED = "not timed itself, and not all of its parts were measured by themselves here"
 UNSTATED = "a control, or nobody states it"
@@ -170,6 +171,8 @@ def _timed(heading: str, key: str, shown: Callable[[Any], str], why: str = UNTIM
         found = getattr(row.latency, key)
         if found is None:
             few = bool(row.latency.n) and key in ("p95", "p99")
+            if why == UNTIMED and row.latency.bill is not None and row.latency.bill.batched:
+                return cells.Told(f"{cells.NONE}, batch" if key in ADDED else cells.NONE, why=BATCH)
             fused = models.fused(row) and why == UNTIMED
             few_told = f"{row.latency.n:,} timed queries are too few for this percentile"
             return cells.dash(few_told if few else FUSED if fused else why)

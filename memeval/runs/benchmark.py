@@ -14,16 +14,20 @@ from pathlib import Path
 
 from memeval import datasets, rerankers
 from memeval.core import files, results
-from memeval.core.errors import DataError, IncompleteError, MemevalError, PrerequisiteError
+from memeval.core.errors import DataError, IncompleteError, MemevalError, PrerequisiteError, UsageError
 from memeval.core.outside import contained
+from memeval.core.results import EVERY
 from memeval.core.store import ScoreCache
 from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Reranker, Result, written
 from memeval.datasets import render, slices
 from memeval.datasets.candidates import retrieve
 from memeval.measures import latency, scoring
 from memeval.rerankers.hosted import prices
+from memeval.rerankers.hosted.batch import carrying
+from memeval.rerankers.hosted.batch.collecting import Part
+from memeval.rerankers.hosted.batch.ledger import Due
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs import machine, manifest, measuring, repeats, runner, shards
+from memeval.runs import batches, machine, manifest, measuring, repeats, runner, shards
 from memeval.runs.guard import Scorer
 from memeval.runs.suite import Suite, System, slug
 
@@ -66,6 +70,7 @@ def run(
     terms: Terms | None = None,
     left_out: Mapping[tuple[str, str], str] = {},
     until: float = math.inf,
+    leave: bool = False,
 ) -> list[Report]:
     """Runs every system of a suite over every data set, below `root`; what is complete is not run again.
 
@@ -73,12 +78,20 @@ def run(
     does a ground whose data set or first stage is not here. `limit` takes some of the queries only and marks everything
     as partial, in a folder of its own. `terms` are those of hosted systems. `left_out` maps (folder of a ground,
     system or EVERY) to the reason why that is not run. Nothing is begun after `until` (of time.monotonic), and a system
-    stops behind the query that it is at: IncompleteError, and the same call goes on.
+    stops behind the query that it is at: IncompleteError, and the same call goes on. What is asked by batch is
+    submitted for all systems and grounds before anything else is done; with `leave`, nothing of it is waited for.
     """
     watcher, terms = watcher or Watcher(), terms or Terms(answers=cache.path if cache is not None else None)
     reports = []
-    for variant, name, into in manifest.parts(suite, root):
-        if reason := left_out.get((into.name, results.EVERY)):
+    parts = list(manifest.parts(suite, root))
+    for variant, name, into in parts if batches.several(suite, terms, len(parts)) else ():
+        asked = [one for one in variant.systems if not {(into.name, EVERY), (into.name, one.name)} & set(left_out)]
+        some = variant.model_copy(update={"systems": tuple(one for one in asked if batches.agreed(terms, one).batch)})
+        with suppress(MemevalError), contained(name, own=True):  # it comes up again, and is told then
+            alone = functools.partial(manifest.alone, suite)
+            _run(some, name, into, alone, cache, terms, limit, watcher, {}, until, _submitted)
+    for variant, name, into in parts:
+        if reason := left_out.get((into.name, EVERY)):
             reports.append(Report(into, left_out={entry.name: reason for entry in suite.systems}))
             _noted(suite, marked(into, limit), reason)
             continue
@@ -86,8 +99,8 @@ def run(
         try:
             _in_time(until)
             with contained(name, own=True):
-                alone = functools.partial(manifest.alone, suite)
-                reports.append(_run(variant, name, into, alone, cache, terms, limit, watcher, known, until))
+                alone, rest = functools.partial(manifest.alone, suite), (watcher, known, until, _systems, leave)
+                reports.append(_run(variant, name, into, alone, cache, terms, limit, *rest))
         except MemevalError as error:
             watcher.end()
             reports.append(Report(into, error=error))
@@ -101,7 +114,7 @@ def _noted(suite: Suite, folder: Path, reason: str) -> None:
     if not manifest.adds_up(suite.name):
         with suppress(PrerequisiteError), manifest.alone(suite, folder):
             if files.stored(folder / results.CANDIDATES) is None:
-                results.write_unavailable(folder, {results.EVERY: reason})
+                results.write_unavailable(folder, {EVERY: reason})
 
 
 def _in_time(until: float) -> None:
@@ -126,6 +139,8 @@ def _run(
     watcher: Watcher,
     left_out: Mapping[str, str],
     until: float,
+    do: Callable[["Job"], Report],
+    leave: bool = True,
 ) -> Report:
     watcher.step(f"data set {name}, rendered as {suite.rendered}")
     loaded = datasets.load(name)
@@ -143,7 +158,8 @@ def _run(
         if manifest.adds_up(suite.name):
             manifest.add(suite, folder, watcher.notice)
         sliced = functools.cache(lambda: slices.members(loaded, candidates))
-        return _systems(Job(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until))
+        job = Job(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until, leave)
+        return do(job)
 
 
 def limited(dataset: Dataset, limit: shards.Portion) -> shards.Portion:
@@ -171,11 +187,26 @@ class Job:
     watcher: Watcher
     left_out: Mapping[str, str] = field(default_factory=dict)
     until: float = math.inf
+    leave: bool = False
 
     def advance(self, ranking: Ranking) -> None:
         """Tells of a query that is written. Raises IncompleteError where the time is used up."""
         self.watcher.advance(ranking)
         _in_time(self.until)
+
+
+def _submitted(job: Job) -> Report:
+    """Submits everything that is asked by batch; what came back meanwhile is collected."""
+    for system in job.suite.systems:
+        with suppress(MemevalError):  # it comes up again when the system is run, and is told then
+            found = [part for run in _runs(job, system) for part in _by_batch(job, *run)]
+            carrying.fill(found, leave=True, online=False, tell=job.watcher.step)
+    return Report(job.folder)
+
+
+def _by_batch(job: Job, scorer: Scorer, about: Header, path: Path, name: str) -> list[Part]:
+    fresh = job.terms.since is not None
+    return batches.parts(scorer, about, job.dataset, job.candidates, path, name, fresh=fresh)
 
 
 def _systems(job: Job) -> Report:
@@ -233,9 +264,8 @@ def _incomplete(suite: Suite, result: Result) -> str | None:
 
 def run_system(job: Job, system: System) -> tuple[Result, bool]:
     """The result of one system, and whether it was there already."""
-    scorer = load_scorer(system.model, job.dataset, job.cache, job.terms)
-    about, stem = _about(job, system, scorer), slug(system.name)
-    path, target, times = (job.folder / f"{stem}{suffix}" for suffix in (".run.jsonl", ".json", ".times.jsonl"))
+    [(scorer, about, path, _), *again] = _runs(job, system)
+    target, times = path.with_name(f"{slug(system.name)}.json"), results.times(path)
     further = repeats.files(path, system.repeat, system.orders)
     runs = [path, *chain(*further.values())]
     if job.terms.since is None:
@@ -247,15 +277,26 @@ def run_system(job: Job, system: System) -> tuple[Result, bool]:
         for run in measuring.altered(target, about, runs):
             away = files.aside(run)
             job.watcher.notice(f"{run}: was changed after it was measured: kept as {away.name}, and made again")
-    _ran(job, scorer, about, path, system.name)
-    variants = chain(*repeats.variants(job.terms, system.repeat, system.orders).values())
-    for (suffix, terms), file in zip(variants, chain(*further.values()), strict=True):
-        again = load_scorer(system.model, job.dataset, job.cache, terms)
-        _ran(job, again, _about(job, system, again), file, f"{system.name}{suffix}")
+    for one in ((scorer, about, path, system.name), *again):
+        _ran(job, *one)
     job.watcher.step(f"measuring {system.name}")
     result = measuring.measure(path, job.dataset, job.candidates, job.suite, job.sliced(), system)
     files.write_whole(target, results.result_text(result))
     return scoring.with_latency(result, _timed(times, job.suite)), False
+
+
+def _runs(job: Job, system: System) -> list[tuple[Scorer, Header, Path, str]]:
+    """The run of a system and its repeats: who scores, the header, the file, and the name for people."""
+    path, terms = job.folder / f"{slug(system.name)}.run.jsonl", batches.agreed(job.terms, system)
+    variants = chain(*repeats.variants(terms, system.repeat, system.orders).values())
+    files_of = chain(*repeats.files(path, system.repeat, system.orders).values())
+    found = []
+    for (suffix, own), file in zip((("", terms), *variants), (path, *files_of), strict=True):
+        scorer = load_scorer(system.model, job.dataset, job.cache, own)
+        if system.batch and not batches.asked(scorer):
+            raise UsageError(f"{system.model!r} is not asked by batch: leave `batch` out in its entry")
+        found.append((scorer, _about(job, system, scorer), file, f"{system.name}{suffix}"))
+    return found
 
 
 def _timed(times: Path, suite: Suite) -> latency.Times | None:
@@ -277,6 +318,8 @@ def _about(job: Job, system: System, scorer: Scorer) -> Header:
 def _ran(job: Job, scorer: Scorer, about: Header, path: Path, task: str) -> None:
     """Writes one run file; beside it, the bill of a hosted system, whole or not."""
     watcher, purse, times = job.watcher, job.terms.purse, results.times(path)
+    brought = batches.Brought(scorer, job.terms, path)
+    batches.elsewhere(scorer, job.terms, watcher.notice)
     before, settled = replace(purse), times.with_name(times.name.replace(".times.jsonl", BILL))
     for row in files.lines(settled, prices.Settled, broken=True) if settled.is_file() else ():  # of one that was killed
         for name, amount in row.items():
@@ -286,14 +329,23 @@ def _ran(job: Job, scorer: Scorer, about: Header, path: Path, task: str) -> None
         watcher.step(f"{task}: texts that are not remembered are sent to {hosted.service.door.host}")
 
     def billed(usages: Iterable[Mapping[str, float]] | None) -> None:
+        came = brought.due() if usages is not None else Due(0, 0.0)
+        # What came by batch is the ledger's to tell, also of what an earlier process has collected.
+        before.calls += purse.brought - before.brought - came.calls
+        before.spent += purse.brought_spent - before.brought_spent - came.spent
+        before.brought, before.brought_spent = purse.brought, purse.brought_spent
         asked = purse.calls - before.calls + purse.broken - before.broken
         if scorer.hosted and (usages is not None or asked):
             bill = prices.bill([one.service.price for one in scorer.hosted], before, purse, usages)
+            bill = replace(bill, batched=came.calls)
             watcher.step(f"{task}: {bill}")
             files.append(times, {"bill": written(bill)})
             settled.unlink(missing_ok=True)
+            if usages is not None:
+                brought.settle()
 
     try:
+        carrying.fill(_by_batch(job, scorer, about, path, task), leave=job.leave, until=job.until, tell=watcher.step)
         outcome = runner.run(
             scorer,
             about,
@@ -311,7 +363,7 @@ def _ran(job: Job, scorer: Scorer, about: Header, path: Path, task: str) -> None
     finally:
         purse.note = None
     watcher.end()
-    if outcome.ran or settled.is_file():
+    if outcome.ran or settled.is_file() or brought.due().calls:
         billed(ranking.usage or {} for ranking in results.read_run(outcome.run).rankings)
 
 
@@ -358,7 +410,7 @@ def frozen(suite: Suite, dataset: Dataset, path: Path, watcher: Watcher, terms: 
         return known
     if stored is not None:
         watcher.step("the first stage, data set or rendering has changed: candidates are made again")
-    scorer = load_scorer(suite.stage, dataset, None, terms)
+    scorer = load_scorer(suite.stage, dataset, None, terms and replace(terms, batch=None))
     watcher.begin(f"first stage {suite.stage}", len(dataset.queries), 0)
     made = retrieve(
         dataset,

@@ -18,7 +18,7 @@ from memeval.datasets.download import cache_folder
 from memeval.rerankers.controls import Constant
 from memeval.rerankers.hosted.quote import Quote, quote
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs import benchmark, manifest, measuring, repeats, shards
+from memeval.runs import batches, benchmark, manifest, measuring, repeats, shards
 from memeval.runs.readiness import OFFLINE, hosted, lacking, offline, rate
 from memeval.runs.suite import Suite, System, grounds, slug, values
 
@@ -234,7 +234,8 @@ def _row(system: System, here: _Here, work: _Work) -> Planned:
         return Planned(system.name, len(here.requests), pairs, 0, False, reason, system.optional)
     try:
         with contained(system.name, own=True):
-            scorer = benchmark.load_scorer(system.model, here.dataset, work.remembered, work.terms, unready=bool(lacks))
+            agreed = batches.agreed(work.terms, system)
+            scorer = benchmark.load_scorer(system.model, here.dataset, work.remembered, agreed, unready=bool(lacks))
             model = str(rerankers.parse(system.model))
             facts = here.dataset, here.candidates, scorer.fingerprint, here.limit
             about = measuring.header(here.suite, system.name, model, *facts)
@@ -245,7 +246,7 @@ def _row(system: System, here: _Here, work: _Work) -> Planned:
             cached = pairs - sum(found for found, _ in left)
             doors = [one.service.door for one in scorer.hosted]
             lacks = lacks or [door.lacks for door in doors if door.lacks]  # of another package's services
-            variants = chain(*repeats.variants(work.terms, system.repeat, system.orders).values())
+            variants = chain(*repeats.variants(agreed, system.repeat, system.orders).values())
             again = (
                 benchmark.load_scorer(system.model, here.dataset, work.remembered, terms, unready=bool(lacks))
                 for _, terms in variants

@@ -3,8 +3,11 @@
 Rankings are appended to `<system>.run.jsonl.partial` in the order in which queries are asked, each with its checksum,
 and written in the data set's order when all are there, so that a run can die at any moment: the next one reads what can
 be relied on and goes on.
+
+One file, though a long one: what is written line by line and what is read back of it are one contract.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -89,20 +92,9 @@ def run(
     times = results.times(path)
     partial = path.with_name(path.name + PARTIAL)
     queries = shards.taken(dataset.queries, header.partial)
-    order = in_turn(queries, scorer.said.window)
-    kept: tuple[Ranking, ...] = ()
-    for file, expected in ((files.stored(path), queries), (partial, order)):
-        if file is None or not file.is_file() or fresh or header.fingerprint is None:
-            continue
-        found = reliable(file, header, expected, candidates, whole=file is not partial)
-        if len(found.rankings) == len(queries) and file is not partial and found.damage is None:
-            return Ended(path, times, 0, 0)
-        if found.damage is not None:
-            away = files.aside(file)
-            listener.tell(f"{file}: {found.damage}: kept as {away.name}, and made again from there")
-        known = {ranking.query_id: ranking for ranking in found.rankings}
-        count = next((place for place, query in enumerate(order) if query.query_id not in known), len(order))
-        kept = max(kept, tuple(known[query.query_id] for query in order[:count]), key=len)
+    order, kept = standing(scorer, header, dataset, candidates, path, listener.tell, fresh=fresh)
+    if kept is None:
+        return Ended(path, times, 0, 0)
     lines = {ranking.query_id: results.ranking_line(ranking) for ranking in kept}
     errors: Counter[str] = Counter()
     try:
@@ -139,6 +131,43 @@ def run(
     return Ended(whole, times, len(queries) - len(kept), errors.total(), errors)
 
 
+def standing(
+    scorer: Scorer,
+    header: Header,
+    dataset: Dataset,
+    candidates: Candidates,
+    path: Path,
+    tell: Callable[[str], None] = lambda message: None,
+    *,
+    fresh: bool = False,
+) -> tuple[list[Query], tuple[Ranking, ...] | None]:
+    """The queries in the order in which they are asked, and the rankings of the first of them that are there already;
+    None where the run is whole. A damaged file is put aside."""
+    partial = path.with_name(path.name + PARTIAL)
+    queries = shards.taken(dataset.queries, header.partial)
+    order = in_turn(queries, scorer.said.window)
+    kept: tuple[Ranking, ...] = ()
+    for file, expected in ((files.stored(path), queries), (partial, order)):
+        if file is None or not file.is_file() or fresh or header.fingerprint is None:
+            continue
+        found = reliable(file, header, expected, candidates, whole=file is not partial)
+        if len(found.rankings) == len(queries) and file is not partial and found.damage is None:
+            return order, None
+        if found.damage is not None:
+            away = files.aside(file)
+            tell(f"{file}: {found.damage}: kept as {away.name}, and made again from there")
+        known = {ranking.query_id: ranking for ranking in found.rankings}
+        count = next((place for place, query in enumerate(order) if query.query_id not in known), len(order))
+        kept = max(kept, tuple(known[query.query_id] for query in order[:count]), key=len)
+    return order, kept
+
+
+def asked(query: Query, dataset: Dataset, candidates: Candidates) -> Request:
+    """A query with its candidates."""
+    by_id = dataset.memories(query.store_id)
+    return query, tuple(by_id[doc_id] for doc_id in candidates.doc_ids[query.query_id])
+
+
 def in_turn(queries: Sequence[Query], window: int) -> list[Query]:
     """The order in which queries are asked: store after store, so that each has to be prepared once.
 
@@ -160,11 +189,7 @@ def rank(
 
     Windows start at fixed places and are remembered as a whole, so that a resumed run has the same ones.
     """
-
-    def request(query: Query) -> Request:
-        by_id = dataset.memories(query.store_id)
-        return query, tuple(by_id[doc_id] for doc_id in candidates.doc_ids[query.query_id])
-
+    request = functools.partial(asked, dataset=dataset, candidates=candidates)
     place = done
     if scorer.said.streams:
         waiting: dict[int, Scored] = {}

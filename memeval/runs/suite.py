@@ -67,9 +67,10 @@ class System(BaseModel):
     """An entry of a benchmark: a name for tables and files, and the model's full name.
 
     An `optional` system whose extra or model is missing does not fail the run. `sweep` maps options to values, and
-    stands for one system with each: `sweep = {instruction = ["plain", "intent"]}`. `repeat` runs it so many times in
-    all, and `orders` so many more times with other orders of the candidates shown (listwise judges), to tell how much
-    its answers vary; what is measured is the first run.
+    stands for one system with each: `sweep = {instruction = ["plain", "intent"]}`. With `batch = true` a service is
+    asked by batch; `batch = "repairs"`: also where it is told what is wrong with an answer. `repeat` runs it so many
+    times in all, and `orders` so many more times with other orders of the candidates shown (listwise judges), to tell
+    how much its answers vary; what is measured is the first run.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -78,6 +79,7 @@ class System(BaseModel):
     name: str = ""
     optional: bool = False
     sweep: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    batch: bool | Literal["repairs"] = False
     repeat: Annotated[int, Field(ge=1, le=100)] = 1
     orders: Annotated[int, Field(ge=0, le=100)] = 0
 
@@ -321,6 +323,9 @@ def make(content: dict[str, Any], source: str) -> Suite:
 def values(suite: Suite) -> dict[str, Any]:
     """The suite as plain values, every default written out; `make` reads them again."""
     found = suite.model_dump(by_alias=True, mode="json")
+    for entry in found["systems"]:  # how a service is asked is told only where it is out of the ordinary
+        if not entry["batch"]:
+            del entry["batch"]
     return {key: value for key, value in found.items() if key != "hardware" or value is not None}
 
 

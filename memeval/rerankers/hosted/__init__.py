@@ -10,6 +10,7 @@
     styles     how rerank endpoints want to be asked                     dialect    what a service refuses by name
     estimate   what calls would take                                     quote      what a run would take and cost
     network    certificates and proxies of the shell                     http       a plain client
+    batch/     jobs of many requests, answered within a day
 
 On offer are openai, gemini, memos and rerank_api, which are put together from these.
 """

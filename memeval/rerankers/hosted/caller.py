@@ -11,9 +11,10 @@ One file, though a long one: paying, pacing, retrying and remembering share the 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
@@ -21,15 +22,15 @@ from memeval.core.errors import IncompleteError, MemevalError
 from memeval.core.outside import struck, without
 from memeval.core.types import ANSWERED, canonical
 from memeval.rerankers.hosted import answers
+from memeval.rerankers.hosted.batch.mail import AbsentError, Mail
+from memeval.rerankers.hosted.batch.post import Body as Body
+from memeval.rerankers.hosted.batch.post import Post
+from memeval.rerankers.hosted.batch.post import Send as Send
 from memeval.rerankers.hosted.estimate import BYTES_A_TOKEN
 from memeval.rerankers.hosted.faults import CallError, UnreadableError, classify, short
 from memeval.rerankers.hosted.pace import Limits, Pace
 from memeval.rerankers.hosted.prices import Price, counted
 from memeval.rerankers.hosted.terms import Door, Terms
-
-Body: TypeAlias = Mapping[str, Any]
-Send: TypeAlias = Callable[[Body], Awaitable[str]]
-"""Sends a request and returns the raw body of the reply. What it raises is made a CallError by faults.classify."""
 
 PATIENCE = 15.0
 """Seconds: a call that was told to wait for so long, while no other was answered, says that none will be."""
@@ -68,7 +69,8 @@ class Service:
     """A hosted service, as an adapter describes it.
 
     `connect` opens a client in the running event loop; `read` takes the raw reply to a request apart and raises
-    CallError where it is no answer. Whatever else it raises means that the reply is not of the service's shape.
+    CallError where it is no answer. Whatever else it raises means that the reply is not of the service's shape. `post`
+    says how it takes batches, if it does.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Service:
     read: Callable[[str, Body], Reply]
     price: Price | None
     limits: Limits
+    post: Post | None = None
 
 
 Take: TypeAlias = Callable[[Reply], Any]
@@ -96,7 +99,8 @@ class Breaker:
 
 
 class Caller:
-    """Makes the calls of one service. Used inside the event loop that made it; `freed` as in Pace."""
+    """Makes the calls of one service. Used inside the event loop that made it; `freed` as in Pace. With `mail` (and its
+    `send`, which speaks the service's dialect), what batches have brought is taken, and the rest left to them."""
 
     def __init__(
         self,
@@ -106,10 +110,11 @@ class Caller:
         known: answers.Answers | None,
         breaker: Breaker,
         freed: Callable[[], None] = lambda: None,
+        mail: tuple[Mail, Send] | None = None,
     ) -> None:
         self.service, self.terms, self.breaker, self.closing = service, terms, breaker, False
         self.pace = Pace(service.limits, freed)
-        self._send, self._known = send, known
+        self._send, self._known, self._mail = send, known, mail
         self.asked = 0
         self._asking: dict[bytes, asyncio.Event] = {}
         self._settled = asyncio.Event()
@@ -123,12 +128,13 @@ class Caller:
         waiting, limit = self._coming + self.pace.waiting, self.pace.limit
         return limit - waiting if 2 * waiting <= limit else 0
 
-    async def __call__(self, body: Body, worst: Mapping[str, float], take: Take) -> Reply:
+    async def __call__(self, body: Body, worst: Mapping[str, float], take: Take, *, mends: bool = False) -> Reply:
         """The reply to a request, with what `take` made of it: a value, or an UnreadableError. Raises CallError.
 
         Args:
             body: all that is sent, apart from the key.
             worst: the most that it can take, beside the request's own bytes (of which a token has one or more).
+            mends: whether it asks again for an answer that was cut or could not be understood.
         """
         self.asked += 1
         # Requests of many memories come at once: made ready one by one, they do not hold up the replies of others.
@@ -139,7 +145,7 @@ class Caller:
         finally:
             self._coming -= 1
         asked = canonical(body)
-        call = _Call(body, {"calls": 1, "input_tokens": len(asked), "search_units": 1, **worst}, take)
+        call = _Call(body, {"calls": 1, "input_tokens": len(asked), "search_units": 1, **worst}, take, mends)
         if self._known is None:
             return await self._ask(call, None)
         key = answers.key(self.service.name, self.service.door.address, asked, self.terms.repeat)
@@ -161,6 +167,10 @@ class Caller:
     async def _ask(self, call: "_Call", key: bytes | None) -> Reply:
         from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, stop_before_delay
 
+        if (brought := await self._brought(call)) is not None:
+            stored, reply = brought
+            self._keep(key, stored, reply)
+            return replace(reply, stored=stored.answered)
         limits = self.service.limits
         began = perf_counter()
         retrying = AsyncRetrying(
@@ -180,9 +190,26 @@ class Caller:
                 self.breaker.fault = fault
             raise
         stored, reply = found
+        self._keep(key, stored, reply)
+        return replace(reply, seconds=stored.seconds, waited=perf_counter() - began - stored.seconds)
+
+    def _keep(self, key: bytes | None, stored: answers.Stored, reply: Reply) -> None:
+        """Remembers an answer that was understood."""
         if key is not None and self._known is not None and not isinstance(reply.taken, UnreadableError):
             self._known.add(key, stored, model=reply.model, finish=reply.finish, usage=reply.usage)
-        return replace(reply, seconds=stored.seconds, waited=perf_counter() - began - stored.seconds)
+
+    async def _brought(self, call: "_Call") -> tuple[answers.Stored, Reply] | None:
+        """What a batch has brought; None where the call is to be made now. Raises CallError where it waits for one."""
+        if self._mail is None:
+            return None
+        mail, send = self._mail
+        try:
+            raw, _ = await self._sent(call.body, send)
+        except AbsentError as absent:
+            if mail.online(mends=call.mends):
+                return None
+            raise mail.want(absent, call.most, mends=call.mends) from None
+        return answers.Stored(raw, 0.0, datetime.now(UTC).isoformat()), self._understood(raw, call)
 
     async def _attempt(self, call: "_Call") -> tuple[answers.Stored, Reply]:
         price, purse = self.service.price, self.terms.purse
@@ -195,7 +222,7 @@ class Caller:
                 raise CallError("over-budget", str(error)) from None
             cost, answered = 0.0 if price else None, False
             try:
-                raw, seconds = await self._sent(call.body)
+                raw, seconds = await self._sent(call.body, self._send)
                 answered = True
                 # Until it is known what a reply cost, it has cost the most that we expect.
                 cost = price.of(counted({}, call.expected, price)) if price else None
@@ -246,18 +273,18 @@ class Caller:
             except UnreadableError as error:
                 return replace(reply, taken=error)
 
-    async def _sent(self, body: Body) -> tuple[str, float]:
+    async def _sent(self, body: Body, send: Send) -> tuple[str, float]:
         """The raw reply without the key in it, should the service have quoted it, and its seconds. Raises CallError."""
         secrets = self.service.door.secrets
         start = perf_counter()
         try:
             async with asyncio.timeout(self.service.limits.timeout):
-                raw = await self._send(body)
+                raw = await send(body)
         except Exception as error:  # noqa: BLE001  (an SDK raises what it likes)
             fault = classify(error)
             self.breaker.opened |= not (fault.shut or fault.status == "timed-out")
             if fault.adapted:
-                return await self._sent(body)
+                return await self._sent(body, send)
             fault.why = without(fault.why, secrets, "[key]")
             fault.args = (fault.why,)
             raise fault from None
@@ -280,6 +307,7 @@ class _Call:
     body: Body
     most: Mapping[str, float]
     take: Take
+    mends: bool = False
 
     @property
     def expected(self) -> Mapping[str, float]:

@@ -89,8 +89,8 @@ class CallError(Exception):
 
     `again` says that asking once more may help, `after` how many seconds the service wants to be left alone,
     `billed` that the service may have worked all the same. `remedy` is given where no other call would fare better: it
-    says what the user can do; `shut` that nobody gets in at all. `words` are what a service says of a request that it
-    refuses, and `adapted` that the next one will differ by that.
+    says what the user can do; `shut` that nobody gets in at all. `status_code` is the HTTP status, if there was one.
+    `words` are what a service says of a request that it refuses, and `adapted` that the next one will differ by that.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class CallError(Exception):
         self.status, self.why, self.again, self.after, self.billed = status, why, again, after, billed
         self.remedy = remedy
         self.shut, self.adapted, self.words = shut, False, ""
+        self.status_code: int | None = None
 
 
 class UnreadableError(ValueError):
@@ -119,9 +120,9 @@ def classify(error: Exception) -> CallError:
     """The fault behind an exception of openai, google-genai or httpx2, told apart by what they have in common."""
     if isinstance(error, CallError):
         return error
-    code = _code(error)
-    if code is not None:
-        return of_status(code, _headers(error), _words(error))
+    status = code(error)
+    if status is not None:
+        return of_status(status, _headers(error), _words(error))
     causes = list(_causes(error))
     names = {kind.__name__ for cause in causes for kind in type(cause).__mro__}
     shut = _shut(causes)
@@ -180,6 +181,12 @@ def _last(causes: Sequence[BaseException]) -> str:
 
 def of_status(code: int, headers: Any, words: str) -> CallError:
     """The fault behind an HTTP status."""
+    fault = _of_status(code, headers, words)
+    fault.status_code = code
+    return fault
+
+
+def _of_status(code: int, headers: Any, words: str) -> CallError:
     why, after = f"HTTP {code}: {short(words)}" if words else f"HTTP {code}", _after(headers, words)
     if code in (400, 403) and any(map(FLAGGED.search, said(words))):
         return CallError("refused", f"the prompt was filtered ({why})")
@@ -281,13 +288,14 @@ def short(text: str) -> str:
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 
 
-def _code(error: Exception) -> int | None:
+def code(error: Exception) -> int | None:
+    """The HTTP status behind an exception."""
     for name in ("status_code", "code"):
-        code = getattr(error, name, None)
-        if isinstance(code, str) and len(code) == 3 and code.isascii() and code.isdigit():
-            code = int(code)
-        if isinstance(code, int) and 100 <= code < 600:
-            return code
+        found = getattr(error, name, None)
+        if isinstance(found, str) and len(found) == 3 and found.isascii() and found.isdigit():
+            found = int(found)
+        if isinstance(found, int) and 100 <= found < 600:
+            return found
     return None
 
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from memeval.rerankers.hosted import dialect, faults, http, judges, network, prices, questions, replies
+from memeval.rerankers.hosted.batch import gemini as batch
 from memeval.rerankers.hosted.caller import Body, Send, Service
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.stream import Hosted
@@ -62,7 +63,7 @@ class Gemini:
         cost = prices.find(model, "google" if found.own else None, access.price)
         spoken = dialect.generate()
         connect, read = spoken.connected(_connect), spoken.reading(replies.gemini)
-        served = Service("gemini", name, found, connect, read, cost, limits)
+        served = Service("gemini", name, found, connect, read, cost, limits, batch.post(spoken.connected, _client))
         self.hosted = Hosted(served, terms, chosen.judge, chosen.calls, chosen.estimate)
         self.score, self.score_many = self.hosted.score, self.hosted.score_many
 
@@ -87,7 +88,8 @@ def _bodies(model: str, settings: Mapping[str, Any], asking: questions.Asking) -
 
 
 @asynccontextmanager
-async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
+async def _client(found: Door, limits: Limits) -> AsyncIterator[Any]:
+    """The SDK's client."""
     import httpx2
     from google import genai
     from google.genai import types
@@ -106,6 +108,14 @@ async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
             client = genai.Client(api_key=found.key or "none", vertexai=False, http_options=options)
         except OSError as error:  # it reads certificates for what is not used here, also for http://
             raise network.unreadable(error) from None
+        yield client
+
+
+@asynccontextmanager
+async def _connect(found: Door, limits: Limits) -> AsyncIterator[Send]:
+    from google.genai import types
+
+    async with _client(found, limits) as client:
         silent: dict[str, Any] = {"automatic_function_calling": {"disable": True}, "should_return_http_response": True}
 
         async def send(body: Body) -> str:

@@ -6,6 +6,8 @@ from functools import partial
 from typing import Any, Literal
 
 from memeval.rerankers.hosted import dialect, faults, http, judges, prices, questions, replies, responses
+from memeval.rerankers.hosted.batch import anthropic
+from memeval.rerankers.hosted.batch import openai as batch
 from memeval.rerankers.hosted.caller import Body, Send, Service
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.stream import Hosted
@@ -80,7 +82,10 @@ class OpenAI:
         cost = prices.find(model, ("anthropic" if claude else "openai") if found.own else None, access.price)
         spoken = dialect.chat(cap=max_tokens_as, weighed=asking.logprobs is True)
         connect, read = spoken.connected(partial(_connect, api=api)), spoken.reading(replies.openai)
-        served = Service("openai", name, found, connect, read, cost, limits)
+        # Who takes Anthropic's key takes batches as Anthropic does.
+        by_anthropic = access.key_from == CLAUDE_KEY
+        post = anthropic.post(spoken.connected) if by_anthropic else batch.post(api, spoken.connected, _client)
+        served = Service("openai", name, found, connect, read, cost, limits, post)
         self.hosted = Hosted(served, terms, chosen.judge, chosen.calls, chosen.estimate)
         self.score, self.score_many = self.hosted.score, self.hosted.score_many
 
@@ -110,8 +115,8 @@ def _bodies(model: str, settings: Mapping[str, Any], asking: questions.Asking, c
 
 
 @asynccontextmanager
-async def _connect(found: Door, limits: Limits, api: str) -> AsyncIterator[Send]:
-    import httpx2
+async def _client(found: Door, limits: Limits) -> AsyncIterator[tuple[Any, dict[str, Any]]]:
+    """The SDK's client, and the headers that go with each of its calls."""
     from openai import AsyncOpenAI, Omit
 
     headers: dict[str, Any] = {"Authorization": Omit(), **found.headers}
@@ -122,6 +127,14 @@ async def _connect(found: Door, limits: Limits, api: str) -> AsyncIterator[Send]
         timeout=http.timeout(limits),
         http_client=http.client(found, limits),
     ) as client:
+        yield client, headers
+
+
+@asynccontextmanager
+async def _connect(found: Door, limits: Limits, api: str) -> AsyncIterator[Send]:
+    import httpx2
+
+    async with _client(found, limits) as (client, headers):
 
         async def send(body: Body) -> str:
             # The SDK's own way past its typed parameters: they cost a fifth of a call's CPU and change nothing here.

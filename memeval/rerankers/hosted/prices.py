@@ -42,6 +42,12 @@ class Price:
         """The units that must be known for a price, and are not told."""
         return [unit for unit, rate in self.per.items() if rate and unit != "cached_tokens" and unit not in usage]
 
+    def shared(self, share: float) -> "Price":
+        """This price where only a share of it is asked for, as of batches."""
+        if share == 1:
+            return self
+        return Price({unit: rate * share for unit, rate in self.per.items()}, f"{self.source}, {share:.0%} by batch")
+
     def of(self, usage: Mapping[str, float]) -> float:
         """Dollars for what calls took.
 
@@ -101,8 +107,8 @@ class Purse:
     """What a run may spend and has spent, over all its systems: `calls` that were answered, attempts that were not
     (`broken`), and what those may have cost (`unsure`).
 
-    `limit` is --max-cost. `unknown` allows calls whose price is not known, which are then not counted. `note` is
-    told of every call that was settled.
+    Of the calls, batches have `brought` so many, for `brought_spent`. `limit` is --max-cost. `unknown` allows calls
+    whose price is not known, which are then not counted. `note` is told of every call that was settled.
     """
 
     limit: float | None = None
@@ -111,6 +117,8 @@ class Purse:
     unsure: float = 0.0
     calls: int = 0
     broken: int = 0
+    brought: int = 0
+    brought_spent: float = 0.0
     reached: bool = False
     note: Callable[[Settled], None] | None = field(default=None, repr=False, compare=False)
     _reserved: float = field(default=0.0, repr=False)
@@ -131,6 +139,13 @@ class Purse:
             return False
         self.reached = True
         raise IncompleteError(f"the limit of {self.limit:.2f} USD could be passed")
+
+    def pay(self, costs: Sequence[float]) -> None:
+        """Pays calls that a batch has answered; whose they are is told by the ledger of batches."""
+        self.calls += len(costs)
+        self.brought += len(costs)
+        self.spent += sum(costs)
+        self.brought_spent += sum(costs)
 
     def settle(self, worst: float | None, cost: float | None, *, answered: bool) -> None:
         """Pays a call that ended: with what it cost, or as unsure where it broke."""

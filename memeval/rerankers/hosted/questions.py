@@ -104,15 +104,15 @@ async def judged(asker: Asker, chat: Chat, form: Form, text: str) -> tuple[Any, 
     cap, seconds = chat.cap + form.tokens, 0.0
     turns: list[tuple[Literal["user", "assistant"], str]] = [("user", text)]
 
-    async def ask() -> Reply:
+    async def ask(*, mends: bool = True) -> Reply:
         nonlocal seconds
-        reply = await asker(form.request(chat, turns, cap), {"output_tokens": cap}, form.taken)
+        reply = await asker(form.request(chat, turns, cap), {"output_tokens": cap}, form.taken, mends=mends)
         seconds += reply.seconds
         if reply.finish == "refused":
             raise CallError("refused", f"the model refused ({reply.text[:200]})")
         return reply
 
-    reply = await ask()
+    reply = await ask(mends=False)
     if reply.finish == "length":
         cap *= HIGHER
         reply = await ask()

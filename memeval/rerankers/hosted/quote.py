@@ -56,7 +56,7 @@ def quote(reranker: Quotable, requests: Sequence[Request]) -> Quote:
     step = max(1, len(asked) // SAMPLE)
     sampled = sum((reranker.hosted.estimate(*request) for request in asked[::step]), Work())
     work = sampled.times(calls / sampled.calls) if sampled.calls else Work()
-    price: Price | None = reranker.hosted.service.price
+    price: Price | None = reranker.hosted.price
     return Quote(
         calls,
         (work.input_low, work.input_high),

@@ -9,19 +9,23 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from itertools import chain, islice
 from queue import SimpleQueue
 from typing import Any
 
-from memeval.core.errors import MemevalError, PrerequisiteError, ServiceError
-from memeval.core.types import CHANGED, Memory, Query, Request, Scored
+from memeval.core.errors import MemevalError, PrerequisiteError, ServiceError, UsageError
+from memeval.core.types import CHANGED, Memory, Query, Request, Scored, canonical
 from memeval.rerankers.hosted import network
 from memeval.rerankers.hosted.answers import Answers
+from memeval.rerankers.hosted.batch import run_batch
+from memeval.rerankers.hosted.batch.ledger import Ledger
+from memeval.rerankers.hosted.batch.mail import Mail, Round
+from memeval.rerankers.hosted.batch.post import Post
 from memeval.rerankers.hosted.caller import Body, Breaker, Caller, Reply, Service, Take
 from memeval.rerankers.hosted.estimate import Work
 from memeval.rerankers.hosted.faults import CallError
-from memeval.rerankers.hosted.prices import needed
+from memeval.rerankers.hosted.prices import Price, needed
 from memeval.rerankers.hosted.terms import Terms
 
 GRACE = 20.0
@@ -38,9 +42,9 @@ class Asker:
         self.waited = 0.0
         self.made: str | None = None
 
-    async def __call__(self, body: Body, worst: Mapping[str, float], take: Take) -> Reply:
+    async def __call__(self, body: Body, worst: Mapping[str, float], take: Take, *, mends: bool = False) -> Reply:
         """As Caller."""
-        reply = await self._caller(body, worst, take)
+        reply = await self._caller(body, worst, take, mends=mends)
         self.usage.update({**reply.usage, **{f"{CHANGED}{change}": 1 for change in reply.changes}})
         self.waited = max(self.waited, reply.waited)
         if reply.stored is not None:
@@ -55,7 +59,8 @@ Judge = Callable[[Asker, Query, Sequence[Memory]], Awaitable[tuple[Sequence[floa
 class Hosted:
     """A service and a way to judge with it, as `score` and `score_many` want them.
 
-    `calls` says how many calls a query needs, `estimate` what they would take, at least and at most.
+    `calls` says how many calls a query needs, `estimate` what they would take, at least and at most. In a `round`,
+    what is to be asked by batch is noted (see batch.mail).
     """
 
     def __init__(
@@ -69,6 +74,33 @@ class Hosted:
         self.service, self.terms, self._judge = service, terms, judge
         self.calls, self.estimate = calls, estimate
         self.breaker = Breaker()
+        self.round: Round | None = None
+
+    @property
+    def by_batch(self) -> bool:
+        """Whether it is asked by batch: it is to be, and the service takes batches."""
+        batch, post = self.terms.batch, self.service.post
+        return batch is not None and post is not None and (post.connect is not None or batch.folder is not None)
+
+    @property
+    def price(self) -> Price | None:
+        """What its calls cost in the way in which they are made."""
+        price = self.service.price
+        return price.shared(self.post.share) if price is not None and self.by_batch else price
+
+    @property
+    def post(self) -> Post:
+        """How its jobs are handed over. Raises UsageError where they cannot be."""
+        post, batch = self.service.post, self.terms.batch
+        if post is None:
+            raise UsageError(f"{self.service.model!r} is not asked by batch: leave --batch out for it")
+        return run_batch.post(post, batch.folder, self.service.model) if batch and batch.folder else post
+
+    @property
+    def scope(self) -> str:
+        """What jobs may hold together: the requests to one model at one address, handed over in one way."""
+        service = self.service
+        return canonical([self.post.name, service.name, service.door.address, service.model]).decode().strip()
 
     def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:
         """The scores of one query. Raises CallError where it failed."""
@@ -121,13 +153,20 @@ class Hosted:
     @asynccontextmanager
     async def open(self, freed: Callable[[], None]) -> AsyncIterator[Caller]:
         """A caller with its client and its store of answers, in the running event loop."""
-        known = Answers(self.terms.answers, self.terms.since) if self.terms.answers is not None else None
-        try:
-            async with self.service.connect(self.service.door, self.service.limits) as send:
-                yield Caller(self.service, self.terms, send, known, self.breaker, freed)
-        finally:
-            if known is not None:
-                known.close()
+        service, terms = self.service, self.terms
+        async with AsyncExitStack() as stack:
+            known, mail = None, None
+            if terms.answers is not None:
+                known = stack.enter_context(closing(Answers(terms.answers, terms.since)))
+            if service.post is not None and terms.answers is not None:
+                ledger = stack.enter_context(Ledger(terms.answers))
+                if self.by_batch or ledger.came():
+                    told = service.name, service.door.address, self.scope
+                    taken = Mail(ledger, *told, self.post, self.price, terms, self.round)
+                    stack.callback(taken.write)
+                    mail = taken, await stack.enter_async_context(taken.connect(service.door, service.limits))
+            send = await stack.enter_async_context(service.connect(service.door, service.limits))
+            yield Caller(service, terms, send, known, self.breaker, freed, mail)
 
 
 async def together(asked: Iterable[Awaitable[Any]]) -> list[Any]:

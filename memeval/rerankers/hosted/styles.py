@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 
 from memeval.core.types import Memory, Query
 from memeval.rerankers.hosted import dialect, http, prices, ranked
+from memeval.rerankers.hosted.batch.openai import line
+from memeval.rerankers.hosted.batch.openai import read as answer
+from memeval.rerankers.hosted.batch.post import Post
 from memeval.rerankers.hosted.caller import Body, Service
 from memeval.rerankers.hosted.faults import CallError
 from memeval.rerankers.hosted.pace import Limits
@@ -163,6 +166,8 @@ ENDS = {
     "/text-rerank": "dashscope-native",
 }  # fmt: skip
 """How whole addresses end, and the style that is meant where the host is nobody's we know."""
+FILED = ("/rerank", "/score")
+"""Paths of what `vllm run-batch` answers from files, too."""
 
 
 def known(url: str) -> str | None:
@@ -188,7 +193,10 @@ def service(
     read = ranked.reader(name, style.promises if promises else None)
     connect = spoken.connected(lambda where, most: http.poster(where, path, most, style.headers))
     cost = prices.find(name.partition("/")[2], None, access.price)
-    return Service(told, name, found, connect, spoken.reading(read), cost, limits)
+    url = f"/v1{style.path}"
+    post = Post(f"openai {url}", None, partial(line, url=url), answer, spoken.connected)
+    takes = post if style.path in FILED else None
+    return Service(told, name, found, connect, spoken.reading(read), cost, limits, takes)
 
 
 def hosted(

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from memeval.core import names
@@ -20,9 +21,19 @@ SHORTEST = 6
 """Characters of the shortest key that is taken for one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """That a system is asked by batch. `repairs` says how a model is told what is wrong with its answer: online, or in
+    a further batch. With a `folder`, jobs are files there, for `vllm run-batch`."""
+
+    repairs: Literal["online", "batch"] = "online"
+    folder: Path | None = None
+
+
 @dataclass(frozen=True)
 class Terms:
-    """The terms of a run. Without `answers` (the cache's file), nothing is remembered.
+    """The terms of a run. Without `answers` (the cache's file), nothing is remembered. Without `batch`, calls are made
+    one by one.
 
     With `since` (ISO 8601, UTC), nothing that was made before then is used, and every run is made again. `repeat`
     counts from 1; `order` is another seeded order of the candidates for listwise judges, 0 the usual one.
@@ -34,6 +45,7 @@ class Terms:
     repeat: int = 1
     order: int = 0
     since: str | None = None
+    batch: Batching | None = None
 
 
 @dataclass(frozen=True, slots=True)
