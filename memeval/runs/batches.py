@@ -50,8 +50,11 @@ def asked(scorer: Scorer) -> list[Hosted]:
 def parts(
     scorer: Scorer, header: Header, dataset: Dataset, candidates: Candidates, path: Path, name: str, *, fresh: bool
 ) -> list[Part]:
-    """What of a run is asked by batch: of the queries that it has not yet, what is not remembered."""
-    if not asked(scorer):
+    """What of a run is asked by batch: of the queries that it has not yet, what is not remembered.
+
+    Where nothing is remembered, as when a verdict is confirmed, nothing is: there is no ledger, and nobody can wait.
+    """
+    if not any(service.terms.answers is not None for service in asked(scorer)):
         return []
     order, kept = runner.standing(scorer, header, dataset, candidates, path, fresh=fresh)
     if kept is None:

@@ -501,6 +501,14 @@ def test_the_commands_submit_show_cancel_and_collect(
     assert not services.online
 
 
+def test_a_run_without_a_cache_is_made_call_by_call(tmp_path: Path, services: Services) -> None:
+    chosen = made(tmp_path, name("chat", services), batch=True)
+    [report] = benchmark.run(chosen, tmp_path / "results", cache=None, terms=Terms())
+    assert not report.unavailable
+    assert len(services.online) == 16
+    assert not services.jobs
+
+
 def test_a_wrong_key_ends_the_run_with_one_line_and_nothing_is_lost(tmp_path: Path, services: Services) -> None:
     chosen = made(tmp_path, name("chat", services))
     real = services.route
