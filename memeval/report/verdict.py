@@ -11,7 +11,7 @@ from memeval.report.claims import beyond_reach, values, visible
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Advice:
     """A call of a few words, the sentence behind it, and its numbers: (what, number, what to know of it)."""
 
     call: str
@@ -19,18 +19,18 @@ class Verdict:
     tiles: tuple[tuple[str, str, str], ...] = ()
 
 
-def verdict(board: Leaderboard) -> Verdict:
+def verdict(board: Leaderboard) -> Advice:
     """Which system to take: the best by value among those that are above the reference beyond chance."""
     known = [row for row in board.ranked if board.headline in row.estimates]
     stage = board.reference
     if not known:
-        return Verdict("Nothing to choose from", "Only controls were measured here.")
+        return Advice("Nothing to choose from", "Only controls were measured here.")
     best = known[0]
     name, value = cells.plain(best.system), best.estimates[board.headline]
     keep = f"Keep {board.against}"
     if stage is None:
         told = f"{name} has the highest {board.headline}, {cells.estimate(value)}, rank {_rank(board, best)}"
-        return Verdict("No first stage to compare with", f"{told}. {_takes(best)}", _tiles(board, best))
+        return Advice("No first stage to compare with", f"{told}. {_takes(best)}", _tiles(board, best))
     above = [row for row in known if _direction(board, row) > 0]
     if above:
         return _take(board, above[0], stage)
@@ -52,17 +52,17 @@ def verdict(board: Leaderboard) -> Verdict:
         told = f"The best by value, {name}, is {_amount(board, best)} from {board.against} on {board.headline}{why}."
         free = " The first stage alone takes nothing: keep it until more is known."
         told += f" {_takes(best)}{free if stage.control else ''}"
-    return Verdict(call, told, _tiles(board, best))
+    return Advice(call, told, _tiles(board, best))
 
 
-def _take(board: Leaderboard, row: Row, stage: Row) -> Verdict:
+def _take(board: Leaderboard, row: Row, stage: Row) -> Advice:
     name, start = cells.plain(row.system), cells.number(stage.estimates[board.headline].value)
     reached = cells.number(row.estimates[board.headline].value)
     told = f"It lifts {board.headline} from {start} to {reached}, {_amount(board, row)}: beyond chance. {_takes(row)}"
     same = [cells.plain(other.system) for other in board.ranked if other is not row and _shares(board, row, other)]
     if same:
         told += f" Not told apart from it: {', '.join(same)}."
-    return Verdict(f"Take {name}", told, _tiles(board, row))
+    return Advice(f"Take {name}", told, _tiles(board, row))
 
 
 def _shares(board: Leaderboard, row: Row, other: Row) -> bool:
