@@ -17,6 +17,7 @@ from memeval.cli.options import (
     ResultsFolder,
     addressed,
     print_boards,
+    tell_left_out,
 )
 from memeval.core import files, steps
 from memeval.core.errors import UsageError
@@ -130,6 +131,7 @@ def report(
         view = views.wanted(measure or (), systems, reference, published or ())
         whose = "none" if public else texts
         found = reporting.read(results or [Path("results")], texts=whose, detail=detail, view=view)
+        tell_left_out(found.collection)
         made: list[str] = []
         for path in output or []:
             reporting.write(found, path)
@@ -175,6 +177,7 @@ def claims(
 
     wanted = claimed.load(named)
     collection = evidence.collect(results or [Path("results")])
+    tell_left_out(collection)
     gathered = evidence.gather(collection, texts="none") if deciding.wants_scores(wanted) else {}
     found = deciding.held(wanted, collection, gathered)
     if as_json:

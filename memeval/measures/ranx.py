@@ -176,6 +176,15 @@ def parse(name: str) -> Measure:
     return Measure(f"{key}(rel={level}){suffix}", cutoff, definition, how, level)
 
 
+def is_array(name: str) -> bool:
+    """Whether a measure is known here, and computed as arrays: at once, and without ranx."""
+    try:
+        how = parse(name).how
+    except UsageError:
+        return False
+    return how is not None and (not isinstance(how, str) or how.split("@")[0] in ARRAYS)
+
+
 def evaluate(
     qrels: Qrels,
     rankings: Mapping[str, Sequence[str]],

@@ -110,6 +110,11 @@ def versus(board: Leaderboard, measure: str, *, short: bool = False) -> Column:
     return Column(heading, lambda board, row: cells.versus(board, row, measure, short=short), UNCOMPARED)
 
 
+# --- who measured it
+
+MEASURED_BY = Column("measured by", lambda _, row: ", ".join(map(cells.plain, row.by)) or NONE, "nobody says")
+MEASURED_ON = Column("on", lambda _, row: cells.plain(row.on) or NONE, "the run has no file of times")
+
 # --- failures, ties and what was cut
 
 ANSWERED = Column("answered", lambda _, row: cells.percent(row.coverage))

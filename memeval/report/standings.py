@@ -34,6 +34,8 @@ def _standing(board: Leaderboard, measure: str) -> Table:
         slug = f"leaderboard-{board.measures.index(measure)}"
         return table("standing", board, rows, slug=slug, measure=measure, more="")
     shown += [columns.CUT, columns.PRICE]
+    if any(row.by for row in board.rows):
+        shown += [columns.MEASURED_BY, columns.MEASURED_ON]
     rows = columns.lines(board, _standings(board, measure), shown)
     empty = dict.fromkeys((column.heading for column in shown), cells.dash("not measured"))
     rows += [
@@ -89,6 +91,12 @@ def missing(board: Leaderboard) -> Table:
     """What could not be measured, and why."""
     rows = [{"system": cells.plain(name), "reason": cells.plain(why)} for name, why in board.missing.items()]
     return table("missing", board, rows)
+
+
+def left_out(board: Leaderboard) -> Table:
+    """Files that cannot be relied on, and why."""
+    rows = [{"file": cells.plain(name), "reason": cells.plain(why)} for name, why in board.left_out.items()]
+    return table("left-out", board, rows)
 
 
 def overall(boards: Sequence[Leaderboard]) -> list[Table]:

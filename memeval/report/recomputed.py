@@ -1,0 +1,56 @@
+"""What a result tells, made again from the run and the labels beside it as far as that is quick.
+
+Whoever edits a value can write a digest that fits it. So each value by query is measured again, but for measures that
+take scores or a foreign library, and so are means and intervals. `memeval verify` makes everything again.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memeval.core.types import Result
+from memeval.measures import scoring
+from memeval.measures.judged import UNLABELLED, Judged
+from memeval.measures.ranx import evaluate_judged, is_array
+
+if TYPE_CHECKING:
+    from memeval.report.evidence import Labelled, Ranked
+
+CLOSE = 1e-9
+"""Two processors may differ in the last bits."""
+
+
+def wrong(result: Result, labelled: "Labelled", ranked: "Ranked") -> str:
+    """What of a result is not what its run and the labels give, in words; "" where nothing is."""
+    kept = np.flatnonzero(labelled.judged)
+    if result.query_ids != tuple(labelled.query_ids[place] for place in kept):
+        return "its queries are not those that the labels beside it judge"
+    if result.repeats is None and "missing" not in ranked.status:
+        names = [name for name in result.values if is_array(name)]
+        there = ranked.grades[kept] >= 0
+        labels = [sorted(labelled.labels[place].values(), reverse=True) for place in kept]
+        judged = Judged(
+            np.where(ranked.grades[kept] > 0, ranked.grades[kept], UNLABELLED)[there],
+            there.sum(axis=1),
+            np.array([grade for row in labels for grade in row], dtype=np.float64),
+            np.array([len(row) for row in labels], dtype=np.int64),
+        )
+        for name, found in evaluate_judged(judged, names).items() if names else ():
+            if not np.allclose(found, result.values[name], rtol=0.0, atol=CLOSE):
+                return f"its {name} is not what the run beside it gives"
+    return _means(result)
+
+
+def _means(result: Result) -> str:
+    """What of means and intervals does not follow from the values."""
+    made = scoring.estimates(result.values, result.store_ids, result.categories) if result.values else {}
+    if made.keys() != result.measures.keys():
+        return "its categories are not those of its queries"
+    for category, row in made.items():
+        for name, ours in row.items():
+            told = result.measures[category].get(name)
+            numbers = None if told is None else (told.value, told.low, told.high, told.n, told.clusters)
+            again = ours.value, ours.low, ours.high, ours.n, ours.clusters
+            if numbers is None or not np.allclose(again, numbers, rtol=0.0, atol=CLOSE, equal_nan=True):
+                return f"its mean or interval of {name} is not that of its values"
+    return ""
