@@ -32,7 +32,7 @@ def _circular(board: Leaderboard) -> Iterator[str]:
 def _trained(board: Leaderboard) -> Iterator[str]:
     for row in board.rows:
         if models.seen(board, row):
-            yield f"{plain(row.system)} was trained on {plain(board.label)}, as is said of it: its row shows what it kept."
+            yield f"{plain(row.system)} was trained on {plain(board.label)}, as it is said: its row shows what it kept."
 
 
 def _chances(board: Leaderboard) -> tuple[str, ...]:

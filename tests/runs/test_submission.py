@@ -25,7 +25,9 @@ schema = 1
 name = "board"
 datasets = ["hard-cases"]
 measures = ["NDCG@10", "MRR", "F1"]
-systems = [{model = "first-stage"}, {model = "oracle"}, {model = "bm25"}, {name = "mine", model = "python/./plug.py:KIND"}]
+systems = [
+ {model = "first-stage"}, {model = "oracle"}, {model = "bm25"}, {name = "mine", model = "python/./plug.py:KIND"}
+]
 """
 PEOPLE = {
     "ann": ("Long", "float(len(memory.text))"),
@@ -278,7 +280,7 @@ def test_who_says_that_he_was_trained_on_the_test_data_is_marked_and_not_recomme
     rows, _ = reported("ann=ann", f"cy={path / 'results'}", page=True)
     page = Path("r.html").read_text()
     assert "cy: mine" in rows and '<span class="chip warn">trained on this</span>' in page
-    assert "cy: mine was trained on hard-cases, as is said of it: its row shows what it kept." in page
+    assert "cy: mine was trained on hard-cases, as it is said: its row shows what it kept." in page
     assert page.count("trained on this</span>") == page.count('cy: mine<span class="chips">')
     assert "Take cy: mine" not in page
 
