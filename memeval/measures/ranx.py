@@ -137,7 +137,7 @@ def _fit(name: str, made: Any) -> dict[str, Family]:
     inspect.signature(made).bind((), (), None)
     by = [point.dist for point in entry_points(group=GROUP, name=name) if point.dist is not None]
     version = "".join(f"; {dist.name} {dist.version}" for dist in by[:1])  # another version is another definition
-    about = f"{said}, within {{scope}}{version}".replace("{", "{{").replace("}", "}}").replace("{{scope}}", "{scope}")
+    about = f"{said}; of {{scope}}{version}".replace("{", "{{").replace("}", "}}").replace("{{scope}}", "{scope}")
     return {name: Family(judged.by_query(name, made), about)}
 
 
@@ -210,13 +210,16 @@ def parse(name: str) -> Measure:
     return Measure(f"{key}(rel={level}){suffix}", cutoff, definition, how, level)
 
 
-def is_array(name: str) -> bool:
-    """Whether a measure is known here, and computed as arrays: at once, and without ranx."""
+def is_array(name: str, definition: str | None) -> bool:
+    """Whether a measure is known here by that definition, and computed as arrays: at once, and without ranx."""
     try:
-        how = parse(name).how
+        found = parse(name)
     except UsageError:
         return False
-    return how is not None and (not isinstance(how, str) or how.split("@")[0] in ARRAYS)
+    how = found.how
+    return (
+        found.definition == definition and how is not None and (not isinstance(how, str) or how.split("@")[0] in ARRAYS)
+    )
 
 
 def evaluate(

@@ -140,7 +140,7 @@ def _foreign(collection: "Collection", read: "Mapping[Path, Beside]", load: "Loa
             told.setdefault((facts.dataset_digest, facts.partial), []).append((one, labelled))
     found: dict[Path, str] = {}
     for group in told.values():
-        (first, ours), other = group[0], next((one for one in group if one[1].qrels != group[0][1].qrels), None)
+        (first, ours), other = group[0], next((one for one in group if _told(one[1]) != _told(group[0][1])), None)
         if other is None:
             continue
         loaded = load and load(first.result.address, str(first.result.signature.rendering))
@@ -149,9 +149,15 @@ def _foreign(collection: "Collection", read: "Mapping[Path, Beside]", load: "Loa
                 f"{first.file.parent} and {other[0].file.parent} have other labels of the same data set: leave one out;"
                 " `memeval verify` tells which, where the data set is"
             )
-        right = [dict(loaded.dataset.qrels.get(query_id, {})) for query_id in ours.query_ids]
-        found |= {one.file: FOREIGN for one, labelled in group if [dict(row) for row in labelled.qrels] != right}
+        told_here = loaded.dataset.qrels, loaded.dataset.forbidden
+        right = [(dict(told_here[0].get(name, {})), frozenset(told_here[1].get(name, ()))) for name in ours.query_ids]
+        found |= {one.file: FOREIGN for one, labelled in group if _told(labelled) != right}
     return found
+
+
+def _told(labelled: "Labelled") -> list[tuple[dict[str, int], frozenset[str]]]:
+    """What the labels say of each query: grades, and what must not come back."""
+    return [(dict(row), never) for row, never in zip(labelled.qrels, labelled.forbidden, strict=True)]
 
 
 def joined(found: Sequence[tuple[Source, Kept]]) -> list[Kept]:

@@ -7,7 +7,9 @@ take scores or a foreign library, and so are means and intervals. `memeval verif
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from memeval.core.errors import MemevalError
 from memeval.core.types import Result
 from memeval.measures import scoring
 from memeval.measures.judged import UNLABELLED, Judged
@@ -26,19 +28,34 @@ def wrong(result: Result, labelled: "Labelled", ranked: "Ranked") -> str:
     if result.query_ids != tuple(labelled.query_ids[place] for place in kept):
         return "its queries are not those that the labels beside it judge"
     if result.repeats is None and "missing" not in ranked.status:
-        names = [name for name in result.values if is_array(name)]
-        there = ranked.grades[kept] >= 0
-        labels = [sorted(labelled.labels[place].values(), reverse=True) for place in kept]
-        judged = Judged(
-            np.where(ranked.grades[kept] > 0, ranked.grades[kept], UNLABELLED)[there],
-            there.sum(axis=1),
-            np.array([grade for row in labels for grade in row], dtype=np.float64),
-            np.array([len(row) for row in labels], dtype=np.int64),
-        )
-        for name, found in evaluate_judged(judged, names).items() if names else ():
-            if not np.allclose(found, result.values[name], rtol=0.0, atol=CLOSE):
+        names = [name for name in result.values if is_array(name, result.signature.measures.get(name))]
+        try:
+            again = evaluate_judged(_judged(labelled, ranked, kept), names) if names else {}
+        except MemevalError as error:  # a measure of another package
+            return f"cannot be measured again: {error}"
+        for name, found in again.items():
+            if not np.allclose(found, result.values[name], rtol=0.0, atol=CLOSE, equal_nan=True):
                 return f"its {name} is not what the run beside it gives"
     return _means(result)
+
+
+def _judged(labelled: "Labelled", ranked: "Ranked", kept: NDArray[np.int64]) -> Judged:
+    """The rankings of some queries, as their grades."""
+    there = ranked.grades[kept] >= 0
+    labels = [sorted(labelled.labels[place].values(), reverse=True) for place in kept]
+    unwanted = np.zeros(there.shape, dtype=np.bool_)
+    for row, place in enumerate(kept):
+        if never := labelled.forbidden[place]:
+            marks = np.array([doc_id in never for doc_id in labelled.doc_ids[place]], dtype=np.bool_)
+            unwanted[row, : len(marks)] = marks[ranked.order[place, : len(marks)]]
+    return Judged(
+        np.where(ranked.grades[kept] > 0, ranked.grades[kept], UNLABELLED)[there],
+        there.sum(axis=1),
+        np.array([grade for row in labels for grade in row], dtype=np.float64),
+        np.array([len(row) for row in labels], dtype=np.int64),
+        unwanted[there],
+        np.array([len(labelled.forbidden[place]) for place in kept], dtype=np.int64),
+    )
 
 
 def _means(result: Result) -> str:
@@ -50,7 +67,7 @@ def _means(result: Result) -> str:
         for name, ours in row.items():
             told = result.measures[category].get(name)
             numbers = None if told is None else (told.value, told.low, told.high, told.n, told.clusters)
-            again = ours.value, ours.low, ours.high, ours.n, ours.clusters
-            if numbers is None or not np.allclose(again, numbers, rtol=0.0, atol=CLOSE, equal_nan=True):
+            numbers_again = ours.value, ours.low, ours.high, ours.n, ours.clusters
+            if numbers is None or not np.allclose(numbers_again, numbers, rtol=0.0, atol=CLOSE, equal_nan=True):
                 return f"its mean or interval of {name} is not that of its values"
     return ""
