@@ -173,12 +173,14 @@ def claims(
     as_json: Json = False,
 ) -> None:
     """Say of each published claim whether these results show it: it holds, does not, or cannot be decided with them."""
-    from memeval.report import claimed, deciding, evidence
+    from memeval.report import claimed, deciding, evidence, joining
 
     wanted = claimed.load(named)
-    collection = evidence.collect(results or [Path("results")])
+    with joining.opened(results or [Path("results")]) as places:
+        whole = evidence.found(places)
+        collection = joining.relied_on(whole, read := evidence.beside(whole))
+        gathered = evidence.gather(collection, texts="none", read=read) if deciding.wants_scores(wanted) else {}
     tell_left_out(collection)
-    gathered = evidence.gather(collection, texts="none") if deciding.wants_scores(wanted) else {}
     found = deciding.held(wanted, collection, gathered)
     if as_json:
         tell_json(claimed.document(wanted, found))
