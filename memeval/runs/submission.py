@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 
 import memeval
 from memeval import datasets
-from memeval.core import archive, files, results
+from memeval.core import archive, files, names, results
 from memeval.core.errors import DataError, UsageError
 from memeval.core.types import Count
 from memeval.core.values import shown
@@ -77,6 +77,7 @@ def submit(root: Path, target: Path) -> tuple[Verification, Submission | None]:
     """
     if not target.name.endswith(archive.SUFFIX) or target.name == archive.SUFFIX:
         raise UsageError(f"{target}: name an archive after yourself, as in ann{archive.SUFFIX}")
+    _demand_shared_names(root)
     found = verification.verify(root)
     if found.problems:
         return found, None
@@ -129,21 +130,37 @@ def verify(paths: Sequence[Path]) -> Verification:
 def _verified(path: Path) -> Verification:
     try:
         with unpacked(path) as folder:
-            found = verification.verify(folder)
-            problems = [(file.replace(str(folder), str(path)), why) for file, why in found.problems]
-            return replace(found, problems=(*problems, *_foreign_labels(path, folder)))
-    except (DataError, UsageError) as error:
+            try:
+                _demand_shared_names(folder)
+                found = verification.verify(folder)
+                problems = (*found.problems, *_foreign_labels(folder))
+            except (DataError, UsageError) as error:
+                where, _, why = str(error).partition(": ")
+                found, problems = Verification(1, 0, ()), ((where, why),)
+            told = [[text.replace(str(folder), str(path)) for text in problem] for problem in problems]
+            return replace(found, problems=tuple((file, why.removeprefix(f"{file}: ")) for file, why in told))
+    except DataError as error:
         return Verification(1, 0, ((str(path), str(error).removeprefix(f"{path}: ")),))
 
 
-def _foreign_labels(path: Path, folder: Path) -> Iterator[tuple[str, str]]:
+def _demand_shared_names(folder: Path) -> None:
+    """Raises DataError where a suite names a data set by a place outside its folder, where a board may have another."""
+    for file in results.find(folder, name=results.SUITE):
+        asked = results.read_suite(file)["datasets"]
+        for name in (str(entry["name"] if isinstance(entry, dict) else entry) for entry in asked):
+            argument = PurePath(names.apart(name)[0].partition("/")[2])
+            if argument.is_absolute() or ".." in argument.parts:
+                raise DataError(f"{file}: names the data set {shown(name)} by a place: run it from the folder above it")
+
+
+def _foreign_labels(folder: Path) -> Iterator[tuple[str, str]]:
     """Grounds whose runs were measured by other labels than those of the data set here."""
     told = results.read(folder / NAME, "submission", Submission).labels
     for place, name, dataset in _folders(folder):
         if dataset and not results.unrun(place):
             here = results.labels_digest(results.labels(datasets.load(dataset)))
             if told.get(name) != here:
-                yield f"{path}/{name}", f"was measured by other labels than those of {dataset} here"
+                yield f"{folder}/{name}", f"was measured by other labels than those of {dataset} here"
 
 
 @contextmanager
@@ -159,13 +176,13 @@ def unpacked(path: Path) -> Iterator[Path]:
         yield into
 
 
-def _check(folder: Path, names: Sequence[str]) -> None:
+def _check(folder: Path, there: Sequence[str]) -> None:
     """Raises DataError where an unpacked archive does not hold what it says, to the last byte."""
-    if NAME not in names:
+    if NAME not in there:
         raise DataError(f"{folder}: has no {NAME}: {AGAIN}")
     told = results.read(folder / NAME, "submission", Submission, AGAIN)
-    there = {name: files.digest(folder / name) for name in names if name != NAME}
-    for name in sorted({*there, *told.files}):
-        if there.get(name) != told.files.get(name):
-            what = "lacks" if name not in there else "holds another" if name in told.files else "does not tell of"
+    held = {name: files.digest(folder / name) for name in there if name != NAME}
+    for name in sorted({*held, *told.files}):
+        if held.get(name) != told.files.get(name):
+            what = "lacks" if name not in held else "holds another" if name in told.files else "does not tell of"
             raise DataError(f"{folder}: {what} {shown(name)}: {AGAIN}")

@@ -304,8 +304,49 @@ def test_what_cannot_be_submitted_is_one_line(board: Path) -> None:
     for words, said in (
         (("submit", "ann"), "-o FILE is missing: an archive called after yourself"),
         (("submit", "ann", "-o", "ann.zip"), "ann.zip: name an archive after yourself, as in ann.tar.bz2"),
-        (("submit", "nowhere", "-o", "ann.tar.bz2"), "nowhere: no such folder"),
+        (("submit", "nowhere", "-o", "ann.tar.bz2"), "nowhere: no such file or folder"),
         (("report", "who=nowhere"), "nowhere: no such file or folder"),
     ):
         code, _, told = memeval(*words)
         assert code == 2 and said in told and told.count("\n") == 1
+
+
+def suite_of(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "board" / "suite.json"
+        content = json.loads(path.read_text())
+        content["suite"]["datasets"] = [name]
+        content["digest"] = hashlib.sha256(canonical(content["suite"])).hexdigest()
+        path.write_text(json.dumps(content))
+
+    return change
+
+
+def bomb(folder: Path) -> None:
+    (folder / GROUND / "mine.run.jsonl").write_text("[" * 100_000)
+
+
+def nothing(folder: Path) -> None:
+    for path in folder.rglob("*.json*"):
+        path.write_bytes(path.read_bytes() if path.name == "submission.json" else b"")
+
+
+HOSTILE = {
+    "a place": (suite_of("jsonl//etc/passwd"), "suite.json: names the data set 'jsonl//etc/passwd' by a place"),
+    "a place above": (suite_of("beir/a/../../b"), "suite.json: names the data set 'beir/a/../../b' by a place"),
+    "another data set": (suite_of("constant"), "suite.json: datasets[0].name: unknown data set 'constant'"),
+    "a run that is deep": (bomb, "mine.run.jsonl: line 1: is no JSON"),
+    "empty files": (nothing, "suite.json: is no JSON"),
+}
+
+
+@pytest.mark.parametrize(("change", "why"), HOSTILE.values(), ids=HOSTILE)
+def test_an_archive_that_means_harm_is_told_by_its_own_names(
+    board: Path, change: Callable[[Path], None], why: str
+) -> None:
+    assert memeval("submit", "cy", "-o", "cy.tar.bz2")[0] == 0
+    forge(Path("cy.tar.bz2"), change)
+    code, shown, told = memeval("verify", "cy.tar.bz2")
+    assert code == 1 and why in shown and "cy.tar.bz2/board/" in shown and not told
+    assert "memeval-" not in shown and "Traceback" not in shown
+    assert memeval("report", "ann", "cy.tar.bz2", "-o", "r.md")[0] in (0, 2)
