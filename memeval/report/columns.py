@@ -18,6 +18,8 @@ UNMEASURED = "this measure was not computed for this system"
 UNCOMPARED = "there is nothing here to compare with"
 UNTIMED = "no query was timed alone: its scores were remembered, or it ran in batches"
 FUSED = "not timed itself, and not all of its parts were measured by themselves here"
+NAMED = 3
+"""So many of those who measured the same are named in a cell."""
 UNSTATED = "a control, or nobody states it"
 
 
@@ -112,7 +114,14 @@ def versus(board: Leaderboard, measure: str, *, short: bool = False) -> Column:
 
 # --- who measured it
 
-MEASURED_BY = Column("measured by", lambda _, row: ", ".join(map(cells.plain, row.by)) or NONE, "nobody says")
+
+def _measured_by(_: Leaderboard, row: Row) -> str:
+    everybody, more = ", ".join(map(cells.plain, row.by)), len(row.by) - NAMED
+    first = ", ".join(map(cells.plain, row.by[:NAMED]))
+    return cells.Told(f"{first} and {more:,} more", why=everybody) if more > 0 else everybody or NONE
+
+
+MEASURED_BY = Column("measured by", _measured_by, "nobody says")
 MEASURED_ON = Column("on", lambda _, row: cells.plain(row.on) or NONE, "the run has no file of times")
 
 # --- failures, ties and what was cut

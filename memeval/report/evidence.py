@@ -3,6 +3,8 @@
     results, runs, labels, times → Evidence by leaderboard
 
 Arrays are queries x candidates, in the order of the labels file; -1 and nan fill what a shorter list leaves.
+
+One file, though a long one: results, runs and labels of a folder are read once, and all that is counted is read here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
