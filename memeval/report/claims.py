@@ -31,7 +31,7 @@ def _circular(board: Leaderboard) -> Iterator[str]:
 
 def _trained(board: Leaderboard) -> Iterator[str]:
     for row in board.rows:
-        if models.seen(board, row):
+        if models.trained_on_this(board, row):
             yield f"{plain(row.system)} was trained on {plain(board.label)}, as it is said: its row shows what it kept."
 
 

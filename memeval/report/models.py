@@ -54,15 +54,17 @@ def chips(board: Leaderboard, row: Row) -> tuple[str, ...]:
     place = "local" if own(row) else "hosted" if billed else ""
     size = "" if found.parameters in ("none", "not stated") else found.parameters
     window = f"{int(str(length)):,} tokens" if str(length).isdigit() else ""
-    trained = "trained on this" if seen(board, row) else ""
+    trained = "trained on this" if trained_on_this(board, row) else ""
     return tuple(plain(chip) for chip in (place, found.licence, size, window, trained) if chip)
 
 
-def seen(board: Leaderboard, row: Row) -> bool:
+def trained_on_this(board: Leaderboard, row: Row) -> bool:
     """Whether a model, or a part of a fused system, was trained on this data: as its recipe, or it itself, says."""
     told = board.card.name.partition("?")[0]
     recipe = None if row.control else recipes.of(row.model.lower())
-    stated = [one.get("trained_on") for one in (row.fingerprint, *_parts(row)) if isinstance(one, Mapping)]
+    told_by = [one for one in (row.fingerprint, *_parts(row)) if isinstance(one, Mapping)]
+    told_by += [one["training"] for one in told_by if isinstance(one.get("training"), Mapping)]
+    stated = [one.get("trained_on") for one in told_by]
     known = [name for one in stated for name in (one if isinstance(one, (list, tuple)) else [one])]
     return any(f"{told}/".startswith(f"{name}/") for name in (*known, *(recipe.seen if recipe else ())) if name)
 

@@ -27,7 +27,7 @@ def verdict(board: Leaderboard) -> Verdict:
     known = [
         row
         for row in board.ranked
-        if board.headline in row.estimates and not row.circular and not models.seen(board, row)
+        if board.headline in row.estimates and not row.circular and not models.trained_on_this(board, row)
     ]
     stage = board.reference
     if not known:
