@@ -102,7 +102,8 @@ def submit(
         tell(found.text())
         say(f"memeval: nothing was written: {results} does not verify")
         raise typer.Exit(1)
-    say(f"submission  {output}: {found.systems} results in {len(told.files)} files, verified")
+    runs = sum(".run.jsonl" in name for name in told.files)
+    say(f"submission  {output}: {runs} runs in {len(told.files)} files, verified")
 
 
 def merge(

@@ -95,7 +95,10 @@ def headroom(
 
 
 def report(
-    results: Annotated[list[Path] | None, typer.Argument(help="Result files or folders.")] = None,
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Result files, folders or archives of submit; several people's as NAME=FOLDER."),
+    ] = None,
     output: Outputs = None,
     measure: Measures = None,
     system: Annotated[

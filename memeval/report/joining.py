@@ -58,7 +58,7 @@ class LeftOut:
 def opened(paths: Sequence[Path]) -> Iterator[list[Source]]:
     """Where the results of some paths lie: files, folders, archives of `memeval submit`, each perhaps as `who=path`."""
     with ExitStack() as stack:
-        found = [_source(path, stack) for path in paths]
+        found = [_source(place, stack) for path in paths for place in submission.spread(path)]
         often = Counter(source.who for source in found)
         yield [source if source.named else replace(source, who=_who(source, often)) for source in found]
 

@@ -1,7 +1,8 @@
 """What a result tells, made again from the run and the labels beside it as far as that is quick.
 
 Whoever edits a value can write a digest that fits it. So each value by query is measured again, but for measures that
-take scores or a foreign library, and so are means and intervals. `memeval verify` makes everything again.
+take scores or a foreign library, and so are means and intervals; failures are counted. `memeval verify` makes all of it
+again.
 """
 
 from typing import TYPE_CHECKING
@@ -27,7 +28,11 @@ def wrong(result: Result, labelled: "Labelled", ranked: "Ranked") -> str:
     kept = np.flatnonzero(labelled.judged)
     if result.query_ids != tuple(labelled.query_ids[place] for place in kept):
         return "its queries are not those that the labels beside it judge"
-    if result.repeats is None and "missing" not in ranked.status:
+    if "missing" in ranked.status:
+        return _means(result)
+    if result.failures.failed != sum(ranked.status[place] != "ok" for place in kept):
+        return "it tells of other failures than the run beside it"
+    if result.repeats is None:  # elsewhere values are means over runs
         names = [name for name in result.values if is_array(name, result.signature.measures.get(name))]
         try:
             again = evaluate_judged(_judged(labelled, ranked, kept), names) if names else {}

@@ -60,6 +60,12 @@ def is_archive(path: Path) -> bool:
     return path.name.endswith(archive.SUFFIX) and files.is_file(path)
 
 
+def spread(path: Path) -> list[Path]:
+    """A path, or where it is a folder with archives in it, those, and itself if it holds results, too."""
+    there = [file for file in sorted(path.glob(f"*{archive.SUFFIX}")) if is_archive(file)] if path.is_dir() else []
+    return [*there, *([path] if not there or results.find(path, name=results.SUITE) else [])]
+
+
 def name_of(path: Path) -> str:
     """Whose an archive is: its name without the ending.
 
@@ -122,7 +128,8 @@ def _taken(file: Path) -> bool:
 
 def verify(paths: Sequence[Path]) -> Verification:
     """Verifies folders of results and archives, all of them; what is wrong with one archive is its own problem."""
-    found = [_verified(path) if is_archive(path) else verification.verify(path) for path in paths]
+    places = [place for path in paths for place in spread(path)]
+    found = [_verified(place) if is_archive(place) else verification.verify(place) for place in places]
     problems = tuple(chain(*(one.problems for one in found)))
     return Verification(sum(one.files for one in found), sum(one.systems for one in found), problems)
 

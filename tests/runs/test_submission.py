@@ -115,7 +115,7 @@ def test_folders_that_end_alike_are_told_apart_by_their_whole_path(board: Path) 
 def test_an_archive_holds_the_same_bytes_and_neither_labels_nor_texts(board: Path) -> None:
     for name in ("one", "two"):
         code, _, told = memeval("submit", "ann", "-o", f"{name}.tar.bz2")
-        assert code == 0 and "4 results in" in told and "verified" in told
+        assert code == 0 and "4 runs in" in told and "verified" in told
     assert Path("one.tar.bz2").read_bytes() == Path("two.tar.bz2").read_bytes()
     (into := Path("into")).mkdir()
     names = archive.unpack(Path("one.tar.bz2"), into)
@@ -143,6 +143,8 @@ def test_a_board_of_archives_is_verified_and_built_as_the_workflow_says(board: P
         assert code == 0 and "left out" not in told, told
         shown.append(out)
     assert [words[1] for words in lines] == ["verify", "report"] and "verified: 12 results" in shown[0]
+    assert memeval("verify", "submissions")[1] == shown[0]
+    assert {"ann: mine", "bob: mine", "cy: mine"} < reported("submissions")[0].keys()
     page = Path("board/index.html").read_text()
     assert all(f"{who}: mine" in page for who in PEOPLE) and "ann, bob, cy" in page
 
@@ -186,7 +188,12 @@ def swapped_run_with_a_digest_that_fits(folder: Path) -> None:
     edit(folder / "mine.json", lambda content: content["signature"].update(run_digest=digest), sealed=True)
 
 
+def hidden_failures_with_a_digest_that_fits(folder: Path) -> None:
+    edit(folder / "mine.json", lambda content: content["failures"].update(failed=7), sealed=True)
+
+
 CHEATS = {
+    hidden_failures_with_a_digest_that_fits: "it tells of other failures than the run beside it",
     edited_value: "does not match its digest, it was edited",
     edited_value_with_a_digest_that_fits: "its NDCG@10 is not what the run beside it gives",
     edited_mean_with_a_digest_that_fits: "its mean or interval of NDCG@10 is not that of its values",
