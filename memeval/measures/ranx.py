@@ -5,6 +5,8 @@ a grade below 0 is no judgement, as in trec_eval. Means are over queries, and de
 the first stage missed. Standard measures are ranx's, on strict orders (see order.py): computed as arrays to the last
 bit where ranx would take most of a command's time (see judged.py), else by ranx itself. "F1" without a cutoff is
 the F1 of the set above one score threshold, chosen on other stores than those it is measured on (see threshold.py).
+
+One file, though a long one: what a measure may be called, what it means and what computes it is one table.
 """
 
 import functools
@@ -122,12 +124,12 @@ GROUP = "memeval.measures"
 
 
 @functools.cache
-def families() -> Mapping[str, Family]:
+def families() -> Mapping[str, Formula]:
     """Every measure on offer, by name: those of memeval, and those of other packages."""
     return {**MEASURES, **plugins.registered(GROUP, _fit)[0]}
 
 
-def _fit(name: str, made: Any) -> dict[str, Family]:
+def _fit(name: str, made: Any) -> dict[str, Formula]:
     """Another package's measure. Raises UsageError where it is none, or called as one of memeval's."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) or name.lower() in _spellings(MEASURES):
         raise UsageError("is no name for a measure: letters, digits, - and _, and none of memeval's own")
@@ -138,10 +140,10 @@ def _fit(name: str, made: Any) -> dict[str, Family]:
     by = [point.dist for point in entry_points(group=GROUP, name=name) if point.dist is not None]
     version = "".join(f"; {dist.name} {dist.version}" for dist in by[:1])  # another version is another definition
     about = f"{said}; of {{scope}}{version}".replace("{", "{{").replace("}", "}}").replace("{{scope}}", "{scope}")
-    return {name: Family(judged.by_query(name, made), about)}
+    return {name: Formula(judged.by_query(name, made), about)}
 
 
-def _spellings(of: Mapping[str, Family]) -> dict[str, str]:
+def _spellings(of: Mapping[str, Formula]) -> dict[str, str]:
     """What measures may be called, in lower case: their names, and those of ranx and ir_measures."""
     known = {family.how: key for key, family in of.items() if isinstance(family.how, str)}
     known |= {family.alias.lower(): key for key, family in of.items() if family.alias}

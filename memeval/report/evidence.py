@@ -23,7 +23,7 @@ from memeval.core.types import Dataset, Query, Result
 from memeval.measures.kept import Kept
 from memeval.measures.latency import Times
 from memeval.report import joining, recomputed
-from memeval.report.joining import LeftOut, Source
+from memeval.report.joining import LeftOut, Contribution
 from memeval.report.joining import comparable as comparable  # where evidence is sought, it is sought by this
 from memeval.report.processes import each
 from memeval.runs import shards
@@ -138,7 +138,7 @@ class Collection:
     sources: tuple[Kept, ...]
     missing: Mapping[str, str]
     unrun: Mapping[str, str] = field(default_factory=dict)
-    whose: Mapping[Path, Source] = field(default_factory=dict)
+    whose: Mapping[Path, Contribution] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
 
     @property
@@ -149,10 +149,10 @@ class Collection:
 
 def collect(paths: Sequence[Path]) -> Collection:
     """The results in files or below folders, with their latencies; see `found` and `joining.relied_on`."""
-    return joining.relied_on(found([Source("", path, path) for path in paths]), {})
+    return joining.relied_on(found([Contribution("", path, path) for path in paths]), {})
 
 
-def found(places: Sequence[Source]) -> Collection:
+def found(places: Sequence[Contribution]) -> Collection:
     """All results there, those of several people beside each other, with their latencies.
 
     A result that was edited, or is not of what lies beside it, is left out. Raises DataError where that are all.

@@ -1,6 +1,6 @@
 """Results of several people in one report: what is equal is one, what is not is told apart by whose it is.
 
-    folders and archives → Source → results that can be relied on → one for each system of a leaderboard
+    folders and archives → Contribution → results that can be relied on → one for each system of a leaderboard
 
 What cannot be relied on is left out and told; it never stands among the others.
 """
@@ -27,7 +27,7 @@ FOREIGN = "its labels are not those of the data set"
 
 
 @dataclass(frozen=True)
-class Source:
+class Contribution:
     """Where results lie, and whose they are: a path as it was given, and the folder or file it stands for.
 
     `named` is whether somebody said so: by `who=path`, or by giving an archive that name. `why` says what is wrong with
@@ -55,7 +55,7 @@ class LeftOut:
 
 
 @contextmanager
-def opened(paths: Sequence[Path]) -> Iterator[list[Source]]:
+def opened(paths: Sequence[Path]) -> Iterator[list[Contribution]]:
     """Where the results of some paths lie: files, folders, archives of `memeval submit`, each perhaps as `who=path`."""
     with ExitStack() as stack:
         found = [_source(place, stack) for path in paths for place in submission.spread(path)]
@@ -63,7 +63,7 @@ def opened(paths: Sequence[Path]) -> Iterator[list[Source]]:
         yield [source if source.named else replace(source, who=_who(source, often)) for source in found]
 
 
-def _who(source: Source, often: Counter[str]) -> str:
+def _who(source: Contribution, often: Counter[str]) -> str:
     """Nobody where there is one folder; by its whole path where several end alike: `ann/results` and `bob/results`."""
     if often.total() == 1:
         return ""
@@ -71,20 +71,20 @@ def _who(source: Source, often: Counter[str]) -> str:
     return source.who if often[source.who] == 1 else plain(whole)
 
 
-def _source(path: Path, stack: ExitStack) -> Source:
+def _source(path: Path, stack: ExitStack) -> Contribution:
     who, sign, place = str(path).partition("=")
     named = bool(who and sign and place) and "/" not in who and not path.exists()
     given = Path(place) if named else path
     if not submission.is_archive(given):
-        return Source(plain(who if named else given.absolute().name), given, given, named)
+        return Contribution(plain(who if named else given.absolute().name), given, given, named)
     who = plain(who if named else submission.name_of(given))
     try:
-        return Source(who, given, stack.enter_context(submission.unpacked(given)), True)
+        return Contribution(who, given, stack.enter_context(submission.unpacked(given)), True)
     except DataError as error:
-        return Source(who, given, given, True, str(error))
+        return Contribution(who, given, given, True, str(error))
 
 
-def read(job: tuple[Source, Path]) -> Kept | str:
+def read(job: tuple[Contribution, Path]) -> Kept | str:
     """The result of a file with whose it is, or why it cannot be relied on."""
     source, file = job
     try:
@@ -93,7 +93,7 @@ def read(job: tuple[Source, Path]) -> Kept | str:
         return source.shown(error)
 
 
-def left_out(source: Source, file: Path, why: str) -> LeftOut:
+def left_out(source: Contribution, file: Path, why: str) -> LeftOut:
     """A file that is not reported."""
     shown = source.shown(file)
     why = plain(why.removeprefix(shown).removeprefix(": "))
@@ -116,10 +116,10 @@ def relied_on(collection: "Collection", read: "Mapping[Path, Beside]", load: "Lo
     not here, or nothing is left.
     """
     foreign = _foreign(collection, read, load)
-    kept: list[tuple[Source, Kept]] = []
+    kept: list[tuple[Contribution, Kept]] = []
     left_out = list(collection.left_out)
     for one in collection.sources:
-        source = collection.whose.get(one.file, Source("", one.file, one.file))
+        source = collection.whose.get(one.file, Contribution("", one.file, one.file))
         why = foreign.get(one.file) or (read[one.file].wrong if one.file in read else "")
         if why:
             left_out.append(LeftOut(source.shown(one.file), f"{why}: was it edited?", comparable(one.result)))
@@ -160,20 +160,20 @@ def _told(labelled: "Labelled") -> list[tuple[dict[str, int], frozenset[str]]]:
     return [(dict(row), never) for row, never in zip(labelled.qrels, labelled.forbidden, strict=True)]
 
 
-def joined(found: Sequence[tuple[Source, Kept]]) -> list[Kept]:
+def joined(found: Sequence[tuple[Contribution, Kept]]) -> list[Kept]:
     """Each system of a leaderboard once: equal results are one, measured by several; others of one name get a prefix.
 
     Raises DataError where two differ and nobody has said whose they are.
     """
-    named: dict[tuple[bytes, str], list[tuple[Source, Kept]]] = {}
+    named: dict[tuple[bytes, str], list[tuple[Contribution, Kept]]] = {}
     for source, one in found:
         named.setdefault((comparable(one.result), one.result.signature.system), []).append((source, one))
     return [one for (_, system), group in named.items() for one in _told_apart(system, _distinct(group))]
 
 
-def _distinct(group: Sequence[tuple[Source, Kept]]) -> list[tuple[Source, Kept]]:
+def _distinct(group: Sequence[tuple[Contribution, Kept]]) -> list[tuple[Contribution, Kept]]:
     """The results that differ, each by all who have it."""
-    told: list[tuple[Source, Kept]] = []
+    told: list[tuple[Contribution, Kept]] = []
     for source, one in group:
         for place, (first, other) in enumerate(told):
             if _same(one.result, other.result):
@@ -190,7 +190,7 @@ def _same(one: Result, other: Result) -> bool:
     return (ours.model, ours.fingerprint, one.values) == (theirs.model, theirs.fingerprint, other.values)
 
 
-def _told_apart(system: str, group: Sequence[tuple[Source, Kept]]) -> list[Kept]:
+def _told_apart(system: str, group: Sequence[tuple[Contribution, Kept]]) -> list[Kept]:
     if len({source.who for source, _ in group}) < 2:
         return [one for _, one in group]  # of one person: whoever makes a leaderboard of it says so
     unnamed = [source for source, _ in group if not source.named]
