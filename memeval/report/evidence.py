@@ -23,7 +23,7 @@ from memeval.core.types import Dataset, Query, Result
 from memeval.measures.kept import Kept
 from memeval.measures.latency import Times
 from memeval.report import joining, recomputed
-from memeval.report.joining import LeftOut, Contribution
+from memeval.report.joining import Contribution, LeftOut
 from memeval.report.joining import comparable as comparable  # where evidence is sought, it is sought by this
 from memeval.report.processes import each
 from memeval.runs import shards
