@@ -256,7 +256,10 @@ def _read(job: tuple[Path, Sequence[Kept], Load | None]) -> dict[Path, Beside]:
     """What lies beside each result of a folder: the labelled queries, and its rankings where its run is whole."""
     folder, sources, load = job
     result = sources[0].result
-    labels = _labels(folder, result, load)
+    try:
+        labels = _labels(folder, result, load)
+    except MemevalError as error:
+        return {source.file: Beside(wrong=f"the labels beside it cannot be read ({error})") for source in sources}
     rows = shards.taken(labels.rows if labels else (), result.signature.partial, store=attrgetter("store_id"))
     candidates = files.stored(folder / "candidates.jsonl")
     nothing = {source.file: Beside() for source in sources}

@@ -122,7 +122,8 @@ def relied_on(collection: "Collection", read: "Mapping[Path, Beside]", load: "Lo
         source = collection.whose.get(one.file, Contribution("", one.file, one.file))
         why = foreign.get(one.file) or (read[one.file].wrong if one.file in read else "")
         if why:
-            left_out.append(LeftOut(source.shown(one.file), f"{why}: was it edited?", comparable(one.result)))
+            why = source.shown(f"{why}: was it edited?")
+            left_out.append(LeftOut(source.shown(one.file), why, comparable(one.result)))
         else:
             kept.append((source, one))
     if left_out and not kept:

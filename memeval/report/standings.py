@@ -17,8 +17,13 @@ def leaderboard(board: Leaderboard) -> Table:
     headline = board.headline
     failed = [columns.FAILED, columns.failed_worst_best(headline)] if any(row.failed for row in board.rows) else []
     shown = [columns.rank(headline), columns.SYSTEM, columns.value(headline), columns.versus(board, headline)]
-    shown += [*failed, *map(columns.value, board.others)]
+    shown += [*failed, *map(columns.value, board.others), *_measured(board)]
     return table("leaderboard", board, columns.lines(board, board.rows, shown))
+
+
+def _measured(board: Leaderboard) -> list[columns.Column]:
+    """Who measured each row, and when, where results of several stand together."""
+    return [columns.MEASURED_BY, columns.MEASURED_ON] if any(row.by for row in board.rows) else []
 
 
 def by_measure(board: Leaderboard) -> list[Table]:
@@ -33,9 +38,7 @@ def _standing(board: Leaderboard, measure: str) -> Table:
         rows = columns.lines(board, _standings(board, measure), shown)
         slug = f"leaderboard-{board.measures.index(measure)}"
         return table("standing", board, rows, slug=slug, measure=measure, more="")
-    shown += [columns.CUT, columns.PRICE]
-    if any(row.by for row in board.rows):
-        shown += [columns.MEASURED_BY, columns.MEASURED_ON]
+    shown += [columns.CUT, columns.PRICE, *_measured(board)]
     rows = columns.lines(board, _standings(board, measure), shown)
     empty = dict.fromkeys((column.heading for column in shown), cells.dash("not measured"))
     rows += [

@@ -122,8 +122,7 @@ def _labels(folder: Path) -> str:
 
 
 def _taken(file: Path) -> bool:
-    plain = file.name.removesuffix(".bz2")
-    return file.is_file() and plain.endswith(ENDINGS)
+    return file.is_file() and file.name.removesuffix(".bz2").endswith(ENDINGS)
 
 
 def verify(paths: Sequence[Path]) -> Verification:
@@ -189,6 +188,8 @@ def _check(folder: Path, there: Sequence[str]) -> None:
         raise DataError(f"{folder}: has no {NAME}: {AGAIN}")
     told = results.read(folder / NAME, "submission", Submission, AGAIN)
     held = {name: files.digest(folder / name) for name in there if name != NAME}
+    if strange := [name for name in there if not _taken(folder / name)]:
+        raise DataError(f"{folder}: holds {shown(strange[0])}, which no submission has: {AGAIN}")
     for name in sorted({*held, *told.files}):
         if held.get(name) != told.files.get(name):
             what = "lacks" if name not in held else "holds another" if name in told.files else "does not tell of"

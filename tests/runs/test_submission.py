@@ -5,8 +5,9 @@ import hashlib
 import json
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -227,7 +228,9 @@ def test_an_archive_that_was_made_by_hand_is_verified_again(
     assert "cy: mine" not in rows and f"left out: cy.tar.bz2/{GROUND}/mine.json: " in told and why in told
 
 
-def forge(path: Path, change: Callable[[Path], None], *, told: bool = True) -> None:
+def forge(
+    path: Path, change: Callable[[Path], None], *, told: bool = True, more: Mapping[str, bytes] = MappingProxyType({})
+) -> None:
     """An archive with other files in it, and where it is to be believed, with their digests."""
     folder = path.with_name("forged")
     folder.mkdir()
@@ -236,7 +239,8 @@ def forge(path: Path, change: Callable[[Path], None], *, told: bool = True) -> N
     if told:
         digests = {name: files.digest(folder / name) for name in names if name != "submission.json"}
         edit(folder / "submission.json", lambda content: content.update(files=digests), sealed=False)
-    path.write_bytes(bz2.compress(archive.packed({name: (folder / name).read_bytes() for name in names})))
+    content = {name: (folder / name).read_bytes() for name in names}
+    path.write_bytes(bz2.compress(archive.packed({**content, **more})))
     shutil.rmtree(folder)
 
 
@@ -255,7 +259,7 @@ def other_labels(folder: Path) -> None:
     path, mine = folder / "labels.jsonl", folder / "mine.run.jsonl"
     tops = {row["query_id"]: row["doc_ids"][0] for row in map(json.loads, mine.read_text().splitlines()[1:])}
     head, *rows = map(json.loads, path.read_text().splitlines())
-    rows = [row | {"grades": {tops[row["query_id"]]: 1}} for row in rows]
+    rows = [row | {"grades": {tops[row["query_id"]]: 1}, "forbidden": []} for row in rows]
     path.write_bytes(b"".join(map(canonical, [head, *rows])))
 
     def ones(content: dict[str, Any]) -> None:
@@ -277,6 +281,20 @@ def test_other_labels_are_known_beside_those_of_others_and_by_the_data_set(board
     code, shown, _ = memeval("verify", "cy")
     assert code == 1 and "labels.jsonl: does not hold the labels of the data set" in shown
     assert memeval("submit", "cy", "-o", "cy.tar.bz2")[0] == 1
+
+
+def test_labels_that_cannot_be_read_spoil_no_others(board: Path) -> None:
+    path = "cy" / GROUND / "labels.jsonl"
+    path.write_text(path.read_text() + "{")
+    rows, told = reported("ann=ann", "bob=bob", "cy=cy")
+    assert "cy: mine" not in rows and told.count("the labels beside it cannot be read (cy/board/") == 4
+
+
+def test_an_archive_that_brings_labels_is_refused(board: Path) -> None:
+    assert memeval("submit", "cy", "-o", "cy.tar.bz2")[0] == 0
+    forge(Path("cy.tar.bz2"), lambda folder: None, more={f"{GROUND}/labels.jsonl": b"{}"})
+    code, shown, _ = memeval("verify", "cy.tar.bz2")
+    assert code == 1 and "holds 'board/hard-cases/labels.jsonl', which no submission has" in shown
 
 
 def test_an_archive_of_other_labels_is_known_by_their_digest(board: Path) -> None:
