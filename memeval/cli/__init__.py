@@ -108,6 +108,7 @@ for _command in (
     looking.show,
     ci.check,
     ci.verify,
+    ci.submit,
     ci.merge,
     looking.help_,
     looking.doctor,

@@ -17,7 +17,7 @@ from memeval.core.outside import visible
 from memeval.core.terminal import aligned
 from memeval.core.types import Dataset
 from memeval.datasets import download
-from memeval.measures.ranx import MEASURES, parse
+from memeval.measures.ranx import families, parse
 from memeval.rerankers.hosted.styles import STYLES
 from memeval.runs import ceiling, machine, suite
 from memeval.runs.benchmark import Watcher
@@ -58,7 +58,7 @@ def _one_group(what: str) -> dict[str, str]:
     if what == "measures":
         return {
             name: family.definition.format(scope="the list", length="its length", p="p")
-            for name, family in MEASURES.items()
+            for name, family in families().items()
         }
     if what == "suites":
         return {name: files.toml(path).get("about", "") for name, path in suite.shipped().items()}
@@ -93,7 +93,7 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
         *rerankers.short_names(),
         *STYLES,
         *(f"{name}.toml" for name in suite.shipped()),
-        *MEASURES,
+        *families(),
         "schema",
     ]
     raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")

@@ -1,4 +1,4 @@
-"""Commands for continuous integration and for keepers of results: check, verify, merge."""
+"""Commands for continuous integration and for keepers of results: check, verify, submit, merge."""
 
 import os
 import shlex
@@ -74,16 +74,36 @@ def check(
 
 
 def verify(
-    results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
+    results: Annotated[list[Path] | None, typer.Argument(help="Folders of results, or archives of submit.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make everything derived again from the raw runs, and compare: exit code 1 if anything is not as it should be."""
-    from memeval.runs import verification
+    from memeval.runs import submission
 
-    found = verification.verify(results)
+    found = submission.verify(results or [Path("results")])
     tell_json(found.document()) if as_json else tell(found.text())
     if found.problems:
         raise typer.Exit(1)
+
+
+def submit(
+    results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Archive to write, called after yourself: ann.tar.bz2.")
+    ] = None,
+) -> None:
+    """Verify results and write them as one archive for a board: runs and what follows of them, no texts, no labels."""
+    from memeval.runs import submission
+
+    if output is None:
+        raise UsageError("-o FILE is missing: an archive called after yourself, as in -o ann.tar.bz2")
+    found, told = submission.submit(results, output)
+    if told is None:
+        tell(found.text())
+        say(f"memeval: nothing was written: {results} does not verify")
+        raise typer.Exit(1)
+    runs = sum(".run.jsonl" in name for name in told.files)
+    say(f"submission  {output}: {runs} runs in {len(told.files)} files, verified")
 
 
 def merge(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from memeval.cli.options import Json, addressed
+from memeval.cli.options import Json, addressed, tell_left_out
 from memeval.core.outside import visible
 from memeval.core.terminal import aligned, printing, tell, tell_json
 
@@ -50,6 +50,7 @@ def show(
         from memeval.report import reporting
 
         found = reporting.read([Path(name)], texts="none" if public else "all", detail="none")
+        tell_left_out(found.collection)
         with printing() as console:
             reporting.show_query(found, query, console, systems=[*map(addressed, system or ())] or None, top=top)
         return

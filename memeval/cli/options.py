@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from memeval.core.types import Result
     from memeval.report.board import Leaderboard
+    from memeval.report.evidence import Collection
 
 ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder of the result files.")]
 Names = Annotated[
@@ -66,6 +67,14 @@ def addressed(system: str) -> str:
     from memeval import rerankers
 
     return rerankers.address(system) if "//" in system or "/~/" in system else system
+
+
+def tell_left_out(collection: "Collection") -> None:
+    """Says what of some results cannot be relied on, a line for each file."""
+    from memeval.core.terminal import say
+
+    for one in collection.left_out:
+        say(f"memeval: left out: {one.file}: {one.why}")
 
 
 def show_boards(found: "Sequence[Result]", missing: Mapping[str, str], *, as_json: bool) -> None:

@@ -17,6 +17,7 @@ from memeval.cli.options import (
     ResultsFolder,
     addressed,
     print_boards,
+    tell_left_out,
 )
 from memeval.core import files, steps
 from memeval.core.errors import UsageError
@@ -94,7 +95,10 @@ def headroom(
 
 
 def report(
-    results: Annotated[list[Path] | None, typer.Argument(help="Result files or folders.")] = None,
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Result files, folders or archives of submit; several people's as NAME=FOLDER."),
+    ] = None,
     output: Outputs = None,
     measure: Measures = None,
     system: Annotated[
@@ -130,6 +134,7 @@ def report(
         view = views.wanted(measure or (), systems, reference, published or ())
         whose = "none" if public else texts
         found = reporting.read(results or [Path("results")], texts=whose, detail=detail, view=view)
+        tell_left_out(found.collection)
         made: list[str] = []
         for path in output or []:
             reporting.write(found, path)
@@ -171,11 +176,14 @@ def claims(
     as_json: Json = False,
 ) -> None:
     """Say of each published claim whether these results show it: it holds, does not, or cannot be decided with them."""
-    from memeval.report import claimed, deciding, evidence
+    from memeval.report import claimed, deciding, evidence, joining
 
     wanted = claimed.load(named)
-    collection = evidence.collect(results or [Path("results")])
-    gathered = evidence.gather(collection, texts="none") if deciding.wants_scores(wanted) else {}
+    with joining.opened(results or [Path("results")]) as places:
+        whole = evidence.found(places)
+        collection = joining.relied_on(whole, read := evidence.beside(whole))
+        gathered = evidence.gather(collection, texts="none", read=read) if deciding.wants_scores(wanted) else {}
+    tell_left_out(collection)
     found = deciding.held(wanted, collection, gathered)
     if as_json:
         tell_json(claimed.document(wanted, found))

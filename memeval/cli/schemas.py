@@ -11,6 +11,7 @@ from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.types import Candidates, Header, Machine, Ranking, Result
 from memeval.gate import baseline
 from memeval.measures import latency
+from memeval.runs.submission import Submission
 from memeval.runs.suite import Suite
 
 
@@ -42,6 +43,7 @@ FORMATS: Mapping[str, Format] = {
     "labels": Format("labels by id: labels.jsonl", results.Labels, (results.QueryLabels,)),
     "result": Format("what was measured of a system: <system>.json", Result, sealed=True),
     "run": Format("raw rankings of a system: <system>.run.jsonl", Header, (Ranking,)),
+    "submission": Format("what an archive for a board holds: submission.json", Submission),
     "suite": Format("the suite that results are of: suite.json", Manifest),
     "times": Format(
         "seconds and the machine of a run: <system>.times.jsonl",

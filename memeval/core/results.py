@@ -257,6 +257,11 @@ def labels_lines(labels: Labels) -> Iterator[bytes]:
     yield from (canonical(written(row)) for row in labels.rows)
 
 
+def labels_digest(found: Labels) -> str:
+    """SHA-256 of the labels alone, whatever the first line says of where they are from."""
+    return hashlib.sha256(b"".join(canonical(written(row)) for row in found.rows)).hexdigest()
+
+
 def labels(dataset: Dataset) -> Labels:
     """Each query with its store, category and grades, its cluster where that is not the store, what is forbidden."""
     return Labels(
@@ -465,14 +470,14 @@ def write_unavailable(folder: Path, reasons: Mapping[str, str]) -> None:
     path = folder / UNAVAILABLE
     if reasons:
         note = Unavailable({struck(name): struck(reason) for name, reason in reasons.items()})
-        files.write_whole(path, json.dumps(_head("unavailable", note), indent=1) + "\n")
+        files.write_whole(path, text("unavailable", note))
     else:
         path.unlink(missing_ok=True)
 
 
 def read_unavailable(path: Path) -> Mapping[str, str]:
     """System → reason. Raises DataError for a foreign, newer or broken file."""
-    return _record(files.content(path), "unavailable", Unavailable, path)[0].systems
+    return read(path, "unavailable", Unavailable).systems
 
 
 def unrun(folder: Path) -> str | None:
@@ -483,14 +488,24 @@ def unrun(folder: Path) -> str | None:
     return read_unavailable(note).get(EVERY)
 
 
+def text(schema: str, record: Any) -> str:
+    """A record as a JSON file of its own."""
+    return json.dumps(_head(schema, record), ensure_ascii=False, indent=1) + "\n"
+
+
+def read(path: Path, schema: str, kind: type[R], remedy: str = AGAIN) -> R:
+    """The record of a JSON file of its own. Raises DataError for a foreign, newer or broken file."""
+    return _record(files.content(path), schema, kind, path, remedy)[0]
+
+
 def judged_text(card: LabelCard) -> str:
     """Who made labels, as JSON."""
-    return json.dumps(_head("judged", card), ensure_ascii=False, indent=1) + "\n"
+    return text("judged", card)
 
 
 def read_judged(path: Path) -> LabelCard:
     """Who made labels. Raises DataError for a foreign, newer or broken file."""
-    return _record(files.content(path), "judged", LabelCard, path, "label anew with `memeval label`")[0]
+    return read(path, "judged", LabelCard, "label anew with `memeval label`")
 
 
 def write_suite(folder: Path, values: Mapping[str, Any]) -> None:

@@ -236,11 +236,18 @@ def _judged(sample: Sample, test: statistics.Test | None, family: int) -> Check:
         clusters=clusters,
         collapsed=sum(old >= 0.5 and new < COLLAPSED * old for old, new in zip(sample.before, sample.now, strict=True)),
     )
-    if not any(differences):
+    alpha, moved = statistics.ALPHA / max(1, family), any(differences)
+    seen = (
+        statistics.detectable(differences, sample.stores, alpha=alpha)
+        if moved  # where nothing did, as much as between two models
+        else statistics.foreseeable(sample.stores, WITHIN, BETWEEN, alpha=alpha)
+    )
+    blind = bool(_beyond_reach(clusters, family)) or math.isnan(seen)
+    check = replace(check, visible=None if blind else max(margin, seen))
+    if not moved:
         return check.with_verdict("ok", "identical on every query")
     low = statistics.lower_bound(differences, sample.stores)
-    visible = max(margin, statistics.detectable(differences, sample.stores, alpha=statistics.ALPHA / max(1, family)))
-    check = replace(check, low=low, p=test and test.p, visible=None if math.isnan(visible) else visible)
+    check = replace(check, low=low, p=test and test.p)
     check = replace(check, gained=low > 0 and test is not None)
     mean = float(check.difference or 0.0)
     if mean <= -margin and test is not None and test.p <= statistics.ALPHA and not test.undecided:

@@ -3,7 +3,7 @@
 import re
 
 from memeval.core.outside import plain
-from memeval.gate.text import HEADINGS, cells, number, offer, summary
+from memeval.gate.text import HEADINGS, cells, number, offer, sight, summary
 from memeval.gate.verdicts import FAILING, Check, Outcome
 
 LIMIT = 65_536
@@ -21,7 +21,7 @@ def render(outcome: Outcome, *, strict: bool = False, limit: int = LIMIT) -> str
     parts += [_section(check) for check in outcome.checks if check.verdict != "ok" or check.collapsed]
     if found := offer(outcome):
         parts.append(f"{_shown(found[0])}\n\n```\n{found[1].strip()}\n```\n")
-    parts += [f"- {_shown(note)}\n" for note in outcome.notes]
+    parts += [f"- {_shown(note)}\n" for note in (*outcome.notes, *filter(None, [sight(outcome)]))]
     parts.append("<details><summary>All checks</summary>\n\n" + _table(outcome.checks) + "\n</details>\n")
     return _within(parts, limit)
 

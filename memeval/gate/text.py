@@ -20,6 +20,7 @@ def text(outcome: Outcome, *, strict: bool = False) -> str:
         if check.verdict != "ok" or check.collapsed:
             lines += ["", *(visible(line) for line in explained(check, SHOUTED))]
     lines += ["", *(visible(f"note: {note}") for note in outcome.notes)] if outcome.notes else []
+    lines += ["", visible(sight(outcome))] if sight(outcome) else []
     lines += ["", *map(visible, offer(outcome))] if offer(outcome) else []
     return "\n".join([*lines, "", visible(summary(outcome, strict=strict)), ""])
 
@@ -44,6 +45,19 @@ def offer(outcome: Outcome) -> list[str]:
     if not gained or outcome.failed:
         return []
     return [f"better beyond chance: {', '.join(gained)}; if that is to hold from now on:", f"  {outcome.command}"]
+
+
+def sight(outcome: Outcome) -> str:
+    """How small a drop the quality gates can see; nothing where there is none of them."""
+    gates = [check for check in outcome.checks if check.kind == "quality" and check.clusters]
+    seen = sorted((check for check in gates if check.visible is not None), key=lambda check: check.visible or 0.0)
+    blind = [check.name for check in gates if check.visible is None]
+    told = [
+        f"{number(check.visible)} ({check.name}, {check.queries:,} queries)" for check in [*seen[:1], *seen[1:][-1:]]
+    ]
+    lines = [f"the smallest drop that this suite sees in four of five runs: {' to '.join(told)}"] if told else []
+    lines += [f"no drop at all is seen of {', '.join(blind)}: too few stores"] if blind else []
+    return "; ".join(lines)
 
 
 def document(outcome: Outcome, *, strict: bool = False) -> dict[str, Any]:

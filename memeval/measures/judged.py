@@ -15,6 +15,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from memeval.core.errors import UsageError
+from memeval.core.outside import contained
 from memeval.core.types import Forbidden
 from memeval.measures.statistics import Floats
 
@@ -132,6 +134,9 @@ class Lists:
         return found
 
 
+QueryMeasure: TypeAlias = Callable[[Sequence[int], Sequence[int], int | None], float]
+"""(grades as ranked within the cutoff, 0 where there is no label; all judged grades, highest first; cutoff or None for
+the whole list) → value of one query."""
 ArrayMeasure: TypeAlias = Callable[[Lists, int | None], Floats]
 """(rankings of one length, cutoff or None for the whole list) → values by query."""
 
@@ -209,6 +214,22 @@ def recall_all(lists: Lists, cutoff: int | None) -> Floats:
     return found
 
 
+def by_query(name: str, of: QueryMeasure) -> ArrayMeasure:
+    """A measure of other people's, which sees one query at a time."""
+
+    def values(lists: Lists, cutoff: int | None) -> Floats:
+        made = np.empty(len(lists.gains))
+        with contained(f"the measure {name!r} fails"):
+            for row, (gains, place) in enumerate(zip(lists.gains, lists.places.tolist(), strict=True)):
+                labels = lists.of.labels(place)
+                made[row] = of(gains[:cutoff].astype(np.int64).tolist(), labels.astype(np.int64).tolist(), cutoff)
+        if not np.isfinite(made).all():
+            raise UsageError(f"the measure {name!r} gives {made[~np.isfinite(made)][0]} for a query: it must be finite")
+        return made
+
+    return values
+
+
 def measured(found: Judged, asked: Mapping[str, tuple[ArrayMeasure, int | None]]) -> dict[str, Floats]:
     """The values of measures (each with its cutoff) by query, 0 where no memory is relevant to it."""
     relevant, ideals = found.relevant, Ideals(found)
@@ -227,6 +248,12 @@ class Ideals:
     def __init__(self, found: Judged) -> None:
         self._found = found
         self._known: dict[int | None, Floats] = {}
+        self._ends = np.cumsum(found.labelled)
+
+    def labels(self, place: int) -> Floats:
+        """All judged grades of one query, the highest first."""
+        end = int(self._ends[place])
+        return self._found.labels[end - int(self._found.labelled[place]) : end]
 
     def dcg(self, cutoff: int | None) -> Floats:
         """By query; 1 where there is no label."""

@@ -17,12 +17,16 @@ from memeval.measures.latency import Times
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """A result with the file it was read from, and its times; `edited` where it does not match its own digest."""
+    """A result with the file it was read from, and its times; `edited` where it does not match its own digest.
+
+    `by` are those who measured it, where results of several were joined.
+    """
 
     result: Result
     file: Path
     times: Times | None
     edited: bool = False
+    by: tuple[str, ...] = ()
 
 
 def below(path: Path, *, edited: bool = False) -> Iterator[Kept]:

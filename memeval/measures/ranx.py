@@ -5,21 +5,26 @@ a grade below 0 is no judgement, as in trec_eval. Means are over queries, and de
 the first stage missed. Standard measures are ranx's, on strict orders (see order.py): computed as arrays to the last
 bit where ranx would take most of a command's time (see judged.py), else by ranx itself. "F1" without a cutoff is
 the F1 of the set above one score threshold, chosen on other stores than those it is measured on (see threshold.py).
+
+One file, though a long one: what a measure may be called, what it means and what computes it is one table.
 """
 
 import functools
+import inspect
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from memeval.core import plugins
 from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.types import Forbidden, Qrels
 from memeval.measures import forbidden as never
@@ -97,7 +102,7 @@ MEASURES: Mapping[str, Formula] = {
         forbids=True,
     ),
 }
-"""Every measure by name, before "@cutoff"; RBP is written with its persistence, as in RBP.8."""
+"""Every measure of memeval by name, before "@cutoff"; RBP is written with its persistence, as in RBP.8."""
 
 ARRAYS: Mapping[str, ArrayMeasure] = {
     "map": judged.average_precision,
@@ -112,6 +117,37 @@ ARRAYS: Mapping[str, ArrayMeasure] = {
     "r-precision": judged.r_precision,
 }
 """ranx's name → what computes the same as arrays, in less time than ranx takes to be imported."""
+
+
+GROUP = "memeval.measures"
+"""Entry points of other packages' measures: functions as `judged.QueryMeasure`, named as in a benchmark file."""
+
+
+@functools.cache
+def families() -> Mapping[str, Formula]:
+    """Every measure on offer, by name: those of memeval, and those of other packages."""
+    return {**MEASURES, **plugins.registered(GROUP, _fit)[0]}
+
+
+def _fit(name: str, made: Any) -> dict[str, Formula]:
+    """Another package's measure. Raises UsageError where it is none, or called as one of memeval's."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name) or name.lower() in _spellings(MEASURES):
+        raise UsageError("is no name for a measure: letters, digits, - and _, and none of memeval's own")
+    said = (getattr(made, "__doc__", None) or "").strip().partition("\n")[0].rstrip(".")
+    if not callable(made) or not said:
+        raise UsageError("is no measure: a function of (grades, labels, cutoff) that its docstring defines")
+    inspect.signature(made).bind((), (), None)
+    by = [point.dist for point in entry_points(group=GROUP, name=name) if point.dist is not None]
+    version = "".join(f"; {dist.name} {dist.version}" for dist in by[:1])  # another version is another definition
+    about = f"{said}; of {{scope}}{version}".replace("{", "{{").replace("}", "}}").replace("{{scope}}", "{scope}")
+    return {name: Formula(judged.by_query(name, made), about)}
+
+
+def _spellings(of: Mapping[str, Formula]) -> dict[str, str]:
+    """What measures may be called, in lower case: their names, and those of ranx and ir_measures."""
+    known = {family.how: key for key, family in of.items() if isinstance(family.how, str)}
+    known |= {family.alias.lower(): key for key, family in of.items() if family.alias}
+    return known | {key.lower(): key for key in of}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +183,12 @@ def parse(name: str) -> Measure:
     )
     stem = parts["stem"] if parts else re.split(r"[@.(]", name)[0]
     suffix = parts["suffix"] or "" if parts else name[len(stem) :]
-    spellings = {family.how: key for key, family in MEASURES.items() if isinstance(family.how, str)}
-    spellings |= {family.alias.lower(): key for key, family in MEASURES.items() if family.alias}
-    key = (spellings | {key.lower(): key for key in MEASURES}).get(stem.lower())
+    known = MEASURES if stem.lower() in _spellings(MEASURES) else families()
+    key = _spellings(known).get(stem.lower())
     if key is None:
-        raise UsageError(f"unknown measure {name!r}{did_you_mean(stem, MEASURES)}")
-    family = MEASURES[key]
+        why = plugins.registered(GROUP, _fit)[1].get(stem)
+        raise UsageError(f"unknown measure {name!r}{f': {why}' if why else did_you_mean(stem, known)}")
+    family = known[key]
     if not parts or suffix[:1] not in [form[:1] for form in family.forms]:
         levels = (
             ""
@@ -174,6 +210,18 @@ def parse(name: str) -> Measure:
         return Measure(key + suffix, cutoff, definition, how, forbids=family.forbids)
     definition += f"; relevant: grade {level} or above, and a query without any counts 0"
     return Measure(f"{key}(rel={level}){suffix}", cutoff, definition, how, level)
+
+
+def is_array(name: str, definition: str | None) -> bool:
+    """Whether a measure is known here by that definition, and computed as arrays: at once, and without ranx."""
+    try:
+        found = parse(name)
+    except UsageError:
+        return False
+    how = found.how
+    return (
+        found.definition == definition and how is not None and (not isinstance(how, str) or how.split("@")[0] in ARRAYS)
+    )
 
 
 def evaluate(

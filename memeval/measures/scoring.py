@@ -95,7 +95,7 @@ def averaged(results: Sequence[Result]) -> Result:
         name: tuple(math.fsum(column) / len(results) for column in zip(*(r.values[name] for r in results), strict=True))
         for name in first.values
     }
-    measures = _estimates(values, first.store_ids, first.categories)
+    measures = estimates(values, first.store_ids, first.categories)
     return replace(first, values=values, measures=measures)
 
 
@@ -149,7 +149,7 @@ def score(
         store_ids=stores,
         categories=categories,
         values={name: values[name] for name in names} if judged else {},
-        measures=_estimates({name: values[name] for name in names}, stores, categories) if judged else {},
+        measures=estimates({name: values[name] for name in names}, stores, categories) if judged else {},
         ties=_ties(lists, scores, seen, ranked),
         slices={
             name: tuple(place for place, query_id in enumerate(ids) if query_id in members)
@@ -255,9 +255,10 @@ def with_latency(result: Result, times: Times | None) -> Result:
     return replace(result, latency=times.latency, remembered=times.remembered)
 
 
-def _estimates(
+def estimates(
     values: Mapping[str, Sequence[float]], stores: Sequence[str], categories: Sequence[str | None]
 ) -> dict[str, dict[str, Estimate]]:
+    """Category ("all" for the whole) → measure → its mean with the interval."""
     groups: dict[str, list[int]] = {"all": list(range(len(stores)))}
     for position, category in enumerate(categories):
         if category is not None:
@@ -265,8 +266,8 @@ def _estimates(
     matrix = np.array(list(values.values()), dtype=np.float64).T
     found: dict[str, dict[str, Estimate]] = {}
     for group, members in groups.items():
-        estimates = statistics.estimates(matrix[members], [stores[position] for position in members])
-        found[group] = dict(zip(values, estimates, strict=True))
+        made = statistics.estimates(matrix[members], [stores[position] for position in members])
+        found[group] = dict(zip(values, made, strict=True))
     return found
 
 

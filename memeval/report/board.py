@@ -45,7 +45,8 @@ EVERYTHING = View()
 @dataclass(frozen=True)
 class Row:
     """One system. `ranks` maps a measure to the first and the last rank it can have; controls have none. `added` is
-    the latency of a fused system that was not timed itself: its parts' times, one after the other.
+    the latency of a fused system that was not timed itself: its parts' times, one after the other. `by` are those who
+    measured it, where several people's results stand together, and `on` is the day.
 
     `differences` maps a measure to the difference from the leaderboard's reference, `category_differences` a category
     to that of the headline measure. Both are None where it has no reference.
@@ -58,6 +59,8 @@ class Row:
     ranks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     headline: str = ""
     added: Latency | None = None
+    by: tuple[str, ...] = ()
+    on: str = ""
 
     @property
     def rank(self) -> int | None:
@@ -136,8 +139,9 @@ class Leaderboard:
 
     `signature` is that of the first result, for the facts that all rows share; `label` is the data set's name, with
     something to tell it apart where one report has several leaderboards of it. `missing` maps systems that could not be
-    measured to the reason. `referred` names the system that differences refer to. `published` are tables of the
-    reader's own. `claims` are sentences; those among them that no reader may miss are `remarks`.
+    measured to the reason, `left_out` files that cannot be relied on. `referred` names the system that differences
+    refer to. `published` are tables of the reader's own. `claims` are sentences; those among them that no reader may
+    miss are `remarks`.
     """
 
     label: str
@@ -152,6 +156,7 @@ class Leaderboard:
     remarks: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     published: "tuple[Publication, ...]" = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from memeval.measures import statistics
 from memeval.measures.statistics import ALPHA, Difference
-from memeval.report import answering
+from memeval.report import answering, models
 from memeval.report.board import Leaderboard, Row
 from memeval.report.cells import count, interval, number, plain, probability, signed
 from memeval.runs import shards
@@ -19,14 +19,20 @@ POOLS = {
 
 
 def remarks(board: Leaderboard) -> tuple[str, ...]:
-    """Systems measured by their own labels; and those, or the first stage, not above a random order of candidates."""
-    return (*_circular(board), *_chances(board))
+    """Systems measured by their own labels or trained on this data; and those that are not above a random order."""
+    return (*_circular(board), *_trained(board), *_chances(board))
 
 
 def _circular(board: Leaderboard) -> Iterator[str]:
     for row in board.rows:
         if row.circular:
             yield f"{plain(row.system)} is measured by labels that it made: its row is circular and shows nothing."
+
+
+def _trained(board: Leaderboard) -> Iterator[str]:
+    for row in board.rows:
+        if models.trained_on_this(board, row):
+            yield f"{plain(row.system)} was trained on {plain(board.label)}, as it is said: its row shows what it kept."
 
 
 def _chances(board: Leaderboard) -> tuple[str, ...]:

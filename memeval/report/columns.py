@@ -19,6 +19,8 @@ UNCOMPARED = "there is nothing here to compare with"
 BATCH = "it was asked by batch, which answers within a day: there is no time of a call"
 UNTIMED = "no query was timed alone: its scores were remembered, or it ran in batches"
 FUSED = "not timed itself, and not all of its parts were measured by themselves here"
+NAMED = 3
+"""So many of those who measured the same are named in a cell."""
 UNSTATED = "a control, or nobody states it"
 
 
@@ -110,6 +112,18 @@ def versus(board: Leaderboard, measure: str, *, short: bool = False) -> Column:
     heading = f"vs {board.against.removeprefix('the ')}"
     return Column(heading, lambda board, row: cells.versus(board, row, measure, short=short), UNCOMPARED)
 
+
+# --- who measured it
+
+
+def _measured_by(_: Leaderboard, row: Row) -> str:
+    everybody, more = ", ".join(map(cells.plain, row.by)), len(row.by) - NAMED
+    first = ", ".join(map(cells.plain, row.by[:NAMED]))
+    return cells.Told(f"{first} and {more:,} more", why=everybody) if more > 0 else everybody or NONE
+
+
+MEASURED_BY = Column("measured by", _measured_by, "nobody says")
+MEASURED_ON = Column("on", lambda _, row: cells.plain(row.on) or NONE, "the run has no file of times")
 
 # --- failures, ties and what was cut
 

@@ -3,6 +3,8 @@
     results, runs, labels, times → Evidence by leaderboard
 
 Arrays are queries x candidates, in the order of the labels file; -1 and nan fill what a shorter list leaves.
+
+One file, though a long one: results, runs and labels of a folder are read once, and all that is counted is read here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +19,12 @@ from numpy.typing import NDArray
 
 from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError
-from memeval.core.types import Dataset, Query, Result, canonical
-from memeval.measures import kept
+from memeval.core.types import Dataset, Query, Result
 from memeval.measures.kept import Kept
 from memeval.measures.latency import Times
+from memeval.report import joining, recomputed
+from memeval.report.joining import Contribution, LeftOut
+from memeval.report.joining import comparable as comparable  # where evidence is sought, it is sought by this
 from memeval.report.processes import each
 from memeval.runs import shards
 
@@ -95,16 +99,26 @@ class Ranked:
 
 
 @dataclass(frozen=True, eq=False)
+class Beside:
+    """What lies beside one result, as far as it is whole, and what of the result does not follow from it."""
+
+    labelled: Labelled | None = None
+    ranked: Ranked | None = None
+    wrong: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What is known of one leaderboard beyond its results; whatever is missing is None or empty.
 
-    `ranked` and `times` are by system; `texts` are there where they may be shown, and `why_no_texts` says why they are
-    not.
+    `ranked`, `times` and `by` (who measured it) are by system; `texts` are there where they may be shown, and
+    `why_no_texts` says why they are not.
     """
 
     labelled: Labelled | None = None
     ranked: Mapping[str, Ranked] = field(default_factory=dict)
     times: Mapping[str, Times] = field(default_factory=dict)
+    by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     texts: Corpus | None = None
     why_no_texts: str = ""
 
@@ -118,11 +132,14 @@ class Evidence:
 @dataclass(frozen=True, eq=False)
 class Collection:
     """All results below some folders; `missing` maps systems that could not be measured to the reason, `unrun` the
-    folders of grounds on which nothing could be run."""
+    folders of grounds on which nothing could be run; `whose` says of each file where it is from, `left_out` are those
+    that cannot be relied on."""
 
     sources: tuple[Kept, ...]
     missing: Mapping[str, str]
     unrun: Mapping[str, str] = field(default_factory=dict)
+    whose: Mapping[Path, Contribution] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def results(self) -> list[Result]:
@@ -131,21 +148,31 @@ class Collection:
 
 
 def collect(paths: Sequence[Path]) -> Collection:
-    """The results in files or below folders, with their latencies.
+    """The results in files or below folders, with their latencies; see `found` and `joining.relied_on`."""
+    return joining.relied_on(found([Contribution("", path, path) for path in paths]), {})
 
-    Raises DataError for a result that was edited, or is not of what lies beside it.
+
+def found(places: Sequence[Contribution]) -> Collection:
+    """All results there, those of several people beside each other, with their latencies.
+
+    A result that was edited, or is not of what lies beside it, is left out. Raises DataError where that are all.
     """
-    found = [file for path in paths for file in results.find(path)]
-    sources = each(kept.read, found, heavy=_heavy(found), told="results read")
+    jobs = [(place, file) for place in places if not place.why for file in results.find(place.place)]
+    read = each(joining.read, jobs, heavy=_heavy([file for _, file in jobs]), told="results read")
+    sources = [one for one in read if isinstance(one, Kept)]
+    left_out = [joining.left_out(place, place.given, place.why) for place in places if place.why]
+    left_out += [joining.left_out(*job, why) for job, why in zip(jobs, read, strict=True) if isinstance(why, str)]
+    if left_out and not sources:
+        raise DataError(f"{left_out[0].file}: {left_out[0].why}")
     missing: dict[str, str] = {}
     unrun: dict[str, str] = {}
-    for path in paths:
+    for path in (place.place for place in places if not place.why):
         for file in results.find(path, name=results.UNAVAILABLE):
             noted = dict(results.read_unavailable(file))
             if results.EVERY in noted:
                 unrun[file.parent.name] = noted.pop(results.EVERY)
             missing |= noted
-    return Collection(tuple(sources), missing, unrun)
+    return Collection(tuple(sources), missing, unrun, {file: place for place, file in jobs}, tuple(left_out))
 
 
 def _heavy(found: Sequence[Path]) -> bool:
@@ -154,37 +181,45 @@ def _heavy(found: Sequence[Path]) -> bool:
     return sum(run.stat().st_size for run in runs if run.is_file()) > LARGE
 
 
-def comparable(result: Result) -> bytes:
-    """Equal where results may stand in one leaderboard."""
-    told = result.signature
-    return canonical([told.dataset_digest, told.candidates_digest, told.rendering, told.partial, told.measures])
+def beside(collection: Collection, load: Load | None = None) -> dict[Path, Beside]:
+    """What lies beside each result; `load` finds the data set for its labels where no labels file is there."""
+    folders: dict[Path, list[Kept]] = {}
+    for source in collection.sources:
+        folders.setdefault(source.file.parent, []).append(source)
+    jobs = [(folder, sources, load) for folder, sources in folders.items()]
+    read = each(_read, jobs, heavy=_heavy([source.file for source in collection.sources]), told="folders of runs read")
+    return {file: one for folder in read for file, one in folder.items()}
 
 
-def gather(collection: Collection, load: Load | None = None, *, texts: Texts = "free") -> dict[bytes, Evidence]:
+def gather(
+    collection: Collection,
+    load: Load | None = None,
+    *,
+    texts: Texts = "free",
+    read: Mapping[Path, Beside] | None = None,
+) -> dict[bytes, Evidence]:
     """The evidence of each leaderboard, by `comparable`.
 
     Args:
         load: finds the data set for its texts, and for its labels where no labels file is there.
         texts: the data sets whose texts may be shown: none, those embedded in memeval, those free to share, or all.
+        read: what lies beside the results, where it was read.
     """
-    folders: dict[Path, list[Kept]] = {}
-    for source in collection.sources:
-        folders.setdefault(source.file.parent, []).append(source)
+    read = beside(collection, load) if read is None else read
     found: dict[bytes, Evidence] = {}
-    jobs = [(folder, sources, load) for folder, sources in folders.items()]
-    read = each(_read, jobs, heavy=_heavy([source.file for source in collection.sources]), told="folders of runs read")
-    for sources, (labelled, ranked) in zip(folders.values(), read, strict=True):
-        for source in sources:
-            key = comparable(source.result)
-            before = found.get(key) or _texts(source.result, load, texts)
-            name = source.result.signature.system
-            fits = labelled is not None and (before.labelled is None or before.labelled.doc_ids == labelled.doc_ids)
-            found[key] = replace(
-                before,
-                labelled=before.labelled or labelled,
-                ranked={**before.ranked, name: ranked[name]} if fits and name in ranked else before.ranked,
-                times=before.times if source.times is None else {**before.times, name: source.times},
-            )
+    for source in collection.sources:
+        labelled, ranked = read[source.file].labelled, read[source.file].ranked
+        key = comparable(source.result)
+        before = found.get(key) or _texts(source.result, load, texts)
+        name = source.result.signature.system
+        fits = labelled is not None and (before.labelled is None or before.labelled.doc_ids == labelled.doc_ids)
+        found[key] = replace(
+            before,
+            labelled=before.labelled or labelled,
+            ranked={**before.ranked, name: ranked} if fits and ranked is not None else before.ranked,
+            times=before.times if source.times is None else {**before.times, name: source.times},
+            by={**before.by, name: source.by},
+        )
     return found
 
 
@@ -217,31 +252,38 @@ def _labels(folder: Path, result: Result, load: Load | None) -> results.Labels |
     return results.labels(found.dataset)
 
 
-def _read(job: tuple[Path, Sequence[Kept], Load | None]) -> tuple[Labelled | None, dict[str, Ranked]]:
-    """The labelled queries of a folder, and the rankings of each system whose run is there and whole."""
+def _read(job: tuple[Path, Sequence[Kept], Load | None]) -> dict[Path, Beside]:
+    """What lies beside each result of a folder: the labelled queries, and its rankings where its run is whole."""
     folder, sources, load = job
     result = sources[0].result
-    labels = _labels(folder, result, load)
+    try:
+        labels = _labels(folder, result, load)
+    except MemevalError as error:
+        return {source.file: Beside(wrong=f"the labels beside it cannot be read ({error})") for source in sources}
     rows = shards.taken(labels.rows if labels else (), result.signature.partial, store=attrgetter("store_id"))
     candidates = files.stored(folder / "candidates.jsonl")
+    nothing = {source.file: Beside() for source in sources}
     if candidates is None or labels is None or not rows:
-        return None, {}
+        return nothing
     try:
         listed = results.read_candidates(candidates).doc_ids
     except MemevalError:
-        return None, {}
+        return nothing
     doc_ids = tuple(tuple(listed.get(row.query_id, ())) for row in rows)
     places = [{doc_id: place for place, doc_id in enumerate(own)} for own in doc_ids]
     labelled = _labelled(rows, doc_ids, places, labels.splits)
     number = {query_id: place for place, query_id in enumerate(labelled.query_ids)}
-    found = {}
+    found = {source.file: Beside(labelled) for source in sources}
     for source in sources:
         run = files.stored(source.file.with_suffix(".run.jsonl"))
         if run is not None:
             # A damaged run is the business of `memeval verify`; the report says what it lacks.
             with suppress(MemevalError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-                found[source.result.signature.system] = _ranked(run, labelled, places, number)
-    return labelled, found
+                found[source.file] = Beside(labelled, _ranked(run, labelled, places, number))
+        if (ranked := found[source.file].ranked) is not None:
+            wrong = recomputed.wrong(source.result, labelled, ranked)
+            found[source.file] = Beside(labelled, ranked, wrong)
+    return found
 
 
 def _labelled(

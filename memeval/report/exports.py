@@ -157,6 +157,7 @@ def _board(board: Leaderboard) -> dict[str, Any]:
         "claims": board.claims,
         "rows": [{**_row(row), "slices": _records(slices.get(row.system, {}))} for row in board.rows],
         "missing": board.missing,
+        "left_out": board.left_out,
     }
 
 
@@ -173,6 +174,8 @@ def _row(row: Row) -> dict[str, Any]:
         "model": row.model,
         "control": row.control,
         "rank": row.rank,
+        "measured_by": row.by,
+        "measured_on": row.on or None,
         "run_digest": result.signature.run_digest,
         "fingerprint": result.signature.fingerprint,
         "memeval": result.signature.memeval,

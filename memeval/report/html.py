@@ -176,12 +176,15 @@ def _width(table: Table) -> str:
 
 def _strip(board: Leaderboard, evidence: Evidence) -> list[tuple[str, str]]:
     """What the run stands on, in a few words each."""
+    people = {who for row in board.rows for who in row.by}
+    joined = {"left out": len(board.left_out), "measured by": len(people)}
     found = [
         ("queries", f"{board.n:,}"),
         (board.unit if board.unit != "queries" else "units", f"{board.clusters:,}"),
         ("systems", f"{len(board.ranked):,}"),
         ("failed queries", f"{sum(row.failed for row in board.rows):,}"),
         ("not measured", f"{len(board.missing):,}"),
+        *[(what, f"{count:,}") for what, count in joined.items() if count],
         ("candidates", f"{board.card.candidates_per_query:.0f} a query"),
         ("first stage", cells.plain(board.signature.first_stage or cells.NONE)),
         ("data", cells.plain(board.signature.dataset_digest)[:8]),

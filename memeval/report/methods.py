@@ -44,6 +44,7 @@ COMMANDS = (
     columns.NAME,
     Column("command", lambda _, row: cells.plain(command(row))),
     MEMEVAL,
+    columns.MEASURED_ON.called("measured on"),
     Column("digest of the run", lambda board, row: RUN.cell(board, row)[:16]),
 )
 PROVENANCE = (

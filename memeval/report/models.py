@@ -52,12 +52,21 @@ def chips(board: Leaderboard, row: Row) -> tuple[str, ...]:
     length = names.options(row.model).get("max_length") or (recipe.model.options.get("max_length") if recipe else None)
     billed = row.latency.bill or row.usage.get("calls") or "service" in row.fingerprint
     place = "local" if own(row) else "hosted" if billed else ""
-    told = board.card.name.partition("?")[0]
-    seen = recipe is not None and any(f"{told}/".startswith(f"{name}/") for name in recipe.seen)
     size = "" if found.parameters in ("none", "not stated") else found.parameters
     window = f"{int(str(length)):,} tokens" if str(length).isdigit() else ""
-    trained = "trained on this" if seen else ""
+    trained = "trained on this" if trained_on_this(board, row) else ""
     return tuple(plain(chip) for chip in (place, found.licence, size, window, trained) if chip)
+
+
+def trained_on_this(board: Leaderboard, row: Row) -> bool:
+    """Whether a model, or a part of a fused system, was trained on this data: as its recipe, or it itself, says."""
+    told = board.card.name.partition("?")[0]
+    recipe = None if row.control else recipes.of(row.model.lower())
+    told_by = [one for one in (row.fingerprint, *_parts(row)) if isinstance(one, Mapping)]
+    told_by += [one["training"] for one in told_by if isinstance(one.get("training"), Mapping)]
+    stated = [one.get("trained_on") for one in told_by]
+    known = [name for one in stated for name in (one if isinstance(one, (list, tuple)) else [one])]
+    return any(f"{told}/".startswith(f"{name}/") for name in (*known, *(recipe.seen if recipe else ())) if name)
 
 
 def price(row: Row) -> float | None:

@@ -15,7 +15,7 @@ from memeval.core.outside import plain
 from memeval.core.types import Ranking, Result
 from memeval.datasets.download import beside
 from memeval.measures import trec
-from memeval.report import evidence, first_stages, texts
+from memeval.report import evidence, first_stages, joining, texts
 from memeval.report.board import EVERYTHING, Leaderboard, View
 from memeval.report.evidence import Collection, Detail, Evidence
 from memeval.report.plots import FORMATS as PLOT_FORMATS
@@ -39,7 +39,18 @@ class Found:
         """The leaderboards with their evidence."""
         boards = report.leaderboards(self.collection.results, missing=self.collection.missing, view=self.view)
         keys = (evidence.comparable(board.rows[0].result) for board in boards)
-        return [(board, self.evidence.get(key, Evidence())) for board, key in zip(boards, keys, strict=True)]
+        return [self._told(board, key) for board, key in zip(boards, keys, strict=True)]
+
+    def _told(self, board: Leaderboard, key: bytes) -> tuple[Leaderboard, Evidence]:
+        """A leaderboard with who measured each row, when, and what was left out."""
+        own = self.evidence.get(key, Evidence())
+        started = {system: times.machine.started or "" for system, times in own.times.items()}
+        rows = [
+            replace(row, by=own.by.get(row.system, ()), on=started.get(row.system, "")[: len("2026-11-27")])
+            for row in board.rows
+        ]
+        left_out = {one.file: one.why for one in self.collection.left_out if one.key in (key, None)}
+        return replace(board, rows=tuple(rows), left_out=left_out), own
 
 
 def read(paths: Sequence[Path], *, texts: str = "free", detail: str = "interesting", view: View = EVERYTHING) -> Found:
@@ -47,10 +58,11 @@ def read(paths: Sequence[Path], *, texts: str = "free", detail: str = "interesti
     for name, value, known in (("--detail", detail, get_args(Detail)), ("--texts", texts, get_args(evidence.Texts))):
         if value not in known:
             raise UsageError(f"{name} {value}: there is no such choice{did_you_mean(value, known)}")
-    collection = evidence.collect(paths)
-    if not collection.sources:
-        raise UsageError(f"no results in {', '.join(map(str, paths))}: `memeval run` makes some")
-    return replace(_found(collection, cast(evidence.Texts, texts), cast(Detail, detail)), view=view)
+    with joining.opened(paths) as places:
+        collection = evidence.found(places)
+        if not collection.sources:
+            raise UsageError(f"no results in {', '.join(map(str, paths))}: `memeval run` makes some")
+        return replace(_found(collection, cast(evidence.Texts, texts), cast(Detail, detail)), view=view)
 
 
 def of(results: Sequence[Result], folders: Sequence[Path], missing: Mapping[str, str]) -> Found:
@@ -66,7 +78,9 @@ def of(results: Sequence[Result], folders: Sequence[Path], missing: Mapping[str,
 
 def _found(collection: Collection, whose: evidence.Texts, detail: Detail) -> Found:
     with beside(*{source.file.parent for source in collection.sources}):
-        return Found(collection, evidence.gather(collection, texts.load, texts=whose), detail)
+        read = evidence.beside(collection, texts.load)
+        relied = joining.relied_on(collection, read, texts.load)
+        return Found(relied, evidence.gather(relied, texts.load, texts=whose, read=read), detail)
 
 
 def write(found: Found, path: Path) -> None:

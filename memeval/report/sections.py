@@ -53,7 +53,13 @@ def page(
         "leaderboard",
         "Leaderboard",
         filled(
-            [*standings.by_measure(board), standings.forbidden(board), standings.missing(board), standings.every(board)]
+            [
+                *standings.by_measure(board),
+                standings.forbidden(board),
+                standings.missing(board),
+                standings.left_out(board),
+                standings.every(board),
+            ]
         ),
     )
     yield Section(
@@ -127,7 +133,12 @@ def markdown(
 ) -> Iterator[Section]:
     """The parts of a Markdown file: those of a page, with tables where a page has what can be worked with."""
     instead = {
-        "leaderboard": [standings.leaderboard(board), standings.missing(board), standings.forbidden(board)],
+        "leaderboard": [
+            standings.leaderboard(board),
+            standings.missing(board),
+            standings.left_out(board),
+            standings.forbidden(board),
+        ],
         "categories": [breakdown.category_table(board, board.headline), breakdown.slice_table(board)],
         "robustness": [robustness.behaviour(board)],
     }

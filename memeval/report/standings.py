@@ -17,8 +17,13 @@ def leaderboard(board: Leaderboard) -> Table:
     headline = board.headline
     failed = [columns.FAILED, columns.failed_worst_best(headline)] if any(row.failed for row in board.rows) else []
     shown = [columns.rank(headline), columns.SYSTEM, columns.value(headline), columns.versus(board, headline)]
-    shown += [*failed, *map(columns.value, board.others)]
+    shown += [*failed, *map(columns.value, board.others), *_measured(board)]
     return table("leaderboard", board, columns.lines(board, board.rows, shown))
+
+
+def _measured(board: Leaderboard) -> list[columns.Column]:
+    """Who measured each row, and when, where results of several stand together."""
+    return [columns.MEASURED_BY, columns.MEASURED_ON] if any(row.by for row in board.rows) else []
 
 
 def by_measure(board: Leaderboard) -> list[Table]:
@@ -33,7 +38,7 @@ def _standing(board: Leaderboard, measure: str) -> Table:
         rows = columns.lines(board, _standings(board, measure), shown)
         slug = f"leaderboard-{board.measures.index(measure)}"
         return table("standing", board, rows, slug=slug, measure=measure, more="")
-    shown += [columns.CUT, columns.PRICE]
+    shown += [columns.CUT, columns.PRICE, *_measured(board)]
     rows = columns.lines(board, _standings(board, measure), shown)
     empty = dict.fromkeys((column.heading for column in shown), cells.dash("not measured"))
     rows += [
@@ -89,6 +94,12 @@ def missing(board: Leaderboard) -> Table:
     """What could not be measured, and why."""
     rows = [{"system": cells.plain(name), "reason": cells.plain(why)} for name, why in board.missing.items()]
     return table("missing", board, rows)
+
+
+def left_out(board: Leaderboard) -> Table:
+    """Files that cannot be relied on, and why."""
+    rows = [{"file": cells.plain(name), "reason": cells.plain(why)} for name, why in board.left_out.items()]
+    return table("left-out", board, rows)
 
 
 def overall(boards: Sequence[Leaderboard]) -> list[Table]:

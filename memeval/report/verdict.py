@@ -20,11 +20,18 @@ class Advice:
 
 
 def verdict(board: Leaderboard) -> Advice:
-    """Which system to take: the best by value among those that are above the reference beyond chance."""
-    known = [row for row in board.ranked if board.headline in row.estimates]
+    """Which system to take: the best by value among those that are above the reference beyond chance.
+
+    What knows the answers already, because it made the labels or was trained on this data, is not recommended.
+    """
+    known = [
+        row
+        for row in board.ranked
+        if board.headline in row.estimates and not row.circular and not models.trained_on_this(board, row)
+    ]
     stage = board.reference
     if not known:
-        return Advice("Nothing to choose from", "Only controls were measured here.")
+        return Advice("Nothing to choose from", "Only controls, or systems that know the answers, were measured here.")
     best = known[0]
     name, value = cells.plain(best.system), best.estimates[board.headline]
     keep = f"Keep {board.against}"

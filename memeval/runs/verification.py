@@ -41,14 +41,14 @@ class Verification:
     def text(self) -> str:
         """For people."""
         lines = [f"{file}: {problem}" for file, problem in self.problems]
-        said = "verified" if not lines else f"{len(lines)} problems"
+        said = "verified" if not lines else f"{len(lines)} problem{'s' * (len(lines) > 1)}"
         return "\n".join(map(visible, [*lines, f"{said}: {self.systems} results in {self.files} files", ""]))
 
 
 def verify(root: Path) -> Verification:
     """Verifies everything below a folder. Raises PrerequisiteError where a data set is not here to compare with."""
     if not root.is_dir():
-        raise UsageError(f"{root}: no such folder")
+        raise UsageError(f"{root}: no such folder{', nor an archive of `memeval submit`' * root.is_file()}")
     manifests = results.find(root, name=results.SUITE)
     if not manifests:
         raise UsageError(f"{root}: no run of a suite is here ({results.SUITE} is missing)")

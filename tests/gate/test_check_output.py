@@ -85,3 +85,17 @@ def test_the_comment_fits_and_escapes(failed: int) -> None:
     assert len(comment.encode()) <= markdown.LIMIT
     assert "| q0\\|&lt;b&gt; | tem_poral | 1.000 | 0.000 |" in comment
     assert ("cut to fit" in comment) == (failed == 500)
+
+
+def test_how_small_a_drop_can_be_seen_is_always_told() -> None:
+    """From the smallest to the largest, and what is blind; nothing where no gate is of quality."""
+    check = Check("garden", "a", "MRR", "quality", "ok", margin=0.02, visible=0.02, queries=1200, clusters=10)
+    gates = (replace(check, system=name, visible=seen) for name, seen in (("b", 0.05), ("a", 0.02), ("c", 0.031)))
+    made = replace(outcome(), checks=tuple(gates), notes=())
+    told = (
+        "the smallest drop that this suite sees in four of five runs: 0.020 (a · MRR, 1,200 queries) to 0.050 (b · MRR"
+    )
+    assert told in text.text(made) and f"- {told}" in markdown.render(made)
+    blind = replace(made, checks=(replace(check, visible=None),))
+    assert text.sight(blind) == "no drop at all is seen of a · MRR: too few stores"
+    assert text.sight(replace(made, checks=(replace(check, kind="exact"),))) == ""

@@ -72,12 +72,15 @@ def another_suite() -> None:
     path.write_text(path.read_text().replace('"margin": null', '"margin": 0.5').replace('"depth": 100', '"depth": 10'))
 
 
-READERS = [
+REPORTS = [
     ("report",),
     ("report", str(FOLDER)),
+    ("show", "results", "--query", "allotment-society-treasurer:q1"),
+    ("claims", "results"),
+]
+READERS = [
     ("compare", "bm25", "random"),
     ("compare", str(FOLDER / "bm25.json"), str(FOLDER / "random.json")),
-    ("show", "results", "--query", "x"),
     ("check", "--baseline", "b.json"),
     ("check", "--baseline", "c.json", "--update", "--reason", "x"),
 ]
@@ -102,6 +105,20 @@ def test_what_is_not_of_one_run_is_refused_in_one_line(
     assert said in told
     assert told.count("\n") == 1
     assert not Path("c.json").exists()
+
+
+@pytest.mark.usefixtures("work")
+@pytest.mark.parametrize(("swap", "said"), SWAPS, ids=[swap.__name__ for swap, _ in SWAPS])
+@pytest.mark.parametrize("words", REPORTS, ids=" ".join)
+def test_what_is_not_of_one_run_is_left_out_and_named(
+    words: tuple[str, ...], swap: Callable[[], None], said: str
+) -> None:
+    """Where nothing else is left, nothing is reported."""
+    swap()
+    code, told = memeval(*words)
+    assert code == (0 if swap in (another_run, another_repeat) else 2)
+    assert told.startswith(f"memeval: {'left out: ' * (code == 0)}results/mine/") and told.count("\n") == 1
+    assert said.partition(".json: ")[2] in told
 
 
 @pytest.mark.usefixtures("work")
