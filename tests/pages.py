@@ -96,7 +96,9 @@ def measure(dataset: Dataset, folder: Path, models: Sequence[tuple[str, str]] = 
     results.place_labels(folder / results.LABELS, dataset, compress=False)
     places = {query.query_id: place for place, query in enumerate(dataset.queries)}
     sliced = {"odd": frozenset(name for name, place in places.items() if place % 2)}
-    work = benchmark.Job(plan, dataset, candidates, lambda: sliced, folder, None, Terms(), None, benchmark.Watcher())
+    work = benchmark.GroundRun(
+        plan, dataset, candidates, lambda: sliced, folder, None, Terms(), None, benchmark.Watcher()
+    )
     for system in plan.systems:
         benchmark.run_system(work, system)
     return folder

@@ -11,7 +11,7 @@ from memeval.core.errors import MemevalError, UsageError
 from memeval.core.terminal import aligned
 from memeval.core.types import Candidates, Dataset, Header, Reranker
 from memeval.rerankers.hosted.batch import carrying
-from memeval.rerankers.hosted.batch.collecting import Part
+from memeval.rerankers.hosted.batch.collecting import Questions
 from memeval.rerankers.hosted.batch.ledger import Due, Ledger
 from memeval.rerankers.hosted.batch.post import Job
 from memeval.rerankers.hosted.batch.run_batch import FILES
@@ -49,7 +49,7 @@ def asked(scorer: Scorer) -> list[Hosted]:
 
 def parts(
     scorer: Scorer, header: Header, dataset: Dataset, candidates: Candidates, path: Path, name: str, *, fresh: bool
-) -> list[Part]:
+) -> list[Questions]:
     """What of a run is asked by batch: of the queries that it has not yet, what is not remembered.
 
     Where nothing is remembered, as when a verdict is confirmed, nothing is: there is no ledger, and nobody can wait.
@@ -65,7 +65,7 @@ def parts(
         if one.quotable is not None and one.quotable.hosted.by_batch:
             left = [one.left(request)[1] for request in requests]
             some = [request for request in left if request[1]]
-            found.append(Part(one.quotable.hosted, some, str(path), name, header.model))
+            found.append(Questions(one.quotable.hosted, some, str(path), name, header.model))
     return found
 
 
@@ -130,7 +130,7 @@ def looked_at(
         for scope, job in {job.scope: job for job in before}.items():
             try:
                 hosted = _behind(job, terms)
-                carrying.look([Part(hosted, (), "", job.system, job.system)], ledger, chosen, tell)
+                carrying.look([Questions(hosted, (), "", job.system, job.system)], ledger, chosen, tell)
             except MemevalError as error:
                 failed[scope] = error
         names = {job.name for job in before}

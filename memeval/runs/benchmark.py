@@ -24,7 +24,7 @@ from memeval.datasets.candidates import retrieve
 from memeval.measures import latency, scoring
 from memeval.rerankers.hosted import prices
 from memeval.rerankers.hosted.batch import carrying
-from memeval.rerankers.hosted.batch.collecting import Part
+from memeval.rerankers.hosted.batch.collecting import Questions
 from memeval.rerankers.hosted.batch.ledger import Due
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import batches, machine, manifest, measuring, repeats, runner, shards
@@ -139,7 +139,7 @@ def _run(
     watcher: Watcher,
     left_out: Mapping[str, str],
     until: float,
-    do: Callable[["Job"], Report],
+    do: Callable[["GroundRun"], Report],
     leave: bool = True,
 ) -> Report:
     watcher.step(f"data set {name}, rendered as {suite.rendered}")
@@ -158,7 +158,9 @@ def _run(
         if manifest.adds_up(suite.name):
             manifest.add(suite, folder, watcher.notice)
         sliced = functools.cache(lambda: slices.members(loaded, candidates))
-        job = Job(suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until, leave)
+        job = GroundRun(
+            suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until, leave
+        )
         return do(job)
 
 
@@ -173,7 +175,7 @@ def marked(into: Path, limit: shards.Portion) -> Path:
 
 
 @dataclass(frozen=True)
-class Job:
+class GroundRun:
     """One data set of a suite: what its systems are run over, where to, and on which terms."""
 
     suite: Suite
@@ -195,7 +197,7 @@ class Job:
         _in_time(self.until)
 
 
-def _submitted(job: Job) -> Report:
+def _submitted(job: GroundRun) -> Report:
     """Submits everything that is asked by batch; what came back meanwhile is collected."""
     for system in job.suite.systems:
         with suppress(MemevalError):  # it comes up again when the system is run, and is told then
@@ -204,12 +206,12 @@ def _submitted(job: Job) -> Report:
     return Report(job.folder)
 
 
-def _by_batch(job: Job, scorer: Scorer, about: Header, path: Path, name: str) -> list[Part]:
+def _by_batch(job: GroundRun, scorer: Scorer, about: Header, path: Path, name: str) -> list[Questions]:
     fresh = job.terms.since is not None
     return batches.parts(scorer, about, job.dataset, job.candidates, path, name, fresh=fresh)
 
 
-def _systems(job: Job) -> Report:
+def _systems(job: GroundRun) -> Report:
     report = Report(job.folder)
     for system in job.suite.systems:
         if system.name in job.left_out:
@@ -239,7 +241,7 @@ def _systems(job: Job) -> Report:
     return report
 
 
-def _earlier(job: Job) -> dict[str, str]:
+def _earlier(job: GroundRun) -> dict[str, str]:
     """Why systems could not run that belong into the folder, but are not run now."""
     own = {system.name for system in job.suite.systems}
     others = {system.name for system in manifest.read(manifest.above(job.folder)).systems} - own
@@ -262,7 +264,7 @@ def _incomplete(suite: Suite, result: Result) -> str | None:
     return None
 
 
-def run_system(job: Job, system: System) -> tuple[Result, bool]:
+def run_system(job: GroundRun, system: System) -> tuple[Result, bool]:
     """The result of one system, and whether it was there already."""
     [(scorer, about, path, _), *again] = _runs(job, system)
     target, times = path.with_name(f"{slug(system.name)}.json"), results.times(path)
@@ -285,7 +287,7 @@ def run_system(job: Job, system: System) -> tuple[Result, bool]:
     return scoring.with_latency(result, _timed(times, job.suite)), False
 
 
-def _runs(job: Job, system: System) -> list[tuple[Scorer, Header, Path, str]]:
+def _runs(job: GroundRun, system: System) -> list[tuple[Scorer, Header, Path, str]]:
     """The run of a system and its repeats: who scores, the header, the file, and the name for people."""
     path, terms = job.folder / f"{slug(system.name)}.run.jsonl", batches.agreed(job.terms, system)
     variants = chain(*repeats.variants(terms, system.repeat, system.orders).values())
@@ -308,14 +310,14 @@ def _timed(times: Path, suite: Suite) -> latency.Times | None:
     return told
 
 
-def _about(job: Job, system: System, scorer: Scorer) -> Header:
+def _about(job: GroundRun, system: System, scorer: Scorer) -> Header:
     model, kind = str(rerankers.parse(system.model)), scorer.score_kind
     return measuring.header(
         job.suite, system.name, model, job.dataset, job.candidates, scorer.fingerprint, job.limit, kind
     )
 
 
-def _ran(job: Job, scorer: Scorer, about: Header, path: Path, task: str) -> None:
+def _ran(job: GroundRun, scorer: Scorer, about: Header, path: Path, task: str) -> None:
     """Writes one run file; beside it, the bill of a hosted system, whole or not."""
     watcher, purse, times = job.watcher, job.terms.purse, results.times(path)
     brought = batches.Brought(scorer, job.terms, path)

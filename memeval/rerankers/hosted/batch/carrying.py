@@ -17,7 +17,7 @@ from typing import Any
 from memeval.core import files
 from memeval.core.errors import IncompleteError, PrerequisiteError, ServiceError
 from memeval.rerankers.hosted import faults
-from memeval.rerankers.hosted.batch.collecting import Desk, Part, collected
+from memeval.rerankers.hosted.batch.collecting import Desk, Questions, collected
 from memeval.rerankers.hosted.batch.ledger import Ledger
 from memeval.rerankers.hosted.batch.mail import Round
 from memeval.rerankers.hosted.batch.post import Carrier, Job
@@ -30,7 +30,7 @@ GONE = 2
 
 
 def fill(
-    parts: Sequence[Part],
+    parts: Sequence[Questions],
     *,
     leave: bool = False,
     online: bool = True,
@@ -68,7 +68,7 @@ def fill(
             asyncio.run(_carried(services, _until_over, until))
 
 
-def look(parts: Sequence[Part], ledger: Ledger, cancelled: Container[str], tell: Callable[[str], None]) -> None:
+def look(parts: Sequence[Questions], ledger: Ledger, cancelled: Container[str], tell: Callable[[str], None]) -> None:
     """Looks once at the jobs of some services, asks those that are `cancelled` to end, and collects what is over."""
     asyncio.run(_carried([Desk(part, ledger, tell) for part in parts], _cancelled, cancelled))
 
@@ -84,7 +84,7 @@ async def _cancelled(pairs: "Pairs", names: Container[str]) -> None:
     await _tick(pairs)
 
 
-def _noted(part: Part, online: bool) -> int:
+def _noted(part: Questions, online: bool) -> int:
     """How many answers to a part's questions are still to come; what is not asked for yet is noted."""
     part.hosted.round = Round(part.run, online)
     try:

@@ -31,7 +31,7 @@ AWAY = ("cancelled", "CANCELLED", "canceled")
 
 
 @dataclass(frozen=True)
-class Part:
+class Questions:
     """A system's questions of one run: `run` names it in the ledger, `name` for people. `system` is the system's full
     name, by which another process finds the way to its jobs."""
 
@@ -46,7 +46,7 @@ class Part:
 class Desk:
     """The jobs of one service, as one process carries them; `lines` is how many requests it takes in a job."""
 
-    part: Part
+    part: Questions
     ledger: Ledger
     tell: Callable[[str], None]
     lines: int = 0

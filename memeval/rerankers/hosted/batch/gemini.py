@@ -17,8 +17,6 @@ from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.terms import Door
 
 OVER = ("SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
-OUTSIDE = {"system_instruction"}
-"""What the SDK has in its configuration and the API beside it."""
 CODES = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 11: 400, 12: 501, 13: 500, 14: 503, 16: 401}
 """Code of gRPC → HTTP status."""
 
