@@ -3,18 +3,16 @@
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memeval.core import files
-from memeval.core.errors import SuiteError
+from memeval.core.values import model
 from memeval.measures.ranx import parse
 from memeval.report import cells, columns
 from memeval.report.board import Leaderboard
 from memeval.report.tables import Table, table
-
-M = TypeVar("M", bound=BaseModel)
 
 
 class Publication(BaseModel):
@@ -52,22 +50,16 @@ class Publications(BaseModel):
     tables: Annotated[tuple[Publication, ...], Field(min_length=1)]
 
 
-def read(path: Path, kind: type[M]) -> M:
-    """A file of published things. Raises SuiteError: file, key, remedy."""
-    try:
-        return kind.model_validate(files.toml(path))
-    except ValidationError as error:
-        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a typing mistake explains more
-        place = ".".join(map(str, first["loc"]))
-        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        raise SuiteError(f"{path}: {place}: {message}" if place else f"{path}: {message}") from None
+def read(path: Path) -> tuple[Publication, ...]:
+    """The tables of a file. Raises SuiteError: file, key, remedy."""
+    return model(Publications, files.toml(path), str(path)).tables
 
 
 @cache
 def shipped() -> tuple[Publication, ...]:
     """All tables that come with memeval."""
     found = [path for path in sorted(folder().glob("*.toml")) if "tables" in files.toml(path)]
-    return tuple(one for path in found for one in read(path, Publications).tables)
+    return tuple(one for path in found for one in read(path))
 
 
 def folder() -> Path:

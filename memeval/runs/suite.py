@@ -34,7 +34,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_serializer,
     model_validator,
@@ -44,7 +43,7 @@ from memeval import datasets, rerankers
 from memeval.core import files, names
 from memeval.core.errors import DataError, SuiteError, UsageError, did_you_mean
 from memeval.core.outside import plain, secret, struck
-from memeval.core.values import shown
+from memeval.core.values import model, shown
 from memeval.datasets import render
 from memeval.measures import ranx
 from memeval.runs.gates import Gate
@@ -313,11 +312,7 @@ def make(content: dict[str, Any], source: str) -> Suite:
     for place, text in _texts(content):
         if kept := secret(text):  # before anything of it is written
             raise SuiteError(f"{source}: {place}: holds {kept}: keys come from the shell")
-    try:
-        return Suite.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise SuiteError(f"{source}: {_explained(first)}") from None
+    return model(Suite, content, source)
 
 
 def values(suite: Suite) -> dict[str, Any]:
@@ -405,21 +400,3 @@ def _valued(check: Any, name: str) -> Any:
         return check(name)
     except UsageError as error:
         raise ValueError(str(error)) from None
-
-
-def _explained(error: Any) -> str:
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        tables = {"datasets": DatasetEntry.model_fields, "systems": System.model_fields, "gates": Gate.model_fields}
-        known = tables.get(place.partition("[")[0], {**Suite.model_fields, "schema": None})
-        message = f"unknown key{did_you_mean(str(error['loc'][-1]), [key for key in known if key != 'schema_'])}"
-    elif error["type"] == "literal_error" and place == "schema":
-        message = f"schema {shown(error['input'])} is not one this version reads (wanted {SCHEMA}): update memeval"
-    elif error["type"] == "missing":
-        message = "missing"
-    else:
-        message = (
-            f"{message} (is {shown(error['input'])})" if "msg" in error and error["type"] != "value_error" else message
-        )
-    return f"{place}: {message}" if place else message
