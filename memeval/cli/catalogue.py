@@ -1,4 +1,4 @@
-"""What there is: lists and cards of data sets, rerankers, measures, suites and claims, and the state of this installation."""
+"""What there is: lists and cards of data sets, rerankers, measures, suites and claims, and what is installed here."""
 
 import contextlib
 import os
