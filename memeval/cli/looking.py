@@ -74,9 +74,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def help_(
-    topic: Annotated[
-        str | None, typer.Argument(help="claims, gate, measures, published, statistics or ties")
-    ] = None,
+    topic: Annotated[str | None, typer.Argument(help="claims, gate, measures, published, statistics or ties")] = None,
 ) -> None:
     """Explain how numbers are made."""
     from memeval.cli import topics

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from memeval.core.types import Result
     from memeval.report.board import Leaderboard
     from memeval.report.evidence import Collection
 
@@ -77,23 +76,18 @@ def tell_left_out(collection: "Collection") -> None:
         say(f"memeval: left out: {one.file}: {one.why}")
 
 
-def show_boards(found: "Sequence[Result]", missing: Mapping[str, str], *, as_json: bool) -> None:
-    """Prints the leaderboards of some results."""
-    from memeval import report
-
-    print_boards(report.leaderboards(found, missing=missing), as_json=as_json)
-
-
-def print_boards(boards: "Sequence[Leaderboard]", *, as_json: bool) -> None:
-    """Prints leaderboards."""
+def print_boards(boards: "Sequence[Leaderboard]", unrun: Mapping[str, str] = {}, *, as_json: bool) -> None:
+    """Prints leaderboards, and why nothing was run on other grounds."""
     from memeval import report
     from memeval.core import terminal
 
     if as_json:
         from memeval.report import exports
 
-        terminal.tell_json(exports.values(boards))
+        terminal.tell_json(exports.values(boards, unrun))
         return
     with terminal.printing() as console:
         for board in boards:
             report.print_leaderboard(board, console)
+    for ground, why in unrun.items():
+        terminal.tell(f"not run: {ground}: {why}")

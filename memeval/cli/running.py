@@ -33,10 +33,9 @@ from memeval.cli.options import (
     Suites,
     Systems,
     Trust,
-    show_boards,
+    print_boards,
 )
 from memeval.core.errors import IncompleteError, UsageError
-from memeval.core.outside import struck
 from memeval.core.terminal import say, stop, tell, tell_json
 
 if TYPE_CHECKING:
@@ -131,12 +130,10 @@ def run(
             resume = shlex.join(["memeval", *words, *(["--since", str(start)] if fresh else [])])
             more = " and batches go on" if by_batch else ""
             stop(f"interrupted; what was finished is saved{more}, resume with: {resume}", 130)
-    found = [result for part in done for result in part.results]
-    missing = {name: reason for part in done for name, reason in part.left_out.items()}
-    missing |= {name: struck(str(error)) for part in done for name, error in part.unavailable.items()}
+    found = any(part.results for part in done)
     if found:
-        show_boards(found, missing, as_json=as_json)
-        looked_at = reporting.of(found, [part.folder for part in done], missing)
+        looked_at = reporting.of(done)
+        print_boards([board for board, _ in looked_at.boards], looked_at.collection.unrun, as_json=as_json)
         for path in reports:
             reporting.write(looked_at, path)
             say(f"report  {path}")

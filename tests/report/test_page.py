@@ -454,6 +454,63 @@ def test_published_rows_stand_beside_measured_ones_and_are_marked(tmp_path: Path
     assert not re.search(r"memreranker-4b", text.split('id="b1-leaderboard-heading"')[1].split("</table>")[0])
 
 
+def test_what_was_not_measured_stands_with_its_reason_and_its_published_row_in_one_table(tmp_path: Path) -> None:
+    dataset = shop(name="locomo", stores=6)
+    folder = measure(dataset, tmp_path / "locomo", [("words", "python/pages:Words")])
+    reasons = {
+        "memos-reranker-0.6b": "needs a key",
+        "transformers/BAAI/bge-reranker-v2-m3@953dc6f?max_length=512": "needs weights",
+        "mine": "is broken",
+    }
+    read = found((dataset, folder))
+    missing = {folder: reasons, tmp_path / "far": {"": "data: it is not here"}}
+    read = replace(read, collection=replace(read.collection, missing=missing))
+    for suffix in ("html", "md", "tex", "json"):
+        reporting.write(read, tmp_path / f"r.{suffix}")
+    page, markdown, latex = ((tmp_path / f"r.{suffix}").read_text() for suffix in ("html", "md", "tex"))
+    [heads, *rows] = rows_of(page, "b1-missing")
+    map_, mrr = (heads.index(["reported", name]) for name in ("MAP", "MRR"))
+    told = {row[0][0]: [" ".join(row[place]) for place in (1, 2, map_, mrr)] for row in rows}
+    assert told == {
+        "memos-reranker-0.6b": ["needs a key", "reported", "0.715", "0.738"],  # the paper's MemReranker-0.6B
+        "transformers/BAAI/bge-reranker-v2-m3@953dc6f?max_length=512": ["needs weights", "reported", "0.671", "0.699"],
+        "mine": ["is broken", "–", "–", "–"],
+    }
+    assert "mine" not in page.split('id="b1-leaderboard-heading"')[1].split("</table>")[0]
+    [line] = [line for line in markdown.splitlines() if line.startswith("| memos-reranker-0.6b")]
+    assert re.search(r"needs a key .*reported .* 0\.715 .* 0\.738 ", line)
+    assert re.search(r"memos-reranker-0\.6b & needs a key .*& 0\.715 &", latex)
+    content = json.loads((tmp_path / "r.json").read_text())
+    kept = content["leaderboards"][0]["missing"]["memos-reranker-0.6b"]
+    assert (kept["reason"], kept["reported"]["MAP"]) == ("needs a key", 0.715)
+    assert "arXiv 2605.06132" in kept["source"]
+    assert content["unrun"] == {"far": "data: it is not here"}
+    assert rows_of(page, "unrun")[1:] == [[["far"], "data: it is not here".split()]]
+    assert re.search(r"## Not run\n(.*\n)*\| far +\| data: it is not here \|", markdown)
+
+
+def test_a_measured_system_is_known_to_a_published_table_by_any_of_its_names(tmp_path: Path) -> None:
+    dataset = shop(name="locomo", stores=6)
+    folder = measure(dataset, tmp_path / "locomo", [("memos-reranker-0.6b", "python/pages:Words")])
+    reporting.write(found((dataset, folder)), tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    pairs = [(row[0][0], row[1][0]) for row in rows_of(text, "b1-reported-1")[1:]]
+    place = pairs.index(("memos-reranker-0.6b", "measured"))
+    assert pairs[place - 1] == ("memreranker-0.6b", "reported")
+    [absent] = re.findall(r"Not measured here: ([^.]*\.[^<]*)<", text)
+    assert "gpt-4o-mini" in absent and "memreranker-0.6b" not in absent
+
+
+def test_each_ground_has_the_reasons_of_its_own(tmp_path: Path) -> None:
+    one, two = shop(name="one"), shop(name="two", stores=6)
+    folders = [measure(dataset, tmp_path / dataset.name) for dataset in (one, two)]
+    read = found((one, folders[0]), (two, folders[1]))
+    missing = {folders[0]: {"x": "is slow", "bm25": "was measured since"}, folders[1]: {"x": "needs a key"}}
+    read = replace(read, collection=replace(read.collection, missing=missing))
+    assert [dict(board.missing)["x"] for board, _ in read.boards] == ["is slow", "needs a key"]
+    assert dict(read.boards[1][0].missing) == {"x": "needs a key"}
+
+
 def test_repeats_show_what_varies(tmp_path: Path) -> None:
     dataset = shop(stores=6)
     folder = measure(dataset, tmp_path / "r", [(f"random-{seed}", f"random?seed={seed}") for seed in (1, 2)])

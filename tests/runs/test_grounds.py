@@ -189,7 +189,18 @@ def test_what_is_ready_is_run_and_what_is_not_is_told_with_its_reason(lame: Path
     assert sorted(told) == ["openai/gpt-4o-mini", "transformers/no/such-model"]
     assert "no/such-stage" in str(results.unrun(out / "lame/hard-cases.transformers-no-such-stage"))
     assert not verification.verify(out).problems
-    assert "no/such-model" in (out / "r.md").read_text()
+    text = (out / "r.md").read_text()
+    assert "no/such-model" in text.split("### Not measured here")[1].split("###")[0]
+    assert "no/such-stage" in text.split("## Not run")[1]
+    again = run("report", out)
+    assert "not run: hard-cases.transformers-no-such-stage: first stage transformers/no/such-stage" in again.stdout
+
+
+def test_where_nothing_could_be_run_a_report_says_why(lame: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run("run", lame, "--ready", "--dataset", "pubmedqa", "--results", out, "-o", out / "r.md")
+    done = run("report", out)
+    assert done.exit_code == 2 and "pubmedqa was not run: data: " in done.stderr
 
 
 def test_one_system_of_a_suite_is_run_and_the_others_later(lame: Path, tmp_path: Path) -> None:
