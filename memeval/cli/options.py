@@ -36,8 +36,9 @@ Outputs = Annotated[
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="Only the first N queries; the result is marked as partial.")
 ]
-FirstStage = Annotated[
-    str | None, typer.Option("--first-stage", help="First stage, with --dataset or --system (default: bm25).")
+FirstStages = Annotated[
+    list[str] | None,
+    typer.Option("--first-stage", help="First stage, with --dataset or --system (default: bm25); repeatable."),
 ]
 Depth = Annotated[
     int | None, typer.Option("--depth", min=1, help="Candidates per query, with --dataset or --system (default: 100).")
@@ -45,8 +46,9 @@ Depth = Annotated[
 Pool = Annotated[
     str | None, typer.Option("--pool", help="retrieved, given, store or injected, with --dataset or --system.")
 ]
-Rendering = Annotated[
-    str | None, typer.Option("--rendering", help="Parts of a memory's text, with --dataset or --system.")
+Renderings = Annotated[
+    list[str] | None,
+    typer.Option("--rendering", help="Parts of a memory's text, with --dataset or --system; repeatable."),
 ]
 MaxCost = Annotated[
     float | None, typer.Option("--max-cost", min=0, help="Dollars; stops before the call that could pass it.")

@@ -21,14 +21,14 @@ from memeval.cli.options import (
     Batch,
     Datasets,
     Depth,
-    FirstStage,
+    FirstStages,
     Json,
     Limit,
     MaxCost,
     Names,
     Outputs,
     Pool,
-    Rendering,
+    Renderings,
     ResultsFolder,
     Suites,
     Systems,
@@ -51,10 +51,10 @@ def run(
     output: Outputs = None,
     limit: Limit = None,
     shard: Annotated[str | None, typer.Option("--shard", help="Only this part of the queries, as in 2/8.")] = None,
-    first_stage: FirstStage = None,
+    first_stage: FirstStages = None,
     depth: Depth = None,
     pool: Pool = None,
-    rendering: Rendering = None,
+    rendering: Renderings = None,
     max_cost: MaxCost = None,
     allow_unknown_cost: AllowUnknownCost = False,
     trust: Trust = None,
@@ -161,10 +161,10 @@ def plan(
     name: Names = None,
     results: ResultsFolder = Path("results"),
     limit: Limit = None,
-    first_stage: FirstStage = None,
+    first_stage: FirstStages = None,
     depth: Depth = None,
     pool: Pool = None,
-    rendering: Rendering = None,
+    rendering: Renderings = None,
     trust: Trust = None,
     batch: Batch = False,
     probe: Annotated[
@@ -316,15 +316,16 @@ def _suite(
     datasets: Sequence[str] | None,
     systems: Sequence[str] | None,
     called: Sequence[str] | None,
-    first_stage: str | None,
+    first_stages: Sequence[str] | None,
     depth: int | None,
     pool: str | None,
-    rendering: str | None,
+    renderings: Sequence[str] | None,
 ) -> "Suite":
     from memeval.runs import suite
 
-    given = {"first_stage": first_stage, "depth": depth, "pool": pool, "rendering": rendering}
-    given = {key: value for key, value in given.items() if value is not None}
+    stage, rendering = (names[0] if names and len(names) == 1 else names for names in (first_stages, renderings))
+    given = {"first_stage": stage, "depth": depth, "pool": pool, "rendering": rendering}
+    given = {key: value for key, value in given.items() if value not in (None, [])}
     if called and (name or len(called) != len(systems or ())):
         raise UsageError("--name: give one for each --system, in their order; a suite names its own")
     if name or (not datasets and not systems):

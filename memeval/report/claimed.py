@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator,
 
 from memeval.core import files
 from memeval.core.errors import SuiteError, UsageError, did_you_mean
+from memeval.core.terminal import aligned
 from memeval.core.values import finite, model
 from memeval.datasets import render
 from memeval.measures import ranx
@@ -245,10 +246,11 @@ def document(claims: Claims, found: Sequence[Verdict]) -> dict[str, Any]:
 
 def text(claims: Claims, found: Sequence[Verdict]) -> str:
     """Verdicts for a terminal: a line for each claim and each of its parts."""
-    lines = [f"{claims.title} ({claims.source}); margin {claims.margin:g}", ""]
+    rows = []
     for one in found:
-        lines.append(f"{one.outcome.upper():<18} {one.claim.says}{aside(one)}")
-        lines += [f"{'':<18}   {line}" for line in seen(one.parts)]
+        rows.append((one.outcome.upper(), f"{one.claim.says}{aside(one)}"))
+        rows += [("", f"  {line}") for line in seen(one.parts)]
+    lines = [f"{claims.title} ({claims.source}); margin {claims.margin:g}", "", *aligned(rows, left=(0, 1))]
     counts = {name: sum(one.outcome == name for one in found) for name in dict.fromkeys(one.outcome for one in found)}
     lines += ["", ", ".join(f"{count} {name}" for name, count in counts.items())]
     return "\n".join(lines) + "\n"

@@ -24,7 +24,7 @@ One file, though a long one: the keys of a suite, what each may be, and what is 
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -103,19 +103,29 @@ class System(BaseModel):
 
 
 def _retrieving(asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    """First stages, each once. Raises ValueError for one that retrieves nothing."""
+    """First stages. Raises ValueError for one that retrieves nothing, and for one that stands twice."""
     shared = [str(_valued(rerankers.address, name)) for name in ([asked] if isinstance(asked, str) else asked)]
     for name in shared:
         if rerankers.parse(name).kind in ("first-stage", "constant", "oracle"):
             raise ValueError(f"{name!r} is a control and retrieves nothing by itself")
-    return shared[0] if isinstance(asked, str) else tuple(dict.fromkeys(shared))
+    return shared[0] if isinstance(asked, str) else _once(shared, lambda name: str(rerankers.parse(name)))
 
 
 def _rendered(asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    """Renderings by their full names, each once."""
+    """Renderings by their full names. Raises ValueError for one that stands twice."""
     if isinstance(asked, str):
         return render.name(_valued(render.parse, asked))
-    return tuple(dict.fromkeys(render.name(_valued(render.parse, name)) for name in asked))
+    return _once([render.name(_valued(render.parse, name)) for name in asked])
+
+
+def _once(listed: Sequence[str], meaning: Callable[[str], str] = str) -> tuple[str, ...]:
+    """The names of a list. Raises ValueError where two mean the same."""
+    meant: dict[str, str] = {}
+    for name in listed:
+        if (means := meaning(name)) in meant:
+            raise ValueError(f"{name!r} is {meant[means]!r} again: list each once")
+        meant[means] = name
+    return tuple(listed)
 
 
 _Some: TypeAlias = str | Annotated[tuple[str, ...], Field(min_length=1)]

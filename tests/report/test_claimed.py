@@ -264,7 +264,18 @@ def scored(threshold: float) -> Evidence:
         np.array([[0, 1]] * 20, dtype=np.int32), np.array([[threshold, threshold - 0.1]] * 20), grades, ("ok",) * 20
     )
     relevant, each = np.ones(20, dtype=np.int64), ({"a": 1},) * 20
-    labelled = Labelled(ids, tuple(MANY), (None,) * 20, (("a", "b"),) * 20, grades, relevant, each, each, relevant > 0)
+    labelled = Labelled(
+        ids,
+        tuple(MANY),
+        (None,) * 20,
+        (("a", "b"),) * 20,
+        grades,
+        relevant,
+        each,
+        each,
+        (frozenset(),) * 20,
+        relevant > 0,
+    )
     return Evidence(labelled, {"mine": ranked})
 
 

@@ -99,7 +99,7 @@ def test_a_data_set_is_run_as_its_own_suite_says_and_not_as_a_sweep_does() -> No
 GROUNDS = GOOD.replace(
     '["hard-cases"]',
     """[
-    {name = "hard-cases", first_stage = ["bm25", "rrf/bm25+random", "bm25"], depth = 7, pool = "retrieved"},
+    {name = "hard-cases", first_stage = ["bm25", "rrf/bm25+random"], depth = 7, pool = "retrieved"},
     {name = "locomo", rendering = ["bare", "speaker"]},
     "pubmedqa",
 ]
@@ -130,6 +130,14 @@ def test_a_suite_of_plain_names_is_written_as_ever(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
+        (
+            '{name = "hard-cases", first_stage = ["bm25", "random", "bm25"]}',
+            "datasets[0].first_stage: 'bm25' is 'bm25' again: list each once",
+        ),
+        (
+            '{name = "hard-cases", rendering = ["date+speaker", "speaker+date"]}',
+            "datasets[0].rendering: 'date+speaker' is 'date+speaker' again: list each once",
+        ),
         ('{name = "hard-cases", deph = 3}', "datasets[0].deph: unknown key (did you mean 'depth'?)"),
         ('{name = "hard-case"}', "datasets[0].name: unknown data set 'hard-case' (did you mean 'hard-cases'?)"),
         ("{depth = 3}", "datasets[0].name: missing"),
