@@ -5,7 +5,7 @@ of the first stage whose candidates it got, as its own leaderboard has it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memeval.core import names
 from memeval.core.types import Comparison, canonical
@@ -56,7 +56,8 @@ def plots(boards: Sequence[Leaderboard]) -> list[Plot]:
             if row.system == name and (gain := (row.differences or {}).get(board.headline)) is not None
         ]
         if rows:
-            found.append(figures.forest(group[0], rows, "Gain over the first stage", f"first-stages-{place}"))
+            whole = replace(group[0], label=group[0].card.name)
+            found.append(figures.forest(whole, rows, "Gain over the first stage", f"first-stages-{place}"))
     return found
 
 

@@ -98,6 +98,7 @@ def test_gains_stand_apart_in_table_and_plot_and_are_never_averaged(found: Found
             brief = [name.rpartition("/")[2] for name in (row.system, stage)]
             assert f"{brief[0]} over {brief[1]} {cells.signed(gain.comparison.difference)}" in plot.description
     assert plot.description.count(" over ") == 2 * len(STAGES)
+    assert plot.title == "Gain over the first stage on jsonl/mine"
     [whole] = standings.overall(boards)
     assert "No mean and no rank" in whole.caption
     assert {(row["rank"], row["mean"]) for row in whole.rows} == {(cells.NONE, cells.NONE)}
