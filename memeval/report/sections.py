@@ -121,8 +121,8 @@ def page(
         published.tables(board),
         list(published.differences(board)) or ("No published table of this data set is known here.",),
     )
-    again = [methods.commands(board), methods.machines(board, evidence), methods.prices(board)]
-    again += [methods.card(board), methods.definitions(board), methods.provenance(board)]
+    again = [methods.commands(board), methods.machines(board, evidence), methods.card(board)]
+    again += [methods.definitions(board), methods.provenance(board)]
     yield Section("again", "How to make this table again", filled(again))
 
 

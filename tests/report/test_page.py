@@ -16,7 +16,7 @@ from pages import HOSTILE, MODELS, found, measure, shop, without_runs
 from memeval.core.types import Bill, Dataset, Repeats
 from memeval.measures import statistics
 from memeval.measures.calibration import GRID, Bin, brier, ece
-from memeval.report import cells, models, page_data, reporting, trust, write
+from memeval.report import cells, page_data, reporting, trust, write
 from memeval.report.verdict import verdict
 from tests.report.made import LATENCY, MIDDLE, WOBBLE, make
 
@@ -265,31 +265,25 @@ def test_f1_over_the_threshold_is_that_of_the_raw_runs(folder: Path) -> None:
         assert curves["words"][place] == pytest.approx(sum(f1) / len(f1))
 
 
-def test_the_price_is_that_of_usage_and_the_rates_that_the_page_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    listed = {"input_tokens": 0.15, "cached_tokens": 0.075, "output_tokens": 0.6, "as_of": "2026-11-01"}
-    monkeypatch.setattr(models, "facts", lambda row: models.Facts(price=listed if "gpt-4o-mini" in row.model else {}))
-    usage = {"input_tokens": 200_000.0, "cached_tokens": 50_000.0, "output_tokens": 4_000.0, "calls": 23.0}
-    priced = replace(make("judge", WOBBLE, model="openai/gpt-4o-mini"), usage=usage)
+def test_a_price_is_that_of_the_bill_or_what_the_system_tells(tmp_path: Path) -> None:
+    told = replace(make("told", WOBBLE), usage={"calls": 23.0, "usd": 0.023})
+    untold = replace(make("untold", WOBBLE), usage={"calls": 23.0, "input_tokens": 1e6})
     billed = replace(make("billed", MIDDLE), latency=replace(LATENCY, bill=Bill("x", spent=0.0, listed=0.0437)))
-    write([make("first-stage", MIDDLE, model="first-stage"), priced, billed], tmp_path / "r.html")
+    write([make("first-stage", MIDDLE, model="first-stage"), told, untold, billed], tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
     inside = {system["name"]: system["usd_per_1000"] for system in held(page)["systems"]}
-    [[system, told, *_]] = rows_of(page, "b1-prices")[1:]
-    rates = {key: float(rate) for key, rate in re.findall(r"(\w+): ([\d.]+)", " ".join(told))}
-    assert (system, rates) == (["judge"], {key: rate for key, rate in listed.items() if key != "as_of"})
-    uncached = usage["input_tokens"] - usage["cached_tokens"]
-    tokens = (uncached, usage["cached_tokens"], usage["output_tokens"])
-    whole = sum(count * rate / 1e6 for count, rate in zip(tokens, rates.values(), strict=True))
     assert inside.pop("first-stage") == 0, "what runs on one's own machine costs nothing for the call"
-    assert inside == pytest.approx({"judge": whole / 23 * 1000, "billed": 0.0437 / 23 * 1000})
+    assert inside.pop("untold") is None, "what nobody knows is not nothing"
+    assert inside == pytest.approx({"told": 1.0, "billed": 0.0437 / 23 * 1000})
     header, *lines = rows_of(page, "b1-leaderboard")
     place = header.index(["USD", "/", "1,000"])
     shown = {line[1][0]: line[place] for line in lines}
-    assert shown["judge"] == [f"{whole / 23 * 1000:.2f}"]
-    assert shown["billed"] == ["1.90"]
-    assert shown["first-stage"] == ["0.00"]
+    assert [shown[name] for name in ("told", "untold", "billed", "first-stage")] == [
+        ["1.00"],
+        ["–"],
+        ["1.90"],
+        ["0.00"],
+    ]
 
 
 def test_a_page_shows_what_hosted_systems_took_and_how_their_answers_vary(tmp_path: Path) -> None:
