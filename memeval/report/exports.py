@@ -27,6 +27,9 @@ SLICE = "slice: "
 SWEPT = ("axis", "setting")
 """Two columns more where something was swept, and lines that fill them: each system's value under each setting of an
 axis, and its difference from the first setting."""
+ABSENT = ("reported", "source", "missing")
+"""Three columns more where a system was not measured, and lines that fill them and no value: why it was not, and what
+is published of it, if something is."""
 
 Line: TypeAlias = tuple[object, ...]
 
@@ -41,7 +44,20 @@ def csv(boards: Sequence[Leaderboard]) -> str:
     swept = [line for axis in axes.axes(boards) for line in _settings(axis)]
     if swept:
         found = pd.DataFrame([*((*line, None, None) for line in lines), *swept], columns=[*COLUMNS, *SWEPT])
+    absent = [line for board in boards for line in _absent(board)]
+    if absent:
+        found = pd.concat([found, pd.DataFrame(absent, columns=[*MEANS[:4], *ABSENT])])
+        found = found.astype({"n": "Int64", "stores": "Int64"})  # which nobody counted of those
     return found.to_csv(index=False, lineterminator="\n")
+
+
+def _absent(board: Leaderboard) -> Iterator[Line]:
+    for name, why in board.missing.items():
+        stated = published.row(board, name)
+        told = stated.values.items() if stated is not None else [(None, None)]
+        for measure, value in told:
+            of, source = None if measure is None else cell(measure), None if stated is None else cell(stated.source)
+            yield cell(board.label), cell(name), "all", of, value, source, cell(why)
 
 
 def _means(board: Leaderboard) -> Iterator[Line]:

@@ -1,5 +1,6 @@
 """The page: everything it shows can be computed again from what it holds, and foreign texts stay texts."""
 
+import csv
 import itertools
 import json
 import math
@@ -459,7 +460,7 @@ def test_what_was_not_measured_stands_with_its_reason_and_its_published_row_in_o
     read = found((dataset, folder))
     missing = {folder: reasons, tmp_path / "far": {"": "data: it is not here"}}
     read = replace(read, collection=replace(read.collection, missing=missing))
-    for suffix in ("html", "md", "tex", "json"):
+    for suffix in ("html", "md", "tex", "json", "csv"):
         reporting.write(read, tmp_path / f"r.{suffix}")
     page, markdown, latex = ((tmp_path / f"r.{suffix}").read_text() for suffix in ("html", "md", "tex"))
     [heads, *rows] = rows_of(page, "b1-missing")
@@ -474,6 +475,12 @@ def test_what_was_not_measured_stands_with_its_reason_and_its_published_row_in_o
     [line] = [line for line in markdown.splitlines() if line.startswith("| memos-reranker-0.6b")]
     assert re.search(r"needs a key .*reported .* 0\.715 .* 0\.738 ", line)
     assert re.search(r"memos-reranker-0\.6b & needs a key .*& 0\.715 &", latex)
+    table = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
+    absent = [line for line in table if line["missing"]]
+    assert {line["value"] for line in absent} == {""} and {line["missing"] for line in absent} == {*reasons.values()}
+    [one] = [line for line in absent if (line["system"], line["measure"]) == ("memos-reranker-0.6b", "MAP")]
+    assert (one["reported"], one["missing"], "arXiv" in one["source"]) == ("0.715", "needs a key", True)
+    assert all(line["n"].isdigit() for line in table if not line["missing"]) and not one["n"]
     content = json.loads((tmp_path / "r.json").read_text())
     kept = content["leaderboards"][0]["missing"]["memos-reranker-0.6b"]
     assert (kept["reason"], kept["reported"]["MAP"]) == ("needs a key", 0.715)
