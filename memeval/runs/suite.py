@@ -111,6 +111,14 @@ def _retrieving(asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
     return shared[0] if isinstance(asked, str) else _once(shared, lambda name: str(rerankers.parse(name)))
 
 
+def _alone(key: str, asked: str | tuple[str, ...]) -> str:
+    """The one name of a setting. Raises UsageError where it lists several: those are grounds of a suite."""
+    one, *others = [asked] if isinstance(asked, str) else asked
+    if others:
+        raise UsageError(f"{key} lists {len(asked)} ({', '.join(asked)}), and this takes one: ask for each by itself")
+    return one
+
+
 def _rendered(asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
     """Renderings by their full names. Raises ValueError for one that stands twice."""
     if isinstance(asked, str):
@@ -268,12 +276,12 @@ class Suite(BaseModel):
     @property
     def stage(self) -> str:
         """The first stage of a suite of one ground."""
-        return self.first_stage if isinstance(self.first_stage, str) else self.first_stage[0]
+        return _alone("first_stage", self.first_stage)
 
     @property
     def rendered(self) -> str:
         """The rendering of a suite of one ground."""
-        return self.rendering if isinstance(self.rendering, str) else self.rendering[0]
+        return _alone("rendering", self.rendering)
 
     def on(self, ground: "Ground") -> "Suite":
         """The suite on one ground alone."""

@@ -58,7 +58,13 @@ def test_a_suite_outlives_being_written_down() -> None:
 
 def test_help_topics_are_reachable_and_complete() -> None:
     listed = CliRunner().invoke(app, ["help"])
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["gate", "measures", "statistics", "ties"]
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == [
+        "claims",
+        "gate",
+        "measures",
+        "statistics",
+        "ties",
+    ]
     for topic in topics.known():
         done = CliRunner().invoke(app, ["help", topic])
         assert done.exit_code == 0 and len(done.stdout.splitlines()) > 10

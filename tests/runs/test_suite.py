@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from memeval.core.errors import SuiteError
+import memeval
+from memeval.core.errors import SuiteError, UsageError
 from memeval.runs import suite
 
 GOOD = """
@@ -119,6 +120,14 @@ def test_a_data_set_has_a_ground_for_each_of_its_first_stages_and_renderings(tmp
         "pubmedqa": ("bm25", "speaker+caption", 50, None),
     }
     assert suite.make(suite.values(made), "again") == made
+
+
+def test_where_one_first_stage_is_taken_several_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"first_stage lists 2 \(bm25, random\), and this takes one"):
+        memeval.run("bm25", "hard-cases", first_stage=["bm25", "random"])  # type: ignore[arg-type]
+    (tmp_path / "grounds.toml").write_text(GROUNDS)
+    [_, _, bare, *_] = suite.grounds(suite.values(made := suite.load(str(tmp_path / "grounds.toml"))))
+    assert (made.on(bare).stage, made.on(bare).rendered) == ("bm25", "bare")
 
 
 def test_a_suite_of_plain_names_is_written_as_ever(tmp_path: Path) -> None:
