@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from memeval.core.errors import PrerequisiteError
-from memeval.core.showing import MEANS
+from memeval.core.showing import KEYS, MEANS
 from memeval.core.types import Estimate, written
 from memeval.core.values import finite
 from memeval.measures.filtering import Filter
@@ -46,7 +46,7 @@ def csv(boards: Sequence[Leaderboard]) -> str:
         found = pd.DataFrame([*((*line, None, None) for line in lines), *swept], columns=[*COLUMNS, *SWEPT])
     absent = [line for board in boards for line in _absent(board)]
     if absent:
-        found = pd.concat([found, pd.DataFrame(absent, columns=[*MEANS[:4], *ABSENT])])
+        found = pd.concat([found, pd.DataFrame(absent, columns=[*KEYS, *ABSENT])])
         found = found.astype({"n": "Int64", "stores": "Int64"})  # which nobody counted of those
     return found.to_csv(index=False, lineterminator="\n")
 
