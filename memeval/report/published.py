@@ -1,5 +1,6 @@
 """Published tables beside the measured one: marked, with every known difference of protocol, never ranked together."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -90,7 +91,8 @@ def row(board: Leaderboard, system: str) -> Reported | None:
     """What is published of a system, by its name in results; None where nothing is."""
     for found in beside(board):
         if name := _published(found, system):
-            return Reported(dict(zip(found.columns, found.systems[name], strict=False)), found.source)
+            values = zip(found.columns, found.systems[name], strict=False)
+            return Reported({measure: value for measure, value in values if not math.isnan(value)}, found.source)
     return None
 
 
