@@ -12,6 +12,7 @@ from typing import Any, TypedDict, Unpack, overload
 from memeval import datasets, rerankers
 from memeval.core.errors import MemevalError, UsageError
 from memeval.core.outside import contained
+from memeval.core.results import EVERY
 from memeval.core.store import ScoreCache
 from memeval.core.types import HEADLINE, Candidates, Dataset, Pool, Reranker, Result
 from memeval.datasets import slices
@@ -34,7 +35,8 @@ def load_results(*folders: str | Path) -> Results:
     collection = evidence.collect([Path(folder) for folder in folders or ("results",)])
     if not collection.results:
         raise UsageError(f"no results in {', '.join(map(str, folders))}: `memeval run` makes some")
-    return Results(tuple(collection.results), collection.missing)
+    missing = {name: why for noted in collection.missing.values() for name, why in noted.items() if name != EVERY}
+    return Results(tuple(collection.results), missing)
 
 
 def compare(

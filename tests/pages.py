@@ -111,7 +111,10 @@ def found(*pairs: tuple[Dataset, Path], texts: evidence.Texts = "free", detail: 
     """What a report is made from, with the texts of these data sets at hand."""
     corpora = {dataset.name: Corpus(dataset, {q.query_id: q for q in dataset.queries}) for dataset, _ in pairs}
     parts = [evidence.collect([folder]) for _, folder in pairs]
-    whole = Collection(tuple(source for part in parts for source in part.sources), {"judge": "needs <b>a key</b>"})
+    whole = Collection(
+        tuple(source for part in parts for source in part.sources),
+        {folder: {"judge": "needs <b>a key</b>"} for _, folder in pairs},
+    )
     held = evidence.gather(whole, lambda name, _: corpora.get(name), texts=texts)
     return Found(whole, held, detail)  # type: ignore[arg-type]
 

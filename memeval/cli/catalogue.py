@@ -1,9 +1,9 @@
-"""What there is: lists and cards of data sets, rerankers, measures and suites, and the state of this installation."""
+"""What there is: lists and cards of data sets, rerankers, measures, suites and claims, and what is installed here."""
 
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points, packages_distributions
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,18 +53,23 @@ def listed(what: str) -> dict[str, dict[str, str]]:
 
 
 def _one_group(what: str) -> dict[str, str]:
-    if what == "datasets":
-        return {name: datasets.about(name) for name in datasets.on_offer()}
-    if what == "measures":
-        return {
+    from memeval.report import claimed
+
+    groups: dict[str, Callable[[], dict[str, str]]] = {
+        "claims": lambda: {
+            name: f"{one.title} ({one.source})" for name in claimed.shipped() if (one := claimed.load(name))
+        },
+        "datasets": lambda: {name: datasets.about(name) for name in datasets.on_offer()},
+        "measures": lambda: {
             name: family.definition.format(scope="the list", length="its length", p="p")
             for name, family in families().items()
-        }
-    if what == "suites":
-        return {name: files.toml(path).get("about", "") for name, path in suite.shipped().items()}
-    if not what:
-        raise UsageError("list what: rerankers, datasets, measures or suites?")
-    raise UsageError(f"cannot list {what!r}{did_you_mean(what, ['datasets', 'measures', 'rerankers', 'suites'])}")
+        },
+        "suites": lambda: {name: files.toml(path).get("about", "") for name, path in suite.shipped().items()},
+    }
+    if what not in groups:
+        said = f"cannot list {what!r}{did_you_mean(what, [*groups, 'rerankers'])}"
+        raise UsageError(said if what else "list what: rerankers, datasets, measures, suites or claims?")
+    return groups[what]()
 
 
 def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = None) -> str:
@@ -74,6 +79,8 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
         ceiling: whether to compute the first-stage ceiling of a data set; None: where that takes seconds.
         watcher: is told how far that is.
     """
+    from memeval.report import claimed
+
     asked = names.parse(name, "name")
     if asked.kind in datasets.on_offer():
         return _dataset(asked, name, ceiling, watcher or Watcher())
@@ -85,6 +92,9 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
         return schemas.listed() if asked.argument is None else schemas.text(asked.argument)
     if name.removesuffix(".toml") in suite.shipped():
         return files.text(suite.find(name.removesuffix(".toml"))).rstrip()
+    stated = {path.name: path for path in claimed.shipped().values()}
+    if f"{name.removesuffix('.toml')}.toml" in stated:
+        return files.text(stated[f"{name.removesuffix('.toml')}.toml"]).rstrip()
     with contextlib.suppress(UsageError):
         return f"{parse(name).name}: {parse(name).definition}"
     known = [
@@ -93,6 +103,7 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
         *rerankers.short_names(),
         *STYLES,
         *(f"{name}.toml" for name in suite.shipped()),
+        *stated,
         *families(),
         "schema",
     ]

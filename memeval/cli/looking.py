@@ -11,7 +11,7 @@ from memeval.core.terminal import aligned, printing, tell, tell_json
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="rerankers, datasets, measures or suites")] = "",
+    what: Annotated[str, typer.Argument(help="rerankers, datasets, measures, suites or claims")] = "",
     as_json: Json = False,
 ) -> None:
     """List what there is."""
@@ -30,7 +30,10 @@ def list_(
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A data set, reranker, measure, suite or schema; with --query, results.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="A data set, reranker, measure, suite, file of claims or schema; with --query, results."),
+    ],
     query: Annotated[str | None, typer.Option("--query", help="One query of these results, system by system.")] = None,
     system: Annotated[list[str] | None, typer.Option("--system", help="Only these systems; repeatable.")] = None,
     top: Annotated[int, typer.Option("--top", min=1, help="How many places of each order.")] = 10,
@@ -71,7 +74,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def help_(
-    topic: Annotated[str | None, typer.Argument(help="measures, statistics, ties, gate or published")] = None,
+    topic: Annotated[str | None, typer.Argument(help="claims, gate, measures, published, statistics or ties")] = None,
 ) -> None:
     """Explain how numbers are made."""
     from memeval.cli import topics

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from memeval.core.types import Result
     from memeval.report.board import Leaderboard
     from memeval.report.evidence import Collection
 
@@ -37,8 +36,9 @@ Outputs = Annotated[
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="Only the first N queries; the result is marked as partial.")
 ]
-FirstStage = Annotated[
-    str | None, typer.Option("--first-stage", help="First stage, with --dataset or --system (default: bm25).")
+FirstStages = Annotated[
+    list[str] | None,
+    typer.Option("--first-stage", help="First stage, with --dataset or --system (default: bm25); repeatable."),
 ]
 Depth = Annotated[
     int | None, typer.Option("--depth", min=1, help="Candidates per query, with --dataset or --system (default: 100).")
@@ -46,8 +46,9 @@ Depth = Annotated[
 Pool = Annotated[
     str | None, typer.Option("--pool", help="retrieved, given, store or injected, with --dataset or --system.")
 ]
-Rendering = Annotated[
-    str | None, typer.Option("--rendering", help="Parts of a memory's text, with --dataset or --system.")
+Renderings = Annotated[
+    list[str] | None,
+    typer.Option("--rendering", help="Parts of a memory's text, with --dataset or --system; repeatable."),
 ]
 MaxCost = Annotated[
     float | None, typer.Option("--max-cost", min=0, help="Dollars; stops before the call that could pass it.")
@@ -77,23 +78,18 @@ def tell_left_out(collection: "Collection") -> None:
         say(f"memeval: left out: {one.file}: {one.why}")
 
 
-def show_boards(found: "Sequence[Result]", missing: Mapping[str, str], *, as_json: bool) -> None:
-    """Prints the leaderboards of some results."""
-    from memeval import report
-
-    print_boards(report.leaderboards(found, missing=missing), as_json=as_json)
-
-
-def print_boards(boards: "Sequence[Leaderboard]", *, as_json: bool) -> None:
-    """Prints leaderboards."""
+def print_boards(boards: "Sequence[Leaderboard]", unrun: Mapping[str, str] = {}, *, as_json: bool) -> None:
+    """Prints leaderboards, and why nothing was run on other grounds."""
     from memeval import report
     from memeval.core import terminal
 
     if as_json:
         from memeval.report import exports
 
-        terminal.tell_json(exports.values(boards))
+        terminal.tell_json(exports.values(boards, unrun))
         return
     with terminal.printing() as console:
         for board in boards:
             report.print_leaderboard(board, console)
+    for ground, why in unrun.items():
+        terminal.tell(f"not run: {ground}: {why}")

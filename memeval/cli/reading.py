@@ -149,7 +149,7 @@ def report(
     for told in made:
         say(f"report  {told}")
     if not (output or plots or trec or cards):
-        print_boards([board for board, _ in found.boards], as_json=False)
+        print_boards([board for board, _ in found.boards], found.collection.unrun, as_json=False)
 
 
 def agreement(

@@ -21,22 +21,21 @@ from memeval.cli.options import (
     Batch,
     Datasets,
     Depth,
-    FirstStage,
+    FirstStages,
     Json,
     Limit,
     MaxCost,
     Names,
     Outputs,
     Pool,
-    Rendering,
+    Renderings,
     ResultsFolder,
     Suites,
     Systems,
     Trust,
-    show_boards,
+    print_boards,
 )
 from memeval.core.errors import IncompleteError, UsageError
-from memeval.core.outside import struck
 from memeval.core.terminal import say, stop, tell, tell_json
 
 if TYPE_CHECKING:
@@ -52,10 +51,10 @@ def run(
     output: Outputs = None,
     limit: Limit = None,
     shard: Annotated[str | None, typer.Option("--shard", help="Only this part of the queries, as in 2/8.")] = None,
-    first_stage: FirstStage = None,
+    first_stage: FirstStages = None,
     depth: Depth = None,
     pool: Pool = None,
-    rendering: Rendering = None,
+    rendering: Renderings = None,
     max_cost: MaxCost = None,
     allow_unknown_cost: AllowUnknownCost = False,
     trust: Trust = None,
@@ -131,12 +130,10 @@ def run(
             resume = shlex.join(["memeval", *words, *(["--since", str(start)] if fresh else [])])
             more = " and batches go on" if by_batch else ""
             stop(f"interrupted; what was finished is saved{more}, resume with: {resume}", 130)
-    found = [result for part in done for result in part.results]
-    missing = {name: reason for part in done for name, reason in part.left_out.items()}
-    missing |= {name: struck(str(error)) for part in done for name, error in part.unavailable.items()}
+    found = any(part.results for part in done)
     if found:
-        show_boards(found, missing, as_json=as_json)
-        looked_at = reporting.of(found, [part.folder for part in done], missing)
+        looked_at = reporting.of(done)
+        print_boards([board for board, _ in looked_at.boards], looked_at.collection.unrun, as_json=as_json)
         for path in reports:
             reporting.write(looked_at, path)
             say(f"report  {path}")
@@ -164,10 +161,10 @@ def plan(
     name: Names = None,
     results: ResultsFolder = Path("results"),
     limit: Limit = None,
-    first_stage: FirstStage = None,
+    first_stage: FirstStages = None,
     depth: Depth = None,
     pool: Pool = None,
-    rendering: Rendering = None,
+    rendering: Renderings = None,
     trust: Trust = None,
     batch: Batch = False,
     probe: Annotated[
@@ -319,15 +316,16 @@ def _suite(
     datasets: Sequence[str] | None,
     systems: Sequence[str] | None,
     called: Sequence[str] | None,
-    first_stage: str | None,
+    first_stages: Sequence[str] | None,
     depth: int | None,
     pool: str | None,
-    rendering: str | None,
+    renderings: Sequence[str] | None,
 ) -> "Suite":
     from memeval.runs import suite
 
-    given = {"first_stage": first_stage, "depth": depth, "pool": pool, "rendering": rendering}
-    given = {key: value for key, value in given.items() if value is not None}
+    stage, rendering = (names[0] if names and len(names) == 1 else names for names in (first_stages, renderings))
+    given = {"first_stage": stage, "depth": depth, "pool": pool, "rendering": rendering}
+    given = {key: value for key, value in given.items() if value not in (None, [])}
     if called and (name or len(called) != len(systems or ())):
         raise UsageError("--name: give one for each --system, in their order; a suite names its own")
     if name or (not datasets and not systems):

@@ -11,6 +11,7 @@ from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.types import Candidates, Header, Machine, Ranking, Result
 from memeval.gate import baseline
 from memeval.measures import latency
+from memeval.report.claimed import Claims
 from memeval.runs.submission import Submission
 from memeval.runs.suite import Suite
 
@@ -39,6 +40,7 @@ FORMATS: Mapping[str, Format] = {
     "baseline": Format("what a gate accepted: results/baselines/*.json", baseline.Baseline, sealed=True),
     "benchmark": Format("a suite as it is written: benchmarks/*.toml", Suite, versions=()),
     "candidates": Format("the frozen first stage: candidates.jsonl", Candidates, (results.Listed,), sealed=True),
+    "claims": Format("claims about systems, as they are written: *-claims.toml", Claims, versions=()),
     "judged": Format("labels that judges made: judged.json", results.LabelCard),
     "labels": Format("labels by id: labels.jsonl", results.Labels, (results.QueryLabels,)),
     "result": Format("what was measured of a system: <system>.json", Result, sealed=True),

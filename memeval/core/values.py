@@ -8,14 +8,18 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from memeval.core.errors import DataError
+from memeval.core.errors import DataError, SuiteError, did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 T = TypeVar("T")
+M = TypeVar("M", bound="BaseModel")
 KINDS: Mapping[type, str] = {
     dict: "an object",
     list: "a list",
@@ -156,6 +160,44 @@ def ident(record: object, key: str, where: str) -> str:
         value_of(record, key, str, where)
         raise DataError(f"{where}: {key!r} is empty")
     return str(typed(record, dict, where)[key])
+
+
+def model(kind: type[M], content: object, source: str) -> M:
+    """A table that a person wrote, as a model. Raises SuiteError: source, key, what is wrong and what was meant.
+
+    Of several mistakes an unknown key is told first: it explains what is missing.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+    wrong = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+    path = [part for part in wrong["loc"] if isinstance(part, int) or not re.match(r"function-|tuple\[|str$", part)]
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    said = wrong["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    said = said.replace("a valid tuple", "a list").replace("a valid string", "a text")
+    if wrong["type"] == "extra_forbidden":
+        said = f"unknown key{did_you_mean(str(path[-1]), _keys(kind, path[:-1]))}"
+    elif place == "schema" and wrong["type"] == "literal_error":
+        wanted = wrong.get("ctx", {}).get("expected")
+        said = f"schema {shown(wrong['input'])} is not one this version reads (wanted {wanted}): update memeval"
+    elif wrong["type"] == "missing":
+        said = "missing"
+    elif wrong["type"] != "value_error":
+        said = f"{said} (is {shown(wrong['input'])})"
+    raise SuiteError(f"{source}: {place}: {said}" if place else f"{source}: {said}")
+
+
+def _keys(kind: "type[BaseModel]", path: Sequence[int | str]) -> list[str]:
+    """The keys of a model, or of the one that its fields hold at a place."""
+    known = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+    for place, part in enumerate(path):
+        if isinstance(part, str):
+            inner = [one for one in (known.get(part), *get_args(known.get(part))) if hasattr(one, "model_fields")]
+            return _keys(inner[0], path[place + 1 :]) if inner else []
+    return list(known)
 
 
 def shown(value: object) -> str:

@@ -43,20 +43,28 @@ def write(results: Sequence[Result], path: Path, *, missing: Mapping[str, str] =
     save([(board, Evidence()) for board in leaderboards(results, missing=missing)], path)
 
 
-def save(found: Sequence[tuple[Leaderboard, Evidence]], path: Path, detail: Detail = "interesting") -> None:
+def save(
+    found: Sequence[tuple[Leaderboard, Evidence]],
+    path: Path,
+    detail: Detail = "interesting",
+    unrun: Mapping[str, str] = {},
+) -> None:
     """Writes leaderboards in the format of the path's suffix, whole or not at all.
 
     Args:
         found: each with what lies beside its results (see evidence.py); pages show more with it.
         detail: how many queries a page's explorer holds.
+        unrun: grounds on which nothing was run, with the reason.
 
     Raises UsageError for an unknown suffix, and PrerequisiteError where the file cannot be written or a package for its
     format is missing. An earlier file is then untouched.
     """
     module, function = format_of(path).split(".")
     render = getattr(import_module(f"{__name__}.{module}"), function)
-    given = found if path.suffix.lower() in WITH_EVIDENCE else [board for board, _ in found]
-    write_whole(path, render(given, detail) if module == "html" else render(given))
+    if path.suffix.lower() in WITH_EVIDENCE:
+        write_whole(path, render(found, unrun, detail) if module == "html" else render(found, unrun))
+    else:
+        write_whole(path, render([board for board, _ in found]))
 
 
 def format_of(path: Path) -> str:

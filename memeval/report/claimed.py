@@ -9,16 +9,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from memeval.core import files
 from memeval.core.errors import SuiteError, UsageError, did_you_mean
-from memeval.core.values import finite
+from memeval.core.terminal import aligned
+from memeval.core.values import finite, model
 from memeval.datasets import render
 from memeval.measures import ranx
 from memeval.measures.statistics import MIN_CLUSTERS
 from memeval.report import cells
-from memeval.report.published import folder, read
+from memeval.report.published import folder
 
 Outcome = Literal["holds", "does not hold", "cannot be decided", "not measured"]
 
@@ -31,9 +32,18 @@ MARGIN = 0.02
 
 
 class Claim(BaseModel):
-    """One statement that can be tested.
+    """One statement that can be tested. Without a `first_stage` it is held against every one that was measured."""
 
-    `test` says what is compared with each system of `than`, on each measure and data set:
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
+    """What JSON calls it: small letters, digits, dots and hyphens."""
+    says: str
+    """The statement, in words."""
+    source: str = ""
+    """Where it stands, if not where the file says."""
+    test: Literal["better", "not-worse", "level", "value", "faster", "threshold", "context"]
+    """What is compared with each system of `than`, on each measure and data set:
 
     - `better`: our mean is above theirs; it does not hold where it is shown to be less than the margin above;
     - `not-worse`: our mean is above theirs minus the margin;
@@ -44,29 +54,31 @@ class Claim(BaseModel):
     - `threshold`: the score threshold with the best mean F1 on `chosen_on` gives, on each data set, a mean F1 that is
       above that of the data set's own threshold (cross-fitted over its stores) minus the margin;
     - `context`: our mean with `rendering` is above our own with `than_rendering`.
-
-    `categories` are the only ones that count, where there are any. Without a `first_stage` the claim is held against
-    every first stage that was measured.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
-    says: str
-    source: str = ""
-    test: Literal["better", "not-worse", "level", "value", "faster", "threshold", "context"]
     system: str
+    """Whose claim it is, by its name under `systems`."""
     than: tuple[str, ...] = ()
+    """Whom it is compared with, by their names under `systems`."""
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names of data sets as results have them; it must hold on all."""
     measures: tuple[str, ...] = ()
+    """Measures; it must hold on all."""
     categories: tuple[str, ...] = ()
+    """The only categories of queries that count, where there are any."""
     first_stage: str | None = None
+    """The only first stage that counts, by its full name."""
     margin: Annotated[float, Field(gt=0, lt=1)] | None = None
-    value: float | None = None
-    at_most: Annotated[float, Field(gt=0)] | None = None
+    """How much worse is still as good, if not the file's margin."""
+    value: FiniteFloat | None = None
+    """The mean that a `value` states."""
+    at_most: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """The share of their time that a `faster` states."""
     chosen_on: str | None = None
+    """The data set that a `threshold` is chosen on."""
     rendering: str | None = None
+    """How memories and queries were rendered."""
     than_rendering: str | None = None
+    """The rendering that a `context` compares with."""
 
     @field_validator("measures")
     @classmethod
@@ -100,23 +112,34 @@ class Claim(BaseModel):
             given = getattr(self, name) not in (None, ())
             if given != (name in wanted[self.test]):
                 raise ValueError(f"{name} {'says nothing in' if given else 'is missing for'} a test {self.test!r}")
+        for name, ours, theirs in (
+            ("than", self.system, self.than),
+            ("chosen_on", self.chosen_on, self.datasets),
+            ("than_rendering", self.rendering, (self.than_rendering,)),
+        ):
+            if ours is not None and ours in theirs:
+                raise ValueError(f"{name}: {ours!r} would be compared with itself: name another")
         return self
 
 
 class Claims(BaseModel):
-    """A file of claims. `systems` maps each name that claims use to what measured systems may be called.
+    """A file of claims."""
 
-    A measured system is meant where its name in the results, or its model without options and revision, is listed.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     schema_: Literal[1] = Field(alias="schema")
+    """The version of this format."""
     title: str
+    """Heads the table of verdicts."""
     source: str
+    """Where the claims stand."""
     margin: Annotated[float, Field(gt=0, lt=1)] = MARGIN
+    """How much worse, in a measure's own unit, is still as good."""
     systems: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]]
+    """Each name that claims use, and what a measured system of that name may be called: its name in the results, or
+    its model without options and revision. The first that was measured is meant."""
     claims: Annotated[tuple[Claim, ...], Field(min_length=1)]
+    """The claims. One error rate of 5 % is shared by all of a file."""
 
     @model_validator(mode="after")
     def _known(self) -> "Claims":
@@ -127,6 +150,12 @@ class Claims(BaseModel):
             for name in (claim.system, *claim.than):
                 if name not in self.systems:
                     raise ValueError(f"{claim.id}: {name!r} is not among systems{did_you_mean(name, self.systems)}")
+            for name in claim.than:
+                if both := {*self.systems[claim.system]} & {*self.systems[name]}:
+                    raise ValueError(
+                        f"systems: {claim.system!r} and {name!r}, which {claim.id!r} compares, may both be"
+                        f" {min(both)!r}: list it under one of them"
+                    )
         return self
 
 
@@ -142,7 +171,7 @@ def load(name: str) -> Claims:
         if name not in shipped():
             raise SuiteError(f"no claims {name!r}: neither a file nor shipped{did_you_mean(name, shipped())}")
         path = shipped()[name]
-    return read(path, Claims)
+    return model(Claims, files.toml(path), str(path))
 
 
 # --- what was found
@@ -217,10 +246,11 @@ def document(claims: Claims, found: Sequence[Verdict]) -> dict[str, Any]:
 
 def text(claims: Claims, found: Sequence[Verdict]) -> str:
     """Verdicts for a terminal: a line for each claim and each of its parts."""
-    lines = [f"{claims.title} ({claims.source}); margin {claims.margin:g}", ""]
+    rows = []
     for one in found:
-        lines.append(f"{one.outcome.upper():<18} {one.claim.says}{aside(one)}")
-        lines += [f"{'':<18}   {line}" for line in seen(one.parts)]
+        rows.append((one.outcome.upper(), f"{one.claim.says}{aside(one)}"))
+        rows += [("", f"  {line}") for line in seen(one.parts)]
+    lines = [f"{claims.title} ({claims.source}); margin {claims.margin:g}", "", *aligned(rows, left=(0, 1))]
     counts = {name: sum(one.outcome == name for one in found) for name in dict.fromkeys(one.outcome for one in found)}
     lines += ["", ", ".join(f"{count} {name}" for name, count in counts.items())]
     return "\n".join(lines) + "\n"
@@ -229,10 +259,11 @@ def text(claims: Claims, found: Sequence[Verdict]) -> str:
 def aside(one: Verdict) -> str:
     """What is to be said beside a verdict, in brackets and after a blank; nothing where it speaks for itself."""
     if one.outcome == "cannot be decided":
-        few = [part for part in one.parts if part.clusters < MIN_CLUSTERS]
         if one.needed is not None:
             return f" (about {one.needed:,} stores like these would decide it)"
-        return f" (fewer than {MIN_CLUSTERS} stores: nothing can be tested)" if few else ""
+        if any(part.clusters < MIN_CLUSTERS for part in one.parts):
+            return f" (fewer than {MIN_CLUSTERS} stores: nothing can be tested)"
+        return " (no number of stores like these would: it hangs on what failed, or lies on the bound)"
     return "" if one.p is None or one.outcome != "holds" else f" ({cells.probability(one.p)})"
 
 

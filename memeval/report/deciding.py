@@ -5,7 +5,9 @@ over queries, such as "MAP, ours - theirs, is above -0.02". A claim holds where 
 (intersection-union), does not hold where one of them is shown to be false, and cannot be decided otherwise. All claims
 of a file share one error rate of .05 for "holds" and one for "does not hold" (Holm). "No difference found" is never a
 proof: that two systems are as good as each other must be shown against a margin, which the file states. A test flips
-the signs of whole stores, and corrects for rare large losses (`statistics.skewed_p`).
+the signs of whole stores, and corrects for rare large losses that were seen (`statistics.skewed_p`). Of those that were
+not, no sample tells: with losses on one query in twenty and seven or eight stores of some ten queries, 8 to 12 % of
+simulated files of six claims had a false "holds"; with noise on all queries it was 2 %, with nine stores 5 %.
 
 Longer than most files here, because the seven tests share most of what they do.
 """
@@ -35,14 +37,13 @@ Floats = NDArray[np.float64]
 class Seen:
     """A part with its numbers: the claim wants all means of `supports` above 0, and is wrong where one of `refutes` is.
 
-    Both are queries x columns. `effect` is the distance from the bound that the claim is expected to have.
+    Both are queries x columns.
     """
 
     part: Part
     units: Sequence[str]
     supports: Floats
     refutes: Floats
-    effect: float
     alone: bool = False
 
     @property
@@ -111,14 +112,20 @@ def _told(part: Part | Seen, alpha: float, *, open_: bool) -> Part:
     if part.testable:
         [test] = _all_above([_columns(part, "supports")])
         p = None if test is None else test.p
-    needed = None
-    if open_ and not part.alone:
-        counts = [
-            statistics.clusters_needed(column.tolist(), part.units, part.effect, alpha=alpha)
-            for column in part.supports.T
-        ]
-        needed = None if None in counts else max(count for count in counts if count is not None)
+    needed = _needed(part, alpha) if open_ and part.testable else None
     return replace(part.part, p=p, needed=needed)
+
+
+def _needed(part: Seen, alpha: float) -> int | None:
+    """About how many stores would decide a part that so many leave open, were what was seen of it so."""
+
+    def of(column: Floats) -> int | None:
+        return statistics.clusters_needed(column.tolist(), part.units, float(column.mean()), alpha=alpha)
+
+    supports, refutes = (list(map(of, columns.T)) for columns in (part.supports, part.refutes))
+    ends = [max(count for count in supports if count is not None)] if None not in supports else []
+    ends += [count for count in refutes if count is not None]
+    return max(min(ends), len(set(part.units)) + 1) if ends else None
 
 
 # --- from results to parts
@@ -183,12 +190,20 @@ def _parts(claims: Claims, claim: Claim, grounds: Sequence[_Ground]) -> Iterator
     for dataset in claim.datasets:
         found = [ground for ground in grounds if _meant(ground, dataset, claim)]
         if not found:
-            yield Part(dataset, claim.first_stage or "", "", "", "", why="no results of the data set")
+            yield Part(dataset, "", "", "", "", why=_absent(dataset, claim, grounds))
         for ground in found:
             if ground.unfit:
                 yield Part(dataset, str(ground.first.signature.first_stage), "", "", "", why=ground.unfit)
             else:
                 yield from _on(claims, claim, dataset, ground, grounds)
+
+
+def _absent(dataset: str, claim: Claim, grounds: Sequence[_Ground]) -> str:
+    """Why a claim is held against nothing on a data set."""
+    if not any(_is(ground, dataset) for ground in grounds):
+        return "no results of the data set"
+    asked = {"first stage": claim.first_stage, "rendering": claim.rendering}
+    return f"no results with {' and '.join(f'{key} {name}' for key, name in asked.items() if name)}"
 
 
 def _meant(ground: _Ground, dataset: str, claim: Claim) -> bool:
@@ -224,6 +239,9 @@ def _on(
             if isinstance(ours, str) or isinstance(theirs, str):
                 lacking = [source for source in (ours, theirs) if isinstance(source, str)]
                 yield replace(part, why="; ".join(dict.fromkeys(lacking)))
+            elif claim.than and ours is theirs:
+                one = ours.result.signature.system
+                yield replace(part, why=f"{claim.system} and {rival} are both {one}: let the claims' systems name two")
             elif claim.test == "faster":
                 yield _faster(claim, part, ours, theirs)
             elif claim.test == "value":
@@ -278,13 +296,13 @@ def _tested(
     """
     target = claim.value or 0.0
     off = difference - target
-    supports, refutes, bound, effect = {
-        "better": ([off], [margin - off], "> 0", max(margin, float(off.mean()))),
-        "context": ([off], [margin - off], "> 0", max(margin, float(off.mean()))),
-        "not-worse": ([off + margin], [-off - margin], f"> -{margin:g}", margin),
-        "threshold": ([off + margin], [-off - margin], f"> -{margin:g}", margin),
-        "level": ([off + margin, margin - off], [off - margin, -off - margin], f"within ±{margin:g}", margin),
-        "value": ([off + margin, margin - off], [off - margin, -off - margin], f"{target:g} ± {margin:g}", margin),
+    supports, refutes, bound = {
+        "better": ([off], [margin - off], "> 0"),
+        "context": ([off], [margin - off], "> 0"),
+        "not-worse": ([off + margin], [-off - margin], f"> -{margin:g}"),
+        "threshold": ([off + margin], [-off - margin], f"> -{margin:g}"),
+        "level": ([off + margin, margin - off], [off - margin, -off - margin], f"within ±{margin:g}"),
+        "value": ([off + margin, margin - off], [off - margin, -off - margin], f"{target:g} ± {margin:g}"),
     }[claim.test]
     if claim.test == "value":
         seen = statistics.estimate(difference.tolist(), units)
@@ -299,7 +317,7 @@ def _tested(
         np.column_stack(supports) - ((below, above) if both else (below,)),
         np.column_stack(refutes) - ((below, above) if both else (above,)),
     )
-    return Seen(told, units, *columns, effect, alone)
+    return Seen(told, units, *columns, alone)
 
 
 def _context(
@@ -351,7 +369,7 @@ def _faster(claim: Claim, part: Part, ours: Kept, theirs: Kept) -> Part | Seen:
         high=math.exp(seen.high),
     )
     off = (limit - ratio)[:, None]
-    return Seen(told, of, off, -off, max(math.log(1.1), float(off.mean())), ours.result.alone)
+    return Seen(told, of, off, -off, ours.result.alone)
 
 
 def _seconds(source: Kept, query_id: str) -> float:

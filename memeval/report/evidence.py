@@ -23,6 +23,7 @@ from memeval.core.types import Dataset, Query, Result
 from memeval.measures.kept import Kept
 from memeval.measures.latency import Times
 from memeval.report import joining, recomputed
+from memeval.report.board import Leaderboard
 from memeval.report.joining import Contribution, LeftOut
 from memeval.report.joining import comparable as comparable  # where evidence is sought, it is sought by this
 from memeval.report.processes import each
@@ -131,13 +132,12 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """All results below some folders; `missing` maps systems that could not be measured to the reason, `unrun` the
-    folders of grounds on which nothing could be run; `whose` says of each file where it is from, `left_out` are those
-    that cannot be relied on."""
+    """All results below some folders; `missing` maps the folder of a ground to the systems that could not be measured
+    on it and the reason, which may be that of EVERY system; `whose` says of each file where it is from, `left_out`
+    are those that cannot be relied on."""
 
     sources: tuple[Kept, ...]
-    missing: Mapping[str, str]
-    unrun: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[Path, Mapping[str, str]]
     whose: Mapping[Path, Contribution] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
 
@@ -145,6 +145,23 @@ class Collection:
     def results(self) -> list[Result]:
         """The results alone."""
         return [source.result for source in self.sources]
+
+    @property
+    def unrun(self) -> dict[str, str]:
+        """The grounds on which nothing was measured, by their folders' names, and why."""
+        measured = {file.parent for file in (*self.whose, *(source.file for source in self.sources))}
+        return {
+            folder.name: noted.get(results.EVERY) or "; ".join(f"{name}: {why}" for name, why in noted.items())
+            for folder, noted in self.missing.items()
+            if noted and folder not in measured
+        }
+
+    def lacking(self, board: Leaderboard) -> dict[str, str]:
+        """The systems that could not be measured where a leaderboard's results lie, and why; none that stands in it."""
+        key, there = comparable(board.rows[0].result), {row.system for row in board.rows}
+        folders = dict.fromkeys(source.file.parent for source in self.sources if comparable(source.result) == key)
+        noted = {name: why for folder in folders for name, why in self.missing.get(folder, {}).items()}
+        return {name: noted[name] for name in sorted(noted) if name not in there and name != results.EVERY}
 
 
 def collect(paths: Sequence[Path]) -> Collection:
@@ -164,15 +181,9 @@ def found(places: Sequence[Contribution]) -> Collection:
     left_out += [joining.left_out(*job, why) for job, why in zip(jobs, read, strict=True) if isinstance(why, str)]
     if left_out and not sources:
         raise DataError(f"{left_out[0].file}: {left_out[0].why}")
-    missing: dict[str, str] = {}
-    unrun: dict[str, str] = {}
-    for path in (place.place for place in places if not place.why):
-        for file in results.find(path, name=results.UNAVAILABLE):
-            noted = dict(results.read_unavailable(file))
-            if results.EVERY in noted:
-                unrun[file.parent.name] = noted.pop(results.EVERY)
-            missing |= noted
-    return Collection(tuple(sources), missing, unrun, {file: place for place, file in jobs}, tuple(left_out))
+    notes = [file for place in places if not place.why for file in results.find(place.place, name=results.UNAVAILABLE)]
+    missing = {file.parent: results.read_unavailable(file) for file in notes}
+    return Collection(tuple(sources), missing, {file: place for place, file in jobs}, tuple(left_out))
 
 
 def _heavy(found: Sequence[Path]) -> bool:

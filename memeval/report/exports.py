@@ -7,18 +7,18 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from memeval.core.errors import PrerequisiteError
-from memeval.core.showing import MEANS
+from memeval.core.showing import KEYS, MEANS
 from memeval.core.types import Estimate, written
 from memeval.core.values import finite
 from memeval.measures.filtering import Filter
 from memeval.measures.statistics import Difference
-from memeval.report import axes, breakdown, models, trust
+from memeval.report import axes, breakdown, models, published, trust
 from memeval.report.axes import Axis
 from memeval.report.board import Leaderboard, Row
 from memeval.report.cells import plain
 from memeval.report.evidence import Evidence
 
-SCHEMA = 1
+SCHEMA = 2
 COLUMNS = (*MEANS, "difference", "difference_low", "difference_high", "against", "p", "p50_seconds", "usd_per_1000")
 """Of the CSV: a mean, its paired difference from that of the system in `against` with the adjusted p-value, and behind
 means over all queries what the system takes. Where nothing was compared, tested, timed or priced, a cell is empty."""
@@ -27,6 +27,9 @@ SLICE = "slice: "
 SWEPT = ("axis", "setting")
 """Two columns more where something was swept, and lines that fill them: each system's value under each setting of an
 axis, and its difference from the first setting."""
+ABSENT = ("reported", "source", "missing")
+"""Three columns more where a system was not measured, and lines that fill them and no value: why it was not, and what
+is published of it, if something is."""
 
 Line: TypeAlias = tuple[object, ...]
 
@@ -41,7 +44,20 @@ def csv(boards: Sequence[Leaderboard]) -> str:
     swept = [line for axis in axes.axes(boards) for line in _settings(axis)]
     if swept:
         found = pd.DataFrame([*((*line, None, None) for line in lines), *swept], columns=[*COLUMNS, *SWEPT])
+    absent = [line for board in boards for line in _absent(board)]
+    if absent:
+        found = pd.concat([found, pd.DataFrame(absent, columns=[*KEYS, *ABSENT])])
+        found = found.astype({"n": "Int64", "stores": "Int64"})  # which nobody counted of those
     return found.to_csv(index=False, lineterminator="\n")
+
+
+def _absent(board: Leaderboard) -> Iterator[Line]:
+    for name, why in board.missing.items():
+        stated = published.row(board, name)
+        told = stated.values.items() if stated is not None else [(None, None)]
+        for measure, value in told:
+            of, source = None if measure is None else cell(measure), None if stated is None else cell(stated.source)
+            yield cell(board.label), cell(name), "all", of, value, source, cell(why)
 
 
 def _means(board: Leaderboard) -> Iterator[Line]:
@@ -120,9 +136,9 @@ def parquet(boards: Sequence[Leaderboard]) -> bytes:
     return stream.getvalue()
 
 
-def json(found: Sequence[tuple[Leaderboard, Evidence]]) -> str:
+def json(found: Sequence[tuple[Leaderboard, Evidence]], unrun: Mapping[str, str] = {}) -> str:
     """One object with a list of leaderboards, and of sweeps where there are some; what is not known is null."""
-    told = values([board for board, _ in found])
+    told = values([board for board, _ in found], unrun)
     for line, one in zip(told["leaderboards"], found, strict=True):
         line["filters"] = {system: list(map(_filter, own)) for system, own in trust.filters(*one).items()}
     return json_format.dumps(finite(told), indent=1, ensure_ascii=True, allow_nan=False) + "\n"
@@ -132,9 +148,9 @@ def _filter(found: Filter) -> dict[str, Any]:
     return {**asdict(found), "outcome": found.outcome}
 
 
-def values(boards: Sequence[Leaderboard]) -> dict[str, Any]:
+def values(boards: Sequence[Leaderboard], unrun: Mapping[str, str] = {}) -> dict[str, Any]:
     """The values of the JSON file."""
-    found: dict[str, Any] = {"schema": SCHEMA, "leaderboards": list(map(_board, boards))}
+    found: dict[str, Any] = {"schema": SCHEMA, "leaderboards": list(map(_board, boards)), "unrun": unrun}
     sweeps = axes.axes(boards)
     if sweeps:
         found["sweeps"] = list(map(_sweep, sweeps))
@@ -156,9 +172,15 @@ def _board(board: Leaderboard) -> dict[str, Any]:
         "unit": board.unit,
         "claims": board.claims,
         "rows": [{**_row(row), "slices": _records(slices.get(row.system, {}))} for row in board.rows],
-        "missing": board.missing,
+        "missing": {name: _missing(board, name, why) for name, why in board.missing.items()},
         "left_out": board.left_out,
     }
+
+
+def _missing(board: Leaderboard, name: str, why: str) -> dict[str, Any]:
+    """A system that was not measured: why, and what is published of it, if something is."""
+    stated = published.row(board, name)
+    return {"reason": why, "reported": stated and stated.values, "source": stated and stated.source}
 
 
 def _shared(board: Leaderboard) -> dict[str, Any]:

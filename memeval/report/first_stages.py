@@ -5,8 +5,9 @@ of the first stage whose candidates it got, as its own leaderboard has it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from memeval.core import names
 from memeval.core.types import Comparison, canonical
 from memeval.report import cells, figures
 from memeval.report.board import FIRST_STAGE, Leaderboard, Row
@@ -46,16 +47,34 @@ def plots(boards: Sequence[Leaderboard]) -> list[Plot]:
     """A plot for each of them: every gain with its interval."""
     found = []
     for place, group in enumerate(groups(boards), 1):
+        systems, stages = _brief(_systems(group)), _brief([board.signature.first_stage or "" for board in group])
         rows = [
-            Gain(f"{cells.name(row)} over {_stage(board).rpartition('/')[2]}", gain.comparison, gain.direction)
+            Gain(f"{systems[name]} over {stages[str(board.signature.first_stage)]}", gain.comparison, gain.direction)
             for name in _systems(group)
             for board in group
             for row in board.ranked
             if row.system == name and (gain := (row.differences or {}).get(board.headline)) is not None
         ]
         if rows:
-            found.append(figures.forest(group[0], rows, "Gain over the first stage", f"first-stages-{place}"))
+            whole = replace(group[0], label=group[0].card.name)
+            found.append(figures.forest(whole, rows, "Gain over the first stage", f"first-stages-{place}"))
     return found
+
+
+def _brief(given: Sequence[str]) -> dict[str, str]:
+    """Each name without its kind and folders, as long as that leaves them apart.
+
+    >>> _brief(["bm25", "rrf/bm25+transformers/./m"])
+    {'bm25': 'bm25', 'rrf/bm25+transformers/./m': 'bm25+m'}
+    >>> _brief(["vllm/m", "transformers/m"])
+    {'vllm/m': 'vllm/m', 'transformers/m': 'transformers/m'}
+    """
+    parts = {name: names.apart(name) for name in given}
+    found = {
+        name: cells.plain("+".join(part.rpartition("/")[2] for part in path.split("+")) + said)
+        for name, (path, said) in parts.items()
+    }
+    return found if len(set(found.values())) == len(found) else {name: cells.plain(name) for name in given}
 
 
 def _systems(group: Sequence[Leaderboard]) -> list[str]:

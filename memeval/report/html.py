@@ -42,11 +42,14 @@ CLAIMS, FIRST = 6, 3
 """So many sentences that bear on every number stand in the open, or so many of the others; what is left unfolds."""
 
 
-def render(found: Sequence[tuple[Leaderboard, Evidence]], detail: Detail = "interesting") -> str:
+def render(
+    found: Sequence[tuple[Leaderboard, Evidence]], unrun: Mapping[str, str] = {}, detail: Detail = "interesting"
+) -> str:
     """A page with one part for each leaderboard.
 
     Args:
         found: each with what lies beside its results; where that is nothing, sections that need it say so.
+        unrun: grounds on which nothing was run, with the reason.
         detail: how many queries the explorer holds.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -80,6 +83,7 @@ def render(found: Sequence[tuple[Leaderboard, Evidence]], detail: Detail = "inte
         sweeps=axes.tables(boards),
         swept=[(plot.title, Markup(inline(plot, plot.slug))) for plot in first_stages.plots(boards)],
         stated=sections.claims(found),
+        unrun=standings.unrun(found, unrun),
         controls={cells.name(row) for board in boards for row in board.rows if row.control is not None},
         citations=methods.citations(boards),
         css=Markup(css),
@@ -155,6 +159,7 @@ def _part(
                 "figures": drawn([plot for plot in pictures[section.slug] if plot not in first]),
                 "tables": section.tables,
                 "open_tables": section.open_tables,
+                "also_open": section.also_open,
                 "widths": {table.slug: _width(table) for table in section.tables},
                 "maps": section.maps,
             }

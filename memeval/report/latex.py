@@ -3,11 +3,12 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 from memeval.measures.statistics import MIN_CLUSTERS, rank_ranges
-from memeval.report import axes, breakdown, cells, columns, published
+from memeval.report import axes, breakdown, cells, columns, published, standings
 from memeval.report.board import Leaderboard, Row
 from memeval.report.breakdown import Group
 from memeval.report.columns import Column
@@ -43,6 +44,7 @@ def render(boards: Sequence[Leaderboard]) -> str:
     preamble = "% \\usepackage[T1]{fontenc} \\usepackage{amssymb,booktabs,graphicx,textcomp}\n"
     found = [
         _table(board, place)
+        + _missing(board, place)
         + _slices(board, place)
         + "".join(_plain(table, f"{place}-{table.slug}") for table in published.tables(board))
         for place, board in enumerate(boards, 1)
@@ -166,9 +168,20 @@ def _stacked(group: Group) -> str:
     return r"\shortstack{" + r" \\ ".join([*words, f"n = {group.n:,}"]) + "}"
 
 
+def _missing(board: Leaderboard, place: int) -> str:
+    """What could not be measured, with its published values of the measures that the board has."""
+    found = standings.missing(board)
+    kept = [name for name in found.columns if name.removeprefix("reported ") in ("system", "reason", *board.measures)]
+    frame = found.frame[kept].rename(columns=lambda name: name.removeprefix("reported "))
+    caption = f"{board.title}: {found.caption}"
+    return _plain(replace(found, caption=caption, frame=frame), f"{place}-missing") if found.rows else ""
+
+
 def _plain(table: Table, label: str) -> str:
+    """A table of text; prose wraps."""
     rows = [{escape(heading): escape(text) for heading, text in row.items()} for row in table.rows]
-    return _set(_style(rows), escape(table.caption), label)
+    sides = "".join("p{.3\\linewidth}" if name in table.prose else "r" for name in table.columns[1:])
+    return _set(_style(rows), escape(table.caption), label, f"l{sides}")
 
 
 def _style(rows: Sequence[Mapping[str, str]]) -> Any:
@@ -177,11 +190,11 @@ def _style(rows: Sequence[Mapping[str, str]]) -> Any:
     return pd.DataFrame(list(rows), dtype="object").style.hide(axis="index")
 
 
-def _set(style: Any, caption: str, label: str) -> str:
+def _set(style: Any, caption: str, label: str, sides: str | None = None) -> str:
     """A styled frame as a floating table."""
     text = style.to_latex(
         hrules=True,
-        column_format="l" + "r" * (len(style.columns) - 1),
+        column_format=sides or "l" + "r" * (len(style.columns) - 1),
         caption=caption,
         label=f"tab:memeval-{label}",
         position="htbp",
@@ -197,6 +210,5 @@ def _caption(board: Leaderboard, *, bold: bool) -> str:
     ]
     parts += [cells.from_memory(board).strip()]
     parts += [remark for remark in board.remarks if remark.startswith("Measured, too")]
-    parts += [f"Missing: {cells.plain(name)} ({cells.plain(reason)})." for name, reason in board.missing.items()]
     tested = f" {_MARKERS[1]} {_MARKERS[-1]}: {escape(sentence('beyond', board))}"
     return escape(" ".join(filter(None, parts))) + (tested if board.reference is not None else "")

@@ -1,9 +1,9 @@
 """Leaderboards as Markdown (GitHub's dialect)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from memeval.report import axes, sections, trust
+from memeval.report import axes, sections, standings, trust
 from memeval.report.board import Leaderboard
 from memeval.report.evidence import Evidence
 from memeval.report.sections import Section
@@ -12,12 +12,12 @@ from memeval.report.tables import Table
 _SPECIAL = re.compile(r"[\\`*~|$]|_(?![A-Za-z0-9])|(?<![A-Za-z0-9])_|(?<=\])\(|!(?=\[)")
 
 
-def render(found: Sequence[tuple[Leaderboard, Evidence]]) -> str:
-    """One section for each leaderboard, one for each sweep, and one for each file of published claims."""
+def render(found: Sequence[tuple[Leaderboard, Evidence]], unrun: Mapping[str, str] = {}) -> str:
+    """A section for each leaderboard, sweep and file of published claims, and one of what was not run."""
     boards, calibrated = [board for board, _ in found], trust.calibrations(found)
     known = [(*one, own) for one, own in zip(found, calibrated, strict=True)]
     parts = [_part(one[0], sections.markdown(*one, [other for other in known if other is not one])) for one in known]
-    across = [*axes.tables(boards), *sections.claims(found)]
+    across = [*axes.tables(boards), *sections.claims(found), *standings.unrun(found, unrun)]
     told = (f"\n## {escape(table.heading)}\n\n{_grid(table)}\n" for table in across)
     return "# memeval report\n" + "".join([*parts, *told])
 

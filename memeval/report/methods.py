@@ -1,4 +1,4 @@
-"""How to make a table again: commands, versions, machines, digests, prices, the data set, and whom to cite."""
+"""How to make a table again: commands, versions, machines, digests, the data set, and whom to cite."""
 
 import json
 import shlex
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import memeval
 from memeval.core import files
 from memeval.core.types import Machine
-from memeval.report import cells, columns, models
+from memeval.report import cells, columns
 from memeval.report.board import Leaderboard, Row
 from memeval.report.columns import Column
 from memeval.report.evidence import Evidence
@@ -59,15 +59,6 @@ PROVENANCE = (
     MEMEVAL,
     RUN,
 )
-PRICES = (
-    columns.NAME,
-    Column(
-        "US dollars",
-        lambda _, row: "; ".join(f"{k}: {v:g}" for k, v in models.facts(row).price.items() if k != "as_of"),
-    ),
-    Column("as of", lambda _, row: cells.plain(models.facts(row).price.get("as_of", cells.NONE)), "no day is told"),
-    Column("source", lambda _, row: cells.plain(models.facts(row).source)),
-)
 
 
 def commands(board: Leaderboard) -> Table:
@@ -90,11 +81,6 @@ def machines(board: Leaderboard, evidence: Evidence) -> Table:
     names = ("device", "platform", "Python", "versions")
     rows = [{"systems": ", ".join(own), **dict(zip(names, key, strict=True))} for key, own in groups.items()]
     return table("machines", board, rows)
-
-
-def prices(board: Leaderboard) -> Table:
-    """The list prices that were used."""
-    return table("prices", board, columns.lines(board, [r for r in board.ranked if models.facts(r).price], PRICES))
 
 
 def provenance(board: Leaderboard) -> Table:

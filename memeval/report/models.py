@@ -1,7 +1,7 @@
-"""What is publicly stated of a model (its recipe), and what its calls would cost at the prices that stand there."""
+"""What is publicly stated of a model (its recipe), and what its calls and its time cost."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from memeval.core import names
@@ -9,7 +9,6 @@ from memeval.core.outside import plain
 from memeval.report.board import CONTROLS, Leaderboard, Row
 from memeval.rerankers import recipes
 
-TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 LOCAL = (*CONTROLS, "bm25")
 """Systems without a model: nothing to buy, nothing to learn from."""
 OWN = (
@@ -26,8 +25,6 @@ class Facts:
     parameters: str = ""
     licence: str = ""
     trained_on: str = ""
-    source: str = ""
-    price: Mapping[str, Any] = field(default_factory=dict)
 
 
 def facts(row: Row) -> Facts:
@@ -41,7 +38,7 @@ def facts(row: Row) -> Facts:
     if recipe is None:
         return Facts()
     shared, model = recipe.shared, recipe.model
-    return Facts(model.parameters, recipe.licence, shared.trained_on, shared.sources[0].address)
+    return Facts(model.parameters, recipe.licence, shared.trained_on)
 
 
 def chips(board: Leaderboard, row: Row) -> tuple[str, ...]:
@@ -105,23 +102,12 @@ def _parts(row: Row) -> list[Mapping[str, Any]]:
 
 
 def _called(row: Row) -> float | None:
-    """US dollars for the calls of 1,000 queries. What the run itself counted in dollars comes first."""
+    """US dollars for the calls of 1,000 queries: what the run was billed, or what the system itself tells."""
     bill = row.latency.bill
     if bill is not None and bill.listed is not None and row.queries:
         return bill.listed / row.queries * 1000
-    usage, listed = row.result.usage, facts(row).price
-    if not usage or not row.queries:
-        return None
-    stated = next((usage[key] for key in ("usd", "dollars", "cost_usd") if key in usage), None)
-    if stated is None:
-        needed = set(listed) & {"input_tokens", "output_tokens", "search_units", "calls"}
-        if not needed or not needed <= set(usage):
-            return None
-        cached = usage.get("cached_tokens", 0.0) if "cached_tokens" in listed else 0.0
-        counted = {**usage, "input_tokens": usage.get("input_tokens", 0.0) - cached}
-        stated = sum(listed[unit] * counted.get(unit, 0.0) / 1e6 for unit in TOKENS if unit in listed)
-        stated += sum(listed[unit] * usage.get(unit, 0.0) / 1e3 for unit in ("search_units", "calls") if unit in listed)
-    return float(stated) / row.queries * 1000
+    stated = next((row.usage[key] for key in ("usd", "dollars", "cost_usd") if key in row.usage), None)
+    return None if stated is None or not row.queries else float(stated) / row.queries * 1000
 
 
 def dollars(amount: float | None) -> str:

@@ -26,7 +26,7 @@ SERIES = (BLUE, VERMILLION, GREEN, "#cc79a7", "#b78300", "#3a97d0", "#7a5195")
 seen on white. A line has a marker and a dash of its own, too."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
-LONGEST_NAME = 26
+LONGEST_NAME = 24
 WIDTH = 5.2
 """Inches. Letters of ten points stay readable where a plot fills a telephone or a third of a screen."""
 
@@ -72,8 +72,13 @@ def style(salt: str = "memeval") -> Iterator[None]:
 
 
 def short(name: str) -> str:
-    """A name that fits beside a plot."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    """A name that fits beside a plot, without its middle where it is long: names often begin alike.
+
+    >>> short("sentence-transformers/a/model")
+    'sentence…ormers/a/model'
+    """
+    head = LONGEST_NAME // 3
+    return name if len(name) <= LONGEST_NAME else f"{name[:head]}…{name[head + 1 - LONGEST_NAME :]}"
 
 
 def inline(plot: Plot, salt: str) -> str:

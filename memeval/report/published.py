@@ -1,24 +1,28 @@
 """Published tables beside the measured one: marked, with every known difference of protocol, never ranked together."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from memeval import rerankers
 from memeval.core import files
-from memeval.core.errors import SuiteError
+from memeval.core.errors import did_you_mean
+from memeval.core.names import apart
+from memeval.core.values import model
 from memeval.measures.ranx import parse
 from memeval.report import cells, columns
-from memeval.report.board import Leaderboard
+from memeval.report.board import Leaderboard, Row
 from memeval.report.tables import Table, table
-
-M = TypeVar("M", bound=BaseModel)
 
 
 class Publication(BaseModel):
-    """One published table. `protocol` says in sentences how it was made, as far as that is known."""
+    """One published table. `protocol` says in sentences how it was made, as far as that is known; `also` lists what
+    else its systems are called in results."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,6 +31,7 @@ class Publication(BaseModel):
     source: str
     columns: Annotated[tuple[str, ...], Field(min_length=1)]
     systems: Annotated[dict[str, tuple[float, ...]], Field(min_length=1)]
+    also: dict[str, tuple[str, ...]] = {}
     protocol: tuple[str, ...] = ()
     first_stage: str | None = None
     depth: int | None = None
@@ -40,6 +45,9 @@ class Publication(BaseModel):
         for name, values in self.systems.items():
             if len(values) > len(self.columns):
                 raise ValueError(f"{name!r} has {len(values)} values for {len(self.columns)} columns")
+        for name in self.also:
+            if name not in self.systems:
+                raise ValueError(f"also: {name!r} is not among systems{did_you_mean(name, self.systems)}")
         return self
 
 
@@ -52,22 +60,16 @@ class Publications(BaseModel):
     tables: Annotated[tuple[Publication, ...], Field(min_length=1)]
 
 
-def read(path: Path, kind: type[M]) -> M:
-    """A file of published things. Raises SuiteError: file, key, remedy."""
-    try:
-        return kind.model_validate(files.toml(path))
-    except ValidationError as error:
-        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a typing mistake explains more
-        place = ".".join(map(str, first["loc"]))
-        message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        raise SuiteError(f"{path}: {place}: {message}" if place else f"{path}: {message}") from None
+def read(path: Path) -> tuple[Publication, ...]:
+    """The tables of a file. Raises SuiteError: file, key, remedy."""
+    return model(Publications, files.toml(path), str(path)).tables
 
 
 @cache
 def shipped() -> tuple[Publication, ...]:
     """All tables that come with memeval."""
     found = [path for path in sorted(folder().glob("*.toml")) if "tables" in files.toml(path)]
-    return tuple(one for path in found for one in read(path, Publications).tables)
+    return tuple(one for path in found for one in read(path))
 
 
 def folder() -> Path:
@@ -75,6 +77,31 @@ def folder() -> Path:
     package = Path(__file__).parent.parent
     inside = package / "benchmarks" / "published"
     return inside if inside.is_dir() else package.parent / "benchmarks" / "published"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What is published of one system on a data set: its values by measure, and where they stand."""
+
+    values: Mapping[str, float]
+    source: str
+
+
+def row(board: Leaderboard, system: str) -> Reported | None:
+    """What is published of a system, by its name in results; None where nothing is."""
+    for found in beside(board):
+        if name := _published(found, system):
+            values = zip(found.columns, found.systems[name], strict=False)
+            return Reported({measure: value for measure, value in values if not math.isnan(value)}, found.source)
+    return None
+
+
+def _published(found: Publication, *names: str) -> str | None:
+    """What a table calls a system: by its name, a name that the table lists beside it, or what a short name means."""
+    short = {apart(full)[0]: name for name, full in rerankers.short_names().items()}
+    bare = [apart(name)[0].partition("@")[0] for name in names]
+    own = {*names, *bare, *(short[name] for name in bare if name in short)}
+    return next((name for name in found.systems if own & {name, *found.also.get(name, ())}), None)
 
 
 def beside(board: Leaderboard) -> list[Publication]:
@@ -90,10 +117,13 @@ def tables(board: Leaderboard) -> list[Table]:
 
 def _table(board: Leaderboard, found: Publication, place: int) -> Table:
     names = found.columns
-    measured = {row.system: row for row in board.rows if row.control in (None, "first-stage", "oracle")}
+    measured: dict[str | None, list[Row]] = {}
+    for one in sorted(board.rows, key=lambda one: one.system):
+        if one.control in (None, "first-stage", "oracle"):
+            measured.setdefault(_published(found, one.system, one.model), []).append(one)
     rows: list[dict[str, str]] = []
-    for name in sorted({*measured, *found.systems}, key=lambda name: (name not in found.systems, name)):
-        if name in found.systems:
+    for name in (*sorted(found.systems), None):
+        if name is not None:
             values = dict(zip(names, map(cells.number, found.systems[name]), strict=False))
             rows.append(
                 {
@@ -103,9 +133,11 @@ def _table(board: Leaderboard, found: Publication, place: int) -> Table:
                     **values,
                 }
             )
-        if name in measured:
-            [line] = columns.lines(board, [measured[name]], list(map(columns.value, names)))
-            rows.append({"system": cells.name(measured[name]), "source": "measured", **line})
+        own = measured.get(name, [])
+        lines = columns.lines(board, own, list(map(columns.value, names)))
+        rows += [
+            {"system": cells.name(one), "source": "measured", **line} for one, line in zip(own, lines, strict=True)
+        ]
     told = {"title": cells.plain(found.title), "source": cells.plain(found.source)}
     return table("reported", board, rows, slug=f"reported-{place}", **told)
 
@@ -126,6 +158,7 @@ def _settings(board: Leaderboard, found: Publication) -> Iterator[str]:
     if found.queries:
         yield f"Queries here: {board.n:,}; there: {found.queries:,}."
     yield f"Texts here are rendered as “{cells.plain(ours.rendering)}”; there: not stated."
-    unnamed = [name for name in found.systems if name not in {row.system for row in board.rows}]
+    known = {_published(found, row.system, row.model) for row in board.rows}
+    unnamed = [name for name in found.systems if name not in known]
     if unnamed:
         yield f"Not measured here: {', '.join(map(cells.plain, unnamed))}."

@@ -12,7 +12,7 @@ from memeval import report
 from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.files import write_whole
 from memeval.core.outside import plain
-from memeval.core.types import Ranking, Result
+from memeval.core.types import Ranking
 from memeval.datasets.download import beside
 from memeval.measures import trec
 from memeval.report import evidence, first_stages, joining, texts
@@ -23,6 +23,8 @@ from memeval.runs.suite import slug
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from memeval.runs import benchmark
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,8 @@ class Found:
     @cached_property
     def boards(self) -> list[tuple[Leaderboard, Evidence]]:
         """The leaderboards with their evidence."""
-        boards = report.leaderboards(self.collection.results, missing=self.collection.missing, view=self.view)
+        boards = report.leaderboards(self.collection.results, view=self.view)
+        boards = [replace(board, missing=self.collection.lacking(board)) for board in boards]
         keys = (evidence.comparable(board.rows[0].result) for board in boards)
         return [self._told(board, key) for board, key in zip(boards, keys, strict=True)]
 
@@ -61,19 +64,20 @@ def read(paths: Sequence[Path], *, texts: str = "free", detail: str = "interesti
     with joining.opened(paths) as places:
         collection = evidence.found(places)
         if not collection.sources:
-            raise UsageError(f"no results in {', '.join(map(str, paths))}: `memeval run` makes some")
+            why = "; ".join(f"{ground} was not run: {reason}" for ground, reason in collection.unrun.items())
+            raise UsageError(f"no results in {', '.join(map(str, paths))}: {why or '`memeval run` makes some'}")
         return replace(_found(collection, cast(evidence.Texts, texts), cast(Detail, detail)), view=view)
 
 
-def of(results: Sequence[Result], folders: Sequence[Path], missing: Mapping[str, str]) -> Found:
-    """The given results, with what lies beside them in their folders."""
-    wanted = {result.signature.run_digest: result for result in results}
+def of(done: "Sequence[benchmark.Report]") -> Found:
+    """What came of a run, with what lies beside it."""
+    wanted = {result.signature.run_digest: result for part in done for result in part.results}
     sources = [
         replace(source, result=wanted[source.result.signature.run_digest])
-        for source in evidence.collect([folder for folder in folders if folder.is_dir()]).sources
+        for source in evidence.collect([part.folder for part in done if part.folder.is_dir()]).sources
         if source.result.signature.run_digest in wanted
     ]
-    return _found(Collection(tuple(sources), missing), "free", "interesting")
+    return _found(Collection(tuple(sources), {part.folder: part.missing for part in done}), "free", "interesting")
 
 
 def _found(collection: Collection, whose: evidence.Texts, detail: Detail) -> Found:
@@ -85,7 +89,7 @@ def _found(collection: Collection, whose: evidence.Texts, detail: Detail) -> Fou
 
 def write(found: Found, path: Path) -> None:
     """One report file, in the format of its suffix."""
-    report.save(found.boards, path, found.detail)
+    report.save(found.boards, path, found.detail, found.collection.unrun)
 
 
 def write_plots(found: Found, into: Path, formats: Sequence[str]) -> int:

@@ -34,7 +34,8 @@ NO_RUNS = "The raw runs or their labels are not beside these results, so this ca
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a leaderboard's page. `open_tables` are shown, the others unfold; `plots` draws."""
+    """A part of a leaderboard's page. So many `open_tables`, and those of `also_open`, are shown, the others unfold;
+    `plots` draws."""
 
     slug: str
     title: str
@@ -42,6 +43,7 @@ class Section:
     notes: Sequence[str] = ()
     plots: Callable[[], Sequence[Plot]] = tuple
     open_tables: int = 1
+    also_open: Sequence[str] = ()
     maps: Sequence[breakdown.Map] = ()
 
 
@@ -61,6 +63,7 @@ def page(
                 standings.every(board),
             ]
         ),
+        also_open=["missing"],
     )
     yield Section(
         "tradeoffs",
@@ -118,8 +121,8 @@ def page(
         published.tables(board),
         list(published.differences(board)) or ("No published table of this data set is known here.",),
     )
-    again = [methods.commands(board), methods.machines(board, evidence), methods.prices(board)]
-    again += [methods.card(board), methods.definitions(board), methods.provenance(board)]
+    again = [methods.commands(board), methods.machines(board, evidence), methods.card(board)]
+    again += [methods.definitions(board), methods.provenance(board)]
     yield Section("again", "How to make this table again", filled(again))
 
 

@@ -1,14 +1,15 @@
 """Who is best: leaderboards of one data set and of several, differences from the first stage, and what is missing."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from memeval.measures import statistics
 from memeval.measures.ranx import parse
-from memeval.report import cells, columns
+from memeval.report import cells, columns, published
 from memeval.report.board import CONTROLS, Leaderboard, Row
+from memeval.report.evidence import Evidence
 from memeval.report.tables import Table, table
 
 
@@ -40,15 +41,6 @@ def _standing(board: Leaderboard, measure: str) -> Table:
         return table("standing", board, rows, slug=slug, measure=measure, more="")
     shown += [columns.CUT, columns.PRICE, *_measured(board)]
     rows = columns.lines(board, _standings(board, measure), shown)
-    empty = dict.fromkeys((column.heading for column in shown), cells.dash("not measured"))
-    rows += [
-        {
-            **empty,
-            "system": cells.plain(name),
-            columns.versus(board, measure).heading: f"not measured: {cells.plain(why)}",
-        }
-        for name, why in board.missing.items()
-    ]
     return table("standing", board, rows, slug="leaderboard", measure=measure)
 
 
@@ -91,9 +83,31 @@ def _versus(board: Leaderboard, measure: str) -> columns.Column:
 
 
 def missing(board: Leaderboard) -> Table:
-    """What could not be measured, and why."""
-    rows = [{"system": cells.plain(name), "reason": cells.plain(why)} for name, why in board.missing.items()]
-    return table("missing", board, rows)
+    """What could not be measured, why, and what is published of it: figures of another source, beside nothing."""
+    stated = {name: published.row(board, name) for name in board.missing}
+    named = dict.fromkeys(measure for found in stated.values() if found is not None for measure in found.values)
+    sources = dict.fromkeys(found.source for found in stated.values() if found is not None)
+    unsaid = cells.dash("nothing is published of it on this data set")
+
+    def line(name: str, why: str) -> Iterator[tuple[str, str]]:
+        found = stated[name]
+        yield "system", cells.plain(name)
+        yield "reason", cells.plain(why)
+        if named:
+            yield "source", unsaid if found is None else "reported"
+        for measure in named:
+            value = None if found is None else found.values.get(measure)
+            yield f"reported {measure}", unsaid if value is None else cells.number(value)
+
+    rows = [dict(line(*item)) for item in board.missing.items()]
+    more = {"reported": ""} if not named else {"by": cells.plain("; ".join(sources))}
+    return table("missing", board, rows, **more)
+
+
+def unrun(found: Sequence[tuple[Leaderboard, Evidence]], reasons: Mapping[str, str]) -> list[Table]:
+    """The grounds on which nothing was run, and why."""
+    rows = [{"ground": cells.plain(ground), "reason": cells.plain(why)} for ground, why in reasons.items()]
+    return [table("unrun", found[0][0], rows)] if rows else []
 
 
 def left_out(board: Leaderboard) -> Table:

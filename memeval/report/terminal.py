@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from memeval.measures.scoring import TIES_WORTH_A_LOOK
-from memeval.report import cells, columns
+from memeval.report import cells, columns, published
 from memeval.report.board import Leaderboard
 from memeval.report.methods import excluded
 from memeval.runs import shards
@@ -50,7 +50,10 @@ def print_leaderboard(board: Leaderboard, console: "Console") -> None:
     for remark in board.remarks:
         console.print(text(remark))
     for name, reason in board.missing.items():
-        console.print(text(f"missing: {cells.plain(name)}: {cells.plain(reason)}"))
+        stated = published.row(board, name)
+        value = None if stated is None else stated.values.get(board.headline)
+        told = "" if value is None else f" (reported {board.headline}: {cells.number(value)})"
+        console.print(text(f"missing: {cells.plain(name)}: {cells.plain(reason)}{told}"))
 
 
 def _columns(board: Leaderboard, width: int) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.types import Result
 from memeval.measures.ranx import parse
 from memeval.report.board import CONTROLS, View
-from memeval.report.published import Publications, read
+from memeval.report.published import read
 
 
 def wanted(
@@ -18,7 +18,7 @@ def wanted(
 ) -> View:
     """A view, with measures in whatever spelling and files of published tables. Raises UsageError for what is none."""
     names = dict.fromkeys(parse(name).name for name in measures)
-    tables = [table for path in published for table in read(path, Publications).tables]
+    tables = [table for path in published for table in read(path)]
     return View(tuple(names), tuple(systems), reference, tuple(tables))
 
 

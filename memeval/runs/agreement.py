@@ -15,7 +15,7 @@ from memeval import datasets
 from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError, UsageError
 from memeval.core.outside import visible
-from memeval.core.terminal import say
+from memeval.core.terminal import aligned, say
 from memeval.core.types import Dataset, Run, canonical
 from memeval.core.values import finite
 from memeval.datasets import render
@@ -156,17 +156,12 @@ def text(found: Agreement) -> str:
     lines = [
         f"{found.first} and {found.second}: {told.pairs:,} pairs of {told.queries:,} queries in {told.clusters:,}"
         " clusters, judged by both",
-        f"  equal as relevant or not   {_interval(told.same)}",
-        f"  kappa                      {_interval(told.kappa)}",
     ]
-    if told.weighted is not None:
-        lines.append(f"  kappa, weighted by grade   {_interval(told.weighted)}")
-    head = "".join(f"{grade:>9}" for grade in told.grades)
-    lines += [f"  grades: rows {found.first}, columns {found.second}", f"  {'':>6}{head}"]
-    lines += [
-        f"  {grade:>6}" + "".join(f"{count:>9,}" for count in row)
-        for grade, row in zip(told.grades, told.table.tolist(), strict=True)
-    ]
+    shares = {"equal as relevant or not": told.same, "kappa": told.kappa, "kappa, weighted by grade": told.weighted}
+    known = [(f"  {name}", _interval(share)) for name, share in shares.items() if share is not None]
+    lines += [*aligned(known, left=(0, 1)), f"  grades: rows {found.first}, columns {found.second}"]
+    counts = [(str(grade), *row) for grade, row in zip(told.grades, told.table.tolist(), strict=True)]
+    lines += _indented([("", *map(str, told.grades)), *((grade, *map("{:,}".format, row)) for grade, *row in counts)])
     if found.orders is None:
         lines += ["", "No run of either was given (--results): how they order systems is not known."]
     else:
@@ -175,14 +170,14 @@ def text(found: Agreement) -> str:
 
 
 def _ordered(found: Agreement, ordered: Orders) -> list[str]:
-    width = max(6, *map(len, ordered.systems))
+    rows = zip(ordered.systems, ordered.first, ordered.second, strict=True)
     lines = [
         f"{found.measure} of {len(ordered.systems)} systems on {found.queries:,} queries with a relevant memory under"
         f" both, {found.clusters:,} clusters",
-        f"  {'system':<{width}}  first  second",
+        *_indented(
+            [("system", "first", "second"), *((name, f"{one:.3f}", f"{other:.3f}") for name, one, other in rows)]
+        ),
     ]
-    rows = zip(ordered.systems, ordered.first, ordered.second, strict=True)
-    lines += [f"  {name:<{width}}  {one:.3f}   {other:.3f}" for name, one, other in rows]
     lines.append(f"  Kendall's tau of the two orders: {_interval(ordered.tau)}")
     flips = [pair for pair in ordered.pairs if pair.flips]
     noisy = [pair for pair in ordered.pairs if pair.noisy]
@@ -190,9 +185,11 @@ def _ordered(found: Agreement, ordered: Orders) -> list[str]:
         f"  {len(flips)} of {len(ordered.pairs)} pairs change places; in {len(noisy)} the labels move the difference by"
         " more than it is"
     )
-    for pair in sorted({*flips, *noisy}, key=ordered.pairs.index):
-        lines.append(f"  {_pair(pair)}")
-    return lines
+    return lines + [f"  {_pair(pair)}" for pair in sorted({*flips, *noisy}, key=ordered.pairs.index)]
+
+
+def _indented(rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"  {line}" for line in aligned(rows)]
 
 
 def _pair(pair: SystemPair) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from memeval import datasets, rerankers
 from memeval.core import files, results
 from memeval.core.errors import DataError, IncompleteError, MemevalError, PrerequisiteError, UsageError
-from memeval.core.outside import contained
+from memeval.core.outside import contained, struck
 from memeval.core.results import EVERY
 from memeval.core.store import ScoreCache
 from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Reranker, Result, written
@@ -59,6 +59,13 @@ class Report:
     error: MemevalError | None = None
     reused: int = 0
 
+    @property
+    def missing(self) -> dict[str, str]:
+        """Why systems have no result; of a ground on which nothing ran, that of EVERY."""
+        if self.error is not None:
+            return {results.EVERY: struck(str(self.error))}
+        return {**self.left_out, **{name: struck(str(error)) for name, error in self.unavailable.items()}}
+
 
 def run(
     suite: Suite,
@@ -92,7 +99,7 @@ def run(
             _run(some, name, into, alone, cache, terms, limit, watcher, {}, until, _submitted)
     for variant, name, into in parts:
         if reason := left_out.get((into.name, EVERY)):
-            reports.append(Report(into, left_out={entry.name: reason for entry in suite.systems}))
+            reports.append(Report(into, left_out={EVERY: reason}))
             _noted(suite, marked(into, limit), reason)
             continue
         known = {system: reason for (folder, system), reason in left_out.items() if folder == into.name}

@@ -8,10 +8,12 @@ Of a query's relevant memories that are missed at a cutoff,
 
 The three add up to all misses. Counts are over all queries that have a relevant memory. Shares are of a query's
 relevant memories, as means over queries: together they are 1 − Recall@cutoff. Intervals are clustered by store.
+
+Longer than most files here, because a folder, a run and a TREC run are asked alike.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +26,7 @@ from memeval.core import files, results
 from memeval.core.errors import DataError, UsageError
 from memeval.core.outside import visible
 from memeval.core.results import QueryLabels
+from memeval.core.terminal import aligned
 from memeval.core.types import Candidates, Estimate, Run
 from memeval.core.values import finite
 from memeval.datasets.download import beside
@@ -75,13 +78,15 @@ class Tally:
 class Headroom:
     """One ground: the order that was asked about, by category, and then each system that was run, over all queries.
 
-    `won` is what a system wins back, or loses, of the share that the first stage ranks too low.
+    `deepest` is the longest list of candidates. `won` is what a system wins back, or loses, of the share that the first
+    stage ranks too low.
     """
 
     ground: str
     about: str
     cutoff: int
     clusters: int
+    deepest: int
     lines: tuple[Tally, ...]
     systems: tuple[Tally, ...] = ()
     won: Mapping[str, Estimate] = field(default_factory=dict)
@@ -95,6 +100,8 @@ class Headroom:
     def verdict(self) -> str:
         """Whether a better order is worth having: yes, no, or open."""
         low = self.whole.shares["low"]
+        if self.deepest <= self.cutoff:
+            return "no"
         if low.low >= WORTH:
             return "yes"
         return "no" if low.high < WORTH else "open"
@@ -103,6 +110,9 @@ class Headroom:
     def answer(self) -> str:
         """Whether a reranker is worth it here, in a sentence."""
         low, away = self.whole.shares["low"], self.whole.shares["unretrieved"]
+        if self.deepest <= self.cutoff:
+            every = f"the first {self.cutoff} are all of its candidates ({self.deepest} at most), in whatever order"
+            return f"Is a reranker worth it here? Not at this cutoff: {every}. Never retrieved were {_share(away)}."
         said = {"yes": "Yes", "no": f"No, by less than {100 * WORTH:g} %", "open": "That is open"}[self.verdict]
         what = f"{said}: {_share(low)} of the relevant memories are retrieved, but not among the first {self.cutoff}"
         best = max(self.won, key=lambda system: self.won[system].value, default=None)
@@ -128,7 +138,7 @@ def headroom(path: Path, cutoff: int, *, qrels: Path | None = None, dataset: str
         raise UsageError(f"{path}: has labels of its own: --qrels and --dataset are for a TREC run")
     if not path.is_dir():
         return [_run(path, cutoff)]
-    found = [_ground(file.parent, cutoff) for file in sorted(path.rglob("candidates.jsonl*"))]
+    found = [_ground(folder, cutoff) for folder in sorted({file.parent for file in path.rglob("candidates.jsonl*")})]
     if not found:
         raise UsageError(f"{path}: no candidates are here: `memeval run` makes some")
     return found
@@ -147,23 +157,23 @@ def text(found: Sequence[Headroom]) -> str:
     """A table and a sentence for each ground."""
     told = []
     for one in found:
-        rows = [(line.category, line) for line in one.lines]
-        rows += [(f"after {line.system}", line) for line in one.systems]
-        width = max(len("category"), *(len(name) for name, _ in rows))
-        heads = "".join(f"  {name:<27}" for name in PARTS.values())
-        told += [
-            f"{one.ground}: {one.about}; cutoff {one.cutoff}, intervals over {one.clusters:,} clusters",
-            f"{'category':<{width}}  {'queries':>7}  {'relevant':>8}  {'missed':>6}{heads}".rstrip(),
+        named = [(line.category, line) for line in one.lines]
+        named += [(f"after {line.system}", line) for line in one.systems]
+        rows = [("category", "queries", "relevant", "missed", *(it for name in PARTS.values() for it in ("", name)))]
+        rows += [
+            (name, *(f"{count:,}" for count in (line.queries, line.relevant, line.missed)), *_parts(line))
+            for name, line in named
         ]
-        for name, line in rows:
-            parts = "".join(
-                f"  {count:>6,} {_share(line.shares[part]):<20}" for part, count in zip(PARTS, line.counts, strict=True)
-            )
-            row = f"{name:<{width}}  {line.queries:>7,}  {line.relevant:>8,}  {line.missed:>6,}{parts}"
-            told.append(row.rstrip())
-        told += [one.answer, ""]
+        told.append(f"{one.ground}: {one.about}; cutoff {one.cutoff}, intervals over {one.clusters:,} clusters")
+        told += [*aligned(rows, left=(0, 5, 7, 9)), one.answer, ""]
     told.append("shares are of a query's relevant memories, as means over queries: together they are 1 − Recall@cutoff")
     return "\n".join(map(visible, [*told, ""]))
+
+
+def _parts(line: Tally) -> Iterator[str]:
+    """Of each part the count, and the share."""
+    for part, count in zip(PARTS, line.counts, strict=True):
+        yield from (f"{count:,}", _share(line.shares[part]))
 
 
 def _share(found: Estimate) -> str:
@@ -187,27 +197,27 @@ def _ground(folder: Path, cutoff: int) -> Headroom:
         asked = {ranking.query_id for ranking in read[one].rankings}
         rows = [row for row in rows if row.query_id in asked]
     runs = [run for file, run in read.items() if file not in controls]
-    first = _Counted.of(rows, made.doc_ids, made.doc_ids, cutoff)
-    after = {run.header.system: _Counted.of(rows, made.doc_ids, _orders(folder, run, rows), cutoff) for run in runs}
+    first = _Counted.of(folder, rows, made.doc_ids, made.doc_ids, cutoff)
+    orders = {run.header.system: _orders(folder, made, run, rows) for run in runs}
+    after = {system: _Counted.of(folder, rows, made.doc_ids, order, cutoff) for system, order in orders.items()}
     won = {}
     for system, counted in after.items():
         names = [("low", "first-stage", system)]
         [(found, _)] = statistics.compare(first.shares[:, 1:2], counted.shares[:, 1:2], first.clusters, names)
         won[system] = Estimate(found.difference, found.low, found.high, found.n, found.clusters)
     systems = tuple(counted.line(system) for system, counted in after.items())
-    return Headroom(folder.name, _about(made), cutoff, first.units, first.lines("first-stage"), systems, won)
+    about = folder.name, _about(made), cutoff, first.units, first.deepest
+    return Headroom(*about, first.lines("first-stage"), systems, won)
 
 
 def _run(path: Path, cutoff: int) -> Headroom:
     made, rows = _read(path.parent)
     run = results.read_run(path)
-    if run.header.candidates_digest != made.digest:
-        raise DataError(f"{path}: is not a run over the candidates beside it")
     known = {ranking.query_id for ranking in run.rankings}
     rows = [row for row in rows if row.query_id in known]
-    counted = _Counted.of(rows, made.doc_ids, _orders(path, run, rows), cutoff)
+    counted = _Counted.of(path, rows, made.doc_ids, _orders(path, made, run, rows), cutoff)
     about = f"{run.header.system} over {_about(made)}"
-    return Headroom(path.parent.name, about, cutoff, counted.units, counted.lines(run.header.system))
+    return Headroom(path.parent.name, about, cutoff, counted.units, counted.deepest, counted.lines(run.header.system))
 
 
 def _trec(path: Path, cutoff: int, qrels: Path | None, dataset: str | None) -> Headroom:
@@ -216,8 +226,11 @@ def _trec(path: Path, cutoff: int, qrels: Path | None, dataset: str | None) -> H
     loaded = labels_alone(qrels) if qrels is not None else datasets.load(str(dataset))
     orders = {query_id: ranking.doc_ids for query_id, ranking in trec.read_rankings(path).items()}
     rows = results.labels(loaded).rows
-    counted = _Counted.of(rows, orders, orders, cutoff)
-    return Headroom(loaded.name, f"what {path.name} lists", cutoff, counted.units, counted.lines(path.stem))
+    if orders.keys().isdisjoint(row.query_id for row in rows):
+        raise DataError(f"{path}: has no query of {loaded.name} (its first is {next(iter(orders), '')!r})")
+    counted = _Counted.of(path, rows, orders, orders, cutoff)
+    about = loaded.name, f"what {path.name} lists", cutoff, counted.units, counted.deepest
+    return Headroom(*about, counted.lines(path.stem))
 
 
 def _read(folder: Path) -> tuple[Candidates, Sequence[QueryLabels]]:
@@ -235,7 +248,9 @@ def _read(folder: Path) -> tuple[Candidates, Sequence[QueryLabels]]:
         return made, results.labels(datasets.load(made.address or made.dataset)).rows
 
 
-def _orders(path: Path, run: Run, rows: Sequence[QueryLabels]) -> ByQuery:
+def _orders(path: Path, made: Candidates, run: Run, rows: Sequence[QueryLabels]) -> ByQuery:
+    if run.header.candidates_digest != made.digest:
+        raise DataError(f"{path}: the run of {run.header.system} is not over the candidates beside it")
     found = {ranking.query_id: ranking.doc_ids for ranking in run.rankings}
     if lacking := [row.query_id for row in rows if row.query_id not in found]:
         raise DataError(
@@ -256,19 +271,23 @@ class _Counted:
     clusters: Sequence[str]
     relevant: NDArray[np.int64]
     missed: NDArray[np.int64]
+    deepest: int
 
     @classmethod
-    def of(cls, rows: Sequence[QueryLabels], candidates: ByQuery, orders: ByQuery, cutoff: int) -> "_Counted":
-        """Raises DataError where no query has a relevant memory."""
+    def of(
+        cls, path: Path, rows: Sequence[QueryLabels], candidates: ByQuery, orders: ByQuery, cutoff: int
+    ) -> "_Counted":
+        """Raises DataError, which names the path, where no query has a relevant memory."""
         judged = [(row, {doc_id for doc_id, grade in row.grades.items() if grade > 0}) for row in rows]
         asked = [(row.query_id, row, relevant) for row, relevant in judged if relevant]
         if not asked:
-            raise DataError("no query has a relevant memory: there is nothing to miss")
+            raise DataError(f"{path}: no query has a relevant memory: there is nothing to miss")
         return cls(
             [row.category for _, row, _ in asked],
             [row.cluster or row.store_id for _, row, _ in asked],
             np.array([len(relevant) for _, _, relevant in asked]),
             np.array([misses(found, candidates.get(i, ()), orders.get(i, ()), cutoff) for i, _, found in asked]),
+            max(len(candidates.get(i, ())) for i, _, _ in asked),
         )
 
     @property

@@ -59,14 +59,16 @@ def here(file: Path, kinds: Sequence[str]) -> Iterator[tuple[GroundFolder, list[
         if not adds_up(suite.name):
             yield (variant, dataset, whole), _folders(whole, kinds)
             continue
-        part = variant, dataset, whole
-        if name != suite.name:  # a data set's own
-            if name == whole.name or name.startswith(tuple(f"{whole.name}.{kind}-" for kind in kinds)):
-                yield part, [file.parent]
+        if (
+            name != suite.name
+        ):  # a ground's own: of several first stages, its name says which one, and its suite has that
+            own = re.fullmatch(rf"({re.escape(whole.name)}(?:\..+?)??)(?:\.(limit|shard)-[^.]+)?", name)
+            if own is not None and own[2] in (None, *kinds):
+                yield (variant, dataset, file.parent.with_name(own[1])), [file.parent]
             continue
         found = _folders(whole, kinds)
         if not found or (found := [folder for folder in found if above(folder) == file]):
-            yield part, found
+            yield (variant, dataset, whole), found
 
 
 def _folders(whole: Path, kinds: Sequence[str]) -> list[Path]:

@@ -28,7 +28,7 @@ def summary(plans: Sequence[Plan], left_out: Mapping[tuple[str, str], str] = {})
         if not plan.missing and not row.missing and not {(plan.ground, row.system), (plan.ground, EVERY)} & {*left_out}
     ]
     systems, places = {row.system for _, row in ready}, {plan.ground for plan, _ in ready}
-    pairs = sum(row.pairs - row.cached for _, row in ready if not row.done)
+    pairs = sum(row.left for _, row in ready)
     return f"ready: {len(systems)} systems on {len(places)} grounds, {pairs:,} pairs to score{_time(ready)}"
 
 
@@ -77,7 +77,7 @@ def _systems(plans: Sequence[Plan]) -> list[str]:
         rows = [(plan, row) for plan in plans for row in plan.rows if row.system == name]
         ready = [row for plan, row in rows if not plan.missing and not row.missing]
         pairs, cached = (sum(getattr(row, what) for _, row in rows) for what in ("pairs", "cached"))
-        left = sum(row.pairs - row.cached for _, row in rows if not row.done)
+        left = sum(row.left for _, row in rows)
         hours = [row.hours for row in ready if row.hours is not None]
         share = f"{cached / pairs:.0%}" if pairs else "–"
         reasons = list(dict.fromkeys(row.missing for _, row in rows if row.missing))

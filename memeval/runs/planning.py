@@ -30,8 +30,8 @@ DATA = "data: "
 class Planned:
     """One system: queries and pairs it would score, how many of the pairs are remembered, or why it cannot run.
 
-    `quote` is what a hosted system would take, all its repeats together, without what is remembered. `rate` is pairs a
-    second, where a probe measured it.
+    `quote` is what a hosted system would take, all its repeats together, without what is remembered. `again` are the
+    pairs of its repeats that are not remembered. `rate` is pairs a second, where a probe measured it.
     """
 
     system: str
@@ -43,11 +43,17 @@ class Planned:
     optional: bool
     quote: Quote | None = None
     rate: float | None = None
+    again: int = 0
+
+    @property
+    def left(self) -> int:
+        """The pairs that would be scored, repeats included."""
+        return 0 if self.done else self.pairs - self.cached + self.again
 
     @property
     def hours(self) -> float | None:
         """How long what is left would take, at the measured rate."""
-        return None if self.rate is None or self.done else (self.pairs - self.cached) / self.rate / 3600
+        return None if self.rate is None or self.done else self.left / self.rate / 3600
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,10 @@ def plan(
 
 def document(plans: Sequence[Plan]) -> list[dict[str, Any]]:
     """The plans as JSON values."""
-    return [{**asdict(plan), "rows": [{**asdict(row), "hours": row.hours} for row in plan.rows]} for plan in plans]
+    return [
+        {**asdict(plan), "rows": [{**asdict(row), "left": row.left, "hours": row.hours} for row in plan.rows]}
+        for plan in plans
+    ]
 
 
 def left_out(plans: Sequence[Plan]) -> dict[tuple[str, str], str]:
@@ -228,7 +237,7 @@ class _Here:
 
 def _row(system: System, here: _Here, work: _Work) -> Planned:
     pairs = sum(len(memories) for _, memories in here.requests)
-    lacks, cached, done, quoted, speed = list(work.lacking(system.model)), 0, False, None, None
+    lacks, cached, further, done, quoted, speed = list(work.lacking(system.model)), 0, 0, False, None, None
     if lacks and not hosted(system.model):
         reason = "; ".join(lacks)
         return Planned(system.name, len(here.requests), pairs, 0, False, reason, system.optional)
@@ -240,17 +249,18 @@ def _row(system: System, here: _Here, work: _Work) -> Planned:
             facts = here.dataset, here.candidates, scorer.fingerprint, here.limit
             about = measuring.header(here.suite, system.name, model, *facts)
             target, run = (here.folder / f"{slug(system.name)}{suffix}" for suffix in (".json", ".run.jsonl"))
-            further = repeats.files(run, system.repeat, system.orders)
-            done = measuring.current(target, run, about, here.suite, further) is not None
+            runs = repeats.files(run, system.repeat, system.orders)
+            done = measuring.current(target, run, about, here.suite, runs) is not None
             left = [scorer.left(request) for request in here.requests]
             cached = pairs - sum(found for found, _ in left)
             doors = [one.service.door for one in scorer.hosted]
             lacks = lacks or [door.lacks for door in doors if door.lacks]  # of another package's services
             variants = chain(*repeats.variants(agreed, system.repeat, system.orders).values())
-            again = (
+            again = [
                 benchmark.load_scorer(system.model, here.dataset, work.remembered, terms, unready=bool(lacks))
                 for _, terms in variants
-            )
+            ]
+            further = sum(one.left(request)[0] for one in again for request in here.requests)
             for one in (scorer, *again):
                 for part in (one, *one.parts):
                     if part.quotable is not None:
@@ -263,4 +273,5 @@ def _row(system: System, here: _Here, work: _Work) -> Planned:
     except MemevalError as error:
         lacks = lacks or [struck(str(error))]
     missing = "; ".join(dict.fromkeys(lacks)) or None
-    return Planned(system.name, len(here.requests), pairs, cached, done, missing, system.optional, quoted, speed)
+    optional = system.optional
+    return Planned(system.name, len(here.requests), pairs, cached, done, missing, optional, quoted, speed, further)

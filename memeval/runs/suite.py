@@ -24,7 +24,7 @@ One file, though a long one: the keys of a suite, what each may be, and what is 
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -34,7 +34,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_serializer,
     model_validator,
@@ -44,7 +43,7 @@ from memeval import datasets, rerankers
 from memeval.core import files, names
 from memeval.core.errors import DataError, SuiteError, UsageError, did_you_mean
 from memeval.core.outside import plain, secret, struck
-from memeval.core.values import shown
+from memeval.core.values import model, shown
 from memeval.datasets import render
 from memeval.measures import ranx
 from memeval.runs.gates import Gate
@@ -104,19 +103,37 @@ class System(BaseModel):
 
 
 def _retrieving(asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    """First stages, each once. Raises ValueError for one that retrieves nothing."""
+    """First stages. Raises ValueError for one that retrieves nothing, and for one that stands twice."""
     shared = [str(_valued(rerankers.address, name)) for name in ([asked] if isinstance(asked, str) else asked)]
     for name in shared:
         if rerankers.parse(name).kind in ("first-stage", "constant", "oracle"):
             raise ValueError(f"{name!r} is a control and retrieves nothing by itself")
-    return shared[0] if isinstance(asked, str) else tuple(dict.fromkeys(shared))
+    return shared[0] if isinstance(asked, str) else _once(shared, lambda name: str(rerankers.parse(name)))
+
+
+def _alone(key: str, asked: str | tuple[str, ...]) -> str:
+    """The one name of a setting. Raises UsageError where it lists several: those are grounds of a suite."""
+    one, *others = [asked] if isinstance(asked, str) else asked
+    if others:
+        raise UsageError(f"{key} lists {len(asked)} ({', '.join(asked)}), and this takes one: ask for each by itself")
+    return one
 
 
 def _rendered(asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
-    """Renderings by their full names, each once."""
+    """Renderings by their full names. Raises ValueError for one that stands twice."""
     if isinstance(asked, str):
         return render.name(_valued(render.parse, asked))
-    return tuple(dict.fromkeys(render.name(_valued(render.parse, name)) for name in asked))
+    return _once([render.name(_valued(render.parse, name)) for name in asked])
+
+
+def _once(listed: Sequence[str], meaning: Callable[[str], str] = str) -> tuple[str, ...]:
+    """The names of a list. Raises ValueError where two mean the same."""
+    meant: dict[str, str] = {}
+    for name in listed:
+        if (means := meaning(name)) in meant:
+            raise ValueError(f"{name!r} is {meant[means]!r} again: list each once")
+        meant[means] = name
+    return tuple(listed)
 
 
 _Some: TypeAlias = str | Annotated[tuple[str, ...], Field(min_length=1)]
@@ -259,12 +276,12 @@ class Suite(BaseModel):
     @property
     def stage(self) -> str:
         """The first stage of a suite of one ground."""
-        return self.first_stage if isinstance(self.first_stage, str) else self.first_stage[0]
+        return _alone("first_stage", self.first_stage)
 
     @property
     def rendered(self) -> str:
         """The rendering of a suite of one ground."""
-        return self.rendering if isinstance(self.rendering, str) else self.rendering[0]
+        return _alone("rendering", self.rendering)
 
     def on(self, ground: "Ground") -> "Suite":
         """The suite on one ground alone."""
@@ -313,11 +330,7 @@ def make(content: dict[str, Any], source: str) -> Suite:
     for place, text in _texts(content):
         if kept := secret(text):  # before anything of it is written
             raise SuiteError(f"{source}: {place}: holds {kept}: keys come from the shell")
-    try:
-        return Suite.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise SuiteError(f"{source}: {_explained(first)}") from None
+    return model(Suite, content, source)
 
 
 def values(suite: Suite) -> dict[str, Any]:
@@ -405,21 +418,3 @@ def _valued(check: Any, name: str) -> Any:
         return check(name)
     except UsageError as error:
         raise ValueError(str(error)) from None
-
-
-def _explained(error: Any) -> str:
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        tables = {"datasets": DatasetEntry.model_fields, "systems": System.model_fields, "gates": Gate.model_fields}
-        known = tables.get(place.partition("[")[0], {**Suite.model_fields, "schema": None})
-        message = f"unknown key{did_you_mean(str(error['loc'][-1]), [key for key in known if key != 'schema_'])}"
-    elif error["type"] == "literal_error" and place == "schema":
-        message = f"schema {shown(error['input'])} is not one this version reads (wanted {SCHEMA}): update memeval"
-    elif error["type"] == "missing":
-        message = "missing"
-    else:
-        message = (
-            f"{message} (is {shown(error['input'])})" if "msg" in error and error["type"] != "value_error" else message
-        )
-    return f"{place}: {message}" if place else message

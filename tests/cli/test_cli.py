@@ -589,7 +589,7 @@ def test_a_font_of_the_users_does_not_change_a_page(memeval: Run, tmp_path: Path
 
 
 def test_list_alone_names_the_choices(memeval: Run) -> None:
-    fails(memeval("list"), 2, "list what: rerankers, datasets, measures or suites?")
+    fails(memeval("list"), 2, "list what: rerankers, datasets, measures, suites or claims?")
 
 
 def test_labels_of_another_version_are_made_again(memeval: Run, tmp_path: Path) -> None:

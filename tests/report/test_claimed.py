@@ -1,10 +1,11 @@
 """Published claims as tests: planted results whose verdicts are known, and how often a claim falsely holds."""
 
 import json
+import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pages
@@ -14,13 +15,14 @@ from typer.testing import CliRunner
 
 from memeval.cli import app
 from memeval.core.errors import SuiteError
-from memeval.core.types import Result
+from memeval.core.types import Machine, Result
 from memeval.measures import statistics
 from memeval.measures.kept import Kept
+from memeval.measures.latency import Asked, Times
 from memeval.report import claimed, deciding, reporting
 from memeval.report.claimed import Claim, Claims, Part
 from memeval.report.deciding import Seen
-from memeval.report.evidence import Collection
+from memeval.report.evidence import Collection, Evidence, Labelled, Ranked, comparable
 from tests.report import made
 
 STORES = 12
@@ -41,7 +43,7 @@ margin = 0.05
 RUN = """
 schema = 1
 name = "small"
-datasets = ["hard-cases"]
+datasets = ["hard-cases", "jsonl/more.jsonl"]
 measures = ["NDCG@10", "F1"]
 [[systems]]
 model = "oracle"
@@ -225,6 +227,12 @@ def test_a_claim_is_held_against_the_one_result_that_it_means() -> None:
     assert verdict(best, level("mine", 0.2), theirs).outcome == "does not hold"  # its own name comes first
 
 
+def test_two_names_of_one_result_are_not_compared() -> None:
+    found = verdict(level("theirs", 0.9, model="openai/mine"))
+    assert found.outcome == "not measured"
+    assert found.parts[0].why == "S and T are both theirs: let the claims' systems name two"
+
+
 def test_a_part_of_the_queries_and_files_that_are_not_the_pinned_ones_decide_nothing() -> None:
     for given, why in (
         ({"partial": 20}, "only a part was measured (limited to 20 queries"),
@@ -233,6 +241,93 @@ def test_a_part_of_the_queries_and_files_that_are_not_the_pinned_ones_decide_not
     ):
         found = verdict(level("mine", 0.9, **given), level("theirs", 0.5, **given))
         assert found.outcome == "not measured" and why in found.parts[0].why
+
+
+FEW, MANY = ["a", "a", "b", "b"] * 5, [f"s{place % STORES}" for place in range(20)]
+OPEN = [0.9, 0.1] * 10
+"""Values that differ from .5 by nothing that could be told from chance."""
+
+
+def kept(system: str, values: Sequence[float], seconds: Sequence[float] = (), **given: Any) -> Kept:
+    """A result of twenty queries in twelve stores, and what each took."""
+    result = made.make(system, values, stores=given.pop("stores", MANY), **given)
+    asked = {f"q{place}": Asked(query_id=f"q{place}", seconds=time, pairs=10) for place, time in enumerate(seconds)}
+    times = Times(asked, (), None, None, Machine(device="cpu")) if seconds else None
+    return Kept(replace(result, values={**result.values, "F1": tuple(values)}), Path(f"{system}.json"), times)
+
+
+def scored(threshold: float) -> Evidence:
+    """Twenty queries with one of two memories relevant, whose scores are told apart best at a threshold."""
+    grades = np.array([[1, 0]] * 20, dtype=np.int16)
+    ids = tuple(f"q{place}" for place in range(20))
+    ranked = Ranked(
+        np.array([[0, 1]] * 20, dtype=np.int32), np.array([[threshold, threshold - 0.1]] * 20), grades, ("ok",) * 20
+    )
+    relevant, each = np.ones(20, dtype=np.int64), ({"a": 1},) * 20
+    labelled = Labelled(
+        ids,
+        tuple(MANY),
+        (None,) * 20,
+        (("a", "b"),) * 20,
+        grades,
+        relevant,
+        each,
+        each,
+        (frozenset(),) * 20,
+        relevant > 0,
+    )
+    return Evidence(labelled, {"mine": ranked})
+
+
+def planted(test: str, case: str) -> tuple[list[Kept], dict[bytes, Evidence]]:
+    """Results on which a claim has the verdict of that name; "few" are those of two stores."""
+    stores = {"stores": FEW if case == "few" else MANY}
+    values = {"holds": [0.9] * 20, "does not hold": [0.1] * 20, "few": [0.9] * 20}.get(case, OPEN)
+    if test in ("better", "context"):
+        here = {"rendering": "context"} if test == "context" else {}
+        other = {"rendering": "bare", "candidates_digest": "e" * 64} if test == "context" else {}
+        theirs = kept("mine" if test == "context" else "theirs", [0.5] * 20, **other, **stores)
+        return [kept("mine", values, **here, **stores), *([theirs] if case != "not measured" else [])], {}
+    if test in ("not-worse", "level", "value"):
+        values = {"does not hold": [0.3] * 20, "cannot be decided": OPEN}.get(case, [0.5] * 20)
+        there = [] if case == "not measured" else [kept("theirs", [0.5] * 20, **stores), kept("mine", values, **stores)]
+        return there, {}
+    if test == "faster":
+        slow = {"holds": [0.1] * 20, "few": [0.1] * 20, "does not hold": [9.0] * 20, "not measured": []}
+        mine = slow.get(case, [0.02, 9.0] * 10)
+        return [kept("mine", [0.5] * 20, mine, **stores), kept("theirs", [0.5] * 20, [1.0] * 20, **stores)], {}
+    own = {"holds": [0.6] * 20, "few": [0.6] * 20, "does not hold": [1.0] * 20}.get(case, [1.0, 0.334] * 10)
+    results = [kept("mine", own, **stores), kept("mine", own, dataset="far", dataset_digest="f" * 64)]
+    carried = {"does not hold": 0.2, "cannot be decided": 0.2}.get(case, 0.5)  # lets in the other memory, too
+    proof = {comparable(results[0].result): scored(0.5), comparable(results[1].result): scored(carried)}
+    return results, {} if case == "not measured" else proof
+
+
+@pytest.mark.parametrize("test", get_args(Claim.model_fields["test"].annotation))
+@pytest.mark.parametrize("case", [*get_args(claimed.Outcome), "few"])
+def test_planted_results_reach_every_verdict_of_every_test(test: str, case: str) -> None:
+    given: dict[str, Any] = {
+        "better": {"than": ["T"]},
+        "not-worse": {"than": ["T"]},
+        "level": {"than": ["T"]},
+        "value": {"value": 0.5},
+        "faster": {"than": ["T"], "at_most": 0.5},
+        "threshold": {"chosen_on": "far"},
+        "context": {"rendering": "context", "than_rendering": "bare"},
+    }[test]
+    measures = {} if test in ("faster", "threshold") else {"measures": ["NDCG@10"]}
+    one = {"id": "one", "says": "so", "test": test, "system": "S", "datasets": ["toy"], **given, **measures}
+    whole = Claims.model_validate({"schema": 1, "title": "t", "source": "s", "systems": SYSTEMS, "claims": [one]})
+    results, proof = planted(test, case)
+    [found] = deciding.held(whole, Collection(tuple(results), {}), proof)
+    assert found.outcome == ("cannot be decided" if case == "few" else case), found.parts
+    told = claimed.text(whole, [found])
+    if case == "few":
+        assert found.needed is None and "fewer than 6 stores: nothing can be tested" in told
+    elif case == "cannot be decided":
+        assert found.needed is not None and found.needed > STORES
+        assert f"about {found.needed:,} stores like these would decide it" in told
+    assert all(part.why for part in found.parts) == (case == "not measured")
 
 
 def failing(result: Result, failed: int, low: float, high: float) -> Result:
@@ -278,7 +373,8 @@ def test_every_first_stage_must_bear_a_claim_that_names_none() -> None:
         sides = [*there, level("mine", value, **other), level("theirs", 0.5, **other)]
         assert verdict(*sides).outcome == expected
         assert verdict(*sides, first_stage="bm25").outcome == "holds"
-    assert verdict(*there, first_stage="dense/m").outcome == "not measured"
+    absent = verdict(*there, first_stage="dense/m")
+    assert (absent.outcome, absent.parts[0].why) == ("not measured", "no results with first stage dense/m")
 
 
 # --- files and command
@@ -293,6 +389,9 @@ def file(folder: Path, text: str) -> str:
 def told(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> dict[str, str]:
     monkeypatch.chdir(folder)
     (folder / "small.toml").write_text(RUN)
+    shown = [{"text": "this", "label": 1}, {"text": "that", "label": 0}]
+    more = (json.dumps({"query": f"question {n}", "candidates": shown}) for n in range(4))
+    (folder / "more.jsonl").write_text("\n".join(more))
     assert CliRunner().invoke(app, ["run", "small.toml", "--quiet", "-o", "page.md"]).exit_code == 0
     done = CliRunner().invoke(app, ["claims", "results", "--claims", file(folder, text), "--json"])
     assert done.exit_code == 0, done.output
@@ -343,10 +442,10 @@ at_most = 1000.0
 datasets = ["hard-cases"]
 [[claims]]
 id = "threshold"
-says = "its own threshold is as good as its own"
+says = "a threshold serves where it was not chosen"
 test = "threshold"
 system = "O"
-chosen_on = "hard-cases"
+chosen_on = "jsonl/more"
 datasets = ["hard-cases"]
 """
     assert told(tmp_path, monkeypatch, text) == {
@@ -361,10 +460,13 @@ datasets = ["hard-cases"]
     assert shown.exit_code == 0 and "HOLDS" in shown.stdout and "no results of X" in shown.stdout
 
 
+AGAINST = '[[claims]]\nid="a"\nsays="a"\nsystem="O"\ndatasets=["d"]\ntest="%s"\n%s\n'
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ('[[claims]]\nid = "a"\n', "claims.0.says"),
+        ('[[claims]]\nid = "a"\n', "claims[0].says: missing"),
         (
             '[[claims]]\nid="a"\nsays="a"\ntest="better"\nsystem="O"\ndatasets=["d"]\nmeasures=["MAP"]\n',
             "than is missing for a test 'better'",
@@ -378,7 +480,17 @@ datasets = ["hard-cases"]
             '[[claims]]\nid="a"\nsays="a"\ntest="better"\nsystem="Q"\nthan=["B"]\ndatasets=["d"]\nmeasures=["MAP"]\n',
             "'Q' is not among systems",
         ),
-        ('[[claims]]\nid="a"\nsays="a"\nbogus=1\n', "bogus: unknown key"),
+        (AGAINST % ("better", 'than=["O"]\nmeasures=["MAP"]'), "claims[0]: than: 'O' would be compared with itself"),
+        (AGAINST % ("faster", 'than=["B","O"]\nat_most=0.5'), "claims[0]: than: 'O' would be compared with itself"),
+        (AGAINST % ("threshold", 'chosen_on="d"'), "claims[0]: chosen_on: 'd' would be compared with itself"),
+        (
+            AGAINST % ("context", 'rendering="date+speaker"\nthan_rendering="speaker+date"\nmeasures=["MAP"]'),
+            "claims[0]: than_rendering: ",
+        ),
+        (AGAINST % ("betr", ""), "claims[0].test: must be 'better', 'not-worse', 'level'"),
+        (AGAINST % ("value", "value=inf"), "claims[0].value: must be a finite number (is inf)"),
+        (AGAINST % ("better", 'measure=["MAP"]'), "claims[0].measure: unknown key (did you mean 'measures'?)"),
+        ('[[claims]]\nid="a"\nsays="a"\nbogus=1\n', "claims[0].bogus: unknown key"),
     ],
 )
 def test_a_wrong_file_of_claims_is_one_line(tmp_path: Path, text: str, part: str) -> None:
@@ -386,6 +498,28 @@ def test_a_wrong_file_of_claims_is_one_line(tmp_path: Path, text: str, part: str
         claimed.load(file(tmp_path, text))
     assert part in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_one_system_under_two_names_is_not_compared(tmp_path: Path) -> None:
+    text = AGAINST % ("better", 'than=["B"]\nmeasures=["MAP"]')
+    (tmp_path / "twice.toml").write_text(CLAIMS.replace('"B" = ["bm25"]', '"B" = ["bm25", "oracle"]') + text)
+    with pytest.raises(SuiteError, match="'O' and 'B', which 'a' compares, may both be 'oracle'"):
+        claimed.load(str(tmp_path / "twice.toml"))
+
+
+def test_claims_are_listed_shown_and_explained() -> None:
+    def run(*words: str) -> str:
+        done = CliRunner().invoke(app, list(words))
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert "memreranker  Claims of MemReranker (arXiv 2605.06132" in run("list", "claims")
+    assert 'id = "small-above-bge"' in run("show", "memreranker-claims.toml")
+    schema = json.loads(run("show", "schema/claims"))
+    assert "geometric mean" in schema["$defs"]["Claim"]["properties"]["test"]["description"]
+    lines = run("help", "claims").splitlines()
+    example = "\n".join(line[4:] for line in lines if line.startswith("    "))
+    assert claimed.Claims.model_validate(tomllib.loads(example)).claims[0].test == "not-worse"
 
 
 def test_the_shipped_claims_name_systems_and_data_sets_that_memeval_has() -> None:

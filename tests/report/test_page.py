@@ -1,5 +1,6 @@
 """The page: everything it shows can be computed again from what it holds, and foreign texts stay texts."""
 
+import csv
 import itertools
 import json
 import math
@@ -16,7 +17,7 @@ from pages import HOSTILE, MODELS, found, measure, shop, without_runs
 from memeval.core.types import Bill, Dataset, Repeats
 from memeval.measures import statistics
 from memeval.measures.calibration import GRID, Bin, brier, ece
-from memeval.report import cells, models, page_data, reporting, trust, write
+from memeval.report import cells, page_data, reporting, trust, write
 from memeval.report.verdict import verdict
 from tests.report.made import LATENCY, MIDDLE, WOBBLE, make
 
@@ -265,31 +266,25 @@ def test_f1_over_the_threshold_is_that_of_the_raw_runs(folder: Path) -> None:
         assert curves["words"][place] == pytest.approx(sum(f1) / len(f1))
 
 
-def test_the_price_is_that_of_usage_and_the_rates_that_the_page_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    listed = {"input_tokens": 0.15, "cached_tokens": 0.075, "output_tokens": 0.6, "as_of": "2026-11-01"}
-    monkeypatch.setattr(models, "facts", lambda row: models.Facts(price=listed if "gpt-4o-mini" in row.model else {}))
-    usage = {"input_tokens": 200_000.0, "cached_tokens": 50_000.0, "output_tokens": 4_000.0, "calls": 23.0}
-    priced = replace(make("judge", WOBBLE, model="openai/gpt-4o-mini"), usage=usage)
+def test_a_price_is_that_of_the_bill_or_what_the_system_tells(tmp_path: Path) -> None:
+    told = replace(make("told", WOBBLE), usage={"calls": 23.0, "usd": 0.023})
+    untold = replace(make("untold", WOBBLE), usage={"calls": 23.0, "input_tokens": 1e6})
     billed = replace(make("billed", MIDDLE), latency=replace(LATENCY, bill=Bill("x", spent=0.0, listed=0.0437)))
-    write([make("first-stage", MIDDLE, model="first-stage"), priced, billed], tmp_path / "r.html")
+    write([make("first-stage", MIDDLE, model="first-stage"), told, untold, billed], tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
     inside = {system["name"]: system["usd_per_1000"] for system in held(page)["systems"]}
-    [[system, told, *_]] = rows_of(page, "b1-prices")[1:]
-    rates = {key: float(rate) for key, rate in re.findall(r"(\w+): ([\d.]+)", " ".join(told))}
-    assert (system, rates) == (["judge"], {key: rate for key, rate in listed.items() if key != "as_of"})
-    uncached = usage["input_tokens"] - usage["cached_tokens"]
-    tokens = (uncached, usage["cached_tokens"], usage["output_tokens"])
-    whole = sum(count * rate / 1e6 for count, rate in zip(tokens, rates.values(), strict=True))
     assert inside.pop("first-stage") == 0, "what runs on one's own machine costs nothing for the call"
-    assert inside == pytest.approx({"judge": whole / 23 * 1000, "billed": 0.0437 / 23 * 1000})
+    assert inside.pop("untold") is None, "what nobody knows is not nothing"
+    assert inside == pytest.approx({"told": 1.0, "billed": 0.0437 / 23 * 1000})
     header, *lines = rows_of(page, "b1-leaderboard")
     place = header.index(["USD", "/", "1,000"])
     shown = {line[1][0]: line[place] for line in lines}
-    assert shown["judge"] == [f"{whole / 23 * 1000:.2f}"]
-    assert shown["billed"] == ["1.90"]
-    assert shown["first-stage"] == ["0.00"]
+    assert [shown[name] for name in ("told", "untold", "billed", "first-stage")] == [
+        ["1.00"],
+        ["–"],
+        ["1.90"],
+        ["0.00"],
+    ]
 
 
 def test_a_page_shows_what_hosted_systems_took_and_how_their_answers_vary(tmp_path: Path) -> None:
@@ -452,6 +447,69 @@ def test_published_rows_stand_beside_measured_ones_and_are_marked(tmp_path: Path
     assert next(row for row in rows if row[0] == ["memreranker-4b"])[2] == ["0.737"]
     assert "First stage here: bm25; there: BGE-M3 dense." in text
     assert not re.search(r"memreranker-4b", text.split('id="b1-leaderboard-heading"')[1].split("</table>")[0])
+
+
+def test_what_was_not_measured_stands_with_its_reason_and_its_published_row_in_one_table(tmp_path: Path) -> None:
+    dataset = shop(name="locomo", stores=6)
+    folder = measure(dataset, tmp_path / "locomo", [("words", "python/pages:Words")])
+    reasons = {
+        "memos-reranker-0.6b": "needs a key",
+        "transformers/BAAI/bge-reranker-v2-m3@953dc6f?max_length=512": "needs weights",
+        "mine": "is broken",
+    }
+    read = found((dataset, folder))
+    missing = {folder: reasons, tmp_path / "far": {"": "data: it is not here"}}
+    read = replace(read, collection=replace(read.collection, missing=missing))
+    for suffix in ("html", "md", "tex", "json", "csv"):
+        reporting.write(read, tmp_path / f"r.{suffix}")
+    page, markdown, latex = ((tmp_path / f"r.{suffix}").read_text() for suffix in ("html", "md", "tex"))
+    [heads, *rows] = rows_of(page, "b1-missing")
+    map_, mrr = (heads.index(["reported", name]) for name in ("MAP", "MRR"))
+    told = {row[0][0]: [" ".join(row[place]) for place in (1, 2, map_, mrr)] for row in rows}
+    assert told == {
+        "memos-reranker-0.6b": ["needs a key", "reported", "0.715", "0.738"],  # the paper's MemReranker-0.6B
+        "transformers/BAAI/bge-reranker-v2-m3@953dc6f?max_length=512": ["needs weights", "reported", "0.671", "0.699"],
+        "mine": ["is broken", "–", "–", "–"],
+    }
+    assert "mine" not in page.split('id="b1-leaderboard-heading"')[1].split("</table>")[0]
+    [line] = [line for line in markdown.splitlines() if line.startswith("| memos-reranker-0.6b")]
+    assert re.search(r"needs a key .*reported .* 0\.715 .* 0\.738 ", line)
+    assert re.search(r"memos-reranker-0\.6b & needs a key .*& 0\.715 &", latex)
+    table = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
+    absent = [line for line in table if line["missing"]]
+    assert {line["value"] for line in absent} == {""} and {line["missing"] for line in absent} == {*reasons.values()}
+    [one] = [line for line in absent if (line["system"], line["measure"]) == ("memos-reranker-0.6b", "MAP")]
+    assert (one["reported"], one["missing"], "arXiv" in one["source"]) == ("0.715", "needs a key", True)
+    assert all(line["n"].isdigit() for line in table if not line["missing"]) and not one["n"]
+    content = json.loads((tmp_path / "r.json").read_text())
+    kept = content["leaderboards"][0]["missing"]["memos-reranker-0.6b"]
+    assert (kept["reason"], kept["reported"]["MAP"]) == ("needs a key", 0.715)
+    assert "arXiv 2605.06132" in kept["source"]
+    assert content["unrun"] == {"far": "data: it is not here"}
+    assert rows_of(page, "unrun")[1:] == [[["far"], "data: it is not here".split()]]
+    assert re.search(r"## Not run\n(.*\n)*\| far +\| data: it is not here \|", markdown)
+
+
+def test_a_measured_system_is_known_to_a_published_table_by_any_of_its_names(tmp_path: Path) -> None:
+    dataset = shop(name="locomo", stores=6)
+    folder = measure(dataset, tmp_path / "locomo", [("memos-reranker-0.6b", "python/pages:Words")])
+    reporting.write(found((dataset, folder)), tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    pairs = [(row[0][0], row[1][0]) for row in rows_of(text, "b1-reported-1")[1:]]
+    place = pairs.index(("memos-reranker-0.6b", "measured"))
+    assert pairs[place - 1] == ("memreranker-0.6b", "reported")
+    [absent] = re.findall(r"Not measured here: ([^.]*\.[^<]*)<", text)
+    assert "gpt-4o-mini" in absent and "memreranker-0.6b" not in absent
+
+
+def test_each_ground_has_the_reasons_of_its_own(tmp_path: Path) -> None:
+    one, two = shop(name="one"), shop(name="two", stores=6)
+    folders = [measure(dataset, tmp_path / dataset.name) for dataset in (one, two)]
+    read = found((one, folders[0]), (two, folders[1]))
+    missing = {folders[0]: {"x": "is slow", "bm25": "was measured since"}, folders[1]: {"x": "needs a key"}}
+    read = replace(read, collection=replace(read.collection, missing=missing))
+    assert [dict(board.missing)["x"] for board, _ in read.boards] == ["is slow", "needs a key"]
+    assert dict(read.boards[1][0].missing) == {"x": "needs a key"}
 
 
 def test_repeats_show_what_varies(tmp_path: Path) -> None:

@@ -171,11 +171,11 @@ def test_published_rows_of_ones_own_stand_beside_measured_ones_in_every_format(t
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("schema = 1", "", "schema: Field required"),
-        ("protocol", "protocl", "tables.0.protocl: unknown key"),
+        ("schema = 1", "", "schema: missing"),
+        ("protocol", "protocl", r"tables\[0\]\.protocl: unknown key \(did you mean 'protocol'\?\)"),
         ('"MRR"', '"mrr"', "'mrr' is written 'MRR'"),
         ("[0.625]", "[0.625, 0.5, 0.5]", "'theirs' has 3 values for 2 columns"),
-        ("[0.625]", '["x"]', "tables.0.systems.theirs.0"),
+        ("[0.625]", '["x"]', r"tables\[0\]\.systems\.theirs\[0\]: must be a valid number"),
         ('"toy"', '"tox"', "is of 'tox', of which there is no result .*'toy'"),
     ],
 )

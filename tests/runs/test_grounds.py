@@ -180,6 +180,44 @@ def test_a_probe_times_what_is_here_and_nothing_else(lame: Path) -> None:
     assert [rows[name]["rate"] for name in ("transformers/no/such-model", "openai/gpt-4o-mini")] == [None, None]
 
 
+def test_repeats_are_in_the_hours_of_a_plan(tmp_path: Path) -> None:
+    content = {**CONTENT, "systems": [{"model": "bm25", "repeat": 3}, {"model": "random"}], "gates": []}
+    [first, _] = planning.plan(suite.make(content, "test"), tmp_path, probe=True)
+    rows = {row.system: row for row in first.rows}
+    assert [rows[name].left / rows[name].pairs for name in ("bm25", "random")] == [3, 1]
+    assert rows["bm25"].rate and rows["bm25"].hours == rows["bm25"].left / rows["bm25"].rate / 3600
+
+
+def test_several_first_stages_of_a_command_are_grounds_that_verify_merge_and_go_on(tmp_path: Path) -> None:
+    words = [
+        "--dataset",
+        "hard-cases",
+        "--first-stage",
+        "bm25",
+        "--first-stage",
+        "random?seed=4",
+        "--pool",
+        "retrieved",
+    ]
+    words += ["--depth", "5", "--system", "bm25", "-o", tmp_path / "r.md"]
+    for shard in ("1/2", "2/2"):
+        done = run("run", *words, "--shard", shard, "--results", tmp_path / shard[0])
+        assert done.exit_code == 0, done.output
+    assert "hard-cases by first stage" in (tmp_path / "r.md").read_text()
+    assert run("run", *words, "--results", tmp_path / "one").exit_code == 0
+    assert run("merge", tmp_path / "1", tmp_path / "2", "-o", tmp_path / "whole").exit_code == 0
+    kept = sorted((tmp_path / "one").rglob("*.run.jsonl"))
+    assert len(kept) == 8
+    for path in kept:
+        assert (tmp_path / "whole" / path.relative_to(tmp_path / "one")).read_bytes() == path.read_bytes()
+    for folder in ("one", "whole", "1"):
+        done = run("verify", tmp_path / folder)
+        assert done.exit_code == 0 and "verified: 8 results" in done.stdout, done.output
+    assert "done already" in run("plan", *words[:-2], "--results", tmp_path / "one").stdout
+    again = run("run", *words, "--first-stage", "bm25", "--results", tmp_path / "one")
+    assert (again.exit_code, "first_stage: 'bm25' is 'bm25' again" in again.stderr) == (2, True)
+
+
 def test_what_is_ready_is_run_and_what_is_not_is_told_with_its_reason(lame: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run("run", lame, "--ready", "--results", out, "-o", out / "r.md")
@@ -189,7 +227,18 @@ def test_what_is_ready_is_run_and_what_is_not_is_told_with_its_reason(lame: Path
     assert sorted(told) == ["openai/gpt-4o-mini", "transformers/no/such-model"]
     assert "no/such-stage" in str(results.unrun(out / "lame/hard-cases.transformers-no-such-stage"))
     assert not verification.verify(out).problems
-    assert "no/such-model" in (out / "r.md").read_text()
+    text = (out / "r.md").read_text()
+    assert "no/such-model" in text.split("### Not measured here")[1].split("###")[0]
+    assert "no/such-stage" in text.split("## Not run")[1]
+    again = run("report", out)
+    assert "not run: hard-cases.transformers-no-such-stage: first stage transformers/no/such-stage" in again.stdout
+
+
+def test_where_nothing_could_be_run_a_report_says_why(lame: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run("run", lame, "--ready", "--dataset", "pubmedqa", "--results", out, "-o", out / "r.md")
+    done = run("report", out)
+    assert done.exit_code == 2 and "pubmedqa was not run: data: " in done.stderr
 
 
 def test_one_system_of_a_suite_is_run_and_the_others_later(lame: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ def test_a_trec_run_has_retrieved_what_it_lists(tmp_path: Path) -> None:
 
 def judged(value: float, low: float, high: float) -> Headroom:
     shares = {part: Estimate(value, low, high, 9, 9) for part in headroom.PARTS}
-    return Headroom("garden", "bm25", 10, 9, (Tally("first-stage", "all", 9, 9, 9, Misses(3, 3, 3), shares),))
+    return Headroom("garden", "bm25", 10, 9, 100, (Tally("first-stage", "all", 9, 9, 9, Misses(3, 3, 3), shares),))
 
 
 @pytest.mark.parametrize(
@@ -155,6 +156,42 @@ def test_of_a_part_only_its_queries_count_whatever_was_run(
     assert done.exit_code == 0, done.output
     [found] = headroom.headroom(Path("results"), 10)
     assert found.whole.queries == 12
+
+
+def test_where_the_cutoff_shows_all_candidates_no_order_can_win_anything(folder: Path) -> None:
+    for cutoff in (4, 5, 10**9):
+        [found] = headroom.headroom(folder, cutoff)
+        assert found.whole.counts == Misses(1, 0, 0) and found.verdict == "no"
+        assert f"Not at this cutoff: the first {cutoff} are all of its candidates (4 at most)" in found.answer
+    [found] = headroom.headroom(folder, 3)
+    assert found.verdict == "open" and "all of its candidates" not in found.answer
+
+
+def test_ties_of_a_run_are_broken_once_and_the_parts_add_up(tmp_path: Path) -> None:
+    (tmp_path / "tied.trec").write_text("".join(f"q Q0 {doc_id} 1 1.0 t\n" for doc_id in "abcdef"))
+    (tmp_path / "qrels.txt").write_text("q 0 a 1\nq 0 c 1\nq 0 z 2\nq 0 e -1\n")
+    for cutoff in range(1, 8):
+        [found] = headroom.headroom(tmp_path / "tied.trec", cutoff, qrels=tmp_path / "qrels.txt")
+        first = "abcdef"[:cutoff]  # equal scores keep their lines' order
+        missed = 3 - sum(doc_id in first for doc_id in "ac")
+        assert found.whole.missed == missed == sum(found.whole.counts)
+        assert found.whole.counts.unretrieved == 1
+
+
+def test_a_run_of_other_queries_and_one_over_other_candidates_are_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.trec").write_text("q9 Q0 a 1 1.0 t\n")
+    (tmp_path / "qrels.txt").write_text("q 0 a 1\n")
+    with pytest.raises(DataError, match=r"other\.trec: has no query of .* \(its first is 'q9'\)"):
+        headroom.headroom(tmp_path / "other.trec", 3, qrels=tmp_path / "qrels.txt")
+    (tmp_path / "qrels.txt").write_text("q9 0 a 0\n")
+    with pytest.raises(DataError, match=r"other\.trec: no query has a relevant memory"):
+        headroom.headroom(tmp_path / "other.trec", 3, qrels=tmp_path / "qrels.txt")
+    stored = folder / "candidates.jsonl"
+    made = replace(results.read_candidates(stored), depth=9)
+    stored.unlink()
+    files.place(stored, results.candidates_lines(made), compress=False)
+    with pytest.raises(DataError, match="the run of mine is not over the candidates beside it"):
+        headroom.headroom(folder / "mine.run.jsonl", 3)
 
 
 def test_what_is_broken_or_nothing_is_one_line(folder: Path, tmp_path: Path) -> None:

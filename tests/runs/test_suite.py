@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from memeval.core.errors import SuiteError
+import memeval
+from memeval.core.errors import SuiteError, UsageError
 from memeval.runs import suite
 
 GOOD = """
@@ -99,7 +100,7 @@ def test_a_data_set_is_run_as_its_own_suite_says_and_not_as_a_sweep_does() -> No
 GROUNDS = GOOD.replace(
     '["hard-cases"]',
     """[
-    {name = "hard-cases", first_stage = ["bm25", "rrf/bm25+random", "bm25"], depth = 7, pool = "retrieved"},
+    {name = "hard-cases", first_stage = ["bm25", "rrf/bm25+random"], depth = 7, pool = "retrieved"},
     {name = "locomo", rendering = ["bare", "speaker"]},
     "pubmedqa",
 ]
@@ -121,6 +122,14 @@ def test_a_data_set_has_a_ground_for_each_of_its_first_stages_and_renderings(tmp
     assert suite.make(suite.values(made), "again") == made
 
 
+def test_where_one_first_stage_is_taken_several_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"first_stage lists 2 \(bm25, random\), and this takes one"):
+        memeval.run("bm25", "hard-cases", first_stage=["bm25", "random"])  # type: ignore[arg-type]
+    (tmp_path / "grounds.toml").write_text(GROUNDS)
+    [_, _, bare, *_] = suite.grounds(suite.values(made := suite.load(str(tmp_path / "grounds.toml"))))
+    assert (made.on(bare).stage, made.on(bare).rendered) == ("bm25", "bare")
+
+
 def test_a_suite_of_plain_names_is_written_as_ever(tmp_path: Path) -> None:
     (tmp_path / "good.toml").write_text(GOOD)
     values = suite.values(suite.load(str(tmp_path / "good.toml")))
@@ -130,6 +139,14 @@ def test_a_suite_of_plain_names_is_written_as_ever(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
+        (
+            '{name = "hard-cases", first_stage = ["bm25", "random", "bm25"]}',
+            "datasets[0].first_stage: 'bm25' is 'bm25' again: list each once",
+        ),
+        (
+            '{name = "hard-cases", rendering = ["date+speaker", "speaker+date"]}',
+            "datasets[0].rendering: 'date+speaker' is 'date+speaker' again: list each once",
+        ),
         ('{name = "hard-cases", deph = 3}', "datasets[0].deph: unknown key (did you mean 'depth'?)"),
         ('{name = "hard-case"}', "datasets[0].name: unknown data set 'hard-case' (did you mean 'hard-cases'?)"),
         ("{depth = 3}", "datasets[0].name: missing"),
