@@ -16,7 +16,7 @@ from memeval import datasets, rerankers
 from memeval.core.errors import DataError
 from memeval.core.types import Memory
 from memeval.datasets import candidates, hard_cases, render
-from memeval.measures import ranx
+from memeval.measures import agreement, ranx, trec
 
 FILES = sorted(hard_cases.FOLDER.glob("*.toml"))
 STEMMER = Stemmer.Stemmer("english")
@@ -206,6 +206,23 @@ def test_a_category_shows_what_it_claims(case: Case) -> None:
         assert case.category == "multi-hop"
         assert len({case.sessions[answer] for answer in answers}) >= 2
     assert case.entry["why"]
+
+
+@pytest.mark.parametrize("of", ["", "-forbidden"])
+def test_two_readers_agree_as_the_card_says(of: str) -> None:
+    folder, dataset = hard_cases.FOLDER / "second-labels", datasets.load("hard-cases")
+    one, other = (trec.read_qrels(folder / f"reader-{reader}{of}.qrels") for reader in "ab")
+    read = sorted(trec.read_qrels(folder / "reader-a.qrels").keys() | trec.read_qrels(folder / "reader-b.qrels").keys())
+    asked = {query_id: dataset.qrels[query_id] for query_id in read if not of or query_id in dataset.forbidden}
+    pairs = [(query_id, doc_id) for query_id, grades in asked.items() for doc_id in grades]
+    assert all(
+        doc_id in dataset.qrels[query_id] for side in (one, other) for query_id in side for doc_id in side[query_id]
+    )
+    first, second = ([side.get(query_id, {}).get(doc_id, 0) for query_id, doc_id in pairs] for side in (one, other))
+    stores = [query_id.partition(":")[0] for query_id, _ in pairs]
+    kappa = agreement.labels(first, second, [query_id for query_id, _ in pairs], stores).kappa
+    told = f"{kappa.value:.2f} [{kappa.low:.2f}, {kappa.high:.2f}] over {len(pairs):,} pairs".replace("0.", ".")
+    assert told in " ".join((hard_cases.FOLDER / "README.md").read_text("utf-8").split())
 
 
 def test_some_queries_need_their_context() -> None:
