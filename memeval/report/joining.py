@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memeval.core import results
+from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError
 from memeval.core.outside import plain
 from memeval.core.types import Result, canonical
@@ -73,7 +73,7 @@ def _who(source: Contribution, often: Counter[str]) -> str:
 
 def _source(path: Path, stack: ExitStack) -> Contribution:
     who, sign, place = str(path).partition("=")
-    named = bool(who and sign and place) and "/" not in who and not path.exists()
+    named = bool(who and sign and place) and "/" not in who and not files.is_file(path) and not files.is_folder(path)
     given = Path(place) if named else path
     if not submission.is_archive(given):
         return Contribution(plain(who if named else given.absolute().name), given, given, named)

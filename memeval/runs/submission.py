@@ -62,7 +62,8 @@ def is_archive(path: Path) -> bool:
 
 def spread(path: Path) -> list[Path]:
     """A path, or where it is a folder with archives in it, those, and itself if it holds results, too."""
-    there = [file for file in sorted(path.glob(f"*{archive.SUFFIX}")) if is_archive(file)] if path.is_dir() else []
+    beside = sorted(path.glob(f"*{archive.SUFFIX}")) if files.is_folder(path) else []
+    there = [file for file in beside if is_archive(file)]
     return [*there, *([path] if not there or results.find(path, name=results.SUITE) else [])]
 
 
