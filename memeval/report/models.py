@@ -32,6 +32,8 @@ def facts(row: Row) -> Facts:
     kind, name = row.model.partition("/")[0], row.model.lower()
     if kind == "rrf" or row.control is not None:
         return Facts()
+    if training := row.fingerprint.get("training"):
+        return Facts(trained_on=plain(f"{', '.join(training['trained_on'])} (memeval distil, {training['name']})"))
     if kind in LOCAL:
         return Facts(parameters="none", licence="MIT (bm25s)" if kind == "bm25" else "")
     recipe = recipes.of(name)
@@ -89,6 +91,18 @@ def brings_code(row: Row) -> bool:
     """Whether code ran that a model, or a part of a fused system, brings with it."""
     own = row.result.signature.fingerprint or {}
     return any(made.get("trust_code") for made in (own, *_parts(row)))
+
+
+def seen(row: Row) -> str:
+    """How much of the data set's queries the model's own record says that its training touched; "" without a record."""
+    told = [made["training"] for made in (row.fingerprint, *_parts(row)) if "training" in made]
+    if not told:
+        return ""
+    name = names.apart(row.result.signature.dataset)[0]
+    shares = [record["overlap"].get(name) for record in told]
+    if None in shares:
+        return "seen: not looked at"
+    return f"seen {max(shares):.1%}".replace("%", " %")
 
 
 def fused(row: Row) -> bool:

@@ -1,0 +1,314 @@
+"""From a recipe to a model's folder, told once from its first step to its last."""
+
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from memeval.core import files
+from memeval.core.errors import MemevalError, UsageError
+from memeval.core.outside import visible
+from memeval.core.store import ScoreCache
+from memeval.core.types import written
+from memeval.measures import calibration, ranx, threshold
+from memeval.rerankers.hosted.terms import Terms
+from memeval.rerankers.local import weights
+from memeval.runs.benchmark import Watcher
+from memeval.training import card, fitting, graph, leak, levels, pool, strengths, votes
+from memeval.training.recipe import Recipe, values
+from memeval.training.steps import Row, Step, Steps
+from memeval.training.votes import Teacher
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A recipe with everything that is known before a teacher is asked: the pool, what it touches, and the pairs."""
+
+    recipe: Recipe
+    steps: Steps
+    watcher: Watcher
+    pool: Step
+    overlap: Step
+    pairs: Step | None
+    teachers: tuple[Teacher, ...] = ()
+
+    @property
+    def learnt(self) -> list[Row]:
+        """The queries that are learnt from."""
+        return [row for row in self.pool.rows if not row["held_out"]]
+
+    @property
+    def held_out(self) -> list[Row]:
+        """The queries that a threshold is chosen on."""
+        return [row for row in self.pool.rows if row["held_out"]]
+
+    @property
+    def met(self) -> dict[str, list[tuple[int, int]]]:
+        """query_id → the places of the memories that are compared."""
+        return {row["query_id"]: [(a, b) for a, b in row["pairs"]] for row in self.pairs.rows} if self.pairs else {}
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a recipe: all that its card tells."""
+
+    asked: Asked
+    folder: Path
+    labels: Step
+    votes: Mapping[str, Step] = field(default_factory=dict)
+    strengths: Step | None = None
+    passes: tuple[Row, ...] = ()
+    measured: Mapping[str, float | None] = field(default_factory=dict)
+
+
+def prepare(recipe: Recipe, folder: Path, *, cache: ScoreCache | None, terms: Terms, watcher: Watcher) -> Asked:
+    """The steps that ask nobody. Raises UsageError where training would touch more of a test set than it may."""
+    steps = Steps(folder, watcher.step)
+    found = steps.made("pool", pool.depends(recipe.data, recipe.pool), lambda: pool.rows(recipe.data, recipe.pool))
+    tests = {name: _digest(name) for name in leak.tests(recipe)}
+    overlap = steps.made("overlap", {"pool": found.key, "tests": tests}, lambda: leak.rows(recipe, found.rows))
+    leak.check(recipe, overlap.rows)
+    asked = Asked(recipe, steps, watcher, found, overlap, None)
+    if recipe.labels.kind == "binary":
+        return asked
+    depends = {"pool": found.key, "degree": recipe.labels.degree, "seed": recipe.data.seed}
+    pairs = steps.made("pairs", depends, lambda: _pairs(asked))
+    teachers = tuple(Teacher(name, cache, terms) for name in recipe.labels.teachers)
+    return Asked(recipe, steps, watcher, found, overlap, pairs, teachers)
+
+
+def _digest(name: str) -> str | None:
+    try:
+        return pool.load(name).digest
+    except MemevalError:
+        return None
+
+
+def _pairs(asked: Asked) -> Iterator[Row]:
+    for row in asked.learnt:
+        random = Random(f"{asked.recipe.data.seed}/pairs/{row['query_id']}")
+        yield {
+            "query_id": row["query_id"],
+            "pairs": graph.regular(len(row["memories"]), asked.recipe.labels.degree, random),
+        }
+
+
+def plan(asked: Asked) -> Row:
+    """What the rest would take, as JSON values."""
+    comparisons, teachers = sum(map(len, asked.met.values())), list[Row]()
+    for teacher in asked.teachers:
+        requests, told = teacher.quote(asked.learnt, asked.met)
+        teachers.append({
+            "teacher": teacher.name,
+            "simulated": votes.simulated(teacher.name),
+            "comparisons": comparisons,
+            "requests": requests,
+            "quote": None if told is None else written(told),
+        })  # fmt: skip
+    return {
+        "recipe": values(asked.recipe),
+        "queries": len(asked.learnt),
+        "memories": sum(len(row["memories"]) for row in asked.learnt),
+        "held_out": len(asked.held_out),
+        "overlap": asked.overlap.rows,
+        "teachers": teachers,
+    }
+
+
+def plan_text(asked: Asked) -> str:
+    """The same for people."""
+    told = plan(asked)
+    lines = [f"{asked.recipe.name}: {told['queries']:,} queries with {told['memories']:,} memories"]
+    lines[0] += f", {told['held_out']:,} queries held out"
+    lines += [f"  {card.touched(row)}" for row in asked.overlap.rows]
+    for row in told["teachers"]:
+        cost, quoted = "simulated: it knows the labels" if row["simulated"] else "on this machine", row["quote"]
+        if quoted is not None:
+            dollars = quoted["dollars"] and "{:,.2f} – {:,.2f} USD".format(*quoted["dollars"])
+            cost = f"{row['requests']:,} requests not remembered, {quoted['calls']:,} calls to {quoted['host']}"
+            cost += f", {dollars or 'unknown price'}"
+        lines.append(f"  {row['teacher']}: {row['comparisons']:,} comparisons, each in both orders; {cost}")
+    for number, loss in enumerate(asked.recipe.losses, start=1):
+        size = "queries" if loss.loss == "infonce" else "pairs"
+        lines.append(f"  pass {number}: {loss.loss}, {loss.epochs:,} epochs in batches of {loss.batch} {size}")
+    return "\n".join(map(visible, [*lines, "nobody was asked, and nothing was trained", ""]))
+
+
+def run(asked: Asked, into: Path) -> Made:
+    """Asks the teachers, makes labels of what they say, trains, and writes the model's folder with its card.
+
+    Raises UsageError where the folder holds something else.
+    """
+    if files.is_folder(into) and any(into.iterdir()) and not (into / card.RECORD).is_file():
+        raise UsageError(f"{into}: holds something that `memeval distil` did not write: name another folder")
+    recipe, steps = asked.recipe, asked.steps
+    if recipe.labels.kind == "binary":
+        labelled = steps.made("labels", {"pool": asked.pool.key, "kind": "binary"}, lambda: _binary(asked))
+        made = Made(asked, into, labelled)
+    else:
+        made = _levelled(asked, into)
+    targets: dict[str, dict[str, float]] = {}
+    for row in made.labels.rows:
+        if row["target"] is not None:
+            targets.setdefault(row["query_id"], {})[row["doc_id"]] = row["target"]
+    found = weights.find(recipe.base)
+    last, before, passes = found.folder, json.dumps(found.fingerprint, sort_keys=True), []
+    for number, loss in enumerate(recipe.losses):
+        seed = recipe.seed * 100 + number * 10
+        before = fitting.key(recipe, loss, before, made.labels.key, seed)
+        target = steps.folder / f"model-{before[:12]}"
+        plan = fitting.batches(loss, asked.learnt, targets, f"{recipe.seed}/{number}")
+        passes.append(
+            {"loss": loss.model_dump(mode="json"), "steps": len(plan), "rows": sum(map(len, plan)), "seed": seed}
+        )
+        if target.is_dir():
+            asked.watcher.step(f"{loss.loss}: {target.name} is there")
+        else:
+            asked.watcher.begin(f"pass {number + 1}, {loss.loss}", len(plan), 0)
+            fitting.fitted(recipe, loss, last, plan, target, seed, _advance(asked))
+            asked.watcher.end()
+        last = target
+
+    held_out = steps.made(
+        "held-out",
+        {"model": before, "pool": asked.pool.key},
+        lambda: fitting.scores(recipe, last, asked.held_out),
+    )
+    made = replace(made, passes=tuple(passes), measured=measured(held_out.rows))
+    _place(last, into, card.record(made), card.text(made))
+    return made
+
+
+def _advance(asked: Asked) -> Callable[[], None]:
+    return lambda: asked.watcher.advance(None)
+
+
+def _place(model: Path, into: Path, record: Row, text: str) -> None:
+    """Copies the weights and writes what is told of them, whole or not at all."""
+    made = into.with_name(f".{into.name}.tmp")
+    shutil.rmtree(made, ignore_errors=True)
+    try:
+        shutil.copytree(model, made)
+        files.write_whole(made / card.RECORD, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        files.write_whole(made / "README.md", text)
+        shutil.rmtree(into, ignore_errors=True)
+        made.replace(into)
+    except OSError as error:
+        raise files.unwritable(into, error) from None
+
+
+def _binary(asked: Asked) -> Iterator[Row]:
+    for row in asked.learnt:
+        for memory in row["memories"]:
+            told = {"query_id": row["query_id"], "doc_id": memory["doc_id"]}
+            yield {**told, "level": None, "target": float(memory["grade"] > 0)}
+
+
+def _levelled(asked: Asked, into: Path) -> Made:
+    """Votes, strengths and levels."""
+    recipe, steps, met = asked.recipe, asked.steps, asked.met
+    pairs = asked.pairs.key if asked.pairs is not None else ""
+    told = {
+        teacher.name: steps.made(
+            "votes",
+            {"pairs": pairs, **teacher.depends},
+            lambda teacher=teacher: teacher.votes(asked.learnt, met, asked.watcher),  # type: ignore[misc]
+        )
+        for teacher in asked.teachers
+    }
+    how = recipe.labels.model_dump(mode="json", include={"alpha", "scale"})
+    depends = {"pool": asked.pool.key, "votes": [step.key for step in told.values()], **how}
+    said = votes.gathered({name: step.rows for name, step in told.items()})
+    fits = steps.made("strengths", depends, lambda: _strengths(asked, said))
+    depends = {"strengths": fits.key, "ceiling": values(recipe.labels)["ceiling"]}
+    labelled = steps.made("labels", depends, lambda: _levels(asked, said, fits.rows))
+    return Made(asked, into, labelled, told, fits)
+
+
+Said = Mapping[str, Mapping[str, Mapping[tuple[str, str], list[float]]]]
+
+
+def _strengths(asked: Asked, said: Said) -> Iterator[Row]:
+    labels = asked.recipe.labels
+    for row in asked.learnt:
+        ids = [memory["doc_id"] for memory in row["memories"]]
+        place = {doc_id: number for number, doc_id in enumerate(ids)}
+        told = {
+            name: {(place[a], place[b]): shares for (a, b), shares in pairs.items()}
+            for name, pairs in said.get(row["query_id"], {}).items()
+        }
+        anchors = [number for number, memory in enumerate(row["memories"]) if memory["rank"] == "anchor"]
+        found = strengths.fit(len(ids), strengths.joined(told), anchors, labels.alpha, common=labels.scale == "common")
+        for memory, strength, note in zip(row["memories"], found.strengths, found.notes, strict=True):
+            yield {
+                "query_id": row["query_id"],
+                "doc_id": memory["doc_id"],
+                "strength": None if math.isnan(strength) else round(strength, 9),
+                **({"note": note} if note else {}),
+            }
+
+
+def _levels(asked: Asked, said: Said, found: list[Row]) -> Iterator[Row]:
+    labels = asked.recipe.labels
+    memories = {(row["query_id"], m["doc_id"]): m for row in asked.learnt for m in row["memories"]}
+    by_query: dict[str, list[Row]] = {}
+    for row in found:
+        by_query.setdefault(row["query_id"], []).append(row)
+    top = labels.ceiling
+    if labels.scale == "common" and top == "labels":
+        relevant = [row for row in found if memories[row["query_id"], row["doc_id"]]["grade"] > 0]
+        known = levels.ceiling([row["strength"] for row in relevant if row["strength"] is not None])
+        if known is None:
+            raise UsageError(
+                f'{asked.recipe.name}: labels.ceiling = "labels", but memories that are labelled relevant are not'
+                " stronger than anchors: say a number, or other teachers"
+            )
+        top = known
+    for query_id, rows in by_query.items():
+        own = [row["strength"] for row in rows if row["strength"] is not None]
+        low, high = (0.0, float(top)) if labels.scale == "common" else (min(own, default=0.0), max(own, default=0.0))
+        shares: dict[str, list[list[float]]] = {}
+        pairs = {pair for told in said.get(query_id, {}).values() for pair in told}
+        for pair in sorted(pairs):
+            each = [sum(told[pair]) / len(told[pair]) for told in said[query_id].values() if pair in told]
+            for doc_id in pair:
+                shares.setdefault(doc_id, []).append(each)
+        for row in rows:
+            level = levels.level(math.nan if row["strength"] is None else row["strength"], low, high)
+            sure = levels.agreement(shares.get(row["doc_id"], []))
+            yield {
+                "query_id": query_id,
+                "doc_id": row["doc_id"],
+                "level": level,
+                "target": None if level is None else levels.target(level),
+                "agreement": None if sure is None else round(sure, 6),
+            }
+
+
+def measured(rows: list[Row]) -> dict[str, float | None]:
+    """What the model makes of the queries that were held out, over their pools: measures, and the best threshold."""
+    if not rows:
+        return {}
+    ranked = {row["query_id"]: sorted(row["scores"], key=lambda doc_id: -row["scores"][doc_id]) for row in rows}
+    found = ranx.evaluate({row["query_id"]: row["grades"] for row in rows}, ranked, ["NDCG@10", "MAP"])
+    width = max(len(row["scores"]) for row in rows)
+    scores = np.full((len(rows), width), np.nan)
+    hits = np.zeros((len(rows), width), dtype=bool)
+    for number, row in enumerate(rows):
+        for place, doc_id in enumerate(ranked[row["query_id"]]):
+            scores[number, place] = row["scores"][doc_id]
+            hits[number, place] = row["grades"][doc_id] > 0
+    known = ~np.isnan(scores)
+    probable = calibration.probability("log-odds", scores[known])
+    [best] = threshold.best_thresholds(scores, hits, hits.sum(axis=1), [np.ones(len(rows), dtype=bool)])
+    return {
+        "queries": float(len(rows)),
+        **{name: float(column.mean()) for name, column in found.items()},
+        "ECE": None if probable is None else calibration.ece(calibration.bins(probable, hits[known])),
+        "threshold": best,
+    }

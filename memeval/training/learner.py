@@ -1,0 +1,104 @@
+"""A model that learns to score pairs: an encoder with one logit, or a causal model's logit(yes) - logit(no).
+
+It reads the very token ids that memeval's own `transformers/…` reads of the saved folder, so that what is trained is
+what is measured.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from memeval.core.errors import PrerequisiteError, UsageError, install
+from memeval.core.outside import struck
+from memeval.rerankers import recipes
+from memeval.rerankers.local import checkpoint, folder
+from memeval.rerankers.local.batching import left_padded
+from memeval.rerankers.local.cross_encoder import Pairs
+from memeval.rerankers.local.prompt import QWEN3, Prompt, template
+from memeval.training.recipe import Recipe
+
+
+class Learner:
+    """A loaded model with all its weights, or those of LoRA, to be trained. `score` is its log-odds of pairs.
+
+    Raises PrerequisiteError where the base is no such model, or peft is missing for LoRA.
+    """
+
+    def __init__(self, recipe: Recipe, base: Path, seed: int) -> None:
+        import torch
+
+        self.name = f"base {struck(recipe.base)!r}"
+        self.device = checkpoint.device(self.name, None)
+        said = folder.read(self.name, base)
+        if said.code:
+            raise PrerequisiteError(
+                f"{self.name}: brings code of its own: only models that transformers knows learn here"
+            )
+        self.causal = said.architecture.endswith("ForCausalLM")
+        if self.causal != (recipe.prompt is not None):
+            need = "leave prompt out" if recipe.prompt else f'say prompt = "{QWEN3}" or another family'
+            raise UsageError(f"{self.name} is {'a' if self.causal else 'no'} causal model: {need}")
+        if said.positions is not None and recipe.max_length > said.positions:
+            raise UsageError(f"{self.name}: max_length = {recipe.max_length}, but it has {said.positions} positions")
+        torch.manual_seed(seed)
+        with checkpoint.loading(said):
+            self._load(recipe, base)
+        self.model.to(self.device)
+        self.dtype = getattr(torch, recipe.dtype)
+        self.text: Any
+        if self.causal:
+            wording = recipes.wordings().get(recipe.prompt or "")
+            if wording is None or wording.no is None:
+                raise UsageError(f"{self.name}: prompt = {recipe.prompt!r} is no yes/no prompt (known: {QWEN3}, …)")
+            self.text = Prompt(self.tokenizer, wording, wording.instruction, recipe.max_length)
+            if self.tokenizer.chat_template is None and recipe.prompt == QWEN3:
+                self.tokenizer.chat_template = template()
+        else:
+            self.text = Pairs(self.tokenizer, recipe.max_length, "longest")
+        self.tokenizer.model_max_length = recipe.max_length
+
+    def _load(self, recipe: Recipe, base: Path) -> None:
+        from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+        self.tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+        auto, told = (
+            (AutoModelForCausalLM, {}) if self.causal else (AutoModelForSequenceClassification, {"num_labels": 1})
+        )
+        self.model: Any = auto.from_pretrained(base, local_files_only=True, dtype="float32", **told)
+        if recipe.lora is None:
+            return
+        try:
+            import peft  # type: ignore[import-not-found, unused-ignore]
+        except ImportError:
+            raise PrerequisiteError(f"lora needs peft: {install('train')}") from None
+        how = peft.LoraConfig(
+            r=recipe.lora.rank,
+            lora_alpha=recipe.lora.alpha,
+            lora_dropout=recipe.lora.dropout,
+            target_modules="all-linear",
+            task_type=None if self.causal else "SEQ_CLS",
+        )
+        self.model = peft.get_peft_model(self.model, how)
+
+    def read(self, query: str, texts: Sequence[str]) -> list[Any]:
+        """What the model reads of each pair."""
+        if self.causal:
+            made = self.text.render(query, texts)
+            return [made.head + tail for tail in made.tails]
+        return list(self.text.render(query, texts)[0])
+
+    def score(self, pairs: Sequence[Any]) -> Any:
+        """Log-odds [pairs] in float32, with what is needed for gradients."""
+        import torch
+
+        with torch.autocast(self.device.partition(":")[0], self.dtype, enabled=self.dtype != torch.float32):
+            if self.causal:
+                logits = self.model(**left_padded(pairs, self.device), logits_to_keep=1).logits[:, -1]
+                return (logits[:, self.text.yes] - logits[:, self.text.no]).float()
+            return self.model(**self.text.padded(pairs, self.device)).logits[:, 0].float()
+
+    def save(self, into: Path) -> None:
+        """Writes a folder that transformers and sentence-transformers load; weights of LoRA are merged."""
+        whole = self.model.merge_and_unload() if hasattr(self.model, "merge_and_unload") else self.model
+        whole.save_pretrained(into)
+        self.tokenizer.save_pretrained(into)
