@@ -14,6 +14,7 @@ from memeval.training.steps import Row
 if TYPE_CHECKING:
     from memeval.training.distil import Made
 
+
 def record(made: "Made") -> Row:
     """The facts as values: no text of a data set is among them."""
     recipe = made.asked.recipe
@@ -50,7 +51,7 @@ def text(made: "Made") -> str:
     ]
     if simulated:
         lines += [
-            f"**{len(simulated)} of its teachers are simulated: they know the labels and err at a stated rate.**",
+            f"**Simulated teachers, which know the labels and err at a stated rate: {', '.join(simulated)}.**",
             "",
         ]
     lines += [

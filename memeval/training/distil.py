@@ -20,7 +20,7 @@ from memeval.rerankers.hosted.terms import Terms
 from memeval.rerankers.local import weights
 from memeval.runs.benchmark import Watcher
 from memeval.training import card, fitting, graph, leak, levels, pool, strengths, votes
-from memeval.training.recipe import Recipe, values
+from memeval.training.recipe import SIMULATED, Recipe, values
 from memeval.training.steps import Row, Step, Steps
 from memeval.training.votes import Teacher
 
@@ -215,17 +215,18 @@ def _levelled(asked: Asked, into: Path) -> Made:
     pairs = asked.pairs.key if asked.pairs is not None else ""
     told = {
         teacher.name: steps.made(
-            "votes",
+            f"votes-{SIMULATED}" if votes.simulated(teacher.name) else "votes",
             {"pairs": pairs, **teacher.depends},
             lambda teacher=teacher: teacher.votes(asked.learnt, met, asked.watcher),  # type: ignore[misc]
         )
         for teacher in asked.teachers
     }
     how = recipe.labels.model_dump(mode="json", include={"alpha", "scale"})
-    depends = {"pool": asked.pool.key, "votes": [step.key for step in told.values()], **how}
+    named = {SIMULATED: [name for name in told if votes.simulated(name)]}
+    depends = {"pool": asked.pool.key, "votes": [step.key for step in told.values()], **how, **named}
     said = votes.gathered({name: step.rows for name, step in told.items()})
     fits = steps.made("strengths", depends, lambda: _strengths(asked, said))
-    depends = {"strengths": fits.key, "ceiling": values(recipe.labels)["ceiling"]}
+    depends = {"strengths": fits.key, "ceiling": values(recipe.labels)["ceiling"], **named}
     labelled = steps.made("labels", depends, lambda: _levels(asked, said, fits.rows))
     return Made(asked, into, labelled, told, fits)
 

@@ -41,6 +41,7 @@ class Learner:
         if said.positions is not None and recipe.max_length > said.positions:
             raise UsageError(f"{self.name}: max_length = {recipe.max_length}, but it has {said.positions} positions")
         torch.manual_seed(seed)
+        self.said = said
         with checkpoint.loading(said):
             self._load(recipe, base)
         self.model.to(self.device)
@@ -99,6 +100,7 @@ class Learner:
 
     def save(self, into: Path) -> None:
         """Writes a folder that transformers and sentence-transformers load; weights of LoRA are merged."""
-        whole = self.model.merge_and_unload() if hasattr(self.model, "merge_and_unload") else self.model
-        whole.save_pretrained(into)
-        self.tokenizer.save_pretrained(into)
+        with checkpoint.loading(self.said):
+            whole = self.model.merge_and_unload() if hasattr(self.model, "merge_and_unload") else self.model
+            whole.save_pretrained(into)
+            self.tokenizer.save_pretrained(into)

@@ -35,18 +35,36 @@ def depends(data: Data, pool: Pool) -> Row:
 
 def rows(data: Data, pool: Pool) -> Iterator[Row]:
     """A row for each query, with the texts of its memories as they are learnt. Raises DataError where there is none."""
-    learnt, held = _shared(data.queries, data), _shared(data.held_out, data)
-    for name in data.datasets:
-        dataset = load(name)
-        chosen = _chosen(name, dataset, learnt[name], held[name], data.seed)
-        if not chosen:
+    there = {name: _usable(load(name)) for name in data.datasets}
+    for name, queries in there.items():
+        if not queries:
             raise DataError(f"{name}: has no development store with a query that has a relevant memory")
-        yield from _pooled(name, dataset, chosen, data, pool)
+    held: dict[str, list[Query]] = {}
+    for name, count in _shared(data.held_out, {name: len(queries) for name, queries in there.items()}).items():
+        held[name] = _held_out(name, there[name], count, data.seed)
+    gone = {name: {query.unit for query in queries} for name, queries in held.items()}
+    bare = {name: _usable(load(name), answered=False) for name in there}
+    chosen = {name: {query.query_id: True for query in queries} for name, queries in held.items()}
+    for kind, count in ((there, data.queries), (bare, data.unanswerable)):
+        rest = {
+            name: sorted(
+                (query for query in queries if query.unit not in gone[name]),
+                key=lambda query: _hash(data.seed, name, query.query_id),
+            )
+            for name, queries in kind.items()
+        }
+        for name, share in _shared(count, {name: len(queries) for name, queries in rest.items()}).items():
+            chosen[name] |= {query.query_id: False for query in shards.taken(rest[name], share)}
+    for name, told in chosen.items():
+        yield from _pooled(name, load(name), told, data, pool)
 
 
-def _shared(count: int, data: Data) -> dict[str, int]:
-    """So many queries, shared out over the data sets; what one lacks, those with more of them give."""
-    there = {name: len(_usable(load(name))) for name in data.datasets}
+def _shared(count: int, there: Mapping[str, int]) -> dict[str, int]:
+    """So many of what there is, shared out evenly; what one lacks, those with more of them give.
+
+    >>> _shared(7, {"a": 2, "b": 9})
+    {'a': 2, 'b': 5}
+    """
     found, left = dict.fromkeys(there, 0), count
     while left > 0 and (able := [name for name in there if found[name] < there[name]]):
         for name in able[:left]:
@@ -55,30 +73,31 @@ def _shared(count: int, data: Data) -> dict[str, int]:
     return found
 
 
-def _usable(dataset: Dataset) -> list[Query]:
+def _held_out(name: str, queries: Sequence[Query], count: int, seed: int) -> list[Query]:
+    """So many queries, of as few stores as have them: nothing else of these is learnt from."""
+    by_unit: dict[str, list[Query]] = {}
+    for query in sorted(queries, key=lambda query: _hash(seed, name, query.query_id)):
+        by_unit.setdefault(query.unit, []).append(query)
+    found: list[Query] = []
+    for unit in sorted(by_unit, key=lambda unit: _hash(seed, name, unit)):
+        found += by_unit[unit][: count - len(found)]
+        if len(found) == count:
+            break
+    return found
+
+
+def _usable(dataset: Dataset, *, answered: bool = True) -> list[Query]:
+    """The queries of development stores that have a relevant memory, or have none."""
     return [
         query
         for query in dataset.queries
-        if dataset.splits[query.store_id] == "dev" and not query.blank and _relevant(dataset, query)
+        if dataset.splits[query.store_id] == "dev" and not query.blank and bool(_relevant(dataset, query)) == answered
     ]
 
 
 def _relevant(dataset: Dataset, query: Query) -> list[str]:
     known = dataset.memories(query.store_id)
     return [doc_id for doc_id, grade in dataset.qrels.get(query.query_id, {}).items() if grade > 0 and doc_id in known]
-
-
-def _chosen(name: str, dataset: Dataset, learnt: int, held: int, seed: int) -> dict[str, bool]:
-    """query_id → whether it is held out."""
-    by_unit: dict[str, list[Query]] = {}
-    for query in sorted(_usable(dataset), key=lambda query: _hash(seed, name, query.query_id)):
-        by_unit.setdefault(query.unit, []).append(query)
-    units = sorted(by_unit, key=lambda unit: _hash(seed, name, unit))
-    found: dict[str, bool] = {}
-    while units and len(found) < held:
-        found |= {query.query_id: True for query in by_unit[units.pop()][: held - len(found)]}
-    rest = [query for unit in units for query in by_unit[unit]]
-    return found | {query.query_id: False for query in shards.taken(rest, learnt)}
 
 
 def _pooled(name: str, dataset: Dataset, chosen: Mapping[str, bool], data: Data, pool: Pool) -> Iterator[Row]:
@@ -89,7 +108,7 @@ def _pooled(name: str, dataset: Dataset, chosen: Mapping[str, bool], data: Data,
         dataset,
         queries=queries,
         stores={store_id: dataset.stores[store_id] for store_id in dataset.stores if store_id in stores},
-        qrels={query.query_id: dataset.qrels[query.query_id] for query in queries},
+        qrels={query.query_id: dataset.qrels.get(query.query_id, {}) for query in queries},
         pools=None if dataset.pools is None else {query.query_id: dataset.pools[query.query_id] for query in queries},
     )
     seen = render.rendered(part, data.rendering)

@@ -10,6 +10,7 @@ seed = 0                                          # of a new head, the order of 
 [data]
 datasets = ["beam-100k"]                          # only their development stores are read
 queries = 200                                     # spread over data sets and stores
+unanswerable = 20                                 # further ones, to which no memory is relevant
 held_out = 30                                     # further ones, to choose the threshold on
 seed = 0                                          # which queries, negatives, pairs and anchors
 
@@ -74,6 +75,7 @@ class Data(Table):
 
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
     queries: Some
+    unanswerable: Annotated[int, Field(ge=0, le=10**6)] = 0
     held_out: Annotated[int, Field(ge=0, le=10**6)] = 0
     rendering: str = render.DEFAULT
     seed: Seed = 0

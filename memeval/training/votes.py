@@ -4,8 +4,9 @@ A reranker whose score depends on its own pair alone is asked once a memory, and
 are one. Any other is shown the two memories in both orders; a judge with mode=pairwise does so by itself. What was
 not answered is no vote. Real answers go through the cache, so that nothing is asked, or paid for, twice.
 
-A simulated teacher is for experiments: it knows the labels, and is wrong at the rate `flips` in each order; between
-memories of equal grades it tosses a coin. Its name says what it is wherever its votes, or what comes of them, are.
+A simulated teacher is for experiments: it knows the labels and says which of two memories has the higher grade, or
+that they are equals; at the rate `flips`, in each order by itself, it says that the other one is better, or of equals
+that either is. Its name says what it is wherever its votes, or what comes of them, are.
 """
 
 from collections import Counter
@@ -130,11 +131,10 @@ def _tossed(name: str, rows: Sequence[Row], pairs: Mapping[str, Sequence[tuple[i
         random = Random(f"{said.get('seed', '0')}/{row['query_id']}")
         for one, other in pairs[row["query_id"]]:
             for a, b in ((one, other), (other, one)):
-                if grades[a] == grades[b]:
-                    won = random.random() < 0.5
-                else:
-                    won = (grades[a] > grades[b]) != (random.random() < float(said["flips"]))
-                yield {"query_id": row["query_id"], "a": ids[a], "b": ids[b], "vote": float(won), SIMULATED: True}
+                vote = 0.5 + (grades[a] > grades[b]) / 2 - (grades[a] < grades[b]) / 2
+                if random.random() < float(said["flips"]):
+                    vote = 1 - vote if vote != 0.5 else float(random.random() < 0.5)
+                yield {"query_id": row["query_id"], "a": ids[a], "b": ids[b], "vote": vote, SIMULATED: True}
 
 
 def gathered(told: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, dict[tuple[str, str], list[float]]]]:
