@@ -62,6 +62,8 @@ def fit(size: int, votes: Sequence[Vote], anchors: Sequence[int], alpha: float, 
     Items that no chain of votes connects to an anchor (without a common scale: to the largest group of items) are on
     another scale, and get none.
     """
+    if not size:
+        return Fit((), ())
     wins = np.zeros((size, size))
     for one, other, share in votes:
         wins[one, other] += share
