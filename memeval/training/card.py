@@ -2,10 +2,10 @@
 
 from collections import Counter
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from memeval import __version__
-from memeval.core.outside import plain, struck, visible
+from memeval.core.outside import plain, visible
 from memeval.rerankers.local.weights import RECORD as RECORD
 from memeval.training import leak, levels, pool, votes
 from memeval.training.recipe import SIMULATED, values
@@ -21,8 +21,8 @@ def record(made: "Made") -> Row:
     return {
         "schema": 1,
         "name": recipe.name,
-        "recipe": _struck(values(recipe)),
-        "trained_on": [pool.load(name).name for name in recipe.data.datasets],
+        "recipe": values(recipe),
+        "trained_on": list(pool.sources(recipe.data)),
         "simulated": [name for name in recipe.labels.teachers if votes.simulated(name)],
         "overlap": {row["dataset"]: leak.share(row) for row in made.asked.overlap.rows},
         "held_out": made.measured,
@@ -39,13 +39,13 @@ def text(made: "Made") -> str:
         "---",
         "library_name: transformers",
         "pipeline_tag: text-ranking",
-        f"base_model: {plain(struck(recipe.base))}",
+        f"base_model: {plain(recipe.base)}",
         "tags: [reranker, cross-encoder, memeval]",
         "---",
         f"# {recipe.name}",
         "",
         *([plain(recipe.about), ""] if recipe.about else []),
-        f"A reranker trained by `memeval distil` from {plain(struck(recipe.base))}. Its score is the log-odds that a"
+        f"A reranker trained by `memeval distil` from {plain(recipe.base)}. Its score is the log-odds that a"
         f" memory answers a query; pairs are read up to {recipe.max_length:,} tokens.",
         "",
     ]
@@ -60,8 +60,7 @@ def text(made: "Made") -> str:
         "| data set | version | licence | queries learnt | queries held out |",
         "|---|---|---|--:|--:|",
     ]
-    for name in recipe.data.datasets:
-        dataset = pool.load(name)
+    for name, dataset in pool.sources(recipe.data).items():
         counts = [sum(row["dataset"] == name for row in rows) for rows in (asked.learnt, asked.held_out)]
         told = (name, f"{dataset.version}{'' if dataset.verified else ' (not the pinned file)'}", dataset.licence)
         lines.append(_line(*told, *(f"{count:,}" for count in counts)))
@@ -157,14 +156,6 @@ def touched(row: Row) -> str:
     share = f"{row['touched']:,} of {row['queries']:,} queries are touched ({leak.share(row):.1%}: {ways})"
     own = f"; of its stores for measuring {row['test_touched']:,} of {row['test_queries']:,}"
     return f"{row['dataset']}: {share}{own if row['test_queries'] < row['queries'] else ''}"
-
-
-def _struck(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _struck(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_struck(inner) for inner in value]
-    return struck(value) if isinstance(value, str) else value
 
 
 def _line(*cells: object) -> str:

@@ -16,6 +16,7 @@ from memeval.core.outside import visible
 from memeval.core.store import ScoreCache
 from memeval.core.types import written
 from memeval.measures import calibration, ranx, threshold
+from memeval.rerankers import addresses
 from memeval.rerankers.hosted.terms import Terms
 from memeval.rerankers.local import weights
 from memeval.runs.benchmark import Watcher
@@ -156,7 +157,7 @@ def run(asked: Asked, into: Path) -> Made:
     for row in made.labels.rows:
         if row["target"] is not None:
             targets.setdefault(row["query_id"], {})[row["doc_id"]] = row["target"]
-    found = weights.find(recipe.base)
+    found = weights.find(addresses.located(recipe.base, recipe.base))
     last, before, passes = found.folder, json.dumps(found.fingerprint, sort_keys=True), []
     for number, loss in enumerate(recipe.losses):
         seed = recipe.seed * 100 + number * 10

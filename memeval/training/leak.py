@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from memeval.core.errors import MemevalError, UsageError
-from memeval.core.types import Dataset, Query
+from memeval.core.types import Dataset
 from memeval.datasets import overlap
 from memeval.datasets.shared_text import words
 from memeval.runs import suite
@@ -28,16 +28,16 @@ def tests(recipe: Recipe) -> list[str]:
 
 def rows(recipe: Recipe, learnt: Sequence[Row]) -> Iterator[Row]:
     """A row for each test set: how many of its queries are touched, and how; or why it could not be looked at."""
-    corpus = sorted({text for row in learnt for text in _texts(row)})
-    used = {(load.url, unit) for row in learnt for load, unit in _conversations(row)}
-    trained = {pool.load(name).name for name in recipe.data.datasets}
+    known = pool.sources(recipe.data)
+    corpus = sorted({text for row in learnt for text in _texts(row, known[row["dataset"]])})
+    used = {found for row in learnt for found in _conversations(row, known[row["dataset"]])}
     for name in tests(recipe):
         try:
             dataset = pool.load(name)
         except MemevalError as error:
             yield {"dataset": name, "unchecked": str(error)}
             continue
-        yield _touched(dataset, corpus, used, own=dataset.name in trained)
+        yield _touched(dataset, corpus, used, own=dataset.name in known)
 
 
 def _touched(dataset: Dataset, corpus: Sequence[str], used: set[tuple[str, str]], *, own: bool) -> Row:
@@ -84,10 +84,10 @@ def check(recipe: Recipe, found: Sequence[Row]) -> None:
             )
 
 
-def _texts(row: Row) -> Iterator[str]:
+def _texts(row: Row, dataset: Dataset) -> Iterator[str]:
     """What is learnt of a query, as its data set has it."""
-    dataset = pool.load(row["dataset"])
-    query = _query(row, dataset)
+    wanted = row["query_id"].removeprefix(f"{row['dataset']}:")
+    query = next(query for query in dataset.queries if query.query_id == wanted)
     yield from (query.text, *query.context)
     for memory in row["memories"]:
         yield dataset.memories(memory["store_id"])[memory["doc_id"].rpartition(_mark(memory))[2]].text
@@ -97,13 +97,8 @@ def _mark(memory: Any) -> str:
     return f"anchor:{memory['store_id']}:" if memory["rank"] == "anchor" else "\0"
 
 
-def _query(row: Row, dataset: Dataset) -> Query:
-    wanted = row["query_id"].removeprefix(f"{row['dataset']}:")
-    return next(query for query in dataset.queries if query.query_id == wanted)
-
-
-def _conversations(row: Row) -> Iterator[tuple[Dataset, str]]:
-    dataset = pool.load(row["dataset"])
+def _conversations(row: Row, dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Where memories are from, as (upstream, conversation)."""
     units = {query.store_id: query.unit for query in dataset.queries}
     for store_id in {memory["store_id"] for memory in row["memories"]}:
-        yield dataset, units.get(store_id, store_id)
+        yield dataset.url, units.get(store_id, store_id)

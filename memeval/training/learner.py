@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import PrerequisiteError, UsageError, install
-from memeval.core.outside import struck
 from memeval.rerankers import recipes
 from memeval.rerankers.local import checkpoint, folder
 from memeval.rerankers.local.batching import left_padded
@@ -27,7 +26,7 @@ class Learner:
     def __init__(self, recipe: Recipe, base: Path, seed: int) -> None:
         import torch
 
-        self.name = f"base {struck(recipe.base)!r}"
+        self.name = f"base {recipe.base!r}"
         self.device = checkpoint.device(self.name, None)
         said = folder.read(self.name, base)
         if said.code:

@@ -27,15 +27,24 @@ load = cache(datasets.load)
 def depends(data: Data, pool: Pool) -> Row:
     """What the pool is made from."""
     return {
-        "data": data.model_dump(mode="json"),
+        "data": data.model_dump(mode="json", exclude={"datasets"}),
         "pool": pool.model_dump(mode="json"),
-        "digests": {name: load(name).digest for name in data.datasets},
+        "digests": {name: dataset.digest for name, dataset in sources(data).items()},
     }
+
+
+def sources(data: Data) -> dict[str, Dataset]:
+    """The data sets that are learnt from, by their names. Raises DataError where two are called the same."""
+    found = {(dataset := load(name)).name: dataset for name in data.datasets}
+    if len(found) < len(data.datasets):
+        raise DataError(f"data.datasets: two are called the same ({', '.join(found)}): rename a file")
+    return found
 
 
 def rows(data: Data, pool: Pool) -> Iterator[Row]:
     """A row for each query, with the texts of its memories as they are learnt. Raises DataError where there is none."""
-    there = {name: _usable(load(name)) for name in data.datasets}
+    known = sources(data)
+    there = {name: _usable(dataset) for name, dataset in known.items()}
     for name, queries in there.items():
         if not queries:
             raise DataError(f"{name}: has no development store with a query that has a relevant memory")
@@ -43,7 +52,7 @@ def rows(data: Data, pool: Pool) -> Iterator[Row]:
     for name, count in _shared(data.held_out, {name: len(queries) for name, queries in there.items()}).items():
         held[name] = _held_out(name, there[name], count, data.seed)
     gone = {name: {query.unit for query in queries} for name, queries in held.items()}
-    bare = {name: _usable(load(name), answered=False) for name in there}
+    bare = {name: _usable(dataset, answered=False) for name, dataset in known.items()}
     chosen = {name: {query.query_id: True for query in queries} for name, queries in held.items()}
     for kind, count in ((there, data.queries), (bare, data.unanswerable)):
         rest = {
@@ -56,7 +65,7 @@ def rows(data: Data, pool: Pool) -> Iterator[Row]:
         for name, share in _shared(count, {name: len(queries) for name, queries in rest.items()}).items():
             chosen[name] |= {query.query_id: False for query in shards.taken(rest[name], share)}
     for name, told in chosen.items():
-        yield from _pooled(name, load(name), told, data, pool)
+        yield from _pooled(name, known[name], told, data, pool)
 
 
 def _shared(count: int, there: Mapping[str, int]) -> dict[str, int]:

@@ -53,6 +53,7 @@ from memeval.core.errors import SuiteError, UsageError, did_you_mean
 from memeval.core.outside import secret
 from memeval.core.values import shown
 from memeval.datasets import render
+from memeval.rerankers import addresses
 from memeval.rerankers.controls import CONTROLS
 
 SIMULATED = "simulated"
@@ -83,9 +84,7 @@ class Data(Table):
     @field_validator("datasets")
     @classmethod
     def _known(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        for name in named:
-            _valued(datasets.parse, name)
-        return named
+        return _addressed(named)
 
     @field_validator("rendering")
     @classmethod
@@ -104,8 +103,7 @@ class Pool(Table):
     @field_validator("first_stage")
     @classmethod
     def _known(cls, name: str) -> str:
-        _valued(rerankers.parse, name)
-        return name
+        return str(_valued(rerankers.address, name))
 
     @model_validator(mode="after")
     def _in_order(self) -> "Pool":
@@ -127,11 +125,10 @@ class Labels(Table):
     @field_validator("teachers")
     @classmethod
     def _known(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        for name in named:
-            _valued(teacher, name)
-        if len(set(named)) < len(named):
+        found = tuple(name if _valued(teacher, name).kind == SIMULATED else rerankers.address(name) for name in named)
+        if len(set(found)) < len(found):
             raise ValueError("a teacher stands twice")
-        return named
+        return found
 
     @model_validator(mode="after")
     def _taught(self) -> "Labels":
@@ -172,9 +169,7 @@ class Guard(Table):
     @field_validator("tests")
     @classmethod
     def _known(cls, named: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for name in named or ():
-            _valued(datasets.parse, name)
-        return named
+        return None if named is None else _addressed(named)
 
 
 class Recipe(Table):
@@ -194,6 +189,11 @@ class Recipe(Table):
     losses: Annotated[tuple[Loss, ...], Field(min_length=1)]
     lora: Lora | None = None
     guard: Guard = Guard()
+
+    @field_validator("base")
+    @classmethod
+    def _based(cls, name: str) -> str:
+        return addresses.shared(name, "transformers", away=False)
 
     @model_validator(mode="after")
     def _anchored(self) -> "Recipe":
@@ -245,6 +245,13 @@ def teacher(name: str) -> names.Name:
     if asked.argument is not None or not 0 <= flips <= 0.5 or seed < 0:
         raise UsageError(f"teacher {name!r}: write simulated?flips=0.2&seed=1, flips from 0 to 0.5")
     return asked
+
+
+def _addressed(named: tuple[str, ...]) -> tuple[str, ...]:
+    """Data sets by names that say nothing of this machine."""
+    for name in named:
+        _valued(datasets.parse, name)
+    return tuple(datasets.address(name) for name in named)
 
 
 def _valued(check: Any, name: str) -> Any:

@@ -87,7 +87,7 @@ def test_the_folder_is_run_as_any_reranker_and_tables_say_what_it_has_seen(
     assert told[0].endswith("(seen 0.0 %)")
     touched = 100 * json.loads((made.folder / "memeval-training.json").read_text())["overlap"]["jsonl/planted"]
     assert 10 < touched < 31 and told[1].endswith(f"(seen {touched:.1f} %)")
-    assert "jsonl/planted (memeval distil, planted)" == report.models.facts(boards[0].rows[0]).trained_on
+    assert report.models.facts(boards[0].rows[0]).trained_on == "jsonl/planted (memeval distil, planted)"
     unknown = memeval.run(f"transformers/{made.folder}", _renamed(tmp_path, data), limit=5, depth=3)
     assert report.cells.name(report.leaderboards([unknown])[0].rows[0]).endswith("(seen: not looked at)")
 
@@ -101,7 +101,9 @@ def test_data_that_touches_a_test_set_is_refused_unless_the_recipe_allows_it(
     tmp_path: Path, base: Path, data: str
 ) -> None:
     leaked = _renamed(tmp_path, data)
-    with pytest.raises(UsageError, match=r"would touch \d+ of 80 queries of jsonl/other \(\d+\.\d%\), more than guard\.share = 0"):
+    with pytest.raises(
+        UsageError, match=r"would touch \d+ of 80 queries of jsonl/other \(\d+\.\d%\), more than guard\.share = 0"
+    ):
         run(planted.made(data, base, guard={"tests": [leaked]}), tmp_path)
     made = run(planted.made(data, base, guard={"tests": [leaked], "share": 0.4}), tmp_path)
     card = (made.folder / "README.md").read_text()
@@ -140,7 +142,7 @@ def test_a_killed_run_goes_on_to_the_same_votes_labels_and_weights(
     whole = run(recipe, tmp_path / "whole")
     killed, kept = tmp_path / "killed", list[bool]()
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def watch(at: int) -> Watcher:
@@ -148,7 +150,7 @@ def test_a_killed_run_goes_on_to_the_same_votes_labels_and_weights(
 
         def advance(_: object) -> None:
             if next(steps) == at:
-                raise Killed
+                raise KilledError
 
         return Watcher(advance=advance)
 
@@ -156,7 +158,7 @@ def test_a_killed_run_goes_on_to_the_same_votes_labels_and_weights(
         try:
             asked = distil.prepare(recipe, killed / "steps", cache=None, terms=Terms(), watcher=watch(at))
             distil.run(asked, killed / recipe.name)
-        except Killed:
+        except KilledError:
             kept.append(any((killed / "steps").rglob("state.pt")))
     assert kept == [False, False, True, True, False]  # of the last one, nothing was there to be killed
     again = run(recipe, killed)
@@ -171,6 +173,7 @@ def test_a_killed_run_goes_on_to_the_same_votes_labels_and_weights(
 def test_a_step_that_was_edited_is_put_aside_and_made_again(tmp_path: Path, base: Path, data: str) -> None:
     recipe = planted.made(data, base)
     first = run(recipe, tmp_path)
+    assert not any(str(tmp_path) in path.read_text() for path in first.folder.glob("*.[jm][sd]*"))
     [path] = (tmp_path / "steps").glob("labels-*.jsonl")
     kept = path.read_bytes()
     path.write_bytes(kept.replace(b'"level":4', b'"level":3', 1))

@@ -62,7 +62,12 @@ def test_what_is_missing_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [("name = ", "is no TOML"), ("\xff", "is not UTF-8"), ("", "schema: missing"), ("data = 3\nschema = 1", "name: missing")],
+    [
+        ("name = ", "is no TOML"),
+        ("\xff", "is not UTF-8"),
+        ("", "schema: missing"),
+        ("data = 3\nschema = 1", "name: missing"),
+    ],
 )
 def test_a_file_that_is_no_recipe_is_one_line_on_the_command_line(tmp_path: Path, content: str, told: str) -> None:
     path = tmp_path / "mine.toml"
