@@ -33,7 +33,8 @@ def facts(row: Row) -> Facts:
     if kind == "rrf" or row.control is not None:
         return Facts()
     if training := row.fingerprint.get("training"):
-        return Facts(trained_on=plain(f"{', '.join(training['trained_on'])} (memeval distil, {training['name']})"))
+        how = f"memeval distil, {training['name']}{'; simulated teachers' if training['simulated'] else ''}"
+        return Facts(trained_on=plain(f"{', '.join(training['trained_on'])} ({how})"))
     if kind in LOCAL:
         return Facts(parameters="none", licence="MIT (bm25s)" if kind == "bm25" else "")
     recipe = recipes.of(name)
@@ -101,7 +102,7 @@ def seen(row: Row) -> str:
     name = names.apart(row.result.signature.dataset)[0]
     shares = [record["overlap"].get(name) for record in told]
     if None in shares:
-        return "seen: not looked at"
+        return "seen: unknown"
     return f"seen {max(shares):.1%}".replace("%", " %")
 
 

@@ -87,9 +87,10 @@ def test_the_folder_is_run_as_any_reranker_and_tables_say_what_it_has_seen(
     assert told[0].endswith("(seen 0.0 %)")
     touched = 100 * json.loads((made.folder / "memeval-training.json").read_text())["overlap"]["jsonl/planted"]
     assert 10 < touched < 31 and told[1].endswith(f"(seen {touched:.1f} %)")
-    assert report.models.facts(boards[0].rows[0]).trained_on == "jsonl/planted (memeval distil, planted)"
+    source = "jsonl/planted (memeval distil, planted; simulated teachers)"
+    assert report.models.facts(boards[0].rows[0]).trained_on == source
     unknown = memeval.run(f"transformers/{made.folder}", _renamed(tmp_path, data), limit=5, depth=3)
-    assert report.cells.name(report.leaderboards([unknown])[0].rows[0]).endswith("(seen: not looked at)")
+    assert report.cells.name(report.leaderboards([unknown])[0].rows[0]).endswith("(seen: unknown)")
 
 
 def _renamed(folder: Path, data: str) -> str:
