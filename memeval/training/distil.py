@@ -1,36 +1,32 @@
 """From a recipe to a model's folder, told once from its first step to its last."""
 
 import json
-import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-import numpy as np
-
 from memeval.core import files
 from memeval.core.errors import MemevalError, UsageError
 from memeval.core.outside import visible
 from memeval.core.store import ScoreCache
 from memeval.core.types import written
-from memeval.measures import calibration, ranx, threshold
 from memeval.rerankers import addresses
 from memeval.rerankers.hosted.terms import Terms
 from memeval.rerankers.local import weights
 from memeval.runs.benchmark import Watcher
-from memeval.training import card, fitting, graph, leak, levels, pool, strengths, votes
-from memeval.training.recipe import SIMULATED, Recipe, values
+from memeval.training import card, fitting, graph, held_out, leak, levels, pool, strengths, votes
+from memeval.training.recipe import SIMULATED, Distillation, values
 from memeval.training.steps import Row, Step, Steps
 from memeval.training.votes import Teacher
 
 
 @dataclass(frozen=True)
-class Asked:
+class Prepared:
     """A recipe with everything that is known before a teacher is asked: the pool, what it touches, and the pairs."""
 
-    recipe: Recipe
+    recipe: Distillation
     steps: Steps
     watcher: Watcher
     pool: Step
@@ -58,7 +54,7 @@ class Asked:
 class Made:
     """What came of a recipe: all that its card tells."""
 
-    asked: Asked
+    asked: Prepared
     folder: Path
     labels: Step
     votes: Mapping[str, Step] = field(default_factory=dict)
@@ -67,20 +63,22 @@ class Made:
     measured: Mapping[str, float | None] = field(default_factory=dict)
 
 
-def prepare(recipe: Recipe, folder: Path, *, cache: ScoreCache | None, terms: Terms, watcher: Watcher) -> Asked:
+def prepare(
+    recipe: Distillation, folder: Path, *, cache: ScoreCache | None, terms: Terms, watcher: Watcher
+) -> Prepared:
     """The steps that ask nobody. Raises UsageError where training would touch more of a test set than it may."""
     steps = Steps(folder, watcher.step)
     found = steps.made("pool", pool.depends(recipe.data, recipe.pool), lambda: pool.rows(recipe.data, recipe.pool))
     tests = {name: _digest(name) for name in leak.tests(recipe)}
     overlap = steps.made("overlap", {"pool": found.key, "tests": tests}, lambda: leak.rows(recipe, found.rows))
     leak.check(recipe, overlap.rows)
-    asked = Asked(recipe, steps, watcher, found, overlap, None)
+    asked = Prepared(recipe, steps, watcher, found, overlap, None)
     if recipe.labels.kind == "binary":
         return asked
     depends = {"pool": found.key, "degree": recipe.labels.degree, "seed": recipe.data.seed}
     pairs = steps.made("pairs", depends, lambda: _pairs(asked))
     teachers = tuple(Teacher(name, cache, terms) for name in recipe.labels.teachers)
-    return Asked(recipe, steps, watcher, found, overlap, pairs, teachers)
+    return Prepared(recipe, steps, watcher, found, overlap, pairs, teachers)
 
 
 def _digest(name: str) -> str | None:
@@ -90,7 +88,7 @@ def _digest(name: str) -> str | None:
         return None
 
 
-def _pairs(asked: Asked) -> Iterator[Row]:
+def _pairs(asked: Prepared) -> Iterator[Row]:
     for row in asked.learnt:
         random = Random(f"{asked.recipe.data.seed}/pairs/{row['query_id']}")
         yield {
@@ -99,7 +97,7 @@ def _pairs(asked: Asked) -> Iterator[Row]:
         }
 
 
-def plan(asked: Asked) -> Row:
+def plan(asked: Prepared) -> Row:
     """What the rest would take, as JSON values."""
     comparisons, teachers = sum(map(len, asked.met.values())), list[Row]()
     for teacher in asked.teachers:
@@ -121,7 +119,7 @@ def plan(asked: Asked) -> Row:
     }
 
 
-def plan_text(asked: Asked) -> str:
+def plan_text(asked: Prepared) -> str:
     """The same for people."""
     told = plan(asked)
     lines = [f"{asked.recipe.name}: {told['queries']:,} queries with {told['memories']:,} memories"]
@@ -140,7 +138,7 @@ def plan_text(asked: Asked) -> str:
     return "\n".join(map(visible, [*lines, "nobody was asked, and nothing was trained", ""]))
 
 
-def run(asked: Asked, into: Path) -> Made:
+def run(asked: Prepared, into: Path) -> Made:
     """Asks the teachers, makes labels of what they say, trains, and writes the model's folder with its card.
 
     Raises UsageError where the folder holds something else.
@@ -175,17 +173,17 @@ def run(asked: Asked, into: Path) -> Made:
             asked.watcher.end()
         last = target
 
-    held_out = steps.made(
+    checked = steps.made(
         "held-out",
         {"model": before, "pool": asked.pool.key},
-        lambda: fitting.scores(recipe, last, asked.held_out),
+        lambda: held_out.scores(recipe, last, asked.held_out),
     )
-    made = replace(made, passes=tuple(passes), measured=measured(held_out.rows))
+    made = replace(made, passes=tuple(passes), measured=held_out.measured(checked.rows))
     _place(last, into, card.record(made), card.text(made))
     return made
 
 
-def _advance(asked: Asked) -> Callable[[], None]:
+def _advance(asked: Prepared) -> Callable[[], None]:
     return lambda: asked.watcher.advance(None)
 
 
@@ -203,14 +201,14 @@ def _place(model: Path, into: Path, record: Row, text: str) -> None:
         raise files.unwritable(into, error) from None
 
 
-def _binary(asked: Asked) -> Iterator[Row]:
+def _binary(asked: Prepared) -> Iterator[Row]:
     for row in asked.learnt:
         for memory in row["memories"]:
             told = {"query_id": row["query_id"], "doc_id": memory["doc_id"]}
             yield {**told, "level": None, "target": float(memory["grade"] > 0)}
 
 
-def _levelled(asked: Asked, into: Path) -> Made:
+def _levelled(asked: Prepared, into: Path) -> Made:
     """Votes, strengths and levels."""
     recipe, steps, met = asked.recipe, asked.steps, asked.met
     pairs = asked.pairs.key if asked.pairs is not None else ""
@@ -226,91 +224,7 @@ def _levelled(asked: Asked, into: Path) -> Made:
     named = {SIMULATED: [name for name in told if votes.simulated(name)]}
     depends = {"pool": asked.pool.key, "votes": [step.key for step in told.values()], **how, **named}
     said = votes.gathered({name: step.rows for name, step in told.items()})
-    fits = steps.made("strengths", depends, lambda: _strengths(asked, said))
+    fits = steps.made("strengths", depends, lambda: strengths.rows(asked.learnt, said, recipe.labels))
     depends = {"strengths": fits.key, "ceiling": values(recipe.labels)["ceiling"], **named}
-    labelled = steps.made("labels", depends, lambda: _levels(asked, said, fits.rows))
+    labelled = steps.made("labels", depends, lambda: levels.rows(asked.learnt, said, fits.rows, recipe.labels))
     return Made(asked, into, labelled, told, fits)
-
-
-Said = Mapping[str, Mapping[str, Mapping[tuple[str, str], list[float]]]]
-
-
-def _strengths(asked: Asked, said: Said) -> Iterator[Row]:
-    labels = asked.recipe.labels
-    for row in asked.learnt:
-        ids = [memory["doc_id"] for memory in row["memories"]]
-        place = {doc_id: number for number, doc_id in enumerate(ids)}
-        told = {
-            name: {(place[a], place[b]): shares for (a, b), shares in pairs.items()}
-            for name, pairs in said.get(row["query_id"], {}).items()
-        }
-        anchors = [number for number, memory in enumerate(row["memories"]) if memory["rank"] == "anchor"]
-        found = strengths.fit(len(ids), strengths.joined(told), anchors, labels.alpha, common=labels.scale == "common")
-        for memory, strength, note in zip(row["memories"], found.strengths, found.notes, strict=True):
-            yield {
-                "query_id": row["query_id"],
-                "doc_id": memory["doc_id"],
-                "strength": None if math.isnan(strength) else round(strength, 9),
-                **({"note": note} if note else {}),
-            }
-
-
-def _levels(asked: Asked, said: Said, found: list[Row]) -> Iterator[Row]:
-    labels = asked.recipe.labels
-    memories = {(row["query_id"], m["doc_id"]): m for row in asked.learnt for m in row["memories"]}
-    by_query: dict[str, list[Row]] = {}
-    for row in found:
-        by_query.setdefault(row["query_id"], []).append(row)
-    top = labels.ceiling
-    if labels.scale == "common" and top == "labels":
-        relevant = [row for row in found if memories[row["query_id"], row["doc_id"]]["grade"] > 0]
-        known = levels.ceiling([row["strength"] for row in relevant if row["strength"] is not None])
-        if known is None:
-            raise UsageError(
-                f'{asked.recipe.name}: labels.ceiling = "labels", but memories that are labelled relevant are not'
-                " stronger than anchors: say a number, or other teachers"
-            )
-        top = known
-    for query_id, rows in by_query.items():
-        own = [row["strength"] for row in rows if row["strength"] is not None]
-        low, high = (0.0, float(top)) if labels.scale == "common" else (min(own, default=0.0), max(own, default=0.0))
-        shares: dict[str, list[list[float]]] = {}
-        pairs = {pair for told in said.get(query_id, {}).values() for pair in told}
-        for pair in sorted(pairs):
-            each = [sum(told[pair]) / len(told[pair]) for told in said[query_id].values() if pair in told]
-            for doc_id in pair:
-                shares.setdefault(doc_id, []).append(each)
-        for row in rows:
-            level = levels.level(math.nan if row["strength"] is None else row["strength"], low, high)
-            sure = levels.agreement(shares.get(row["doc_id"], []))
-            yield {
-                "query_id": query_id,
-                "doc_id": row["doc_id"],
-                "level": level,
-                "target": None if level is None else levels.target(level),
-                "agreement": None if sure is None else round(sure, 6),
-            }
-
-
-def measured(rows: list[Row]) -> dict[str, float | None]:
-    """What the model makes of the queries that were held out, over their pools: measures, and the best threshold."""
-    if not rows:
-        return {}
-    ranked = {row["query_id"]: sorted(row["scores"], key=lambda doc_id: -row["scores"][doc_id]) for row in rows}
-    found = ranx.evaluate({row["query_id"]: row["grades"] for row in rows}, ranked, ["NDCG@10", "MAP"])
-    width = max(len(row["scores"]) for row in rows)
-    scores = np.full((len(rows), width), np.nan)
-    hits = np.zeros((len(rows), width), dtype=bool)
-    for number, row in enumerate(rows):
-        for place, doc_id in enumerate(ranked[row["query_id"]]):
-            scores[number, place] = row["scores"][doc_id]
-            hits[number, place] = row["grades"][doc_id] > 0
-    known = ~np.isnan(scores)
-    probable = calibration.probability("log-odds", scores[known])
-    [best] = threshold.best_thresholds(scores, hits, hits.sum(axis=1), [np.ones(len(rows), dtype=bool)])
-    return {
-        "queries": float(len(rows)),
-        **{name: float(column.mean()) for name, column in found.items()},
-        "ECE": None if probable is None else calibration.ece(calibration.bins(probable, hits[known])),
-        "threshold": best,
-    }

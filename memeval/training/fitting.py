@@ -16,7 +16,7 @@ from memeval.core.errors import UsageError
 from memeval.training import losses
 from memeval.training.learner import Learner
 from memeval.training.losses import Example
-from memeval.training.recipe import Loss, Recipe
+from memeval.training.recipe import Distillation, Loss
 from memeval.training.steps import Row, digest
 
 EVERY = 50
@@ -44,7 +44,7 @@ def batches(
 
 
 def fitted(
-    recipe: Recipe,
+    recipe: Distillation,
     loss: Loss,
     base: Path,
     plan: Sequence[Sequence[Example]],
@@ -134,7 +134,7 @@ def _resumed(path: Path, model: Any, optimizer: Any, schedule: Any) -> int:
     return int(kept["step"])
 
 
-def key(recipe: Recipe, loss: Loss, before: str, labels: str, seed: int) -> str:
+def key(recipe: Distillation, loss: Loss, before: str, labels: str, seed: int) -> str:
     """What a pass's folder is known by: the weights before it, what it learns, and how."""
     from importlib.metadata import version
 
@@ -142,24 +142,3 @@ def key(recipe: Recipe, loss: Loss, before: str, labels: str, seed: int) -> str:
     packages = {name: version(name) for name in ("torch", "transformers")}
     depends = {"before": before, "labels": labels, "loss": loss.model_dump(mode="json"), "seed": seed}
     return digest("fitted", {**depends, **how, **packages})
-
-
-def scores(recipe: Recipe, model: Path, rows: Sequence[Row], advance: Callable[[], None] = lambda: None) -> list[Row]:
-    """The log-odds of each memory of some queries, anchors left out."""
-    import torch
-
-    if not rows:
-        return []
-    learner, found = Learner(recipe, model, 0), []
-    learner.model.eval()
-    with torch.inference_mode():
-        for row in rows:
-            memories = [memory for memory in row["memories"] if memory["rank"] != "anchor"]
-            pairs = learner.read(row["query"], [memory["text"] for memory in memories])
-            told = {
-                memory["doc_id"]: score for memory, score in zip(memories, learner.score(pairs).tolist(), strict=True)
-            }
-            grades = {memory["doc_id"]: memory["grade"] for memory in memories}
-            found.append({"query_id": row["query_id"], "scores": told, "grades": grades})
-            advance()
-    return found

@@ -14,11 +14,11 @@ from memeval.datasets import overlap
 from memeval.datasets.shared_text import words
 from memeval.runs import suite
 from memeval.training import pool
-from memeval.training.recipe import Recipe
+from memeval.training.recipe import Distillation
 from memeval.training.steps import Row
 
 
-def tests(recipe: Recipe) -> list[str]:
+def tests(recipe: Distillation) -> list[str]:
     """The data sets that are looked at: those the recipe names, by default those of the shipped suites."""
     if recipe.guard.tests is not None:
         return list(recipe.guard.tests)
@@ -26,7 +26,7 @@ def tests(recipe: Recipe) -> list[str]:
     return list(dict.fromkeys(shipped))
 
 
-def rows(recipe: Recipe, learnt: Sequence[Row]) -> Iterator[Row]:
+def rows(recipe: Distillation, learnt: Sequence[Row]) -> Iterator[Row]:
     """A row for each test set: how many of its queries are touched, and how; or why it could not be looked at."""
     known = pool.sources(recipe.data)
     corpus = sorted({text for row in learnt for text in _texts(row, known[row["dataset"]])})
@@ -73,7 +73,7 @@ def share(row: Row) -> float | None:
     return None if "unchecked" in row else row["touched"] / row["queries"] if row["queries"] else 0.0
 
 
-def check(recipe: Recipe, found: Sequence[Row]) -> None:
+def check(recipe: Distillation, found: Sequence[Row]) -> None:
     """Raises UsageError for a test set of which more is touched than the recipe allows."""
     for row in found:
         if "unchecked" not in row and row["test_touched"] > recipe.guard.share * row["test_queries"]:

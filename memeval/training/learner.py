@@ -6,15 +6,18 @@ what is measured.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from memeval.core.errors import PrerequisiteError, UsageError, install
 from memeval.rerankers import recipes
 from memeval.rerankers.local import checkpoint, folder
-from memeval.rerankers.local.batching import left_padded
-from memeval.rerankers.local.cross_encoder import Pairs
+from memeval.rerankers.local.batching import padded
+from memeval.rerankers.local.pairs import Pairs
 from memeval.rerankers.local.prompt import QWEN3, Prompt, template
-from memeval.training.recipe import Recipe
+from memeval.training.recipe import Distillation
+
+Read: TypeAlias = tuple[list[int], list[int]]
+"""Token ids of a pair, and of which text each is; nothing where the model is not told."""
 
 
 class Learner:
@@ -23,7 +26,7 @@ class Learner:
     Raises PrerequisiteError where the base is no such model, or peft is missing for LoRA.
     """
 
-    def __init__(self, recipe: Recipe, base: Path, seed: int) -> None:
+    def __init__(self, recipe: Distillation, base: Path, seed: int) -> None:
         import torch
 
         self.name = f"base {recipe.base!r}"
@@ -57,7 +60,7 @@ class Learner:
             self.text = Pairs(self.tokenizer, recipe.max_length, "longest")
         self.tokenizer.model_max_length = recipe.max_length
 
-    def _load(self, recipe: Recipe, base: Path) -> None:
+    def _load(self, recipe: Distillation, base: Path) -> None:
         from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
         self.tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
@@ -80,22 +83,24 @@ class Learner:
         )
         self.model = peft.get_peft_model(self.model, how)
 
-    def read(self, query: str, texts: Sequence[str]) -> list[Any]:
-        """What the model reads of each pair."""
-        if self.causal:
-            made = self.text.render(query, texts)
-            return [made.head + tail for tail in made.tails]
-        return list(self.text.render(query, texts)[0])
+    def read(self, query: str, texts: Sequence[str]) -> list[Read]:
+        """What the model reads of each pair: token ids, and of which text each is where it is told that."""
+        made = self.text.render(query, texts)
+        return [
+            (made.head + tail, kinds) for tail, kinds in zip(made.tails, made.types or [[]] * len(texts), strict=True)
+        ]
 
-    def score(self, pairs: Sequence[Any]) -> Any:
+    def score(self, pairs: Sequence[Read]) -> Any:
         """Log-odds [pairs] in float32, with what is needed for gradients."""
         import torch
 
+        rows, kinds = [row for row, _ in pairs], [told for _, told in pairs if told]
         with torch.autocast(self.device.partition(":")[0], self.dtype, enabled=self.dtype != torch.float32):
             if self.causal:
-                logits = self.model(**left_padded(pairs, self.device), logits_to_keep=1).logits[:, -1]
+                logits = self.model(**padded(rows, self.device, left=True), logits_to_keep=1).logits[:, -1]
                 return (logits[:, self.text.yes] - logits[:, self.text.no]).float()
-            return self.model(**self.text.padded(pairs, self.device)).logits[:, 0].float()
+            made = padded(rows, self.device, padding=self.tokenizer.pad_token_id, types=kinds)
+            return self.model(**made).logits[:, 0].float()
 
     def save(self, into: Path) -> None:
         """Writes a folder that transformers and sentence-transformers load; weights of LoRA are merged."""

@@ -6,7 +6,12 @@ direct answer), and what is learnt is the middle of a level: .1, .3, .5, .7, .9.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from memeval.core.errors import UsageError
+from memeval.training.recipe import Teaching
+from memeval.training.steps import Row
+from memeval.training.votes import Said
 
 LEVELS = 5
 
@@ -50,3 +55,47 @@ def agreement(shares: Sequence[Sequence[float]]) -> float | None:
     """
     sides = [abs(2 * sum(each) / len(each) - 1) / 2 + 0.5 for each in shares if each and set(each) != {0.5}]
     return sum(sides) / len(sides) if sides else None
+
+
+def rows(learnt: Sequence[Row], said: Said, strengths: Sequence[Row], labels: Teaching) -> Iterator[Row]:
+    """A row for each memory: its level, what is learnt of it, and how far teachers agree on its comparisons.
+
+    Raises UsageError where the ceiling cannot be taken from the labels.
+    """
+    grades = {(row["query_id"], memory["doc_id"]): memory["grade"] for row in learnt for memory in row["memories"]}
+    top = labels.ceiling
+    if labels.scale == "common" and top == "labels":
+        relevant = [row["strength"] for row in strengths if grades[row["query_id"], row["doc_id"]] > 0]
+        top = ceiling([strength for strength in relevant if strength is not None]) or math.nan
+        if math.isnan(top):
+            raise UsageError(
+                'labels.ceiling = "labels", but memories that are labelled relevant are not stronger than anchors:'
+                " say a number, or other teachers"
+            )
+    by_query: dict[str, list[Row]] = {}
+    for row in strengths:
+        by_query.setdefault(row["query_id"], []).append(row)
+    for query_id, own in by_query.items():
+        known = [row["strength"] for row in own if row["strength"] is not None] or [math.nan]
+        low, high = (0.0, float(top)) if labels.scale == "common" else (min(known), max(known))
+        shares = _shares(said.get(query_id, {}))
+        for row in own:
+            found = level(math.nan if row["strength"] is None else row["strength"], low, high)
+            sure = agreement(shares.get(row["doc_id"], []))
+            yield {
+                "query_id": query_id,
+                "doc_id": row["doc_id"],
+                "level": found,
+                "target": None if found is None else target(found),
+                "agreement": None if sure is None else round(sure, 6),
+            }
+
+
+def _shares(told: Mapping[str, Mapping[tuple[str, str], Sequence[float]]]) -> dict[str, list[list[float]]]:
+    """doc_id → of each of its comparisons, what each teacher said."""
+    found: dict[str, list[list[float]]] = {}
+    for pair in sorted({pair for pairs in told.values() for pair in pairs}):
+        each = [sum(pairs[pair]) / len(pairs[pair]) for pairs in told.values() if pair in pairs]
+        for doc_id in pair:
+            found.setdefault(doc_id, []).append(each)
+    return found

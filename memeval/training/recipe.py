@@ -45,7 +45,7 @@ share = 0.0                                       # of a test set's queries that
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from memeval import datasets, rerankers
 from memeval.core import files, names
@@ -55,6 +55,7 @@ from memeval.core.values import shown
 from memeval.datasets import render
 from memeval.rerankers import addresses
 from memeval.rerankers.controls import CONTROLS
+from memeval.rerankers.recipes import Strict
 
 SIMULATED = "simulated"
 """The kind of a teacher that knows the labels, and is wrong at a known rate."""
@@ -65,13 +66,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 
 
-class Table(BaseModel):
-    """A table that knows its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Data(Table):
+class Data(Strict):
     """What is read."""
 
     datasets: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -92,7 +87,7 @@ class Data(Table):
         return render.name(_valued(render.parse, asked))
 
 
-class Pool(Table):
+class Pool(Strict):
     """Which memories of a query are compared and learnt from."""
 
     first_stage: str = "bm25"
@@ -112,7 +107,7 @@ class Pool(Table):
         return self
 
 
-class Labels(Table):
+class Teaching(Strict):
     """How memories are labelled."""
 
     kind: Literal["levels", "binary"] = "levels"
@@ -131,13 +126,13 @@ class Labels(Table):
         return found
 
     @model_validator(mode="after")
-    def _taught(self) -> "Labels":
+    def _taught(self) -> "Teaching":
         if (self.kind == "levels") != bool(self.teachers):
             raise ValueError('levels need teachers, and binary labels none: teachers = ["bm25", …]')
         return self
 
 
-class Loss(Table):
+class Loss(Strict):
     """One pass of training. Of `infonce`, a row is a query: a memory at the top with `negatives` at the bottom."""
 
     loss: Literal["bce", "infonce"]
@@ -152,7 +147,7 @@ class Loss(Table):
     temperature: Annotated[float, Field(gt=0, le=1000)] = 1.0
 
 
-class Lora(Table):
+class Lora(Strict):
     """Training of a few weights beside the model's own (Hu et al. 2021); they are merged before the model is saved."""
 
     rank: Some = 16
@@ -160,7 +155,7 @@ class Lora(Table):
     dropout: Share = 0.05
 
 
-class Guard(Table):
+class Guard(Strict):
     """What training must not touch."""
 
     tests: tuple[str, ...] | None = None
@@ -172,7 +167,7 @@ class Guard(Table):
         return None if named is None else _addressed(named)
 
 
-class Recipe(Table):
+class Distillation(Strict):
     """A recipe file; see the module's head."""
 
     schema_: Literal[1] = Field(alias="schema")
@@ -185,7 +180,7 @@ class Recipe(Table):
     dtype: Literal["float32", "bfloat16"] = "float32"
     data: Data
     pool: Pool = Pool()
-    labels: Labels
+    labels: Teaching
     losses: Annotated[tuple[Loss, ...], Field(min_length=1)]
     lora: Lora | None = None
     guard: Guard = Guard()
@@ -196,7 +191,7 @@ class Recipe(Table):
         return addresses.shared(name, "transformers", away=False)
 
     @model_validator(mode="after")
-    def _anchored(self) -> "Recipe":
+    def _anchored(self) -> "Distillation":
         if self.labels.kind == "levels" and self.labels.scale == "common" and not self.pool.anchors:
             raise ValueError('pool.anchors: a common scale needs some: anchors = 2, or scale = "query"')
         if self.labels.kind == "levels" and self.pool.size + self.pool.anchors <= self.labels.degree:
@@ -207,19 +202,19 @@ class Recipe(Table):
         return self
 
 
-def load(path: Path, seed: int | None = None) -> Recipe:
+def load(path: Path, seed: int | None = None) -> Distillation:
     """The recipe of a file, with another seed where one is given. Raises SuiteError: file, key, remedy."""
     if not files.is_file(path):
         raise SuiteError(f"{path}: no such file")
     return make({**files.toml(path), **({} if seed is None else {"seed": seed})}, str(path))
 
 
-def make(content: dict[str, Any], source: str) -> Recipe:
+def make(content: dict[str, Any], source: str) -> Distillation:
     """A recipe from its values; `source` stands in front of every error."""
     if kept := secret(str(content)):
         raise SuiteError(f"{source}: holds {kept}: keys come from the shell")
     try:
-        return Recipe.model_validate(content)
+        return Distillation.model_validate(content)
     except ValidationError as error:
         raise SuiteError(f"{source}: {_explained(error.errors()[0])}") from None
 
@@ -262,11 +257,11 @@ def _valued(check: Any, name: str) -> Any:
         raise ValueError(str(error)) from None
 
 
-TABLES: dict[str, type[Table]] = {
-    "": Recipe,
+TABLES: dict[str, type[Strict]] = {
+    "": Distillation,
     "data": Data,
     "pool": Pool,
-    "labels": Labels,
+    "labels": Teaching,
     "losses": Loss,
     "lora": Lora,
     "guard": Guard,
@@ -279,7 +274,7 @@ def _explained(error: Any) -> str:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        table = TABLES.get(str(error["loc"][0]) if len(error["loc"]) > 1 else "", Recipe)
+        table = TABLES.get(str(error["loc"][0]) if len(error["loc"]) > 1 else "", Distillation)
         known = [part.alias or name for name, part in table.model_fields.items()]
         message = f"unknown key{did_you_mean(str(error['loc'][-1]), known)}"
     elif error["type"] == "literal_error" and place == "schema":

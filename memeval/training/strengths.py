@@ -6,12 +6,17 @@ comparison, whose strength would be infinite. Votes alone say nothing across que
 be moved as a whole: anchors, memories of another store that answer no query of this one, are put at 0 in all of them.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from memeval.training.recipe import Teaching
+from memeval.training.steps import Row
+from memeval.training.votes import Said
 
 Floats: TypeAlias = NDArray[np.float64]
 Vote: TypeAlias = tuple[int, int, float]
@@ -108,3 +113,20 @@ def joined(teachers: Mapping[str, Mapping[tuple[int, int], Sequence[float]]]) ->
     [(0, 1, 0.5), (0, 1, 1.0)]
     """
     return [(*pair, sum(shares) / len(shares)) for told in teachers.values() for pair, shares in told.items() if shares]
+
+
+def rows(learnt: Sequence[Row], said: Said, labels: Teaching) -> Iterator[Row]:
+    """A row for each memory of each query: its strength, null where it is on no scale, and what to doubt of it."""
+    for row in learnt:
+        ids = [memory["doc_id"] for memory in row["memories"]]
+        place = {doc_id: number for number, doc_id in enumerate(ids)}
+        told = {
+            name: {(place[a], place[b]): shares for (a, b), shares in pairs.items()}
+            for name, pairs in said.get(row["query_id"], {}).items()
+        }
+        anchors = [number for number, memory in enumerate(row["memories"]) if memory["rank"] == "anchor"]
+        found = fit(len(ids), joined(told), anchors, labels.alpha, common=labels.scale == "common")
+        for doc_id, strength, note in zip(ids, found.strengths, found.notes, strict=True):
+            known = None if math.isnan(strength) else round(strength, 9)
+            doubt = {"note": note} if note else {}
+            yield {"query_id": row["query_id"], "doc_id": doc_id, "strength": known, **doubt}

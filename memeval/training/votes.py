@@ -12,6 +12,7 @@ that either is. Its name says what it is wherever its votes, or what comes of th
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
+from typing import TypeAlias
 
 from memeval.core.errors import IncompleteError
 from memeval.core.store import ScoreCache
@@ -28,6 +29,10 @@ from memeval.training.steps import Row
 
 NOWHERE = Dataset("pool", "1", "", "", (), {}, {})
 """What rerankers are loaded for: those that ask for a data set, labels included, are controls and no teachers."""
+
+
+Said: TypeAlias = Mapping[str, Mapping[str, Mapping[tuple[str, str], Sequence[float]]]]
+"""query_id → teacher → (doc_id, doc_id) → the first one's share of wins, in each order that was answered."""
 
 
 def simulated(name: str) -> bool:
@@ -137,8 +142,8 @@ def _tossed(name: str, rows: Sequence[Row], pairs: Mapping[str, Sequence[tuple[i
                 yield {"query_id": row["query_id"], "a": ids[a], "b": ids[b], "vote": vote, SIMULATED: True}
 
 
-def gathered(told: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, dict[tuple[str, str], list[float]]]]:
-    """query_id → teacher → (doc_id, doc_id) → the first one's share of wins, in each order that was answered."""
+def gathered(told: Mapping[str, Sequence[Row]]) -> Said:
+    """The votes of all teachers, those that were no answer left out."""
     found: dict[str, dict[str, dict[tuple[str, str], list[float]]]] = {}
     for name, rows in told.items():
         for row in rows:

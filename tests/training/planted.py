@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from memeval.training import recipe
-from memeval.training.recipe import Recipe
+from memeval.training.recipe import Distillation
 
 WORDS = "roses shed green roof boat tea leak new water paint support group need four there colour old blue".split()
 MOST = 9
@@ -53,7 +53,7 @@ def values(dataset: str, path: Path | str, /, **changed: Any) -> dict[str, Any]:
     return told
 
 
-def made(dataset: str, path: Path | str, /, **changed: Any) -> Recipe:
+def made(dataset: str, path: Path | str, /, **changed: Any) -> Distillation:
     """The same as a recipe."""
     return recipe.make(values(dataset, path, **changed), "recipe")
 

@@ -21,9 +21,10 @@ from memeval.core.store import ScoreCache
 from memeval.core.types import Memory, Query
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs.benchmark import Watcher
-from memeval.training import distil, fitting
+from memeval.training import distil, fitting, held_out
 from memeval.training.distil import Made
-from memeval.training.recipe import Recipe
+from memeval.training.learner import Learner
+from memeval.training.recipe import Distillation
 from tests import fakes, models
 from tests.training import planted
 from tests.wire import Answer, Asked, Wire
@@ -43,7 +44,7 @@ def data(tmp_path: Path) -> str:
     return planted.data(tmp_path)
 
 
-def run(recipe: Recipe, folder: Path, cache: ScoreCache | None = None) -> Made:
+def run(recipe: Distillation, folder: Path, cache: ScoreCache | None = None) -> Made:
     terms = Terms(cache.path if cache else None)
     asked = distil.prepare(recipe, folder / "steps", cache=cache, terms=terms, watcher=Watcher())
     return distil.run(asked, folder / recipe.name)
@@ -60,7 +61,7 @@ def test_a_tiny_model_learns_a_planted_rule_from_chance(tmp_path: Path, base: Pa
     changed: dict[str, Any] = {"data": {"queries": 32, "held_out": 16}, "labels": labels}
     recipe = planted.made(data, base, losses=[loss, loss | {"loss": "infonce", "epochs": 1}], **changed)
     made = run(recipe, tmp_path)
-    before = distil.measured(fitting.scores(recipe, base, made.asked.held_out))
+    before = held_out.measured(held_out.scores(recipe, base, made.asked.held_out))
     assert (before["MAP"] or 1) < 0.6  # two of seven by chance
     assert (made.measured["MAP"] or 0) >= 0.9
     assert (made.measured["NDCG@10"] or 0) >= 0.9
@@ -77,7 +78,7 @@ def test_the_folder_is_run_as_any_reranker_and_tables_say_what_it_has_seen(
         list(memeval.rerankers.load(f"{kind}/{made.folder}", datasets.load("hard-cases")).score(query, memories))
         for kind in ("transformers", "sentence-transformers")
     ]
-    learner = fitting.Learner(recipe, made.folder, 0)
+    learner = Learner(recipe, made.folder, 0)
     learner.model.eval()
     own = learner.score(learner.read(query.text, texts)).tolist()
     assert scored[0] == pytest.approx(own, abs=1e-4) == scored[1]
@@ -281,7 +282,7 @@ def test_a_causal_base_is_trained_and_run_with_its_prompt(tmp_path: Path, data: 
     made = run(recipe, tmp_path)
     memories = [Memory("a", "tea at four"), Memory("b", "the boat leaks")]
     found = memeval.rerankers.load(f"transformers/{made.folder}", datasets.load("hard-cases"))
-    learner = fitting.Learner(recipe, made.folder, 0)
+    learner = Learner(recipe, made.folder, 0)
     learner.model.eval()
     own = learner.score(learner.read("tea", [memory.text for memory in memories])).tolist()
     assert list(found.score(Query("q", "tea", "s"), memories)) == pytest.approx(own, abs=1e-4)

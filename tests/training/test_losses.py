@@ -76,10 +76,10 @@ def test_a_causal_base_learns_the_difference_of_its_answers_logits(tmp_path: Pat
     base = models.qwen(tmp_path / "qwen")
     learner = Learner(made("hard-cases", base, prompt="qwen3-reranker", max_length=256), base, 0)
     [pair] = learner.read("is there a leak", ["the boat leaks"])
-    logits = learner.model(input_ids=torch.tensor([pair])).logits[0, -1]
+    logits = learner.model(input_ids=torch.tensor([pair[0]])).logits[0, -1]
     yes, no = (learner.tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no"))
     assert number(learner.score([pair])[0]) == pytest.approx(number(logits[yes] - logits[no]), abs=1e-5)
-    assert learner.tokenizer.decode(pair).endswith("</think>\n\n")
+    assert learner.tokenizer.decode(pair[0]).endswith("</think>\n\n")
 
 
 def test_a_batch_in_parts_has_the_loss_of_the_whole(learner: Learner) -> None:

@@ -1,4 +1,4 @@
-"""Recipe files that are wrong: each is one line that names the file, the key and the remedy."""
+"""Distillation files that are wrong: each is one line that names the file, the key and the remedy."""
 
 from pathlib import Path
 from typing import Any
