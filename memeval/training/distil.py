@@ -12,11 +12,10 @@ from memeval.core.errors import MemevalError, UsageError
 from memeval.core.outside import visible
 from memeval.core.store import ScoreCache
 from memeval.core.types import written
-from memeval.rerankers import addresses
 from memeval.rerankers.hosted.terms import Terms
-from memeval.rerankers.local import weights
+from memeval.rerankers.local.weights import Weights
 from memeval.runs.benchmark import Watcher
-from memeval.training import card, fitting, graph, held_out, leak, levels, pool, strengths, votes
+from memeval.training import card, fitting, graph, held_out, leak, learner, levels, pool, strengths, votes
 from memeval.training.recipe import SIMULATED, Distillation, values
 from memeval.training.steps import Row, Step, Steps
 from memeval.training.votes import Teacher
@@ -27,6 +26,7 @@ class Prepared:
     """A recipe with everything that is known before a teacher is asked: the pool, what it touches, and the pairs."""
 
     recipe: Distillation
+    start: Weights
     steps: Steps
     watcher: Watcher
     pool: Step
@@ -66,19 +66,20 @@ class Made:
 def prepare(
     recipe: Distillation, folder: Path, *, cache: ScoreCache | None, terms: Terms, watcher: Watcher
 ) -> Prepared:
-    """The steps that ask nobody. Raises UsageError where training would touch more of a test set than it may."""
-    steps = Steps(folder, watcher.step)
+    """The steps that ask nobody. Raises UsageError where training would touch more of a test set than it may, and
+    whatever can be said against the model to train."""
+    start, steps = learner.base(recipe), Steps(folder, watcher.step)
     found = steps.made("pool", pool.depends(recipe.data, recipe.pool), lambda: pool.rows(recipe.data, recipe.pool))
     tests = {name: _digest(name) for name in leak.tests(recipe)}
     overlap = steps.made("overlap", {"pool": found.key, "tests": tests}, lambda: leak.rows(recipe, found.rows))
     leak.check(recipe, overlap.rows)
-    asked = Prepared(recipe, steps, watcher, found, overlap, None)
+    asked = Prepared(recipe, start, steps, watcher, found, overlap, None)
     if recipe.labels.kind == "binary":
         return asked
     depends = {"pool": found.key, "degree": recipe.labels.degree, "seed": recipe.data.seed}
     pairs = steps.made("pairs", depends, lambda: _pairs(asked))
     teachers = tuple(Teacher(name, cache, terms) for name in recipe.labels.teachers)
-    return Prepared(recipe, steps, watcher, found, overlap, pairs, teachers)
+    return replace(asked, pairs=pairs, teachers=teachers)
 
 
 def _digest(name: str) -> str | None:
@@ -143,8 +144,9 @@ def run(asked: Prepared, into: Path) -> Made:
 
     Raises UsageError where the folder holds something else.
     """
-    if files.is_folder(into) and any(into.iterdir()) and not (into / card.RECORD).is_file():
-        raise UsageError(f"{into}: holds something that `memeval distil` did not write: name another folder")
+    foreign = files.is_folder(into) and any(into.iterdir()) and not (into / card.RECORD).is_file()
+    if foreign or files.is_file(into):
+        raise UsageError(f"{into}: is something that `memeval distil` did not write: name another folder")
     recipe, steps = asked.recipe, asked.steps
     if recipe.labels.kind == "binary":
         labelled = steps.made("labels", {"pool": asked.pool.key, "kind": "binary"}, lambda: _binary(asked))
@@ -155,8 +157,7 @@ def run(asked: Prepared, into: Path) -> Made:
     for row in made.labels.rows:
         if row["target"] is not None:
             targets.setdefault(row["query_id"], {})[row["doc_id"]] = row["target"]
-    found = weights.find(addresses.located(recipe.base, recipe.base))
-    last, before, passes = found.folder, json.dumps(found.fingerprint, sort_keys=True), []
+    last, before, passes = asked.start.folder, json.dumps(asked.start.fingerprint, sort_keys=True), []
     for number, loss in enumerate(recipe.losses):
         seed = recipe.seed * 100 + number * 10
         before = fitting.key(recipe, loss, before, made.labels.key, seed)

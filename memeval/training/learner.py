@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from memeval.core import plugins
 from memeval.core.errors import PrerequisiteError, UsageError, install
-from memeval.rerankers import recipes
-from memeval.rerankers.local import checkpoint, folder
+from memeval.rerankers import addresses, recipes
+from memeval.rerankers.local import checkpoint, folder, weights
 from memeval.rerankers.local.batching import padded
 from memeval.rerankers.local.pairs import Pairs
 from memeval.rerankers.local.prompt import QWEN3, Prompt, template
@@ -20,39 +21,57 @@ Read: TypeAlias = tuple[list[int], list[int]]
 """Token ids of a pair, and of which text each is; nothing where the model is not told."""
 
 
-class Learner:
-    """A loaded model with all its weights, or those of LoRA, to be trained. `score` is its log-odds of pairs.
+def base(recipe: Distillation) -> weights.Weights:
+    """The folder that training starts from, and its fingerprint. Nothing is loaded, so that this is known beforehand.
 
-    Raises PrerequisiteError where the base is no such model, or peft is missing for LoRA.
+    Raises PrerequisiteError where it is not here or is none that learns here, and where a package is missing;
+    UsageError where the recipe does not fit it.
     """
+    needs = ("torch", "transformers", *(("peft",) if recipe.lora else ()))
+    if lacking := [name for name in needs if not plugins.installed(name)]:
+        raise PrerequisiteError(
+            f"{'lora' if lacking == ['peft'] else 'training'} needs {lacking[0]}: {install('train')}"
+        )
+    found = weights.find(addresses.located(recipe.base, recipe.base))
+    said = _read(recipe, found.folder)
+    if said.code:
+        raise PrerequisiteError(f"{said.name}: brings code of its own: only models that transformers knows learn here")
+    if _causal(said) != (recipe.prompt is not None):
+        need = "leave prompt out" if recipe.prompt else f'say prompt = "{QWEN3}" or another family'
+        raise UsageError(f"{said.name} is {'a' if _causal(said) else 'no'} causal model: {need}")
+    wording = recipes.wordings().get(recipe.prompt) if recipe.prompt else None
+    if recipe.prompt and (wording is None or wording.no is None):
+        raise UsageError(f"{said.name}: prompt = {recipe.prompt!r} is no yes/no prompt (known: {QWEN3}, …)")
+    if said.positions is not None and recipe.max_length > said.positions:
+        raise UsageError(f"{said.name}: max_length = {recipe.max_length}, but it has {said.positions} positions")
+    return found
 
-    def __init__(self, recipe: Distillation, base: Path, seed: int) -> None:
+
+def _read(recipe: Distillation, path: Path) -> folder.Folder:
+    return folder.read(f"base {recipe.base!r}", path)
+
+
+def _causal(said: folder.Folder) -> bool:
+    return said.architecture.endswith("ForCausalLM")
+
+
+class Learner:
+    """A loaded model with all its weights, or those of LoRA, to be trained. `score` is its log-odds of pairs."""
+
+    def __init__(self, recipe: Distillation, start: Path, seed: int) -> None:
         import torch
 
-        self.name = f"base {recipe.base!r}"
-        self.device = checkpoint.device(self.name, None)
-        said = folder.read(self.name, base)
-        if said.code:
-            raise PrerequisiteError(
-                f"{self.name}: brings code of its own: only models that transformers knows learn here"
-            )
-        self.causal = said.architecture.endswith("ForCausalLM")
-        if self.causal != (recipe.prompt is not None):
-            need = "leave prompt out" if recipe.prompt else f'say prompt = "{QWEN3}" or another family'
-            raise UsageError(f"{self.name} is {'a' if self.causal else 'no'} causal model: {need}")
-        if said.positions is not None and recipe.max_length > said.positions:
-            raise UsageError(f"{self.name}: max_length = {recipe.max_length}, but it has {said.positions} positions")
+        self.said = _read(recipe, start)
+        self.device = checkpoint.device(self.said.name, None)
+        self.causal = _causal(self.said)
         torch.manual_seed(seed)
-        self.said = said
-        with checkpoint.loading(said):
-            self._load(recipe, base)
+        with checkpoint.loading(self.said):
+            self._load(recipe, start)
         self.model.to(self.device)
         self.dtype = getattr(torch, recipe.dtype)
         self.text: Any
-        if self.causal:
-            wording = recipes.wordings().get(recipe.prompt or "")
-            if wording is None or wording.no is None:
-                raise UsageError(f"{self.name}: prompt = {recipe.prompt!r} is no yes/no prompt (known: {QWEN3}, …)")
+        if recipe.prompt:
+            wording = recipes.wordings()[recipe.prompt]
             self.text = Prompt(self.tokenizer, wording, wording.instruction, recipe.max_length)
             if self.tokenizer.chat_template is None and recipe.prompt == QWEN3:
                 self.tokenizer.chat_template = template()
@@ -60,20 +79,18 @@ class Learner:
             self.text = Pairs(self.tokenizer, recipe.max_length, "longest")
         self.tokenizer.model_max_length = recipe.max_length
 
-    def _load(self, recipe: Distillation, base: Path) -> None:
+    def _load(self, recipe: Distillation, start: Path) -> None:
         from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-        self.tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+        self.tokenizer = AutoTokenizer.from_pretrained(start, local_files_only=True)
         auto, told = (
             (AutoModelForCausalLM, {}) if self.causal else (AutoModelForSequenceClassification, {"num_labels": 1})
         )
-        self.model: Any = auto.from_pretrained(base, local_files_only=True, dtype="float32", **told)
+        self.model: Any = auto.from_pretrained(start, local_files_only=True, dtype="float32", **told)
         if recipe.lora is None:
             return
-        try:
-            import peft  # type: ignore[import-not-found, unused-ignore]
-        except ImportError:
-            raise PrerequisiteError(f"lora needs peft: {install('train')}") from None
+        import peft  # type: ignore[import-not-found, unused-ignore]
+
         how = peft.LoraConfig(
             r=recipe.lora.rank,
             lora_alpha=recipe.lora.alpha,

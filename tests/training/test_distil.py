@@ -240,8 +240,9 @@ def test_the_command_plans_trains_and_refuses_a_folder_of_something_else(tmp_pat
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     refused = CliRunner().invoke(app, [*words[:3], str(tmp_path / "full"), "--quiet"])
-    assert refused.exit_code == 2 and "holds something that `memeval distil` did not write" in refused.output
+    assert refused.exit_code == 2 and "is something that `memeval distil` did not write" in refused.output
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.txt"]
+    assert CliRunner().invoke(app, [*words[:3], str(tmp_path / "full" / "thesis.txt"), "--quiet"]).exit_code == 2
 
 
 def test_what_cannot_be_a_base_or_has_no_data_is_one_line(tmp_path: Path, base: Path, data: str) -> None:
@@ -257,8 +258,10 @@ def test_what_cannot_be_a_base_or_has_no_data_is_one_line(tmp_path: Path, base: 
         (planted.made(data, bare), PrerequisiteError, "holds no model"),
         (planted.made(lone, base), DataError, "there are no anchors: set pool.anchors = 0"),
     ):
+        shutil.rmtree(tmp_path / "steps", ignore_errors=True)
         with pytest.raises(kind, match=told.replace("(", r"\(")):
             run(recipe, tmp_path)
+        assert not list(tmp_path.glob("steps/votes*"))  # nobody was asked
 
 
 def test_lora_is_merged_or_said_to_be_missing(tmp_path: Path, data: str) -> None:

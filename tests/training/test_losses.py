@@ -13,6 +13,7 @@ from memeval.training.recipe import Loss
 from tests import models
 from tests.training.planted import made
 
+pytest.importorskip("sentence_transformers")
 pytestmark = pytest.mark.local
 BCE, INFONCE = Loss(loss="bce"), Loss(loss="infonce", temperature=0.5, negatives=2)
 ROWS = [
