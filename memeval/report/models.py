@@ -90,13 +90,12 @@ def own(row: Row) -> bool:
 
 def brings_code(row: Row) -> bool:
     """Whether code ran that a model, or a part of a fused system, brings with it."""
-    own = row.result.signature.fingerprint or {}
-    return any(made.get("trust_code") for made in (own, *_parts(row)))
+    return any(made.get("trust_code") for made in _made(row))
 
 
 def seen(row: Row) -> str:
     """How much of the data set's queries the model's own record says that its training touched; "" without a record."""
-    told = [made["training"] for made in (row.fingerprint, *_parts(row)) if "training" in made]
+    told = [made["training"] for made in _made(row) if "training" in made]
     if not told:
         return ""
     name = names.apart(row.result.signature.dataset)[0]
@@ -109,6 +108,11 @@ def seen(row: Row) -> str:
 def fused(row: Row) -> bool:
     """Whether it joins the orders of other systems."""
     return row.model.startswith("rrf/") and bool(_parts(row))
+
+
+def _made(row: Row) -> list[Mapping[str, Any]]:
+    """The fingerprints of a system and of what it fuses."""
+    return [row.result.signature.fingerprint or {}, *_parts(row)]
 
 
 def _parts(row: Row) -> list[Mapping[str, Any]]:
