@@ -119,6 +119,7 @@ def _pooled(name: str, dataset: Dataset, chosen: Mapping[str, bool], data: Data,
         stores={store_id: dataset.stores[store_id] for store_id in dataset.stores if store_id in stores},
         qrels={query.query_id: dataset.qrels.get(query.query_id, {}) for query in queries},
         pools=None if dataset.pools is None else {query.query_id: dataset.pools[query.query_id] for query in queries},
+        forbidden={query.query_id: dataset.forbidden.get(query.query_id, frozenset()) for query in queries},
     )
     seen = render.rendered(part, data.rendering)
     scorer = benchmark.load_scorer(pool.first_stage, seen, None)

@@ -125,6 +125,14 @@ def test_only_development_stores_are_read_and_held_out_ones_are_others(tmp_path:
         assert len({memory["doc_id"] for memory in row["memories"]}) == len(row["memories"])
 
 
+def test_a_data_set_that_forbids_memories_is_learnt_from_too(tmp_path: Path, base: Path) -> None:
+    recipe = planted.made("hard-cases", base, data={"queries": 9, "unanswerable": 2, "held_out": 3})
+    asked = distil.prepare(recipe, tmp_path, cache=None, terms=Terms(), watcher=Watcher())
+    grades = [[memory["grade"] for memory in row["memories"]] for row in asked.learnt]
+    assert len(asked.held_out) == 3 and sum(max(own) > 0 for own in grades) == 9
+    assert datasets.load("hard-cases").forbidden
+
+
 def test_simulated_teachers_are_called_so_in_every_file_and_in_the_card(tmp_path: Path, base: Path, data: str) -> None:
     made = run(planted.made(data, base), tmp_path)
     named = "simulated?flips=0.1&seed=1"
