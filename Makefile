@@ -9,7 +9,7 @@ VLLM := .venv-vllm/bin
 VLLM_READY := .venv-vllm/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-speed test test-browser test-vllm check gate baseline report clean
+.PHONY: help setup bench bench-speed distil test test-browser test-vllm check gate baseline report clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,12 @@ bench: $(READY) ## run a benchmark: make bench [SUITE=benchmarks/locomo.toml]
 
 bench-speed: $(READY) ## compare the speed of local engines: the model card's, sentence-transformers', memeval's
 	@$(BIN)/python benchmarks/speed_local.py
+
+# About an hour on two cores that nothing else uses; what was finished is not made again.
+distil: $(READY) ## what each stage of distilling gives: trains, tests, and writes reports/distil.html
+	@$(BIN)/python benchmarks/distil/ablation.py train
+	@$(BIN)/python benchmarks/distil/ablation.py test
+	@$(BIN)/python benchmarks/distil/page.py
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest --numprocesses 2

@@ -16,7 +16,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from memeval.cli import ci, looking, reading, running
+from memeval.cli import ci, distilling, looking, reading, running
 from memeval.core.errors import UNEXPECTED, UNREAD, MemevalError, PrerequisiteError, UsageError
 from memeval.core.outside import interrupts, secret
 from memeval.core.terminal import reserved, say, stop, trace
@@ -96,6 +96,7 @@ for _command in (
     running.plan,
     running.batches,
     running.label,
+    distilling.distil,
     reading.score,
     reading.compare,
     reading.headroom,

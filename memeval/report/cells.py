@@ -99,10 +99,11 @@ def versus(board: Leaderboard, row: Row, measure: str, *, short: bool = False) -
 
 
 def name(row: Row) -> str:
-    """The system's name, marked where another model answered, own code ran or labels are its own; controls say what."""
+    """The system's name, marked where another model answered, own code ran, labels are its own, or memeval trained it:
+    then with the share of the queries that its training touched. Controls say what they are."""
     if row.control is None:
-        other, code = answering.others(row), models.brings_code(row)
-        marks = (answering.MARK if other else "") + (" (own code)" if code else "")
+        other, code, seen = answering.others(row), models.brings_code(row), models.seen(row)
+        marks = (answering.MARK if other else "") + (" (own code)" if code else "") + (f" ({seen})" if seen else "")
         return plain(row.system) + marks + (" (circular)" if row.circular else "")
     what = row.result.signature.first_stage if row.control == "first-stage" else CONTROLS[row.control]
     return f"{plain(row.system)} ({plain(what)})"

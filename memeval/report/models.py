@@ -32,6 +32,9 @@ def facts(row: Row) -> Facts:
     kind, name = row.model.partition("/")[0], row.model.lower()
     if kind == "rrf" or row.control is not None:
         return Facts()
+    if training := row.fingerprint.get("training"):
+        how = f"memeval distil, {training['name']}{'; simulated teachers' if training['simulated'] else ''}"
+        return Facts(trained_on=plain(f"{', '.join(training['trained_on'])} ({how})"))
     if kind in LOCAL:
         return Facts(parameters="none", licence="MIT (bm25s)" if kind == "bm25" else "")
     recipe = recipes.of(name)
@@ -87,13 +90,29 @@ def own(row: Row) -> bool:
 
 def brings_code(row: Row) -> bool:
     """Whether code ran that a model, or a part of a fused system, brings with it."""
-    own = row.result.signature.fingerprint or {}
-    return any(made.get("trust_code") for made in (own, *_parts(row)))
+    return any(made.get("trust_code") for made in _made(row))
+
+
+def seen(row: Row) -> str:
+    """How much of the data set's queries the model's own record says that its training touched; "" without a record."""
+    told = [made["training"] for made in _made(row) if "training" in made]
+    if not told:
+        return ""
+    name = names.apart(row.result.signature.dataset)[0]
+    shares = [record["overlap"].get(name) for record in told]
+    if None in shares:
+        return "seen: unknown"
+    return f"seen {max(shares):.1%}".replace("%", " %")
 
 
 def fused(row: Row) -> bool:
     """Whether it joins the orders of other systems."""
     return row.model.startswith("rrf/") and bool(_parts(row))
+
+
+def _made(row: Row) -> list[Mapping[str, Any]]:
+    """The fingerprints of a system and of what it fuses."""
+    return [row.result.signature.fingerprint or {}, *_parts(row)]
 
 
 def _parts(row: Row) -> list[Mapping[str, Any]]:

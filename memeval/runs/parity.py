@@ -128,7 +128,7 @@ def _pairs(
     count = min(limit, len(whole.queries))
     queries = tuple(whole.queries[place * len(whole.queries) // count] for place in range(count))
     candidates = retrieve(
-        replace(whole, queries=queries),
+        replace(whole, queries=queries, forbidden={}),
         first_stage,
         benchmark.load_scorer(first_stage, whole, None),
         depth=depth,

