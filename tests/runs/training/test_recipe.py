@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from memeval.cli import app
 from memeval.core.errors import SuiteError
-from memeval.training import recipe
-from tests.training.planted import values
+from memeval.runs.training import recipe
+from tests.runs.training.planted import values
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"schema": 2}, "schema: schema 2 is not one this version reads (wanted 1): update memeval"),
