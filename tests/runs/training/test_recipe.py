@@ -83,7 +83,7 @@ def test_a_file_that_is_not_there_is_one_line() -> None:
 
 
 def test_the_recipes_of_the_ablation_are_recipes_and_differ_in_one_thing_each() -> None:
-    folder = Path(__file__).parents[2] / "benchmarks" / "distil"
+    folder = Path(__file__).parents[3] / "benchmarks" / "distil"
     arms = {path.stem: recipe.load(path) for path in sorted(folder.glob("arm-*.toml"))}
     assert len(arms) == 5
     shared = [recipe.values(arm) for arm in arms.values()]
