@@ -42,7 +42,7 @@ FILES: Mapping[str, Mapping[str, str]] = {
     "beam-500k": {"beam/chats/100K": "beam/chats/500K"},
     "beam-1m": {"beam/chats/100K": "beam/chats/1M"},
     "beir": {"beir/garden": "garden"},
-    **{name: {"mteb_reranking": hub} for name, (hub, _) in mteb_reranking.PINNED.items()},
+    **{name: {"mteb_reranking": said["repository"]} for name, said in mteb_reranking.PINNED.items()},
     "financebench": QUESTIONS,
     "financebench-global": QUESTIONS,
     "hard-cases": {},
