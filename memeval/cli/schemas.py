@@ -46,7 +46,7 @@ FORMATS: Mapping[str, Format] = {
     "result": Format("what was measured of a system: <system>.json", Result, sealed=True),
     "run": Format("raw rankings of a system: <system>.run.jsonl", Header, (Ranking,)),
     "submission": Format("what an archive for a board holds: submission.json", Submission),
-    "suite": Format("the suite that results are of: suite.json", Manifest),
+    "suite": Format("the suite that results are of: suite.json", Manifest, sealed=True),
     "times": Format(
         "seconds and the machine of a run: <system>.times.jsonl",
         Machine,

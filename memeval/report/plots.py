@@ -75,7 +75,7 @@ def short(name: str) -> str:
     """A name that fits beside a plot, without its middle where it is long: names often begin alike.
 
     >>> short("sentence-transformers/a/model")
-    'sentence…ormers/a/model'
+    'sentence…formers/a/model'
     """
     head = LONGEST_NAME // 3
     return name if len(name) <= LONGEST_NAME else f"{name[:head]}…{name[head + 1 - LONGEST_NAME :]}"

@@ -460,7 +460,7 @@ def test_a_sweep_runs_once_for_each_rendering(tmp_path: Path) -> None:
         "schema": 1,
         "name": "sweep",
         "datasets": ["hard-cases"],
-        "rendering": ["speaker", "context+speaker", "speaker"],
+        "rendering": ["speaker", "context+speaker"],
         "systems": [{"model": "bm25"}],
     }
     reports = benchmark.run(suite.make(content, "test"), tmp_path, cache=None)
