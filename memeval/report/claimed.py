@@ -265,7 +265,7 @@ def aside(one: Verdict) -> str:
         if any(part.clusters < MIN_CLUSTERS for part in one.parts):
             return f" (fewer than {MIN_CLUSTERS} stores: nothing can be tested)"
         return " (no number of stores like these would: it hangs on what failed, or lies on the bound)"
-    return "" if one.p is None or one.outcome != "holds" else f" ({cells.probability(one.p)})"
+    return "" if one.p is None or one.outcome != "holds" else f" (p {cells.probability(one.p)})"
 
 
 def seen(parts: Sequence[Part]) -> list[str]:
