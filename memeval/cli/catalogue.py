@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points, packages_distributions
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from memeval import datasets, rerankers
 from memeval.cli import offered
 from memeval.core import files, names, plugins
 from memeval.core.errors import DISTRIBUTION, PrerequisiteError, UsageError, did_you_mean, install
+from memeval.core.numbers import count
 from memeval.core.outside import visible
 from memeval.core.terminal import aligned
 from memeval.core.types import Dataset
@@ -107,6 +109,8 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
         *families(),
         "schema",
     ]
+    if Path(name).is_dir():
+        raise UsageError(f"{name} is a folder: `show {name} --query ID` shows a query of results, `report {name}` all")
     raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")
 
 
@@ -122,18 +126,19 @@ def _dataset(asked: names.Name, name: str, with_ceiling: bool | None, watcher: W
     relevant = [sum(grade > 0 for grade in found.qrels.get(q.query_id, {}).values()) for q in found.queries]
     never = [found.forbidden[q.query_id] for q in found.queries if found.forbidden.get(q.query_id)]
     memories = sum(map(len, found.stores.values()))
+    sizes = ((len(found.queries), "queries"), (len(found.stores), "stores"), (memories, "memories"))
     dev = sum(split == "dev" for split in found.splits.values())
     categories = Counter(query.category or "–" for query in found.queries)
     lines = [
         f"{found.name} {found.version}: {found.about or datasets.about(name)}",
-        *_source(found.licence, found.url or "a local folder", restricted=found.restricted),
+        *_source(found.licence, found.url or "no address is stated", restricted=found.restricted),
         *([] if found.verified else ["WARNING   not verified: its files are not, or may not be, the pinned ones"]),
-        f"size      {len(found.queries):,} queries, {len(found.stores):,} stores, {memories:,} memories",
-        f"splits    {dev:,} stores for development, {len(found.stores) - dev:,} for testing",
+        f"size      {', '.join(count(*size) for size in sizes)}",
+        f"splits    {count(dev, 'stores')} for development, {len(found.stores) - dev:,} for testing",
         *([f"says      {found.instruction}"] if found.instruction else []),
         *_clusters(found),
         *(f"protocol  {rule}" for rule in found.rules),
-        f"labels    {sum(relevant):,} relevant pairs; {relevant.count(0):,} queries without any",
+        f"labels    {sum(relevant):,} relevant pairs; {count(relevant.count(0), 'queries')} without any",
         *([f"forbidden {sum(map(len, never)):,} pairs of {len(never):,} queries"] if never else []),
         *_ceiling(name, found, memories, with_ceiling, watcher),
         "categories",

@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,7 @@ from memeval.cli.options import (
     Json,
     Limit,
     MaxCost,
+    Measures,
     Names,
     Outputs,
     Pool,
@@ -55,6 +57,7 @@ def run(
     depth: Depth = None,
     pool: Pool = None,
     rendering: Renderings = None,
+    measure: Measures = None,
     max_cost: MaxCost = None,
     allow_unknown_cost: AllowUnknownCost = False,
     trust: Trust = None,
@@ -85,14 +88,14 @@ def run(
     from memeval import report
     from memeval.core.store import ScoreCache
     from memeval.datasets.download import cache_folder
-    from memeval.report import reporting
+    from memeval.report import reporting, views
     from memeval.rerankers.hosted.prices import Purse
     from memeval.rerankers.hosted.terms import Batching, Terms
     from memeval.runs import benchmark, plan_text, planning, shards
     from memeval.runs.progress import Progress
 
     until = math.inf if budget_hours is None else time.monotonic() + 3600 * budget_hours
-    chosen = _suite(suite, dataset, system, name, first_stage, depth, pool, rendering)
+    chosen = _suite(suite, dataset, system, name, first_stage, depth, pool, rendering, measure)
     taken = shards.chosen(limit, shard)
     left_out = planning.unasked(chosen, dataset, system) if suite else {}
     reports = output or [Path("reports") / f"{chosen.name}.html"]
@@ -132,7 +135,7 @@ def run(
             stop(f"interrupted; what was finished is saved{more}, resume with: {resume}", 130)
     found = any(part.results for part in done)
     if found:
-        looked_at = reporting.of(done)
+        looked_at = replace(reporting.of(done), view=views.wanted(measure or ()))
         print_boards([board for board, _ in looked_at.boards], looked_at.collection.unrun, as_json=as_json)
         for path in reports:
             reporting.write(looked_at, path)
@@ -165,6 +168,7 @@ def plan(
     depth: Depth = None,
     pool: Pool = None,
     rendering: Renderings = None,
+    measure: Measures = None,
     trust: Trust = None,
     batch: Batch = False,
     probe: Annotated[
@@ -176,7 +180,7 @@ def plan(
     from memeval.rerankers.hosted.terms import Batching, Terms
     from memeval.runs import plan_text, planning
 
-    chosen = _suite(suite, dataset, system, name, first_stage, depth, pool, rendering)
+    chosen = _suite(suite, dataset, system, name, first_stage, depth, pool, rendering, measure)
     terms = Terms(trusted=frozenset(trust or ()), batch=Batching() if batch else None)
     left_out = planning.unasked(chosen, dataset, system) if suite else {}
     plans = planning.plan(chosen, results, limit, terms, probe=probe, left_out=left_out)
@@ -320,17 +324,18 @@ def _suite(
     depth: int | None,
     pool: str | None,
     renderings: Sequence[str] | None,
+    measures: Sequence[str] | None,
 ) -> "Suite":
     from memeval.runs import suite
 
     stage, rendering = (names[0] if names and len(names) == 1 else names for names in (first_stages, renderings))
-    given = {"first_stage": stage, "depth": depth, "pool": pool, "rendering": rendering}
+    given = {"first_stage": stage, "depth": depth, "pool": pool, "rendering": rendering, "measures": measures}
     given = {key: value for key, value in given.items() if value not in (None, [])}
     if called and (name or len(called) != len(systems or ())):
         raise UsageError("--name: give one for each --system, in their order; a suite names its own")
     if name or (not datasets and not systems):
         for key in given:
-            option = "--" + key.replace("_", "-")
+            option = "--" + key.replace("_", "-").removesuffix("s")
             raise UsageError(f"{option} goes with --dataset or --system: a suite says it in its own file")
         return suite.load(name or "hard-cases")
     controls = ("first-stage", "random", "oracle")

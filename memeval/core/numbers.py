@@ -8,12 +8,24 @@ NONE = "–"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A value of a measure.
+    """A value of a measure; what rounds to nothing has no sign.
 
-    >>> number(0.66049), number(float("nan"))
-    ('0.660', '–')
+    >>> number(0.66049), number(-0.0), number(float("nan"))
+    ('0.660', '0.000', '–')
     """
-    return NONE if value is None or math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+    return NONE if value is None or math.isnan(value) else f"{value:z.{digits}f}".replace("-", "−")
+
+
+def count(amount: int, noun: str) -> str:
+    """`1 query`, `2 queries`: nouns in the plural form lose it at one.
+
+    >>> count(1, "queries"), count(1, "stores"), count(2, "stores"), count(1, "memories left")
+    ('1 query', '1 store', '2 stores', '1 memory left')
+    """
+    if amount == 1:
+        noun, *rest = noun.split(" ", 1)
+        noun = " ".join([noun[:-3] + "y" if noun.endswith("ies") else noun.removesuffix("s"), *rest])
+    return f"{amount:,} {noun}"
 
 
 def signed(value: float) -> str:

@@ -309,7 +309,7 @@ def _remembered(everyone: Sequence[tuple[str, str]], evidence: Case) -> list[str
             silent.append(f"{system} on {dataset}")
         elif result is not None and result.remembered is not None and result.remembered.scores:
             notes.append(
-                f"{system} on {dataset}: scores remembered from earlier (UTC): {result.remembered.text};"
+                f"{system} on {dataset}: scores remembered, not made anew (UTC): {result.remembered.text};"
                 " `memeval run --fresh` asks anew"
             )
     return notes + ([f"how many scores were remembered is unknown: {', '.join(silent)}"] if silent else [])

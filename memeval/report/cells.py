@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from memeval.core.numbers import NONE as NONE
+from memeval.core.numbers import count as count
 from memeval.core.numbers import estimate as estimate
 from memeval.core.numbers import interval as interval
 from memeval.core.numbers import milliseconds as milliseconds
@@ -114,17 +115,6 @@ def percent(share: float) -> str:
     return NONE if math.isnan(share) else f"{share:.1%}".replace("%", " %")
 
 
-def count(amount: int, noun: str) -> str:
-    """`1 query`, `2 queries`: nouns in the plural form lose it at one.
-
-    >>> count(1, "queries"), count(1, "stores"), count(2, "stores")
-    ('1 query', '1 store', '2 stores')
-    """
-    if amount == 1:
-        noun = noun[:-3] + "y" if noun.endswith("ies") else noun.removesuffix("s")
-    return f"{amount:,} {noun}"
-
-
 def remembered(row: Row) -> str:
     """How many of a system's scores were not asked for in its run, and when they were made."""
     found = row.result.remembered
@@ -135,7 +125,7 @@ def from_memory(board: Leaderboard) -> str:
     """A sentence on the systems whose scores were not all asked for; nothing where there is none."""
     found = [row for row in board.rows if row.result.remembered is not None and row.result.remembered.scores]
     told = "; ".join(f"{plain(row.system)} {remembered(row)}" for row in found)
-    return f" Scores remembered from earlier (UTC): {told}." if told else ""
+    return f" Scores remembered, not made anew (UTC): {told}." if told else ""
 
 
 def basis(board: Leaderboard) -> str:

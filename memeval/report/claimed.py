@@ -168,9 +168,10 @@ def load(name: str) -> Claims:
     """The claims of a path, or the shipped ones of that name. Raises SuiteError: file, key, remedy."""
     path = Path(name)
     if not files.is_file(path):
-        if name not in shipped():
+        known = {stem: file for word, file in shipped().items() for stem in (word, file.stem, file.name)}
+        if name not in known:
             raise SuiteError(f"no claims {name!r}: neither a file nor shipped{did_you_mean(name, shipped())}")
-        path = shipped()[name]
+        path = known[name]
     return model(Claims, files.toml(path), str(path))
 
 
@@ -264,7 +265,7 @@ def aside(one: Verdict) -> str:
         if any(part.clusters < MIN_CLUSTERS for part in one.parts):
             return f" (fewer than {MIN_CLUSTERS} stores: nothing can be tested)"
         return " (no number of stores like these would: it hangs on what failed, or lies on the bound)"
-    return "" if one.p is None or one.outcome != "holds" else f" ({cells.probability(one.p)})"
+    return "" if one.p is None or one.outcome != "holds" else f" (p {cells.probability(one.p)})"
 
 
 def seen(parts: Sequence[Part]) -> list[str]:
@@ -280,6 +281,6 @@ def seen(parts: Sequence[Part]) -> list[str]:
 def _line(part: Part) -> str:
     place = " · ".join(word for word in (part.dataset, part.first_stage, part.measure) if word)
     against = f" against {part.than}" if part.than else ""
-    told = f"{part.value:.3f} [{part.low:.3f}, {part.high:.3f}], wanted {part.bound}"
+    told = f"{part.value:.3f} [{part.low:.3f}, {part.high:.3f}], wanted {part.bound}".replace("-", "−")
     failed = f", {part.failed} failed" if part.failed else ""
     return f"{place}{against}: {told}; n = {part.n:,}, {part.clusters:,} stores{failed}"

@@ -32,7 +32,8 @@ def _circular(board: Leaderboard) -> Iterator[str]:
 def _trained(board: Leaderboard) -> Iterator[str]:
     for row in board.rows:
         if models.trained_on_this(board, row):
-            yield f"{plain(row.system)} was trained on {plain(board.label)}, as it is said: its row shows what it kept."
+            told = f"{plain(row.system)} is said to have been trained on {plain(board.label)}"
+            yield f"{told}: its row shows what it kept."
 
 
 def _chances(board: Leaderboard) -> tuple[str, ...]:

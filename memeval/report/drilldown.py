@@ -109,7 +109,7 @@ def _cell(labelled: Labelled, ranked: Ranked, place: int, rank: int) -> str:
     score, moved = ranked.scores[place, rank], candidate - rank
     doc_id = labelled.doc_ids[place][candidate]
     mark = "*" if labelled.grades[place, candidate] > 0 else "!" if doc_id in labelled.forbidden[place] else ""
-    told = "" if np.isnan(score) else f" {score:.3g}"
+    told = "" if np.isnan(score) else f" {score:z.3g}".replace("-", "−")
     arrow = f" ↑{moved}" if moved > 0 else f" ↓{-moved}" if moved < 0 else ""
     room = COLUMN - 1 - len(mark) - len(told) - len(arrow)
     name = cells.plain(doc_id)

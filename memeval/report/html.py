@@ -64,6 +64,9 @@ def render(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["unbroken"] = partial(
+        re.sub, r"\bp ([=<]) (?=[.\d])", "p\u00a0\\1\u00a0"
+    )  # no line ends in "p"
     heavy = sum(board.n * len(board.rows) for board in boards) > MANY
     for name in HEAVY if heavy else ():
         import_module(name)

@@ -198,10 +198,7 @@ def _told_apart(system: str, group: Sequence[tuple[Contribution, Kept]]) -> list
     if unnamed:
         first, second = (source.shown(one.file) for source, one in group[:2])
         remedy = " ".join(f"{source.who}={source.given}" for source, _ in group)
-        raise DataError(
-            f"{first} and {second} both tell of {system!r}, and not the same: say whose each is, and its name begins"
-            f" with that: {remedy}"
-        )
+        raise DataError(f"{first} and {second} both tell of {system!r}, and not the same: say whose each is: {remedy}")
     return [_prefixed(one, source.who) for source, one in group]
 
 

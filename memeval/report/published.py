@@ -117,13 +117,13 @@ def tables(board: Leaderboard) -> list[Table]:
 
 def _table(board: Leaderboard, found: Publication, place: int) -> Table:
     names = found.columns
-    measured: dict[str | None, list[Row]] = {}
+    measured: dict[str, list[Row]] = {}
     for one in sorted(board.rows, key=lambda one: one.system):
         if one.control in (None, "first-stage", "oracle"):
-            measured.setdefault(_published(found, one.system, one.model), []).append(one)
+            measured.setdefault(_published(found, one.system, one.model) or one.system, []).append(one)
     rows: list[dict[str, str]] = []
-    for name in (*sorted(found.systems), None):
-        if name is not None:
+    for name in sorted({*found.systems, *measured}):
+        if name in found.systems:
             values = dict(zip(names, map(cells.number, found.systems[name]), strict=False))
             rows.append(
                 {

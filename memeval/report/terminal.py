@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from memeval.measures.ranx import parse
 from memeval.measures.scoring import TIES_WORTH_A_LOOK
 from memeval.report import cells, columns, published
 from memeval.report.board import Leaderboard
@@ -72,7 +73,8 @@ def _columns(board: Leaderboard, width: int) -> dict[str, list[str]]:
         told.append(columns.TIES)
     if any(row.latency.p50 is not None for row in rows):
         told.append(columns.P50)
-    measures = [columns.mean(name) for name in ("MRR", "Recall@5", "Recall@20") if name in board.others]
+    usual = [name for name in ("MRR", "Recall@5", "Recall@20") if name in board.others]
+    measures = [columns.mean(name) for name in (*filter(lambda name: parse(name).forbids, board.others), *usual)]
     content = {column.heading: [column.cell(board, row) for row in rows] for column in (*needed, *measures, *told)}
     left = width + 2 - sum(_taken(column.heading, content[column.heading]) for column in needed)
     for column in (*told, *measures):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from memeval.core.numbers import count
 from memeval.core.outside import visible
 from memeval.core.results import EVERY
 from memeval.core.terminal import aligned
@@ -29,7 +30,8 @@ def summary(plans: Sequence[Plan], left_out: Mapping[tuple[str, str], str] = {})
     ]
     systems, places = {row.system for _, row in ready}, {plan.ground for plan, _ in ready}
     pairs = sum(row.left for _, row in ready)
-    return f"ready: {len(systems)} systems on {len(places)} grounds, {pairs:,} pairs to score{_time(ready)}"
+    where = f"{count(len(systems), 'systems')} on {count(len(places), 'grounds')}"
+    return f"ready: {where}, {count(pairs, 'pairs')} to score{_time(ready)}"
 
 
 def _time(rows: Sequence[tuple[Plan, Planned]]) -> str:
@@ -39,7 +41,7 @@ def _time(rows: Sequence[tuple[Plan, Planned]]) -> str:
 
 def _ground(plan: Plan) -> list[str]:
     """A ground, with what every system would do."""
-    lines = [_size(plan), *(f"  {count:>6,}  {what}" for what, count in plan.anomalies.items())]
+    lines = [_size(plan), *(f"  {times:>6,}  {what}" for what, times in plan.anomalies.items())]
     lines.append(f"first stage: {plan.first_stage}")
     timed = any(row.rate is not None for row in plan.rows)
     rows: list[tuple[str, ...]] = [("system", "queries", "pairs", "cached", *(("pairs/s", "hours") * timed), "")]
@@ -52,9 +54,11 @@ def _ground(plan: Plan) -> list[str]:
 
 
 def _size(plan: Plan) -> str:
+    told = f", {count(plan.forbidding, 'queries')} with forbidden memories (measures: NoForbidden@5, PairAccuracy)"
     return (
-        f"{plan.dataset} {plan.version} ({plan.licence}): {plan.queries:,} queries, {plan.stores:,} stores, "
-        f"{plan.memories:,} memories, {plan.excluded:,} queries excluded"
+        f"{plan.dataset} {plan.version} ({plan.licence}): {count(plan.queries, 'queries')}, "
+        f"{count(plan.stores, 'stores')}, {count(plan.memories, 'memories')}, "
+        f"{count(plan.excluded, 'queries excluded')}{told * bool(plan.forbidding)}"
     )
 
 
@@ -138,10 +142,10 @@ def _costs(plans: Sequence[Plan]) -> list[str]:
     return lines
 
 
-def _short(count: float) -> str:
+def _short(amount: float) -> str:
     """A number of tokens.
 
     >>> _short(950), _short(16_100_000)
     ('950', '16.1 M')
     """
-    return f"{count / 1e6:,.1f} M" if count >= 1e5 else f"{count:,.0f}"
+    return f"{amount / 1e6:,.1f} M" if amount >= 1e5 else f"{amount:,.0f}"

@@ -75,6 +75,7 @@ class Plan:
     first_stage: str
     rows: tuple[Planned, ...]
     missing: str | None = None
+    forbidding: int = 0
 
 
 def unasked(suite: Suite, names: Sequence[str] | None, systems: Sequence[str] | None) -> dict[tuple[str, str], str]:
@@ -208,6 +209,7 @@ def _plan(suite: Suite, name: str, folder: Path, work: _Work, *, alone: bool) ->
         first_stage=origin,
         rows=tuple(_row(system, here, work) for system in suite.systems),
         missing=missing,
+        forbidding=sum(map(bool, dataset.forbidden.values())),
     )
 
 

@@ -63,6 +63,7 @@ class Progress:
         self._task, self._total, self._pairs, self._failed = plain(struck(task)), total, 0, 0
         self._done = self._start = done
         self._since = self._shown = time.monotonic()
+        self._first: float | None = None
         if self._bars is not None:
             self._bar = self._bars.add_task(self._task, total=total, completed=done, rate="")
         else:
@@ -70,26 +71,30 @@ class Progress:
 
     def _advance(self, ranking: Ranking | None) -> None:
         self._done += 1
-        if ranking is not None:
-            self._pairs += len(ranking.doc_ids)
-            self._failed += ranking.status != "ok"
         now = time.monotonic()
+        if ranking is not None:
+            self._pairs += 0 if self._first is None else len(ranking.doc_ids)
+            self._failed += ranking.status != "ok"
+        if self._first is None:
+            self._first = now  # the first query waits for the model to be loaded: rates are those of the others
         if self._bars is not None:
             self._bars.update(self._bar, advance=1, rate=self._rate(now))
         elif now - self._shown >= PLAIN_SECONDS:
             self._shown = now
-            told = ", ".join(filter(None, (self._rate(now), f"{self._left(now)} left")))
-            say(f"{self._task}: {self._done}/{self._total} queries, {told}")
+            place = f"{self._task}: {self._done}/{self._total} queries"
+            say(", ".join(filter(None, (place, self._rate(now), self._left(now)))))
 
     def _rate(self, now: float) -> str:
-        seconds = max(now - self._since, 1e-9)
+        seconds = max(now - (self._first or now), 1e-9)
         failed = f", {self._failed} failed" if self._failed else ""
         return f"{self._pairs / seconds:,.0f} pairs/s{failed}" if self._pairs else ""
 
     def _left(self, now: float) -> str:
         """The time that the other queries will take, were they like those so far."""
-        each = (now - self._since) / (self._done - self._start)
-        return str(timedelta(seconds=round(each * (self._total - self._done))))
+        timed = self._done - self._start - 1
+        if timed < 1 or self._first is None:
+            return ""
+        return f"{timedelta(seconds=round((now - self._first) / timed * (self._total - self._done)))} left"
 
     def _end(self) -> None:
         if self._bars is None and self._task:

@@ -59,6 +59,20 @@ def test_a_run_prints_the_leaderboard_and_names_its_report(memeval: Run, tmp_pat
     assert (tmp_path / "results/adhoc/hard-cases/bm25.json").is_file()
 
 
+def test_a_run_shows_the_measures_that_are_asked_for_the_first_one_first(memeval: Run, tmp_path: Path) -> None:
+    store = [{"doc_id": "new", "text": "Ann's flat is in Porto."}, {"doc_id": "old", "text": "Ann's flat is in Graz."}]
+    query = {"query": "Where is Ann's flat?", "store_id": "ann", "labels": {"new": 1}, "forbidden": ["old"]}
+    lines = [json.dumps(row) for row in ({"store_id": "ann", "memories": store}, query)]
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines) + "\n")
+    asked = ("--dataset", "jsonl/mine.jsonl", "--system", "bm25", "--measure", "mrr", "--measure", "NoForbidden@1")
+    planned = memeval("plan", *asked).stdout
+    assert "1 query, 1 store, 2 memories, 0 queries excluded, 1 query with forbidden memories" in planned
+    heading = memeval("run", *asked, "--quiet", "-o", "report.md").stdout.splitlines()[1].split("  ")
+    told = [word.strip() for word in heading if word.strip()]
+    assert told[:5] == ["rank", "system", "MRR", "vs first stage", "NoForbidden@1"]
+    assert "NDCG" not in (tmp_path / "report.md").read_text().partition("### Leaderboard")[2].partition("###")[0]
+
+
 def test_json_is_all_that_stdout_holds(memeval: Run) -> None:
     done = memeval("run", *LEXICAL, "--json")
     [board] = json.loads(done.stdout)["leaderboards"]
@@ -81,6 +95,9 @@ def test_a_limited_run_is_marked_and_does_not_touch_the_whole_one(memeval: Run, 
         (("run", "--dataset", "locmo"), 2, ("unknown data set 'locmo'", "did you mean 'locomo'")),
         (("run", "hard-cases", "--system", "bm26"), 2, ("--system bm26", "has no such", "did you mean 'bm25'")),
         (("run", "--depth", "5"), 2, ("--depth goes with --dataset or --system",)),
+        (("run", "--measure", "MRR"), 2, ("--measure goes with --dataset or --system",)),
+        (("run", "--system", "bm25", "--measure", "MRRR"), 2, ("unknown measure 'MRRR'", "did you mean 'MRR'")),
+        (("show", "."), 2, (". is a folder", "--query ID")),
         (("run", "-o", "page.pdf"), 2, ("page.pdf: there is no report format '.pdf'",)),
         (("run", "--dataset", "beir/nowhere"), 2, ("nowhere",)),
         (("run", "--dataset", "locomo", "--system", "bm25"), 3, ("locomo10.json", "MEMEVAL_DATA")),
@@ -473,7 +490,7 @@ def test_a_fresh_run_asks_anew_and_one_that_was_cut_short_goes_on_without_asking
     file.unlink()
     done = memeval(*run, SWAY="3")
     today = datetime.now(UTC).date().isoformat()
-    assert f"Scores remembered from earlier (UTC): python/mine:make {pairs:,} made {today}." in done.stdout
+    assert f"Scores remembered, not made anew (UTC): python/mine:make {pairs:,} made {today}." in done.stdout
     assert file.read_bytes() == cut_short
     fails(memeval(*run, "--since", "yesterday"), 2, "--since 'yesterday': write a time in UTC")
     fails(memeval(*run, "--since", "2026-01-01", "--fresh"), 2, "not both")
@@ -494,7 +511,7 @@ def test_the_gate_says_what_was_not_asked_for(memeval: Run, tmp_path: Path) -> N
     assert memeval("check", "one", "--baseline", "b.json", "--update", "--reason", "first").returncode == 0
     assert "remembered" not in memeval("check", "one", "--baseline", "b.json").stdout
     told = memeval("check", "two", "--baseline", "b.json").stdout
-    assert "note: mine on hard-cases: scores remembered from earlier (UTC): " in told and "--fresh` asks anew" in told
+    assert "note: mine on hard-cases: scores remembered, not made anew (UTC): " in told and "--fresh` asks anew" in told
     for times in (tmp_path / "two").rglob("mine.times.jsonl"):
         times.unlink()
     told = memeval("check", "two", "--baseline", "b.json").stdout

@@ -162,6 +162,23 @@ def test_progress_shows_names_and_obeys_none(stream: type[io.StringIO], monkeypa
         assert order not in shown
 
 
+def test_the_time_that_is_left_is_not_reckoned_from_the_loading_of_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 60.0, 61.0, 70.0, 70.0])  # begun, a first answer after a minute of loading, two more, the end
+    monkeypatch.setattr("memeval.runs.progress.time.monotonic", lambda: next(clock))
+    stderr = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stderr)
+    with Progress() as progress:
+        progress.watcher.begin("mine", 13, 0)
+        for _ in range(3):
+            progress.watcher.advance(None)
+        progress.watcher.end()
+    assert stderr.getvalue().splitlines()[1:] == [
+        "mine: 1/13 queries",
+        "mine: 3/13 queries, 0:00:50 left",
+        "mine: done in 70.0 s",
+    ]
+
+
 def test_a_table_on_a_terminal_has_colours_of_memevals_own_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)

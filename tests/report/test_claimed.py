@@ -515,6 +515,8 @@ def test_claims_are_listed_shown_and_explained() -> None:
 
     assert "memreranker  Claims of MemReranker (arXiv 2605.06132" in run("list", "claims")
     assert 'id = "small-above-bge"' in run("show", "memreranker-claims.toml")
+    names = ("memreranker", "memreranker-claims", "memreranker-claims.toml")
+    assert len({claimed.load(name).source for name in names}) == 1
     schema = json.loads(run("show", "schema/claims"))
     assert "geometric mean" in schema["$defs"]["Claim"]["properties"]["test"]["description"]
     lines = run("help", "claims").splitlines()

@@ -166,6 +166,8 @@ def test_published_rows_of_ones_own_stand_beside_measured_ones_in_every_format(t
     table = latex.render([board]).split(r"\label{tab:memeval-1-reported-1}")[1]
     assert r"theirs & reported & 0.625 & --" in table and r"good & reported & 0.750 & 0.500" in table
     assert r"good & measured & 0.700 [" in table
+    names = [line.split(" & ")[0] for line in table.splitlines() if "reported &" in line or "measured &" in line]
+    assert names == sorted(names) and {"bad", "good", "theirs"} <= {*names}
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_a_plan_says_of_each_ground_and_system_what_is_missing(lame: Path) -> No
     assert quote["calls"] == rows["bm25"]["pairs"]
     assert quote["dollars"][0] < quote["dollars"][1]
     told = run("plan", lame).stdout
-    assert "ready: 2 systems on 1 grounds" in told
+    assert "ready: 2 systems on 1 ground" in told
     assert f"to run what is ready: memeval run {lame} --ready" in told
 
 
@@ -222,7 +222,7 @@ def test_what_is_ready_is_run_and_what_is_not_is_told_with_its_reason(lame: Path
     out = tmp_path / "out"
     done = run("run", lame, "--ready", "--results", out, "-o", out / "r.md")
     assert done.exit_code == 0, done.output
-    assert "ready: 2 systems on 1 grounds" in done.stderr
+    assert "ready: 2 systems on 1 ground" in done.stderr
     told = results.read_unavailable(out / "lame/hard-cases.bm25/unavailable.json")
     assert sorted(told) == ["openai/gpt-4o-mini", "transformers/no/such-model"]
     assert "no/such-stage" in str(results.unrun(out / "lame/hard-cases.transformers-no-such-stage"))

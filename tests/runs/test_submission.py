@@ -320,7 +320,7 @@ def test_who_says_that_he_was_trained_on_the_test_data_is_marked_and_not_recomme
     rows, _ = reported("ann=ann", f"cy={path / 'results'}", page=True)
     page = Path("r.html").read_text()
     assert "cy: mine" in rows and '<span class="chip warn">trained on this</span>' in page
-    assert "cy: mine was trained on hard-cases, as it is said: its row shows what it kept." in page
+    assert "cy: mine is said to have been trained on hard-cases: its row shows what it kept." in page
     assert page.count("trained on this</span>") == page.count('cy: mine<span class="chips">')
     assert "Take cy: mine" not in page
 
