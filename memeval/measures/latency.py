@@ -5,6 +5,7 @@ percentile is given only where the calls reach it: p95 from 20 of them, p99 from
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,8 @@ class Billed:
     """What a hosted system took."""
     part: str | None = None
     """Of which shard, where shards were merged."""
+    entry: str | None = None
+    """A name of its own, by which it is known to be written."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,16 @@ def read(file: Path) -> Times | None:
     remembered = Remembered.joined(parts) if versions == {VERSION} else None
     whole = added([total for part in bills.values() if (total := added(part))], apart=True)
     return Times(asked, batches, whole, remembered, machine)
+
+
+def holds(file: Path, entry: str) -> bool:
+    """Whether a bill of that name is in a times file."""
+    found = (line for _, line in files.numbered(file) if entry.encode() in line) if file.is_file() else ()
+    for line in found:
+        with suppress(DataError):
+            if files.shaped(line, Billed, str(file)).entry == entry:
+                return True
+    return False
 
 
 def added(bills: Sequence[Bill], *, apart: bool = False) -> Bill | None:

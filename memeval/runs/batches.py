@@ -83,11 +83,18 @@ class Brought:
         with Ledger(self._file) as ledger:
             return ledger.due(self._run)
 
-    def settle(self) -> None:
-        """Notes that it is billed, and that the run is whole."""
+    def gather(self, entry: str) -> Due:
+        """What is not billed yet, to be billed under that name."""
+        if self._file is None:
+            return Due(0, 0.0)
+        with Ledger(self._file) as ledger:
+            return ledger.gather(self._run, entry)
+
+    def settle(self, entry: str) -> None:
+        """Notes that the bill of that name is written, and that the run is whole."""
         if self._file is not None:
             with Ledger(self._file) as ledger:
-                ledger.settle(self._run)
+                ledger.settle(self._run, entry)
 
 
 def elsewhere(scorer: Scorer, terms: Terms, tell: Callable[[str], None]) -> None:

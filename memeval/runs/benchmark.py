@@ -6,6 +6,7 @@ One file, though a long one: it is the story of a run, told once from its first 
 import functools
 import math
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
@@ -330,7 +331,7 @@ def _ran(job: GroundRun, scorer: Scorer, about: Header, path: Path, task: str) -
     brought = batches.Brought(scorer, job.terms, path)
     batches.elsewhere(scorer, job.terms, watcher.notice)
     before, settled = replace(purse), times.with_name(times.name.replace(".times.jsonl", BILL))
-    for row in files.lines(settled, prices.Settled, broken=True) if settled.is_file() else ():  # of one that was killed
+    for row in _unbilled(settled, times, brought):
         for name, amount in row.items():
             setattr(before, name, getattr(before, name) - amount)
     purse.note = functools.partial(files.append, settled)
@@ -338,7 +339,8 @@ def _ran(job: GroundRun, scorer: Scorer, about: Header, path: Path, task: str) -
         watcher.step(f"{task}: texts that are not remembered are sent to {hosted.service.door.host}")
 
     def billed(usages: Iterable[Mapping[str, float]] | None) -> None:
-        came = brought.due() if usages is not None else Due(0, 0.0)
+        entry = uuid.uuid4().hex
+        came = brought.gather(entry) if usages is not None else Due(0, 0.0)
         # What came by batch is the ledger's to tell, also of what an earlier process has collected.
         before.calls += purse.brought - before.brought - came.calls
         before.spent += purse.brought_spent - before.brought_spent - came.spent
@@ -348,10 +350,11 @@ def _ran(job: GroundRun, scorer: Scorer, about: Header, path: Path, task: str) -
             bill = prices.bill([one.service.price for one in scorer.hosted], before, purse, usages)
             bill = replace(bill, batched=came.calls)
             watcher.step(f"{task}: {bill}")
-            files.append(times, {"bill": written(bill)})
-            settled.unlink(missing_ok=True)
+            files.append(settled, prices.Billing(entry=entry, whole=usages is not None))
+            files.append(times, {"bill": written(bill), "entry": entry})
             if usages is not None:
-                brought.settle()
+                brought.settle(entry)
+            settled.unlink(missing_ok=True)
 
     try:
         carrying.fill(_by_batch(job, scorer, about, path, task), leave=job.leave, until=job.until, tell=watcher.step)
@@ -374,6 +377,20 @@ def _ran(job: GroundRun, scorer: Scorer, about: Header, path: Path, task: str) -
     watcher.end()
     if outcome.ran or settled.is_file() or brought.due().calls:
         billed(ranking.usage or {} for ranking in results.read_run(outcome.run).rankings)
+
+
+def _unbilled(settled: Path, times: Path, brought: batches.Brought) -> list[prices.Settled]:
+    """What a process that was killed has taken and not billed; where it died behind its bill, the rest is done."""
+    if not settled.is_file():
+        return []
+    rows = list(files.lines(settled, prices.Settled | prices.Billing, broken=True))
+    begun = next((row for row in reversed(rows) if "entry" in row), None)
+    if begun is None or not latency.holds(times, begun["entry"]):
+        return [row for row in rows if "entry" not in row]
+    if begun["whole"]:
+        brought.settle(begun["entry"])
+    settled.unlink(missing_ok=True)
+    return []
 
 
 def load_scorer(

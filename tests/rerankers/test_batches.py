@@ -20,6 +20,7 @@ from batch_services import Services, ideal
 from typer.testing import CliRunner
 
 from memeval.cli import app
+from memeval.core import files
 from memeval.core.errors import UsageError
 from memeval.core.store import ScoreCache
 from memeval.core.types import Bill
@@ -577,3 +578,47 @@ def test_kills_at_any_moment_lose_nothing_and_ask_nothing_twice(
     assert told is not None
     assert told.bill is not None
     assert (told.bill.calls, told.bill.batched) == (16, 16)
+
+
+@pytest.mark.parametrize("moment", ["gathered", "announced", "billed", "settled", "removed"])
+@pytest.mark.parametrize("batched", [True, False])
+def test_a_process_that_dies_while_it_bills_has_billed_once(
+    moment: str, batched: bool, tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies_behind(place: Any, name: str, when: Callable[..., bool] = lambda *_: True) -> None:
+        usual = getattr(place, name)
+
+        def stopped(*given: Any, **named: Any) -> Any:
+            done = usual(*given, **named)
+            if when(*given):
+                raise KeyboardInterrupt
+            return done
+
+        monkeypatch.setattr(place, name, stopped)
+
+    def writes(key: str) -> Callable[..., bool]:
+        return lambda path, row: key in row
+
+    chosen, batch = made(tmp_path, name("chat", services)), Batching() if batched else None
+    with monkeypatch.context() as monkeypatch:
+        match moment:
+            case "gathered":
+                dies_behind(batches.Brought, "gather")
+            case "announced":
+                dies_behind(files, "append", writes("whole"))
+            case "billed":
+                dies_behind(files, "append", writes("bill"))
+            case "settled":
+                dies_behind(batches.Brought, "settle")
+            case "removed":
+                dies_behind(Path, "unlink", lambda path: path.name.endswith(benchmark.BILL))
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, chosen, batch=batch)
+    told = bill(run(tmp_path, chosen, batch=batch))
+    assert (told.calls, told.batched, told.broken) == (16, 16 * batched, 0)
+    assert told.spent is not None
+    assert told.listed is not None
+    assert told.spent == pytest.approx(told.listed * (0.5 if batched else 1))
+    assert not list(tmp_path.rglob(f"*{benchmark.BILL}"))
+    with Ledger(tmp_path / "cache" / "scores.sqlite") as ledger:
+        assert not ledger._do("SELECT * FROM batch_requests").fetchall()

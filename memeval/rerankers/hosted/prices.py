@@ -102,6 +102,13 @@ class Settled(TypedDict):
     unsure: float
 
 
+class Billing(TypedDict):
+    """That a bill is about to be written under the name of `entry`; `whole` where its run is, and batches are billed."""
+
+    entry: str
+    whole: bool
+
+
 @dataclass
 class Purse:
     """What a run may spend and has spent, over all its systems: `calls` that were answered, attempts that were not

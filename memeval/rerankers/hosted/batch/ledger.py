@@ -25,6 +25,8 @@ from memeval.rerankers.hosted.batch.post import OWN, Answer, Body, Job
 
 TRIES = 3
 """In how many jobs a request is put before it has failed."""
+BILLING = "billing"
+"""The scope of what is no request but the sum of some, which is being billed."""
 TABLES = (
     "CREATE TABLE IF NOT EXISTS batch_requests (key BLOB PRIMARY KEY, scope TEXT NOT NULL, run TEXT NOT NULL,"
     " body BLOB, most TEXT NOT NULL, worst REAL NOT NULL, wanted INTEGER NOT NULL, job TEXT, tries INTEGER NOT NULL,"
@@ -257,11 +259,24 @@ class Ledger:
         calls, spent = self._do("SELECT total(calls), total(cost) FROM batch_requests WHERE run = ?", run).fetchone()
         return Due(int(calls), float(spent))
 
-    def settle(self, run: str) -> None:
-        """A run's answers were billed, and everything was made of them that can be."""
+    def gather(self, run: str, entry: str) -> Due:
+        """What is due, under the name that its bill will have: what comes from now on is for another one."""
         with self._at_once():
-            self._do("DELETE FROM batch_requests WHERE run = ? AND (code IS NOT NULL OR job IS NULL)", run)
+            due = self.due(run)
+            self._do("DELETE FROM batch_requests WHERE run = ? AND scope = ?", run, BILLING)
             self._do("UPDATE batch_requests SET calls = 0, cost = 0 WHERE run = ?", run)
+            self._do(
+                "INSERT INTO batch_requests VALUES (?, ?, ?, NULL, '{}', 0, 0, NULL, 0, NULL, NULL, NULL, ?, ?)",
+                entry.encode(), BILLING, run, due.calls, due.spent,
+            )  # fmt: skip
+        return due
+
+    def settle(self, run: str, entry: str) -> None:
+        """A run's bill of that name is written, and everything was made of its answers that can be."""
+        with self._at_once():
+            self._do("DELETE FROM batch_requests WHERE key = ?", entry.encode())
+            free = "code IS NOT NULL OR job IS NULL"
+            self._do(f"DELETE FROM batch_requests WHERE run = ? AND calls = 0 AND ({free})", run)
 
     # --- the file
 
