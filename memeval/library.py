@@ -116,6 +116,10 @@ def run(
     several = isinstance(reranker, (list, tuple))
     systems: list[Any] = list(reranker) if isinstance(reranker, (list, tuple)) else [reranker]
     names = _names(systems, [name] if isinstance(name, str) else list(name or ()))
+    if not isinstance(dataset, (str, Dataset)):
+        raise UsageError(f"{type(dataset).__name__} is no data set: give the name of one, or a Dataset")
+    if limit is not None and (type(limit) is not int or limit < 1):
+        raise UsageError(f"limit={limit!r}: how many queries to take is a whole number from 1 on")
     asked = dataset if isinstance(dataset, str) else "hard-cases"
     given = {"first_stage": first_stage, "depth": depth, "pool": pool, "rendering": rendering}
     plan = suite.make(
@@ -169,12 +173,16 @@ def _names(systems: list[Reranker | str], given: list[str]) -> list[str]:
         raise UsageError("there is no system to run: give one, or a list of some")
     for place, one in enumerate(systems):
         with contained(type(one).__name__):
+            if isinstance(one, type):
+                raise UsageError(f"{one.__name__} is a class: give an object of it, as in {one.__name__}()")
             if not isinstance(one, str) and not callable(getattr(one, "score", None)):
                 raise UsageError(f"{type(one).__name__} has no score(query, memories)")
         if isinstance(one, str):
             systems[place] = rerankers.address(one)
     if given and len(given) != len(systems):
         raise UsageError(f"{len(given)} names for {len(systems)} systems: give one for each, in their order")
+    if not all(title.strip() for title in map(str, given)):
+        raise UsageError("a name is empty: give each system one that tables can show")
     names = given or [one if isinstance(one, str) else type(one).__name__ for one in systems]
     twice = next((title for title in names if names.count(title) > 1), None)
     if twice is not None:

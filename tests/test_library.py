@@ -1,7 +1,9 @@
 """memeval as a library."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +48,18 @@ def test_a_data_set_of_ones_own_is_measured_by_hand_checkable_numbers(garden: Da
 def test_what_is_no_reranker_is_refused(garden: Dataset) -> None:
     with pytest.raises(UsageError, match=r"has no score\(query, memories\)"):
         memeval.run(object(), garden)  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_meant_is_refused(garden: Dataset) -> None:
+    given: list[tuple[str, Any, Any, dict[str, Any]]] = [
+        ("Longest is a class", Longest, garden, {}),
+        ("int is no data set", Longest(), 5, {}),
+        ("a name is empty", Longest(), garden, {"name": " "}),
+        *((rf"limit={re.escape(repr(few))}: ", "bm25", garden, {"limit": few}) for few in (0, -1, 1.5, True, "1/2")),
+    ]
+    for said, reranker, dataset, more in given:
+        with pytest.raises(UsageError, match=said):
+            memeval.run(reranker, dataset, **more)
 
 
 def test_a_category_may_not_be_called_all(garden: Dataset) -> None:

@@ -214,6 +214,10 @@ def recall_all(lists: Lists, cutoff: int | None) -> Floats:
     return found
 
 
+MOST = 1e100
+"""How far a value may be from 0: squares of it are still added up."""
+
+
 def by_query(name: str, of: QueryMeasure) -> ArrayMeasure:
     """A measure of other people's, which sees one query at a time."""
 
@@ -222,9 +226,12 @@ def by_query(name: str, of: QueryMeasure) -> ArrayMeasure:
         with contained(f"the measure {name!r} fails"):
             for row, (gains, place) in enumerate(zip(lists.gains, lists.places.tolist(), strict=True)):
                 labels = lists.of.labels(place)
-                made[row] = of(gains[:cutoff].astype(np.int64).tolist(), labels.astype(np.int64).tolist(), cutoff)
-        if not np.isfinite(made).all():
-            raise UsageError(f"the measure {name!r} gives {made[~np.isfinite(made)][0]} for a query: it must be finite")
+                value = of(gains[:cutoff].astype(np.int64).tolist(), labels.astype(np.int64).tolist(), cutoff)
+                if isinstance(value, (str, bytes)):
+                    raise TypeError(f"{value!r} is no number")
+                made[row] = value
+        if not (fit := np.abs(made) <= MOST).all():  # nan, too, is not
+            raise UsageError(f"the measure {name!r} gives {made[~fit][0]} for a query: it must be finite, within ±{MOST:g}")
         return made
 
     return values

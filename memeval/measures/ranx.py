@@ -104,6 +104,9 @@ MEASURES: Mapping[str, Formula] = {
 }
 """Every measure of memeval by name, before "@cutoff"; RBP is written with its persistence, as in RBP.8."""
 
+UNBOUNDED = {"Hits", "DCG", "DCG_Burges", "RBP"}
+"""Those whose values may be above 1."""
+
 ARRAYS: Mapping[str, ArrayMeasure] = {
     "map": judged.average_precision,
     "mrr": judged.reciprocal_rank,
@@ -164,6 +167,12 @@ class Measure:
     how: str | ArrayMeasure | None
     level: int = 1
     forbids: bool = False
+
+    @property
+    def share(self) -> bool:
+        """Whether its values are from 0 to 1 for certain."""
+        stem = self.name.split("@")[0].split("(")[0].split(".")[0]
+        return stem in MEASURES and stem not in UNBOUNDED
 
 
 def parse(name: str) -> Measure:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memeval import rerankers
 from memeval.core import files
-from memeval.core.errors import did_you_mean
+from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.names import apart
 from memeval.core.values import model
 from memeval.measures.ranx import parse
@@ -20,31 +20,45 @@ from memeval.report.board import Leaderboard, Row
 from memeval.report.tables import Table, table
 
 
+Text = Annotated[str, Field(min_length=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Whole = Annotated[int, Field(strict=True, gt=0)]
+
+
 class Publication(BaseModel):
     """One published table. `protocol` says in sentences how it was made, as far as that is known; `also` lists what
     else its systems are called in results."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    measured: str
-    title: str
-    source: str
+    measured: Text
+    title: Text
+    source: Text
     columns: Annotated[tuple[str, ...], Field(min_length=1)]
-    systems: Annotated[dict[str, tuple[float, ...]], Field(min_length=1)]
+    systems: Annotated[dict[Text, tuple[Number, ...]], Field(min_length=1)]
     also: dict[str, tuple[str, ...]] = {}
     protocol: tuple[str, ...] = ()
     first_stage: str | None = None
-    depth: int | None = None
-    queries: int | None = None
+    depth: Whole | None = None
+    queries: Whole | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> "Publication":
-        for column in self.columns:
-            if parse(column).name != column:
-                raise ValueError(f"{column!r} is written {parse(column).name!r}")
+        try:
+            columns = [parse(column) for column in self.columns]
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        for column, measure in zip(self.columns, columns, strict=True):
+            if measure.name != column:
+                raise ValueError(f"{column!r} is written {measure.name!r}")
+            if self.columns.count(column) > 1:
+                raise ValueError(f"{column!r} is a column twice")
         for name, values in self.systems.items():
             if len(values) > len(self.columns):
                 raise ValueError(f"{name!r} has {len(values)} values for {len(self.columns)} columns")
+            for measure, value in zip(columns, values, strict=False):
+                if measure.share and not 0 <= value <= 1:
+                    raise ValueError(f"{name!r} has {value:g} as {measure.name}, which is from 0 to 1 (a percentage?)")
         for name in self.also:
             if name not in self.systems:
                 raise ValueError(f"also: {name!r} is not among systems{did_you_mean(name, self.systems)}")

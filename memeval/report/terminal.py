@@ -74,7 +74,8 @@ def _columns(board: Leaderboard, width: int) -> dict[str, list[str]]:
     if any(row.latency.p50 is not None for row in rows):
         told.append(columns.P50)
     usual = [name for name in ("MRR", "Recall@5", "Recall@20") if name in board.others]
-    measures = [columns.mean(name) for name in (*filter(lambda name: parse(name).forbids, board.others), *usual)]
+    forbid = [name for name in board.others if parse(name).forbids]
+    measures = [columns.mean(name) for name in (*forbid, *usual) or board.others]
     content = {column.heading: [column.cell(board, row) for row in rows] for column in (*needed, *measures, *told)}
     left = width + 2 - sum(_taken(column.heading, content[column.heading]) for column in needed)
     for column in (*told, *measures):

@@ -33,7 +33,7 @@ from memeval.runs.guard import Scorer
 from memeval.runs.suite import Suite, System, slug
 
 BILL = ".bill.partial"
-"""What a run has taken so far of services, a line for each call: its process may be killed before it adds them up."""
+"""What a run has taken so far of services, a line for each call: its process may end before it adds them up."""
 
 
 @dataclass
@@ -350,10 +350,11 @@ def _ran(job: GroundRun, scorer: Scorer, about: Header, path: Path, task: str) -
             bill = prices.bill([one.service.price for one in scorer.hosted], before, purse, usages)
             bill = replace(bill, batched=came.calls)
             watcher.step(f"{task}: {bill}")
-            files.append(settled, prices.Billing(entry=entry, whole=usages is not None))
+            if usages is None:
+                return  # what it took so far is in its file: the next one adds to it
+            files.append(settled, prices.Billing(entry=entry))
             files.append(times, {"bill": written(bill), "entry": entry})
-            if usages is not None:
-                brought.settle(entry)
+            brought.settle(entry)
             settled.unlink(missing_ok=True)
 
     try:
@@ -380,15 +381,14 @@ def _ran(job: GroundRun, scorer: Scorer, about: Header, path: Path, task: str) -
 
 
 def _unbilled(settled: Path, times: Path, brought: batches.Brought) -> list[prices.Settled]:
-    """What a process that was killed has taken and not billed; where it died behind its bill, the rest is done."""
+    """What a process has taken that ended before its bill; where it died behind that, the rest of it is done."""
     if not settled.is_file():
         return []
     rows = list(files.lines(settled, prices.Settled | prices.Billing, broken=True))
     begun = next((row for row in reversed(rows) if "entry" in row), None)
     if begun is None or not latency.holds(times, begun["entry"]):
         return [row for row in rows if "entry" not in row]
-    if begun["whole"]:
-        brought.settle(begun["entry"])
+    brought.settle(begun["entry"])
     settled.unlink(missing_ok=True)
     return []
 

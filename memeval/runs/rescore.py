@@ -55,6 +55,8 @@ def several(
         raise UsageError("give --qrels or --dataset, not both")
     if names and len(names) != len(runs):
         raise UsageError(f"--name: {len(names)} names for {len(runs)} runs: give one for each, in their order")
+    if not all(name.strip() for name in names or ()):
+        raise UsageError("--name: is empty: give each run a name that tables can show")
     wanted = tuple(parse(name).name for name in (measures or MEASURES))
     foreign = next((run for run in runs if ".run.jsonl" not in run.name), None)
     # What is no run is said before labels are loaded; two of them are not held at once.

@@ -10,6 +10,7 @@ One file, though a long one: what is written line by line and what is read back 
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -101,12 +102,13 @@ def run(
         partial.parent.mkdir(parents=True, exist_ok=True)
         files.write_whole(partial, b"".join([results.header_line(header), *map(_sealed, lines.values())]))
         listener.begin(len(queries), len(kept))
-        with staying(), partial.open("ab") as stream, times.open("ab" if kept else "wb") as clock:
+        more = kept or (not fresh and _is_of(files.stored(path), header))  # what was paid for its answers counts
+        with ExitStack() as stack, staying(), partial.open("ab") as stream, times.open("ab" if more else "wb") as clock:
             if clock.tell() and not times.read_bytes().endswith(b"\n"):
                 clock.write(b"\n")  # a line was cut off: the next one stands by itself
             machine.reset_peaks()
             _append(clock, {"schema": "memeval/times", "version": latency.VERSION, **written(manifest or Machine())})
-            ranked = _scored(rank(scorer, order, len(kept), dataset, candidates))
+            ranked = stack.enter_context(closing(_scored(rank(scorer, order, len(kept), dataset, candidates))))
             for position, (ranking, batch) in enumerate(ranked, start=1):
                 if ranking.seconds is not None or ranking.remembered is not None:
                     _append(clock, latency.row(ranking))
@@ -290,6 +292,13 @@ def reliable(file: Path, header: Header, queries: Sequence[Query], candidates: C
     if len(rows) - 1 > len(queries) or (whole and (rows[-1:] != [b""] or len(rankings) < len(queries))):
         return Reliable(tuple(rankings), "has not the lines of this run (cut off?)")
     return Reliable(tuple(rankings))
+
+
+def _is_of(file: Path | None, header: Header) -> bool:
+    """Whether a file is one of this run."""
+    with suppress(DataError):
+        return file is not None and results.read_header(next(files.numbered(file), (0, b""))[1], file) == header
+    return False
 
 
 def _told(file: Path, error: Exception) -> str:

@@ -110,6 +110,12 @@ def leaves(grades, labels, cutoff):
 def text(grades, labels, cutoff):
     '''Says something'''
     return "high"
+def digits(grades, labels, cutoff):
+    '''Says a number'''
+    return "0.5"
+def vast(grades, labels, cutoff):
+    '''Is beyond reckoning'''
+    return 1e308
 def nan(grades, labels, cutoff):
     '''Is not a {number}'''
     return float("nan")
@@ -126,6 +132,8 @@ Good.1 = plug:good
 Leaves = plug:leaves
 Text = plug:text
 NaN = plug:nan
+Digits = plug:digits
+Vast = plug:vast
 """
 BROKEN = {
     "Two": "does not load (TypeError: too many positional arguments)",
@@ -138,7 +146,9 @@ BROKEN = {
 }
 FAILING = {
     "Leaves": "the measure 'Leaves' fails (SystemExit: 0)",
-    "Text": "the measure 'Text' fails (ValueError",
+    "Text": "the measure 'Text' fails (TypeError: 'high' is no number",
+    "Digits": "the measure 'Digits' fails (TypeError: '0.5' is no number",
+    "Vast": "the measure 'Vast' gives 1e+308 for a query: it must be finite, within ±1e+100",
     "NaN": "the measure 'NaN' gives nan for a query: it must be finite",
 }
 

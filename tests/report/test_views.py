@@ -178,6 +178,12 @@ def test_published_rows_of_ones_own_stand_beside_measured_ones_in_every_format(t
         ('"MRR"', '"mrr"', "'mrr' is written 'MRR'"),
         ("[0.625]", "[0.625, 0.5, 0.5]", "'theirs' has 3 values for 2 columns"),
         ("[0.625]", '["x"]', r"tables\[0\]\.systems\.theirs\[0\]: must be a valid number"),
+        ("[0.625]", "[true]", r"tables\[0\]\.systems\.theirs\[0\]"),
+        ("[0.625]", "[inf]", r"tables\[0\]\.systems\.theirs\[0\]"),
+        ("[0.625]", "[62.5]", "'theirs' has 62.5 as NDCG@10, which is from 0 to 1"),
+        ('"MRR"', '"Foo@3"', r"figures.toml: tables\[0\]: unknown measure 'Foo@3'"),
+        ('"MRR"', '"NDCG@10"', "'NDCG@10' is a column twice"),
+        ('"theirs"', '""', "at least 1 character"),
         ('"toy"', '"tox"', "is of 'tox', of which there is no result .*'toy'"),
     ],
 )

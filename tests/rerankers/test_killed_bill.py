@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from wire import Answer, Asked, Wire
 
+from memeval.core.store import ScoreCache
+from memeval.runs import benchmark, suite
+
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 ROOT = Path(__file__).parents[2]
 
@@ -51,3 +54,42 @@ def test_a_killed_run_leaves_its_bill_and_the_next_one_adds_to_it(tmp_path: Path
     assert bill["calls"] == 39 + asked - before
     assert bill["spent"] == pytest.approx(bill["calls"] * 0.5)
     assert not kept.exists()
+
+
+def test_what_a_run_took_that_failed_is_in_the_bill_of_the_one_that_goes_on(
+    tmp_path: Path, serve: Callable[..., Wire]
+) -> None:
+    asked: list[str] = []
+    broken = ["every", "first", ""]
+
+    def speak(request: Asked) -> Answer:
+        asked.append(request.body["query"])
+        low = broken[0] == "every" or (broken[0] == "first" and request.body["query"] == "q0")
+        found = [{"index": place, "relevance_score": 7 if low else 0.5} for place in range(2)]
+        return Answer({"results": found})
+
+    rows = [{"query": f"q{n}", "candidates": [{"text": "a", "label": 1}, {"text": "b", "label": 0}]} for n in range(12)]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = f"rerank-api/m?url={serve(speak).url}&style=cohere&key_from=none&price=500/1000-calls&in_flight=1"
+    chosen = suite.make(
+        {
+            "schema": 1,
+            "name": "mine",
+            "datasets": [f"jsonl/{tmp_path / 'mine.jsonl'}"],
+            "systems": [{"name": "m", "model": model}],
+        },
+        "here",
+    )
+    with ScoreCache(tmp_path / "scores.sqlite") as cache:
+        told = []
+        while broken:
+            [report] = benchmark.run(chosen, tmp_path / "results", cache=cache)
+            told.append(len(report.results))
+            broken.pop(0)
+    assert told == [0, 1, 1], "of no result, of one whose first query failed, of a whole one"
+    [result] = report.results
+    assert result.latency is not None
+    assert result.latency.bill is not None
+    told = result.latency.bill
+    assert told.calls + told.broken == len(asked), told
+    assert (told.spent or 0) + (told.unsure or 0) == pytest.approx(len(asked) * 0.5)

@@ -103,10 +103,9 @@ class Settled(TypedDict):
 
 
 class Billing(TypedDict):
-    """That a bill is about to be written under the name of `entry`; `whole` where its run is, and batches are billed."""
+    """That a bill is about to be written, and under what name."""
 
     entry: str
-    whole: bool
 
 
 @dataclass
