@@ -101,11 +101,15 @@ class Ranked:
 
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """What lies beside one result, as far as it is whole, and what of the result does not follow from it."""
+    """What lies beside one result, as far as it is whole, and what of the result does not follow from it.
+
+    `lacks` says what is not there, so that nothing can follow; where the data set is not here, that is nobody's fault.
+    """
 
     labelled: Labelled | None = None
     ranked: Ranked | None = None
     wrong: str = ""
+    lacks: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,27 +277,29 @@ def _read(job: tuple[Path, Sequence[Kept], Load | None]) -> dict[Path, Beside]:
         return {source.file: Beside(wrong=f"the labels beside it cannot be read ({error})") for source in sources}
     rows = shards.taken(labels.rows if labels else (), result.signature.partial, store=attrgetter("store_id"))
     candidates = files.stored(folder / "candidates.jsonl")
-    nothing = {source.file: Beside() for source in sources}
-    if candidates is None or labels is None or not rows:
-        return nothing
-    try:
-        listed = results.read_candidates(candidates).doc_ids
-    except MemevalError:
-        return nothing
+    if labels is None or not rows:
+        return {source.file: Beside() for source in sources}
+    listed: Mapping[str, Sequence[str]] = {}
+    if candidates is not None:
+        with suppress(MemevalError):
+            listed = results.read_candidates(candidates).doc_ids
+    if not listed:
+        return {source.file: Beside(lacks="has no candidates beside it") for source in sources}
     doc_ids = tuple(tuple(listed.get(row.query_id, ())) for row in rows)
     places = [{doc_id: place for place, doc_id in enumerate(own)} for own in doc_ids]
     labelled = _labelled(rows, doc_ids, places, labels.splits)
     number = {query_id: place for place, query_id in enumerate(labelled.query_ids)}
-    found = {source.file: Beside(labelled) for source in sources}
+    found = {source.file: Beside(labelled, lacks="has no whole run beside it") for source in sources}
     for source in sources:
         run = files.stored(source.file.with_suffix(".run.jsonl"))
         if run is not None:
             # A damaged run is the business of `memeval verify`; the report says what it lacks.
             with suppress(MemevalError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-                found[source.file] = Beside(labelled, _ranked(run, labelled, places, number))
+                found[source.file] = replace(found[source.file], ranked=_ranked(run, labelled, places, number))
         if (ranked := found[source.file].ranked) is not None:
             wrong = recomputed.wrong(source.result, labelled, ranked)
-            found[source.file] = Beside(labelled, ranked, wrong)
+            lacks = found[source.file].lacks if "missing" in ranked.status else ""
+            found[source.file] = Beside(labelled, ranked, wrong, lacks)
     return found
 
 
@@ -336,6 +342,8 @@ def _ranked(path: Path, labelled: Labelled, places: Sequence[Mapping[str, int]],
         query = number.get(row.query_id)
         if query is not None:
             status[query] = row.status
+            if len(row.doc_ids) != len(places[query]) or len({*row.doc_ids}) != len(row.doc_ids):
+                raise ValueError(row.query_id)
             order[query, : len(row.doc_ids)] = [places[query][doc_id] for doc_id in row.doc_ids]
             scores[query, : len(row.scores or ())] = row.scores or ()
     # Place -1 finds a column of -1 behind the last candidate.

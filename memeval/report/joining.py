@@ -120,10 +120,11 @@ def relied_on(collection: "Collection", read: "Mapping[Path, Beside]", load: "Lo
     left_out = list(collection.left_out)
     for one in collection.sources:
         source = collection.whose.get(one.file, Contribution("", one.file, one.file))
-        why = foreign.get(one.file) or (read[one.file].wrong if one.file in read else "")
+        there = read[one.file] if one.file in read else None
+        why = foreign.get(one.file) or (there.wrong if there else "")
+        why = f"{why}: was it edited?" if why else there.lacks if there and source.named else ""
         if why:
-            why = source.shown(f"{why}: was it edited?")
-            left_out.append(LeftOut(source.shown(one.file), why, comparable(one.result)))
+            left_out.append(LeftOut(source.shown(one.file), source.shown(why), comparable(one.result)))
         else:
             kept.append((source, one))
     if left_out and not kept:
