@@ -619,3 +619,40 @@ def test_a_process_that_dies_while_it_bills_has_billed_once(
     assert not list(tmp_path.rglob(f"*{benchmark.BILL}"))
     with Ledger(tmp_path / "cache" / "scores.sqlite") as ledger:
         assert not ledger._do("SELECT * FROM batch_requests").fetchall()
+
+
+@pytest.mark.parametrize("said", [None, {}, {"id": None}, b"<html>"], ids=["null", "nothing", "no name", "a page"])
+@pytest.mark.parametrize("kind", ["chat", "anthropic"])
+def test_a_job_whose_taking_nobody_understands_is_looked_for_and_not_paid_twice(
+    kind: str, said: Any, tmp_path: Path, services: Services
+) -> None:
+    usual, left = services.route, [said]
+
+    def route(method: str, path: str, *rest: Any) -> Any:
+        found = usual(method, path, *rest)
+        return (200, left.pop(), {}) if method == "POST" and path.endswith("/batches") and left else found
+
+    services.route = route  # type: ignore[method-assign]
+    report = run(tmp_path, made(tmp_path, name(kind, services)), batch=Batching())
+    assert not report.unavailable
+    assert set(services.asked.values()) == {1}
+    assert bill(report).calls == 16
+
+
+def test_what_somebody_cancels_meanwhile_is_not_asked_for_again_by_itself(tmp_path: Path, services: Services) -> None:
+    services.looks = 2
+    usual, chosen = services.take, made(tmp_path, name("chat", services))
+
+    def take(*given: Any) -> Any:
+        job = usual(*given)
+        assert job is not None
+        job.cancelled = True
+        return job
+
+    services.take = take  # type: ignore[method-assign]
+    told = run(tmp_path, chosen, batch=Batching()).unavailable["judge"]
+    assert "a batch was cancelled: the same command asks for what it has not answered" in str(told)
+    assert len(services.jobs) == 1
+    services.take = usual  # type: ignore[method-assign]
+    assert bill(run(tmp_path, chosen, batch=Batching())).calls == 16
+    assert sorted(services.answered.values()) == [1] * 16

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memeval.rerankers.hosted import faults, http
-from memeval.rerankers.hosted.batch.post import OWN, Answer, Body, Job, Look, Post
+from memeval.rerankers.hosted.batch.post import OWN, Answer, Body, Job, Look, Post, named
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.terms import Door
 
@@ -98,7 +98,7 @@ class _Batches:
         rows = Path(prepared).read_bytes().splitlines()
         content = b'{"requests":[' + b",".join(rows) + b"]}"
         headers = {**self._headers, "content-type": "application/json"}
-        return str((await self._json("POST", "", content=content, headers=headers))["id"])
+        return named((await self._json("POST", "", content=content, headers=headers))["id"])
 
     async def find(self, job: Job, known: set[str]) -> str | None:
         oldest, after, found = datetime.fromisoformat(job.created).timestamp() - EARLIER, "", None

@@ -21,6 +21,7 @@ from memeval.rerankers.hosted.batch.collecting import Desk, Questions, collected
 from memeval.rerankers.hosted.batch.ledger import Ledger
 from memeval.rerankers.hosted.batch.mail import Round
 from memeval.rerankers.hosted.batch.post import Carrier, Job
+from memeval.rerankers.hosted.faults import CallError
 from memeval.rerankers.hosted.stream import Hosted
 
 WAITS = (5.0, 120.0)
@@ -65,7 +66,10 @@ def fill(
             going = sum(ledger.waiting(service.scope) for service in services)
             if leave or not going:
                 raise _later(ledger, services, waiting)
+            cancelled = sum(service.cancelled for service in services)
             asyncio.run(_carried(services, _until_over, until))
+            if sum(service.cancelled for service in services) > cancelled:
+                raise IncompleteError("a batch was cancelled: the same command asks for what it has not answered")
 
 
 def look(parts: Sequence[Questions], ledger: Ledger, cancelled: Container[str], tell: Callable[[str], None]) -> None:
@@ -174,7 +178,7 @@ async def _sent(one: Desk, carrier: Carrier, job: Job, file: Path) -> None:
             raise
         if never or fault.status == "rate-limited":
             one.say(one.ledger.note(job, state="planned"), f"not taken yet: {fault.why}")
-        elif fault.again:
+        elif fault.again or faults.code(error) is None and not isinstance(error, CallError):  # nobody said no
             one.say(job, f"it is not known whether it was taken: {fault.why}")
         else:
             one.ledger.drop(job)

@@ -44,7 +44,8 @@ class Questions:
 
 @dataclass
 class Desk:
-    """The jobs of one service, as one process carries them; `lines` is how many requests it takes in a job."""
+    """The jobs of one service, as one process carries them; `lines` is how many requests it takes in a job, `cancelled`
+    how many jobs somebody has ended early."""
 
     part: Questions
     ledger: Ledger
@@ -52,6 +53,7 @@ class Desk:
     lines: int = 0
     opened: bool = False
     failed: int = 0
+    cancelled: int = 0
     told: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -105,6 +107,7 @@ async def collected(one: Desk, carrier: Carrier, job: Job, look: Look) -> None:
     if full:
         one.lines = max(1, one.lines // 2)
     away = look.state in AWAY or full or broken is not None
+    one.cancelled += look.state in AWAY
     freed, lost = one.ledger.close(job, look.state, tried=not away)
     told = [f"{count:,} {what}" for what, count in counts.items() if count or what == "answers"]
     told += [f"{freed:,} to be asked for again"] * bool(freed) + [f"{lost:,} given up"] * bool(lost)

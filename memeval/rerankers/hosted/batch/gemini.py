@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from memeval.rerankers.hosted.batch.post import Answer, Body, Job, Look, Post
+from memeval.rerankers.hosted.batch.post import Answer, Body, Job, Look, Post, named
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.terms import Door
 
@@ -73,11 +73,11 @@ class _Batches:
 
     async def prepare(self, job: Job, file: Path) -> str:
         made = await self._client.aio.files.upload(file=file, config={"mime_type": "jsonl", "display_name": job.name})
-        return str(made.name)
+        return named(made.name)
 
     async def submit(self, job: Job, prepared: str, model: str) -> str:
         made = await self._client.aio.batches.create(model=model, src=prepared, config={"display_name": job.name})
-        return str(made.name)
+        return named(made.name)
 
     async def find(self, job: Job, known: set[str]) -> str | None:
         async for batch in await self._client.aio.batches.list(config={"page_size": 100}):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memeval.rerankers.hosted import responses
-from memeval.rerankers.hosted.batch.post import OWN, Answer, Body, Job, Look, Post
+from memeval.rerankers.hosted.batch.post import OWN, Answer, Body, Job, Look, Post, named
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.terms import Door
 
@@ -76,14 +76,14 @@ class _Batches:
             made = await self._client.files.create(
                 file=(f"{job.name}.jsonl", stream), purpose="batch", extra_headers=self._headers
             )
-        return str(made.id)
+        return named(made.id)
 
     async def submit(self, job: Job, prepared: str, model: str) -> str:
         made = await self._client.batches.create(
             input_file_id=prepared, endpoint=self._url, completion_window="24h", metadata={MARK: job.name},
             extra_headers=self._headers,
         )  # fmt: skip
-        return str(made.id)
+        return named(made.id)
 
     async def find(self, job: Job, known: set[str]) -> str | None:
         oldest = datetime.fromisoformat(job.created).timestamp() - EARLIER

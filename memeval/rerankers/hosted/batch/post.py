@@ -71,6 +71,13 @@ class Carrier(Protocol):
         """Asks for a job to end early; what is done by then may still be collected."""
 
 
+def named(told: Any) -> str:
+    """The service's name of a file or job. Raises ValueError where it told none: it may have taken it all the same."""
+    if not isinstance(told, str) or not told:
+        raise ValueError("the reply has no name of it")
+    return told
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
     """How a service takes jobs.
