@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -226,12 +226,14 @@ def by_query(name: str, of: QueryMeasure) -> ArrayMeasure:
         with contained(f"the measure {name!r} fails"):
             for row, (gains, place) in enumerate(zip(lists.gains, lists.places.tolist(), strict=True)):
                 labels = lists.of.labels(place)
-                value = of(gains[:cutoff].astype(np.int64).tolist(), labels.astype(np.int64).tolist(), cutoff)
+                value: Any = of(gains[:cutoff].astype(np.int64).tolist(), labels.astype(np.int64).tolist(), cutoff)
                 if isinstance(value, (str, bytes)):
                     raise TypeError(f"{value!r} is no number")
                 made[row] = value
         if not (fit := np.abs(made) <= MOST).all():  # nan, too, is not
-            raise UsageError(f"the measure {name!r} gives {made[~fit][0]} for a query: it must be finite, within ±{MOST:g}")
+            raise UsageError(
+                f"the measure {name!r} gives {made[~fit][0]} for a query: it must be finite, within ±{MOST:g}"
+            )
         return made
 
     return values

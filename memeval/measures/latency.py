@@ -197,14 +197,14 @@ def read(file: Path) -> Times | None:
     return Times(asked, batches, whole, remembered, machine)
 
 
-def holds(file: Path, entry: str) -> bool:
-    """Whether a bill of that name is in a times file."""
-    found = (line for _, line in files.numbered(file) if entry.encode() in line) if file.is_file() else ()
-    for line in found:
+def bills(file: Path) -> list[bytes]:
+    """The lines of a times file that hold bills; none where there is no file."""
+    found = []
+    for _, line in files.numbered(file) if file.is_file() else ():
         with suppress(DataError):
-            if files.shaped(line, Billed, str(file)).entry == entry:
-                return True
-    return False
+            files.shaped(line, Billed, str(file))
+            found.append(line + b"\n")
+    return found
 
 
 def added(bills: Sequence[Bill], *, apart: bool = False) -> Bill | None:

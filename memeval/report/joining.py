@@ -120,7 +120,7 @@ def relied_on(collection: "Collection", read: "Mapping[Path, Beside]", load: "Lo
     left_out = list(collection.left_out)
     for one in collection.sources:
         source = collection.whose.get(one.file, Contribution("", one.file, one.file))
-        there = read[one.file] if one.file in read else None
+        there = read.get(one.file)
         why = foreign.get(one.file) or (there.wrong if there else "")
         why = f"{why}: was it edited?" if why else there.lacks if there and source.named else ""
         if why:

@@ -136,7 +136,9 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}, v
     if not whole:
         known = HEADLINE in first.signature.measures
         remedy = f"--measure {HEADLINE} beside it shows that one" if known else AGAIN
-        raise DataError(f"{first.card.name}: no measure is of all its queries, so there is nothing to rank by: {remedy}")
+        raise DataError(
+            f"{first.card.name}: no measure is of all its queries, so there is nothing to rank by: {remedy}"
+        )
     headline = HEADLINE if HEADLINE in whole and not view.measures else whole[0]
     present = {_name(result) for result in everything}
     reference = views.reference(view, results)

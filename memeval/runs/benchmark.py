@@ -280,7 +280,11 @@ def run_system(job: GroundRun, system: System) -> tuple[Result, bool]:
     runs = [path, *chain(*further.values())]
     if job.terms.since is None:
         known = measuring.current(target, path, about, job.suite, further)
-        if known is not None:
+        late = known is not None and any(
+            batches.Brought(scorer, job.terms, run).due().calls
+            for scorer, _, run, _ in ((scorer, about, path, ""), *again)
+        )
+        if known is not None and not late:  # else a batch was answered after the run was whole, and is billed
             for run in runs:  # a fresh run that was cut short may have left its beginning
                 run.with_name(run.name + runner.PARTIAL).unlink(missing_ok=True)
             return scoring.with_latency(known, _timed(times, job.suite)), True
@@ -350,11 +354,10 @@ def _ran(job: GroundRun, scorer: Scorer, about: Header, path: Path, task: str) -
             bill = prices.bill([one.service.price for one in scorer.hosted], before, purse, usages)
             bill = replace(bill, batched=came.calls)
             watcher.step(f"{task}: {bill}")
-            if usages is None:
-                return  # what it took so far is in its file: the next one adds to it
-            files.append(settled, prices.Billing(entry=entry))
+            files.append(settled, prices.Billing(entry=entry, whole=usages is not None))
             files.append(times, {"bill": written(bill), "entry": entry})
-            brought.settle(entry)
+            if usages is not None:
+                brought.settle(entry)
             settled.unlink(missing_ok=True)
 
     try:
@@ -386,9 +389,10 @@ def _unbilled(settled: Path, times: Path, brought: batches.Brought) -> list[pric
         return []
     rows = list(files.lines(settled, prices.Settled | prices.Billing, broken=True))
     begun = next((row for row in reversed(rows) if "entry" in row), None)
-    if begun is None or not latency.holds(times, begun["entry"]):
+    if begun is None or not any(begun["entry"].encode() in line for line in latency.bills(times)):
         return [row for row in rows if "entry" not in row]
-    brought.settle(begun["entry"])
+    if begun["whole"]:
+        brought.settle(begun["entry"])
     settled.unlink(missing_ok=True)
     return []
 

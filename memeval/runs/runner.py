@@ -9,7 +9,7 @@ One file, though a long one: what is written line by line and what is read back 
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -100,12 +100,15 @@ def run(
     errors: Counter[str] = Counter()
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
+        there = files.stored(path)
+        more = kept or _is_of(partial, header) or (not fresh and _is_of(there, header))
+        paid = [] if more or there is not None else latency.bills(times)
         files.write_whole(partial, b"".join([results.header_line(header), *map(_sealed, lines.values())]))
         listener.begin(len(queries), len(kept))
-        more = kept or (not fresh and _is_of(files.stored(path), header))  # what was paid for its answers counts
         with ExitStack() as stack, staying(), partial.open("ab") as stream, times.open("ab" if more else "wb") as clock:
             if clock.tell() and not times.read_bytes().endswith(b"\n"):
                 clock.write(b"\n")  # a line was cut off: the next one stands by itself
+            clock.writelines(paid)  # by attempts that came to nothing
             machine.reset_peaks()
             _append(clock, {"schema": "memeval/times", "version": latency.VERSION, **written(manifest or Machine())})
             ranked = stack.enter_context(closing(_scored(rank(scorer, order, len(kept), dataset, candidates))))
@@ -224,7 +227,7 @@ def rank(
         place += len(window)
 
 
-def _scored(rankings: Iterator[T]) -> Iterator[T]:
+def _scored(rankings: Iterator[T]) -> Generator[T, None, None]:
     """The rankings; an OSError of whoever makes them is not one of the files that are written meanwhile."""
     try:
         yield from rankings
@@ -297,7 +300,11 @@ def reliable(file: Path, header: Header, queries: Sequence[Query], candidates: C
 def _is_of(file: Path | None, header: Header) -> bool:
     """Whether a file is one of this run."""
     with suppress(DataError):
-        return file is not None and results.read_header(next(files.numbered(file), (0, b""))[1], file) == header
+        return (
+            file is not None
+            and file.is_file()
+            and results.read_header(next(files.numbered(file), (0, b""))[1], file) == header
+        )
     return False
 
 

@@ -602,7 +602,7 @@ def test_a_process_that_dies_while_it_bills_has_billed_once(
             case "gathered":
                 dies_behind(batches.Brought, "gather")
             case "announced":
-                dies_behind(files, "append", lambda path, row: [*row] == ["entry"])
+                dies_behind(files, "append", lambda path, row: "whole" in row)
             case "billed":
                 dies_behind(files, "append", lambda path, row: "bill" in row)
             case "settled":
@@ -656,3 +656,19 @@ def test_what_somebody_cancels_meanwhile_is_not_asked_for_again_by_itself(tmp_pa
     services.take = usual  # type: ignore[method-assign]
     assert bill(run(tmp_path, chosen, batch=Batching())).calls == 16
     assert sorted(services.answered.values()) == [1] * 16
+
+
+def test_what_a_batch_brings_after_its_run_was_made_online_is_billed(tmp_path: Path, services: Services) -> None:
+    chosen = made(tmp_path, name("chat", services))
+    services.looks = 10**9
+    assert run(tmp_path, chosen, batch=Batching(), leave=True).unavailable
+    assert bill(run(tmp_path, chosen)).calls == 16
+    before, services.looks = files_of(tmp_path), 1
+    batches.looked_at(Terms(tmp_path / "cache" / "scores.sqlite"), [], lambda message: None)
+    told = bill(run(tmp_path, chosen))
+    assert (told.calls, told.batched) == (32, 16)
+    assert told.spent is not None
+    assert told.listed is not None
+    assert told.spent == pytest.approx(told.listed * 1.5)
+    assert bill(run(tmp_path, chosen)) == told
+    assert files_of(tmp_path) == before

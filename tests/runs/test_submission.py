@@ -277,7 +277,11 @@ def forge(
     names = archive.unpack(path, folder)
     change(folder)
     if told:
-        digests = {name: files.digest(folder / name) for name in names if name != "submission.json" and (folder / name).is_file()}
+        digests = {
+            name: files.digest(folder / name)
+            for name in names
+            if name != "submission.json" and (folder / name).is_file()
+        }
         edit(folder / "submission.json", lambda content: content.update(files=digests), sealed=False)
     content = {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()}
     path.write_bytes(bz2.compress(archive.packed({**content, **more})))

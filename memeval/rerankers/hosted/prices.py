@@ -103,9 +103,10 @@ class Settled(TypedDict):
 
 
 class Billing(TypedDict):
-    """That a bill is about to be written, and under what name."""
+    """That a bill is about to be written, and under what name; that of a `whole` run tells of its batches, too."""
 
     entry: str
+    whole: bool
 
 
 @dataclass

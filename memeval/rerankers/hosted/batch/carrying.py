@@ -178,7 +178,7 @@ async def _sent(one: Desk, carrier: Carrier, job: Job, file: Path) -> None:
             raise
         if never or fault.status == "rate-limited":
             one.say(one.ledger.note(job, state="planned"), f"not taken yet: {fault.why}")
-        elif fault.again or faults.code(error) is None and not isinstance(error, CallError):  # nobody said no
+        elif fault.again or (faults.code(error) is None and not isinstance(error, CallError)):  # nobody said no
             one.say(job, f"it is not known whether it was taken: {fault.why}")
         else:
             one.ledger.drop(job)
