@@ -19,9 +19,8 @@ from memeval.report import cells, columns
 from memeval.report.board import Leaderboard, Row
 from memeval.report.tables import Table, table
 
-
 Text = Annotated[str, Field(min_length=1)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Number = Annotated[float, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True, gt=0)]
 
 
@@ -57,8 +56,10 @@ class Publication(BaseModel):
             if len(values) > len(self.columns):
                 raise ValueError(f"{name!r} has {len(values)} values for {len(self.columns)} columns")
             for measure, value in zip(columns, values, strict=False):
-                if measure.share and not 0 <= value <= 1:
-                    raise ValueError(f"{name!r} has {value:g} as {measure.name}, which is from 0 to 1 (a percentage?)")
+                if math.isinf(value) or (measure.share and not (math.isnan(value) or 0 <= value <= 1)):
+                    raise ValueError(
+                        f"{name!r} has {value:g} as {measure.name}: shares are from 0 to 1 (a percentage?)"
+                    )
         for name in self.also:
             if name not in self.systems:
                 raise ValueError(f"also: {name!r} is not among systems{did_you_mean(name, self.systems)}")

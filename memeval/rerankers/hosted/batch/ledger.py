@@ -25,8 +25,7 @@ from memeval.rerankers.hosted.batch.post import OWN, Answer, Body, Job
 
 TRIES = 3
 """In how many jobs a request is put before it has failed."""
-BILLING = "billing"
-"""The scope of what is no request but the sum of some, which is being billed."""
+BILLING = "billing"  # the scope of what is no request but the sum of some, which is being billed
 TABLES = (
     "CREATE TABLE IF NOT EXISTS batch_requests (key BLOB PRIMARY KEY, scope TEXT NOT NULL, run TEXT NOT NULL,"
     " body BLOB, most TEXT NOT NULL, worst REAL NOT NULL, wanted INTEGER NOT NULL, job TEXT, tries INTEGER NOT NULL,"
@@ -275,8 +274,7 @@ class Ledger:
         """A run's bill of that name is written, and everything was made of its answers that can be."""
         with self._at_once():
             self._do("DELETE FROM batch_requests WHERE key = ?", entry.encode())
-            free = "code IS NOT NULL OR job IS NULL"
-            self._do(f"DELETE FROM batch_requests WHERE run = ? AND calls = 0 AND ({free})", run)
+            self._do("DELETE FROM batch_requests WHERE run = ? AND calls = 0 AND (code NOT NULL OR job IS NULL)", run)
 
     # --- the file
 
