@@ -28,7 +28,7 @@ from memeval.core.types import canonical
 from memeval.core.values import shown, utf8
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter, ValidationError
 
 PACKED: Mapping[str, Any] = {".bz2": bz2.open, ".gz": gzip.open, ".xz": lzma.open}
 ROOM = 1 << 26
@@ -250,10 +250,9 @@ def shaped(text: str | bytes, shape: Any, where: str) -> Any:
 
     No value is taken for another: "1" is no number, and 1 no text. Raises DataError with `where` and the field.
     """
-    from pydantic import ValidationError
-    from pydantic_core import from_json
-
     if shape is Any:
+        from pydantic_core import from_json
+
         try:
             found = from_json(text, allow_inf_nan=False)
             if _VAST.search(text.encode() if isinstance(text, str) else text):
@@ -267,13 +266,20 @@ def shaped(text: str | bytes, shape: Any, where: str) -> Any:
             raise NoJsonError(f"{where}: is no JSON (cut off?): {error}") from None
     try:
         return _adapter(shape).validate_json(text, strict=True)
-    except ValidationError as error:
+    except _mistake() as error:
         wrong = error.errors(include_url=False)[0]
     if wrong["type"] == "json_invalid":
         return shaped(text, Any, where)  # which tells the reason
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in wrong["loc"]).lstrip(".")
     said = "is missing" if wrong["type"] == "missing" else f"{wrong['msg'].lower()}, not {shown(wrong['input'])}"
     raise DataError(f"{where}: {place or 'it'}: {said}")
+
+
+def _mistake() -> "type[ValidationError]":
+    """Looked for where one is made, not for each of a million lines."""
+    from pydantic import ValidationError
+
+    return ValidationError
 
 
 def parsed(text: str | bytes) -> Any:

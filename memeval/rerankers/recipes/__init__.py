@@ -313,6 +313,7 @@ def exactly(kind: str, model: str | None) -> Recipe | None:
     return next((one for one in known().values() if (one.model.kind, one.model.model) == (kind, model)), None)
 
 
+@cache
 def of(system: str) -> Recipe | None:
     """The recipe of the model behind a system's full name, by the longest part of it that one is known by.
 
