@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import memeval
 from memeval.cli import app
+from memeval.core import plugins
 from memeval.measures import ranx
 
 ROOT = Path(memeval.__file__).parents[1]
@@ -165,8 +166,10 @@ def plugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "a.trec").write_text("q Q0 a 1 2.0 x\nq Q0 b 2 1.0 x\np Q0 c 1 1.0 x\n")
     (tmp_path / "a.qrels").write_text("q 0 a 1\nq 0 d 2\np 0 b 1\n")
     ranx.families.cache_clear()
+    plugins._tell.cache_clear()
     yield
     ranx.families.cache_clear()
+    plugins._tell.cache_clear()
     sys.modules.pop("plug", None)
 
 

@@ -56,7 +56,7 @@ def weights(folder: Path) -> bytes:
 
 def test_a_tiny_model_learns_a_planted_rule_from_chance(tmp_path: Path, base: Path) -> None:
     data = planted.data(tmp_path, stores=80)
-    loss = {"loss": "bce", "batch": 8, "learning_rate": 3e-3, "epochs": 4}
+    loss = {"loss": "bce", "batch": 8, "learning_rate": 1e-3, "epochs": 8}
     labels = {"teachers": ["simulated?flips=0.1&seed=1", "simulated?flips=0.2&seed=2"]}
     changed: dict[str, Any] = {"data": {"queries": 32, "held_out": 16}, "labels": labels}
     recipe = planted.made(data, base, losses=[loss, loss | {"loss": "infonce", "epochs": 1}], **changed)
