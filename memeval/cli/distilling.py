@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from memeval.cli.options import AllowUnknownCost, Json, MaxCost, Trust
+from memeval.cli.options import AllowUnknownCost, Json, MaxCost, Quiet, Trust
 from memeval.core.terminal import say, tell, tell_json
 
 
@@ -25,7 +25,7 @@ def distil(
     max_cost: MaxCost = None,
     allow_unknown_cost: AllowUnknownCost = False,
     trust: Trust = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Train a reranker from what teachers say of pairs of memories. Resumes by itself, at every step."""

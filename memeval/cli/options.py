@@ -26,6 +26,7 @@ Reference = Annotated[
 ]
 OneMeasure = Annotated[str, typer.Option("--measure", help="The measure to go by.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Suites = Annotated[str | None, typer.Argument(help="A suite file, or the name of a shipped one.")]
 Datasets = Annotated[list[str] | None, typer.Option("--dataset", help="Data set, instead of a suite; repeatable.")]
 Systems = Annotated[list[str] | None, typer.Option("--system", help="System, instead of a suite; repeatable.")]

@@ -30,6 +30,7 @@ from memeval.cli.options import (
     Names,
     Outputs,
     Pool,
+    Quiet,
     Renderings,
     ResultsFolder,
     Suites,
@@ -81,7 +82,7 @@ def run(
     batch_files: Annotated[
         Path | None, typer.Option("--batch-files", help="By batch, as files in this folder for `vllm run-batch`.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Run a suite (default: the embedded one) and print its leaderboard. Resumes by itself."""
@@ -206,7 +207,7 @@ def label(
     max_cost: MaxCost = None,
     allow_unknown_cost: AllowUnknownCost = False,
     trust: Trust = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Let judges grade what systems find, and write a data set of their labels, marked as theirs. Resumes by itself."""
@@ -277,7 +278,7 @@ def parity(
     kept: Annotated[Path | None, typer.Option("--reference", help="Compare with scores kept in this file.")] = None,
     keep: Annotated[Path | None, typer.Option("--save-reference", help="Keep the scores in this file.")] = None,
     tolerance: Annotated[float, typer.Option("--tolerance", min=0, help="Largest difference allowed.")] = 1e-5,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Score the same pairs on two systems, such as two engines of one model; exit code 1 above the tolerance."""

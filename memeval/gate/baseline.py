@@ -19,6 +19,7 @@ from memeval.core.errors import DataError
 from memeval.core.types import UNTIMED, Count, Quantity, Result, canonical
 from memeval.core.values import finite
 from memeval.measures import scoring
+from memeval.measures.forbidden import known_mean
 
 SCHEMA = "memeval/baseline"
 VERSION = 1
@@ -138,7 +139,7 @@ def accept(
                     **{part.name: getattr(signature, part.name) for part in dataclasses.fields(Conditions)}
                 ),
                 measures={name: signature.measures[name] for name in measures},
-                means={name: round(mean(row.values()), DIGITS) for name, row in columns.items()},
+                means={name: round(known_mean([*row.values()]), DIGITS) for name, row in columns.items()},
                 usage=result.usage,
                 failed=scoring.failed(result),
                 repeats=repeats.get(signature.system, 1),
@@ -147,12 +148,6 @@ def accept(
             )
         )
     return Baseline(suite, memeval.__version__, date, reason, tuple(entries))
-
-
-def mean(values: Iterable[float]) -> float:
-    """The mean of the values that there are; nan where there is none."""
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
 
 
 def rounded(result: Result, measure: str) -> dict[str, float]:

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from memeval.core.types import Result
 from memeval.gate import comparable
-from memeval.gate.baseline import DIGITS, Accepted, mean, rounded
+from memeval.gate.baseline import DIGITS, Accepted, rounded
 from memeval.gate.verdicts import Check, Flip, Verdict
 from memeval.measures import scoring
+from memeval.measures.forbidden import known_mean
 from memeval.runs.gates import Gate
 
 
@@ -55,7 +56,7 @@ def checks(entry: Accepted, result: Result, gates: Sequence[Gate]) -> Iterator[C
                 if gate.category in (None, "*", category)
             ]
             what = f"{gate.measure} floor" + (f" · {gate.category}" if gate.category not in (None, "*") else "")
-            if math.isnan(average := round(mean(mine), DIGITS)):
+            if math.isnan(average := round(known_mean(mine), DIGITS)):
                 of = f"no query is of the category {gate.category!r}"
                 message = f"{of} and has a value of {gate.measure}" if mine else of
                 yield replace(missing, what=what, message=message)

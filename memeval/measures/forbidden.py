@@ -6,6 +6,8 @@ count it. A memory that is not ranked stands below all that are. A query without
 saying nothing is not telling them apart.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from memeval.measures.judged import Judged, Lists, measured
@@ -55,9 +57,10 @@ def known_pairs(found: Judged) -> tuple[int, int, int]:
     return int(np.count_nonzero(found.forbidden)), int(counts["pairs"].sum()), int(counts["missed"].sum())
 
 
-def known_mean(values: Floats) -> float:
+def known_mean(values: Sequence[float] | Floats) -> float:
     """The mean of the values that there are; nan where there is none."""
-    known = values[~np.isnan(values)]
+    told = np.asarray(values, np.float64)
+    known = told[~np.isnan(told)]
     return float(known.mean()) if len(known) else float("nan")
 
 

@@ -142,7 +142,9 @@ def _foreign(collection: "Collection", read: "Mapping[Path, Beside]", load: "Loa
             told.setdefault((facts.dataset_digest, facts.partial), []).append((one, labelled))
     found: dict[Path, str] = {}
     for group in told.values():
-        (first, ours), other = group[0], next((one for one in group if _told(one[1]) != _told(group[0][1])), None)
+        first, ours = group[0]
+        distinct = {id(labelled): _told(labelled) for _, labelled in group}  # results of a folder share its labels
+        other = next((one for one in group if distinct[id(one[1])] != distinct[id(ours)]), None)
         if other is None:
             continue
         loaded = load and load(first.result.address, str(first.result.signature.rendering))
@@ -153,7 +155,7 @@ def _foreign(collection: "Collection", read: "Mapping[Path, Beside]", load: "Loa
             )
         told_here = loaded.dataset.qrels, loaded.dataset.forbidden
         right = [(dict(told_here[0].get(name, {})), frozenset(told_here[1].get(name, ()))) for name in ours.query_ids]
-        found |= {one.file: FOREIGN for one, labelled in group if _told(labelled) != right}
+        found |= {one.file: FOREIGN for one, labelled in group if distinct[id(labelled)] != right}
     return found
 
 
