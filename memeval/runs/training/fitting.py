@@ -139,6 +139,6 @@ def key(recipe: Distillation, loss: Loss, before: str, labels: str, seed: int) -
     from importlib.metadata import version
 
     how = recipe.model_dump(mode="json", include={"prompt", "max_length", "dtype", "lora"})
-    packages = {name: version(name) for name in ("torch", "transformers")}
+    packages = {name: version(name) for name in ("torch", "transformers", *(("peft",) if recipe.lora else ()))}
     depends = {"before": before, "labels": labels, "loss": loss.model_dump(mode="json"), "seed": seed}
     return digest("fitted", {**depends, **how, **packages})

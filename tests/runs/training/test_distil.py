@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 pytest.importorskip("sentence_transformers")
 
 import torch
+from safetensors.torch import load_file
 
 import memeval
 from memeval import datasets, report
 from memeval.cli import app
+from memeval.core import plugins
 from memeval.core.errors import DataError, IncompleteError, PrerequisiteError, UsageError
 from memeval.core.store import ScoreCache
 from memeval.core.types import Memory, Query
@@ -272,19 +274,29 @@ def test_what_cannot_be_a_base_or_has_no_data_is_one_line(tmp_path: Path, base: 
         assert not list(tmp_path.glob("steps/votes*"))  # nobody was asked
 
 
-def test_lora_is_merged_or_said_to_be_missing(tmp_path: Path, data: str) -> None:
-    causal = models.qwen(tmp_path / "qwen", corpus=CORPUS)
-    recipe = planted.made(data, causal, prompt="qwen3-reranker", max_length=128, lora={"rank": 4})
-    try:
-        import peft  # noqa: F401
-    except ImportError:
-        with pytest.raises(PrerequisiteError, match=r'lora needs peft: pip install "memeval-bench\[train\]"'):
-            run(recipe, tmp_path)
-        return
+@pytest.mark.parametrize("causal", [True, False])
+def test_lora_learns_a_few_weights_which_are_merged(tmp_path: Path, base: Path, data: str, causal: bool) -> None:
+    start = models.qwen(tmp_path / "qwen", corpus=CORPUS) if causal else base
+    told = {"prompt": "qwen3-reranker", "max_length": 128} if causal else {}
+    recipe = planted.made(data, start, lora={"rank": 2}, data={"queries": 2, "held_out": 1}, **told)
+    learner = Learner(recipe, start, 0)
+    learnt = [name for name, weight in learner.model.named_parameters() if weight.requires_grad]
+    assert learnt and all("lora_" in name or "modules_to_save" in name for name in learnt)
     made = run(recipe, tmp_path)
     assert not (made.folder / "adapter_config.json").exists()
-    assert len(memeval.rerankers.load(f"transformers/{made.folder}", datasets.load("hard-cases")).score(
-        Query("q", "tea", "s"), [Memory("a", "tea at four")])) == 1  # fmt: skip
+    before, after = (load_file(folder / "model.safetensors") for folder in (start, made.folder))
+    changed = {name for name in after if name not in before or not before[name].equal(after[name])}
+    assert changed and not any("norm" in name.lower() or "embed" in name for name in changed)
+    found = memeval.rerankers.load(f"transformers/{made.folder}", datasets.load("hard-cases"))
+    assert len(found.score(Query("q", "tea", "s"), [Memory("a", "tea at four")])) == 1
+
+
+def test_lora_without_its_package_is_one_line(
+    tmp_path: Path, base: Path, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "installed", lambda name: name != "peft")
+    with pytest.raises(PrerequisiteError, match=r'lora needs peft: pip install "memeval-bench\[train\]"'):
+        run(planted.made(data, base, lora={"rank": 2}), tmp_path)
 
 
 def test_a_causal_base_is_trained_and_run_with_its_prompt(tmp_path: Path, data: str) -> None:
