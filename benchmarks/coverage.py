@@ -7,12 +7,13 @@ query's value is drawn from it. Sets share their sizes of stores and nothing els
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from memeval.core.types import Comparison, Estimate
 from memeval.measures import statistics
 
 STORES = (6, 8, 10, 15, 20, 30, 40)
@@ -84,11 +85,12 @@ def coverage(
         return drawn[mean]
 
     values = draw(random, levels)
+    found: Sequence[Estimate | Comparison]
     if paired:
         found = [one.comparison for one in statistics.compare(values, 0 * values, clusters, [("", "", "")] * sets)]
     else:
         found = statistics.estimates(values, clusters)
-    return sum(one.low - 1e-9 <= truth <= one.high + 1e-9 for one in found) / sets
+    return float(sum(one.low - 1e-9 <= truth <= one.high + 1e-9 for one in found)) / sets
 
 
 def rows(sets: int) -> Iterator[tuple[str, float, str, list[float]]]:

@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Timed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reranker, name)
 
-    def score(self, query: Query, memories: list[Memory]) -> list[float]:
+    def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:
         [(_, scored)] = self.score_many([(query, memories)])
         return list(scored.scores or ())
 
@@ -91,7 +91,9 @@ def main() -> None:
             )
             cpu, clock = time.process_time(), time.perf_counter()
             with Progress() as shown:
-                listener = runner.Listener(functools.partial(shown.watcher.begin, "minilm"), shown.watcher.advance)
+                listener = runner.Listener(
+                    begin=functools.partial(shown.watcher.begin, "minilm"), advance=shown.watcher.advance
+                )
                 runner.run(scorer, header, dataset, candidates, folder / "minilm.run.jsonl", listener=listener)
             cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
     queries = arguments.queries or len(dataset.queries)

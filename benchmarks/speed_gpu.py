@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
 import transformers
-from speed_local import SHAPES, Contestant, flips, memeval, products, sentence_transformers, texts
+from speed_local import SHAPES, Contestant, against, memeval, products, sentence_transformers, texts
 
 from memeval.rerankers.local import transformers as local
 from tests import models
@@ -69,7 +69,8 @@ def documents(tokenizer: Any, turns: list[str], count: int, tokens: int) -> list
     stream = [word for text in turns for word in text.split()]
     found, place = [], 0
     for _ in range(count):
-        wanted, words = (tokens - FIXED) * random.Random(place).uniform(0.8, 1.2), []
+        wanted = (tokens - FIXED) * random.Random(place).uniform(0.8, 1.2)
+        words: list[str] = []
         while len(tokenizer.tokenize(" ".join(words))) < wanted:
             words += stream[place % len(stream) : place % len(stream) + 5]
             place += 5
@@ -102,21 +103,20 @@ def memory(score: Contestant) -> float:
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     score()
-    return (torch.cuda.max_memory_allocated() - before) / 2**20
+    return float(torch.cuda.max_memory_allocated() - before) / 2**20
 
 
 def reference(folder: Path, query: str, kept: list[str]) -> list[float]:
     """The plain forward pass in float32, one prompt at a time."""
     reranker = local.Transformers(str(folder), device="cuda")
     engine: Any = reranker.engine
-    made = engine.prompt.render(query, kept)
-    scores: list[float] = engine.plain([made.head + tail for tail in made.tails])
+    scores: list[float] = engine.plain(query, kept)
     return scores
 
 
 def shape(name: str, where: Path, rounds: int, best: float) -> list[dict[str, Any]]:
     """All comparisons at one shape."""
-    query, turns, corpus, origin = texts(100)
+    query, turns, corpus, origin = texts()
     torch.set_default_dtype(torch.bfloat16)
     torch.set_default_device("cuda")
     folder = models.qwen(where / name, corpus=corpus, vocabulary=8000, **MODELS[name])
@@ -158,8 +158,7 @@ def shape(name: str, where: Path, rounds: int, best: float) -> list[dict[str, An
                 "memeval_is_faster": statistics.median(ratio),
                 "peak_share": work / middle / best if other == "memeval" else None,
                 "activations_mib": took[other],
-                "largest_difference": max(abs(a - b) for a, b in zip(scores[other], right, strict=True)),
-                "flips": flips(scores[other], right),
+                **against(scores[other], right),
                 "attention": kernels(contestants[other]),
             }
             rows.append(row)

@@ -4,14 +4,16 @@ One process, the same pairs, interleaved rounds; what counts are the medians of 
 work on the machine hits neighbours in time alike. On a machine that others use, read the ratios of CPU seconds instead,
 with `--threads 1`: waiting for a processor does not enter them. The models have the exact shapes of
 Qwen3-Reranker-0.6B, of MiniLM cross-encoders (L6) and of bge-reranker-base, with random weights: speed and rounding do
-not depend on their values, and quality is not measured. The texts are LoCoMo's turns (MEMEVAL_DATA), else invented.
+not depend on their values, and quality is not measured. The texts are LoCoMo's turns (MEMEVAL_DATA), else invented;
+the long ones are several turns in one.
 
-    python benchmarks/speed_local.py [--shapes qwen minilm xlmr] [--rounds 5] [--pairs 100] [--json FILE]
+    python benchmarks/speed_local.py [--shapes qwen minilm xlmr] [--loads short long] [--rounds 3] [--json FILE]
 """
 
 import argparse
 import json
 import logging
+import math
 import os
 import random
 import statistics
@@ -20,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +36,20 @@ from memeval import datasets
 from memeval.core.errors import MemevalError
 from memeval.core.types import Memory, Query
 from memeval.datasets import render
+from memeval.rerankers import recipes
 from memeval.rerankers.local import prompt
 from memeval.rerankers.local import transformers as local
 from memeval.rerankers.local.checkpoint import Settings
 from tests import models
 
-PAIR_TOKENS = (115, 150)
+SHORT = (115, 150)
 FIXED = 73
 """What the prompt takes of them; the classifiers, which have none, get documents of the same length."""
-SHAPES = {
+LONG = {"qwen": 1000, "minilm": 500, "xlmr": 500}
+"""Tokens of a long pair: what the classifiers were made for ends at 512."""
+LOADS = {"short": 100, "long": 20}
+"""Candidates of each length."""
+SHAPES: dict[str, dict[str, Any]] = {
     "qwen": {
         "hidden_size": 1024,
         "intermediate_size": 3072,
@@ -67,11 +75,12 @@ SHAPES = {
         "initializer_range": 0.05,
     },
 }
+WORDING = recipes.wordings()[prompt.QWEN3]
 BUILD = {"qwen": models.qwen, "minilm": models.bert, "xlmr": models.xlm_roberta}
 Contestant = Callable[[], list[float]]
 
 
-def texts(pairs: int) -> tuple[str, list[str], list[str], str]:
+def texts() -> tuple[str, list[str], list[str], str]:
     """A query, candidates, texts to train a tokenizer on, and where they are from."""
     try:
         dataset = render.rendered(datasets.load("locomo"), render.DEFAULT)
@@ -92,9 +101,10 @@ def card(folder: Path, dtype: str, query: str, documents: list[str], batch: int)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
     token_false_id = tokenizer.convert_tokens_to_ids("no")
     token_true_id = tokenizer.convert_tokens_to_ids("yes")
-    prefix_tokens = tokenizer.encode(prompt.PREFIX, add_special_tokens=False)
-    suffix_tokens = tokenizer.encode(prompt.SUFFIX, add_special_tokens=False)
-    pairs = [prompt.MIDDLE.format(instruction=prompt.INSTRUCTION, query=query, document=text) for text in documents]
+    wording = WORDING
+    prefix_tokens = tokenizer.encode(wording.prefix, add_special_tokens=False)
+    suffix_tokens = tokenizer.encode(wording.suffix, add_special_tokens=False)
+    pairs = [f"<Instruct>: {wording.instruction}\n<Query>: {query}\n<Document>: {text}" for text in documents]
 
     def process_inputs(pairs: list[str]) -> Any:
         longest = 8192 - len(prefix_tokens) - len(suffix_tokens)
@@ -147,15 +157,16 @@ def memeval(folder: Path, dtype: str, query: str, documents: list[str], device: 
 def matmul_peak(dtype: str, seconds: float = 1.0) -> float:
     """The best rate of a matrix product seen on this machine, in FLOP/s."""
     best = 0.0
+    product: Callable[[Any, Any], Any] = torch._int_mm if dtype == "int8" else torch.matmul
     for size in (1024, 2048):
-        a, b = (torch.randn(size, size).to(getattr(torch, dtype)) for _ in range(2))
-        a @ b
+        a, b = ((torch.randn(size, size) * 40).to(getattr(torch, dtype)) for _ in range(2))
+        product(a, b)
         clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
         end = time.perf_counter() + seconds / 2
         while time.perf_counter() < end:
             start = clock()
-            a @ b
-            best = max(best, 2 * size**3 / (clock() - start))
+            product(a, b)
+            best = max(best, 2.0 * size**3 / (clock() - start))
     return best
 
 
@@ -172,12 +183,14 @@ def products(folder: Path, query: str, documents: list[str]) -> float:
         head = config["head_dim"]
         heads, shared = config["num_attention_heads"] * head, 2 * config["num_key_value_heads"] * head
         weights = width * (2 * heads + shared) + 3 * width * inner
-        rendered = prompt.Prompt(tokenizer).render(query, documents)
+        rendered = prompt.Prompt(tokenizer, WORDING, WORDING.instruction, config["max_position_embeddings"]).render(
+            query, documents
+        )
         tokens = len(rendered.head) + sum(map(len, rendered.tails))
     else:
         weights = 4 * width * width + 2 * width * inner
         tokens = sum(len(tokenizer(query, text)["input_ids"]) for text in documents)
-    return 2.0 * layers * weights * tokens
+    return 2.0 * float(layers * weights * tokens)
 
 
 def busy() -> tuple[float, float]:
@@ -225,34 +238,57 @@ def ratios(theirs: list[float], ours: list[float]) -> list[float]:
     return [other / mine for other, mine in zip(theirs, ours, strict=True)]
 
 
-def flips(ours: list[float], theirs: list[float]) -> int:
-    """Pairs of candidates that two lists of scores order differently."""
-    count = 0
-    for i in range(len(ours)):
-        for j in range(i):
-            count += (ours[i] - ours[j]) * (theirs[i] - theirs[j]) < 0
-    return count
+def against(ours: list[float], theirs: list[float]) -> dict[str, float]:
+    """How far two lists of scores are apart, the pairs of candidates they order differently, and those that ours ties."""
+    pairs = list(combinations(zip(ours, theirs, strict=True), 2))
+    return {
+        "largest_difference": max(abs(a - b) for a, b in zip(ours, theirs, strict=True)),
+        "flips": sum((a - b) * (x - y) < 0 for (a, x), (b, y) in pairs),
+        "ties": sum(a == b and x != y for (a, x), (b, y) in pairs),
+    }
+
+
+def chosen(name: str, load: str, turns: list[str], folder: Path) -> list[str]:
+    """The candidates of a load: turns of the wanted length, or as many turns in one as give it."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    if load == "short":
+        low, high = SHORT
+        return [text for text in turns if low <= FIXED + len(tokenizer.tokenize(text)) <= high][: LOADS[load]]
+    found, rest = [], iter(turns)
+    for _ in range(LOADS[load]):
+        text = next(rest)
+        while FIXED + len(tokenizer.tokenize(text)) < LONG[name] - SHORT[0]:
+            text = f"{text} {next(rest)}"
+        found.append(text)
+    return found
 
 
 def shape(name: str, where: Path, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """All comparisons at one shape."""
-    query, turns, corpus, origin = texts(arguments.pairs)
+    query, turns, corpus, origin = texts()
     folder = BUILD[name](where / name, corpus=corpus, vocabulary=8000, **SHAPES[name])
-    low, high = PAIR_TOKENS
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    fixed = len(prompt.Prompt(tokenizer).head(query)) + 9 if name == "qwen" else FIXED
-    kept = [text for text in turns if low <= fixed + len(tokenizer.tokenize(text)) <= high][: arguments.pairs]
-    print(f"\n{name}: {len(kept)} candidates from {origin}, {query!r}")
     rows = []
-    reference = None
+    for load in arguments.loads:
+        kept = chosen(name, load, turns, folder)
+        tokens = statistics.median(map(len, transformers.AutoTokenizer.from_pretrained(folder)(kept)["input_ids"]))
+        print(f"\n{name}: {len(kept)} candidates of {tokens:.0f} tokens (median) from {origin}, {query!r}")
+        rows += loaded(name, load, folder, query, kept, arguments)
+    return rows
+
+
+def loaded(
+    name: str, load: str, folder: Path, query: str, kept: list[str], arguments: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """All comparisons at one shape and load, in each dtype."""
+    rows = []
+    reference: list[float] = []
     for dtype in arguments.dtypes:
         contestants: dict[str, Contestant] = {}
-        if name == "qwen" and dtype == "float32" and not arguments.no_card:
+        if name == "qwen" and dtype == "float32" and load == "short" and not arguments.no_card:
             contestants["model card float32"] = card(folder, dtype, query, kept, 8)
-        if name != "qwen" or dtype == "float32":
-            contestants[f"sentence-transformers {dtype}"] = sentence_transformers(folder, dtype, query, kept)
-        elif "sentence-transformers float32" not in contestants:
-            contestants["sentence-transformers float32"] = sentence_transformers(folder, "float32", query, kept)
+        # sentence-transformers has no int8, and Qwen3's recipe there is float32.
+        theirs = dtype if name != "qwen" and dtype != "int8" else "float32"
+        contestants[f"sentence-transformers {theirs}"] = sentence_transformers(folder, theirs, query, kept)
         ours = f"memeval {dtype}"
         contestants[ours] = memeval(folder, dtype, query, kept)
         times, scores = compare(contestants, arguments.rounds)
@@ -263,33 +299,33 @@ def shape(name: str, where: Path, arguments: argparse.Namespace) -> list[dict[st
         for other in contestants:
             ratio = ratios(times[other].clock, times[ours].clock)
             cpu = ratios(times[other].cpu, times[ours].cpu)
-            error = max(abs(a - b) for a, b in zip(scores[ours], scores[other], strict=True))
             row = {
                 "shape": name,
+                "load": load,
                 "ours": ours,
                 "other": other,
                 "pairs_per_second": len(kept) / statistics.median(times[other].clock),
                 "ratio": statistics.median(ratio),
                 "ratio_of_cpu_seconds": statistics.median(cpu),
-                "largest_difference": error,
-                "flips": flips(scores[ours], scores[other]),
+                **against(scores[ours], scores[other]),
                 "peak_share": share if other == ours and share <= 1 else None,
             }
             rows.append(row)
             print(
                 f"  {other:<32} {row['pairs_per_second']:8.2f} pairs/s; memeval is {row['ratio']:5.2f}x "
-                f"({min(ratio):.2f}-{max(ratio):.2f}), "
-                f"{row['ratio_of_cpu_seconds']:5.2f}x in CPU seconds;"
-                f" largest difference {error:.1e}; rank flips {row['flips']}"
+                f"({min(ratio):.2f}-{max(ratio):.2f}), {row['ratio_of_cpu_seconds']:5.2f}x in CPU seconds; largest "
+                f"difference {row['largest_difference']:.1e}; rank flips {row['flips']}, new ties {row['ties']}"
             )
-        error = max(abs(a - b) for a, b in zip(scores[ours], reference, strict=True))
-        spread = statistics.pstdev(reference)
         if share <= 1:
             print(f"  {ours}: {share:.0%} of the matrix-product peak seen here ({peak / 1e9:.0f} GFLOP/s)")
         else:
             print(f"  {ours}: this processor has no {dtype} products: read its ratios as of an emulation")
-        print(f"  from its float32 scores (spread {spread:.2f}) by {error:.1e}; {flips(scores[ours], reference)} flips")
-        del contestants
+        apart = against(scores[ours], reference)
+        print(
+            f"  from its {arguments.dtypes[0]} scores (spread {statistics.pstdev(reference):.2f}) by "
+            f"{apart['largest_difference']:.1e}; {apart['flips']} flips and {apart['ties']} new ties "
+            f"in {math.comb(len(kept), 2)} pairs"
+        )
     return rows
 
 
@@ -297,9 +333,9 @@ def main() -> None:
     """Runs the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
-    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16", "int8"])
+    parser.add_argument("--loads", nargs="+", default=list(LOADS), choices=list(LOADS))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--no-card", action="store_true", help="leave out the model card's code, the slowest")
     parser.add_argument("--threads", type=int, help="threads of torch; default: its own choice")
     parser.add_argument("--json", type=Path, help="write the rows to a file")

@@ -1,7 +1,7 @@
 """Local rerankers: equal to a plain forward pass and to sentence-transformers; refused where they would be wrong."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from memeval import rerankers
 from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.core.types import Memory, Query, Scored
 from memeval.rerankers import recipes
-from memeval.rerankers.local import probe, prompt
+from memeval.rerankers.local import probe, prompt, quantized
 from memeval.rerankers.local.batching import Batches
 from tests import models
 
@@ -219,6 +219,71 @@ def test_memory_that_runs_out_halves_the_batches(message: str) -> None:
         batches.score([[0]], lambda places: (_ for _ in ()).throw(RuntimeError("another error")))
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_memory_that_runs_out_in_several_threads_loses_no_score() -> None:
+    def compute(places: list[int]) -> list[float]:
+        assert torch.get_num_threads() == 1
+        if len(places) > 3:
+            raise torch.OutOfMemoryError("out of memory")
+        return [float(place) for place in places]
+
+    batches = Batches(60, "cpu")
+    assert batches.score([[0] * 10] * 40, compute) == [float(place) for place in range(40)]
+    assert batches.budget == 30
+    with pytest.raises(RuntimeError, match="another"):
+        batches.score([[0]] * 9, lambda places: (_ for _ in ()).throw(RuntimeError("another error")))
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("name", [*CAUSAL, *CLASSIFIER])
+def test_no_score_depends_on_how_many_threads_there_are(folders: dict[str, Path], name: str) -> None:
+    asked = (f"transformers/{folders[name]}?batch_tokens=60", QUERY, DOCUMENTS)
+    several = scored(*asked)
+    torch.set_num_threads(1)
+    assert list(several.scores or ()) == list(scored(*asked).scores or ())
+
+
+@pytest.mark.parametrize("name", [*CAUSAL, *CLASSIFIER])
+def test_eight_bits_are_near_the_whole_and_blind_to_the_batch(folders: dict[str, Path], name: str) -> None:
+    exact = torch.tensor(list(scored(f"transformers/{folders[name]}", QUERY, DOCUMENTS).scores or ()))
+    rerankers.load(f"transformers/{folders[name]}?dtype=int8", None).warm_up()  # type: ignore[arg-type, attr-defined]
+    found = torch.tensor(
+        [list(scored(f"transformers/{folders[name]}?dtype=int8&batch_tokens={size}", QUERY, DOCUMENTS).scores or ())
+         for size in (1, 1024)]
+    )  # fmt: skip
+    error = (found - exact).abs()
+    assert 0 < error.mean() < 0.1 * exact.std()
+    assert (found[0] - found[1]).abs().max() <= error.max() / 2
+
+
+def test_a_layer_of_eight_bits_is_the_product_of_rounded_rows() -> None:
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(40, 24)
+    values = torch.cat([torch.randn(5, 40) * 100, torch.zeros(1, 40), torch.randn(5, 40) / 100])
+
+    def rounded(rows: torch.Tensor) -> torch.Tensor:
+        step = rows.double().abs().amax(1, keepdim=True).clamp(min=1e-30) / 127
+        return (rows / step).round() * step
+
+    plain = (rounded(values) @ rounded(linear.weight).T + linear.bias).float()
+    model = torch.nn.Sequential(linear)
+    quantized.quantize("'x'", model)
+    with torch.inference_mode():
+        assert torch.allclose(model(values), plain, rtol=1e-4, atol=1e-4)
+        assert torch.equal(model(values), torch.cat([model(row[None]) for row in values]))
+        assert torch.equal(model(values[None]), model(values)[None])
+        assert model(values[:0]).shape == (0, 24)
+    with pytest.raises(PrerequisiteError, match="'x': has no linear layers"):
+        quantized.quantize("'x'", torch.nn.Sequential(torch.nn.ReLU()))
+
+
 def test_the_engine_survives_memory_that_runs_out(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     from memeval.rerankers.local import causal_lm
 
@@ -257,6 +322,8 @@ def test_what_is_no_reranker_is_refused(folders: dict[str, Path], tmp_path: Path
     assert "unsupported architecture BertForMaskedLM" in refused(f"{kind}/{other}")
     assert "architecture is causal or classifier" in refused(f"{kind}/{other}?architecture=both")
     assert "unknown dtype 'float23' (did you mean 'float32'?)" in refused(f"{kind}/{folders['bert']}?dtype=float23")
+    other_way = refused(f"sentence-transformers/{folders['bert']}?dtype=int8")
+    assert "dtype=int8 is for cross-encoders and causal rerankers on transformers/" in other_way
     assert "takes no instruction" in refused(f"{kind}/{folders['bert']}?instruction=x")
     assert "has 512 positions" in refused(f"{kind}/{folders['xlmr']}?max_length=513")
     assert "max_length=60 is too short" in refused(f"{kind}/{folders['tied']}?max_length=60")

@@ -1,12 +1,13 @@
 """Batches by number of tokens, longest sequences first, smaller where memory does not suffice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from memeval.core.errors import UsageError
 
 T = TypeVar("T")
-BUDGETS = {"cpu": 1024, "cuda": 65536, "mps": 8192}
+BUDGETS = {"cpu": 512, "cuda": 65536, "mps": 8192}
 """Tokens in a batch by device: on a processor, larger ones leave its caches and are slower."""
 
 
@@ -18,12 +19,17 @@ def budget(device: str, wanted: int | None) -> int:
 class Batches:
     """Computes what each sequence yields, batch by batch; `budget` is how many tokens (padding included) one may hold.
 
+    `device`: on a processor (cpu) each of torch's threads computes batches of its own, so that all of a model is done
+    side by side, not its large products alone, and no score depends on how many threads there are. Without it, and
+    elsewhere, one batch is computed after the other.
+
     A batch that does not fit into memory halves the budget for good. Sequences of equal content fall into the same
     batches in whatever order they come.
     """
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, device: str | None = None) -> None:
         self.budget = budget
+        self._pool = _threads() if device == "cpu" else None
 
     def score(
         self,
@@ -32,7 +38,7 @@ class Batches:
         shared: int = 0,
         more: int = 0,
     ) -> list[T]:
-        """The score of each sequence; `compute` gets the places of those in one batch.
+        """The score of each sequence; `compute` gets the places of those in one batch, from any thread.
 
         Args:
             shared: tokens that stand before each sequence and are not computed, but take memory.
@@ -40,28 +46,56 @@ class Batches:
 
         Raises UsageError where memory does not suffice for one sequence.
         """
-        order = sorted(range(len(sequences)), key=lambda place: (-len(sequences[place]), sequences[place]))
+        left = sorted(range(len(sequences)), key=lambda place: (-len(sequences[place]), sequences[place]))
+        lengths = [max(1, len(sequence) + more) for sequence in sequences]
         scores: dict[int, T] = {}
-        start = 0
-        while start < len(order):
-            length = max(1, len(sequences[order[start]]) + more)
-            places = order[start : start + max(1, self.budget // length)]
+        while left:
+            planned = self._planned(left, lengths)
+            for places, found in zip(planned, self._computed(planned, compute), strict=True):
+                if found is None:
+                    self._shrink(len(places), lengths[places[0]], shared)
+                    break
+                scores |= zip(places, found, strict=True)
+            left = [place for place in left if place not in scores]
+        return [scores[place] for place in range(len(sequences))]
+
+    def _planned(self, order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+        """The places of each batch."""
+        planned: list[list[int]] = []
+        while rest := order[sum(map(len, planned)) :]:
+            planned.append(list(rest[: max(1, self.budget // lengths[rest[0]])]))
+        return planned
+
+    def _computed(
+        self, planned: Sequence[list[int]], compute: Callable[[list[int]], list[T]]
+    ) -> Iterator[list[T] | None]:
+        """What each batch yields; None where memory did not suffice."""
+
+        def one(places: list[int]) -> list[T] | None:
             try:
-                found = compute(places)
+                return compute(places)
             except Exception as error:
                 if not out_of_memory(error):
                     raise
-                if len(places) == 1:
-                    raise UsageError(
-                        f"out of memory for one sequence of {shared + length} tokens: "
-                        "set max_length lower, or dtype=bfloat16"
-                    ) from None
-                self.budget = max(1, length * len(places) // 2)
-                release()
-                continue
-            scores |= zip(places, found, strict=True)
-            start += len(places)
-        return [scores[place] for place in range(len(sequences))]
+                return None
+
+        return map(one, planned) if self._pool is None else self._pool.map(one, planned)
+
+    def _shrink(self, count: int, length: int, shared: int) -> None:
+        if count == 1:
+            raise UsageError(
+                f"out of memory for one sequence of {shared + length} tokens: set max_length lower, or dtype=bfloat16"
+            )
+        self.budget = max(1, length * count // 2)
+        release()
+
+
+def _threads() -> ThreadPoolExecutor | None:
+    """As many threads as torch uses for one product, each of which uses itself alone; none where that is one."""
+    import torch
+
+    count = torch.get_num_threads()
+    return None if count == 1 else ThreadPoolExecutor(count, "batches", torch.set_num_threads, (1,))
 
 
 def padded(

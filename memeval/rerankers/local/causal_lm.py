@@ -16,6 +16,7 @@ The numbers are those of the model card's plain forward pass, up to rounding.
 """
 
 from collections.abc import Callable, Sequence
+from threading import local
 from typing import Any
 
 from memeval.core.types import Scored
@@ -46,8 +47,8 @@ class CausalLM:
         self.whole = whole.to(device).eval()
         self.model = whole.base_model
         self.device = torch.device(device)
-        self.batches = Batches(batch_tokens)
-        self._read: Any = None
+        self.batches = Batches(batch_tokens, device)
+        self._read = local()
         layers = set(getattr(whole.config, "layer_types", None) or ["full_attention"])
         last = self.model.layers[-1] if text_only and layers == {"full_attention"} else None
         self.packed = hasattr(getattr(last, "self_attn", None), "o_proj") and hasattr(last, "mlp")
@@ -84,17 +85,23 @@ class CausalLM:
 
         if not self.packed or not head:
             return self._apart([head + tail for tail in tails])
-        with torch.inference_mode():
-            shared = Packed([head], self.device, None, self.model.dtype)
-            self._forward([head], shared, 0)
 
-            def compute(places: list[int]) -> list[float]:
-                rows = [tails[place] for place in places]
+        def before(_: list[int]) -> list[Packed]:
+            with torch.inference_mode():
+                packed = Packed([head], self.device, None, self.model.dtype)
+                self._forward([head], packed, 0)
+                return [packed]
+
+        [shared] = self.batches.score([head], before)
+
+        def compute(places: list[int]) -> list[float]:
+            rows = [tails[place] for place in places]
+            with torch.inference_mode():
                 packed = Packed(rows, self.device, shared, self.model.dtype)
                 hidden = self._forward(rows, packed, len(head))
                 return self._product(hidden[packed.last])
 
-            return self.batches.score(tails, compute, shared=len(head))
+        return self.batches.score(tails, compute, shared=len(head))
 
     def _apart(self, prompts: list[list[int]]) -> list[float]:
         """The scores of whole prompts."""
@@ -128,11 +135,12 @@ class CausalLM:
         """A part of the last layer, computed only where its output is read: at each row's end."""
 
         def partial(hidden: Any) -> Any:
-            if self._read is None:
+            read = getattr(self._read, "places", None)
+            if read is None:
                 return forward(hidden)
-            found = forward(hidden[:, self._read])
+            found = forward(hidden[:, read])
             whole = found.new_zeros(*hidden.shape[:2], found.shape[-1])
-            whole[:, self._read] = found
+            whole[:, read] = found
             return whole
 
         return partial
@@ -143,9 +151,9 @@ class CausalLM:
 
         ids = torch.tensor([[token for row in rows for token in row]], device=self.device)
         positions = torch.cat([torch.arange(start, start + len(row)) for row in rows]).to(self.device)
-        self._read = packed.last[:0] if packed.shared is None else packed.last
+        self._read.places = packed.last[:0] if packed.shared is None else packed.last
         try:
             out = self.model(input_ids=ids, position_ids=positions[None], use_cache=False, packed=packed)
         finally:
-            self._read = None
+            self._read.places = None
         return out.last_hidden_state[0]

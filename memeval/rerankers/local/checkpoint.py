@@ -18,6 +18,7 @@ from memeval.rerankers import recipes
 from memeval.rerankers.local import averaging, folder, probe, prompt, weights
 from memeval.rerankers.local.folder import Folder
 from memeval.rerankers.local.pairs import CUT, CUTS, Pairs
+from memeval.rerankers.local.quantized import INT8
 from memeval.rerankers.recipes import Wording
 
 NEEDS = {"torch": "local", "transformers": "local"}
@@ -43,7 +44,7 @@ class Settings:
         instruction: what a model that takes one is told: card, mteb, plain, intent, entities, aspect, or the text
             itself; without word the model's own.
         max_length: tokens of query and memory together that are read; without word as many as the model is meant for.
-        dtype: of the weights: float32, bfloat16 or float16.
+        dtype: of the weights: float32, bfloat16 or float16; int8, on a processor: rounded to eight bits.
         prompt: the family whose prompt a causal model is asked with, where neither its recipe nor its folder says how:
             qwen3-reranker, mxbai-rerank-v2, …
         cut: what is cut of a pair that is too long: its document alone, or, with longest, always the longer of its
@@ -58,9 +59,15 @@ class Settings:
     cut: str = CUT
     trust_code: bool = False
 
-    def check(self, name: str) -> None:
-        """Raises UsageError, which begins with the system's name, for a word that an option does not know."""
-        known = {"dtype": DTYPES, "prompt": (*recipes.wordings(), *recipes.formats(), None), "cut": CUTS}
+    def check(self, name: str, *, int8: bool = False) -> None:
+        """Raises UsageError, which begins with the system's name, for a word that an option does not know.
+
+        Args:
+            int8: whether what runs the model can do that.
+        """
+        if self.dtype == INT8 and not int8:
+            raise UsageError(f"{name}: dtype={INT8} is for cross-encoders and causal rerankers on transformers/…")
+        known = {"dtype": (*DTYPES, INT8), "prompt": (*recipes.wordings(), *recipes.formats(), None), "cut": CUTS}
         for option, words in known.items():
             value = getattr(self, option)
             if value not in words:
@@ -147,7 +154,7 @@ def read(
     Raises PrerequisiteError for a folder without such a model, UsageError for a setting that the model cannot have.
     """
     name = f"'{kind}/{model}'"
-    settings.check(name)
+    settings.check(name, int8=kind == "transformers")
     if architecture not in (None, *ARCHITECTURES.values()):
         raise UsageError(f"{name}: architecture is causal or classifier, not {architecture!r}")
     found = weights.find(model, revision, patterns, code=settings.trust_code)

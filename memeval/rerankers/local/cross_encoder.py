@@ -29,7 +29,7 @@ class CrossEncoder:
         model = probe.trained(found.name, found.folder, "SequenceClassification", found.dtype, **told)
         self.model = model.to(device).eval()
         self.device = torch.device(device)
-        self.batches = Batches(batch_tokens)
+        self.batches = Batches(batch_tokens, device)
 
     def score(self, requests: Sequence[Worded]) -> list[Scored]:
         """Log-odds, whether each document was cut, and tokens, for each request; all share the batches."""

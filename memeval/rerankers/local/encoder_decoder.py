@@ -51,7 +51,7 @@ class EncoderDecoder:
         instruction: kalm: what it is told; without word the instruction of its makers.
         max_length: tokens that the encoder reads; without word 512, and 1,024 of kalm.
         pooled: kalm: how many of a document's tokens become one state; without word 4.
-        batch_tokens: tokens in a batch, padding included; without word 1,024 on a processor, 8,192 or 65,536 elsewhere.
+        batch_tokens: tokens in a batch, padding included; without word 512 on a processor, 8,192 or 65,536 elsewhere.
     """
 
     kind = "encoder-decoder"
@@ -112,7 +112,8 @@ class EncoderDecoder:
     @cached_property
     def batches(self) -> Batches:
         """Batches of the device's size."""
-        return Batches(budget(self.opened.device, self._batch_tokens))
+        device = self.opened.device
+        return Batches(budget(device, self._batch_tokens), device)
 
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
@@ -160,8 +161,9 @@ class EncoderDecoder:
 
             def compute(places: list[int]) -> list[float]:
                 apart = bool(self.prompt.decoder)
-                states = [known[p][1] for p in places] if apart else self._states([rows[p] for p in places])
-                return [yes - no for yes, no in self._decoded(states, decoder).tolist()]
+                with torch.inference_mode():
+                    states = [known[p][1] for p in places] if apart else self._states([rows[p] for p in places])
+                    return [yes - no for yes, no in self._decoded(states, decoder).tolist()]
 
             scores = self.batches.score(rows, compute, shared=len(decoder))
         tokens = sum(map(len, rows)) + len(decoder) * len(texts)

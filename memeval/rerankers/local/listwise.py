@@ -89,7 +89,7 @@ class Listwise:
     """A causal model that writes the order of a window.
 
     Args:
-        batch_tokens: tokens in a batch of windows, those that may be written included; without word 1,024 on a
+        batch_tokens: tokens in a batch of windows, those that may be written included; without word 512 on a
             processor, 8,192 or 65,536 elsewhere.
     """
 

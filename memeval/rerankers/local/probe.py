@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import MemevalError, PrerequisiteError
+from memeval.rerankers.local.quantized import INT8, quantize
 
 QUERY = "When do the roses bloom?"
 DOCUMENTS = (
@@ -22,7 +23,7 @@ DOCUMENTS = (
     "Tea is at four.",
     "The boat leaks. " * 12,
 )
-TOLERANCE = {"float32": 1e-3, "float16": 0.1, "bfloat16": 0.5}
+TOLERANCE = {"float32": 1e-3, "float16": 0.1, "bfloat16": 0.5, INT8: 0.5}
 """How far log-odds up to 8 may move with the batch; above that in proportion."""
 FULL = 8192
 """Tokens of the longest pair that is tried; tables of positions, which a longer one could leave, end before that."""
@@ -41,9 +42,12 @@ def trained(
     import transformers
 
     load = load or getattr(transformers, f"AutoModelFor{task}" if task else "AutoModel").from_pretrained
-    model, info = load(path, dtype=getattr(torch, dtype), output_loading_info=True, **told)
+    stored = "float32" if dtype == INT8 else dtype
+    model, info = load(path, dtype=getattr(torch, stored), output_loading_info=True, **told)
     loaded(name, sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"])))
-    computes(name, model, dtype)
+    computes(name, model, stored)
+    if dtype == INT8:
+        quantize(name, model.base_model)
     return model
 
 

@@ -41,7 +41,7 @@ class Reasoning:
         max_tokens: how many tokens a thought may have.
         spent: what becomes of a query with a thought that has no end by then: truncated (it has failed), or answer (the
             thought is ended there, and counted).
-        batch_tokens: tokens in a batch, thoughts included; without word 1,024 on a processor, 8,192 or 65,536
+        batch_tokens: tokens in a batch, thoughts included; without word 512 on a processor, 8,192 or 65,536
             elsewhere.
     """
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import cached_property
 
+from memeval.core.errors import UsageError
 from memeval.core.types import Scored
 from memeval.rerankers.local import answering, checkpoint, probe
 from memeval.rerankers.local.batching import budget
@@ -10,6 +11,7 @@ from memeval.rerankers.local.causal_lm import CausalLM
 from memeval.rerankers.local.checkpoint import Settings
 from memeval.rerankers.local.cross_encoder import CrossEncoder
 from memeval.rerankers.local.opened import positive
+from memeval.rerankers.local.quantized import INT8
 
 WINDOW = 8
 """Queries whose pairs share batches, where nothing else is shared within a query."""
@@ -19,7 +21,7 @@ class Transformers:
     """A reranker on transformers: score = log-odds, in float32 whatever the dtype of the weights.
 
     Args:
-        batch_tokens: tokens in a batch, padding included; without word 1,024 on a processor, 8,192 or 65,536 elsewhere.
+        batch_tokens: tokens in a batch, padding included; without word 512 on a processor, 8,192 or 65,536 elsewhere.
     """
 
     kind = "transformers"
@@ -46,7 +48,9 @@ class Transformers:
     def engine(self) -> CausalLM | CrossEncoder:
         """The loaded model."""
         found = self.checkpoint
-        device = checkpoint.device(found.name, self._device)
+        device = checkpoint.device(found.name, self._device or ("cpu" if found.dtype == INT8 else None))
+        if found.dtype == INT8 and device != "cpu":
+            raise UsageError(f"{found.name}: dtype={INT8} is for a processor: say device=cpu, or dtype=bfloat16")
         tokens = budget(device, self._batch_tokens)
         with checkpoint.loading(found.said):
             return (CausalLM if found.recipe == "yes-no" else CrossEncoder)(found, device, tokens)
