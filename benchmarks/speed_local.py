@@ -47,6 +47,8 @@ FIXED = 73
 """What the prompt takes of them; the classifiers, which have none, get documents of the same length."""
 LONG = {"qwen": 1000, "minilm": 500, "xlmr": 500}
 """Tokens of a long pair: what the classifiers were made for ends at 512."""
+PEAK_SECONDS = 1.0
+"""How long the best rate of a matrix product is looked for."""
 LOADS = {"short": 100, "long": 20}
 """Candidates of each length."""
 SHAPES: dict[str, dict[str, Any]] = {
@@ -154,7 +156,7 @@ def memeval(folder: Path, dtype: str, query: str, documents: list[str], device: 
     return lambda: list(reranker.score(asked, memories))
 
 
-def matmul_peak(dtype: str, seconds: float = 1.0) -> float:
+def matmul_peak(dtype: str) -> float:
     """The best rate of a matrix product seen on this machine, in FLOP/s."""
     best = 0.0
     product: Callable[[Any, Any], Any] = torch._int_mm if dtype == "int8" else torch.matmul
@@ -162,7 +164,7 @@ def matmul_peak(dtype: str, seconds: float = 1.0) -> float:
         a, b = ((torch.randn(size, size) * 40).to(getattr(torch, dtype)) for _ in range(2))
         product(a, b)
         clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-        end = time.perf_counter() + seconds / 2
+        end = time.perf_counter() + PEAK_SECONDS / 2
         while time.perf_counter() < end:
             start = clock()
             product(a, b)

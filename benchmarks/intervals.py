@@ -1,6 +1,6 @@
 """Prints how often the 95 % intervals of measures/statistics.py hold the truth, on simulated stores of known truth.
 
-python benchmarks/coverage.py [SETS]
+python benchmarks/intervals.py [SETS]
 
 A store has a level of its own, drawn from a beta distribution with the measure's mean and the intraclass correlation; a
 query's value is drawn from it. Sets share their sizes of stores and nothing else.
