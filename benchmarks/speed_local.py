@@ -241,7 +241,7 @@ def ratios(theirs: list[float], ours: list[float]) -> list[float]:
 
 
 def against(ours: list[float], theirs: list[float]) -> dict[str, float]:
-    """How far two lists of scores are apart, the pairs of candidates they order differently, and those that ours ties."""
+    """How far two lists of scores are apart, the pairs of candidates they order differently, and what ours ties."""
     pairs = list(combinations(zip(ours, theirs, strict=True), 2))
     return {
         "largest_difference": max(abs(a - b) for a, b in zip(ours, theirs, strict=True)),
