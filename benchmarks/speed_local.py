@@ -257,9 +257,10 @@ def chosen(name: str, load: str, turns: list[str], folder: Path) -> list[str]:
         low, high = SHORT
         return [text for text in turns if low <= FIXED + len(tokenizer.tokenize(text)) <= high][: LOADS[load]]
     found, rest = [], iter(turns)
+    wanted = LONG[name] - (FIXED if name == "qwen" else 0)
     for _ in range(LOADS[load]):
         text = next(rest)
-        while FIXED + len(tokenizer.tokenize(text)) < LONG[name] - SHORT[0]:
+        while len(tokenizer.tokenize(text)) < wanted - 30:
             text = f"{text} {next(rest)}"
         found.append(text)
     return found
@@ -282,52 +283,52 @@ def loaded(
     name: str, load: str, folder: Path, query: str, kept: list[str], arguments: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """All comparisons at one shape and load, in each dtype."""
-    rows = []
-    reference: list[float] = []
+    others: dict[str, Contestant] = {}
+    if name == "qwen" and load == "short" and not arguments.no_card:
+        others["model card float32"] = card(folder, "float32", query, kept, 8)
     for dtype in arguments.dtypes:
-        contestants: dict[str, Contestant] = {}
-        if name == "qwen" and dtype == "float32" and load == "short" and not arguments.no_card:
-            contestants["model card float32"] = card(folder, dtype, query, kept, 8)
-        # sentence-transformers has no int8, and Qwen3's recipe there is float32.
-        theirs = dtype if name != "qwen" and dtype != "int8" else "float32"
-        contestants[f"sentence-transformers {theirs}"] = sentence_transformers(folder, theirs, query, kept)
-        ours = f"memeval {dtype}"
-        contestants[ours] = memeval(folder, dtype, query, kept)
-        times, scores = compare(contestants, arguments.rounds)
-        reference = reference or scores[ours]
+        # sentence-transformers has no int8; Qwen3's card there is of float32.
+        if dtype == "float32" or (name != "qwen" and dtype != "int8"):
+            others[f"sentence-transformers {dtype}"] = sentence_transformers(folder, dtype, query, kept)
+    ours = {f"memeval {dtype}": memeval(folder, dtype, query, kept) for dtype in arguments.dtypes}
+    times, scores = compare(others | ours, arguments.rounds)
+    for other in others:
+        print(f"  {other:<32} {len(kept) / statistics.median(times[other].clock):8.2f} pairs/s")
+    rows = []
+    reference = scores[next(iter(ours))]
+    for mine, dtype in zip(ours, arguments.dtypes, strict=True):
         peak = matmul_peak(dtype)
-        seconds = times[ours].cpu if torch.get_num_threads() == 1 else times[ours].clock
+        seconds = times[mine].cpu if torch.get_num_threads() == 1 else times[mine].clock
         share = products(folder, query, kept) / statistics.median(seconds) / peak
-        for other in contestants:
-            ratio = ratios(times[other].clock, times[ours].clock)
-            cpu = ratios(times[other].cpu, times[ours].cpu)
+        of_peak = f"{share:.0%} of the matrix-product peak seen here ({peak / 1e9:.0f} GFLOP/s)"
+        print(
+            f"  {mine:<32} {len(kept) / statistics.median(times[mine].clock):8.2f} pairs/s; "
+            + (of_peak if share <= 1 else f"this processor has no {dtype} products: read its ratios as of an emulation")
+        )
+        for other in (*others, *ours):
+            if other == mine:
+                continue
+            ratio = ratios(times[other].clock, times[mine].clock)
+            cpu = ratios(times[other].cpu, times[mine].cpu)
             row = {
                 "shape": name,
                 "load": load,
-                "ours": ours,
+                "ours": mine,
                 "other": other,
-                "pairs_per_second": len(kept) / statistics.median(times[other].clock),
+                "pairs_per_second": len(kept) / statistics.median(times[mine].clock),
                 "ratio": statistics.median(ratio),
                 "ratio_of_cpu_seconds": statistics.median(cpu),
-                **against(scores[ours], scores[other]),
-                "peak_share": share if other == ours and share <= 1 else None,
+                **against(scores[mine], scores[other]),
+                "peak_share": share if share <= 1 else None,
             }
             rows.append(row)
             print(
-                f"  {other:<32} {row['pairs_per_second']:8.2f} pairs/s; memeval is {row['ratio']:5.2f}x "
-                f"({min(ratio):.2f}-{max(ratio):.2f}), {row['ratio_of_cpu_seconds']:5.2f}x in CPU seconds; largest "
-                f"difference {row['largest_difference']:.1e}; rank flips {row['flips']}, new ties {row['ties']}"
+                f"    {row['ratio']:6.2f}x ({min(ratio):.2f}-{max(ratio):.2f}) {other}, "
+                f"{row['ratio_of_cpu_seconds']:5.2f}x in CPU seconds; largest difference "
+                f"{row['largest_difference']:.1e}; {row['flips']} rank flips, {row['ties']} new ties"
             )
-        if share <= 1:
-            print(f"  {ours}: {share:.0%} of the matrix-product peak seen here ({peak / 1e9:.0f} GFLOP/s)")
-        else:
-            print(f"  {ours}: this processor has no {dtype} products: read its ratios as of an emulation")
-        apart = against(scores[ours], reference)
-        print(
-            f"  from its {arguments.dtypes[0]} scores (spread {statistics.pstdev(reference):.2f}) by "
-            f"{apart['largest_difference']:.1e}; {apart['flips']} flips and {apart['ties']} new ties "
-            f"in {math.comb(len(kept), 2)} pairs"
-        )
+    pairs, spread = math.comb(len(kept), 2), statistics.pstdev(reference)
+    print(f"  {pairs} pairs of candidates; scores of {next(iter(ours))} spread by {spread:.2f}")
     return rows
 
 
