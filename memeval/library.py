@@ -1,5 +1,6 @@
 """memeval as a library: from rerankers to their measures, side by side, in one call each."""
 
+import functools
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from memeval.report.notebook import Results as Results
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import benchmark, measuring, runner, shards, suite
 from memeval.runs.guard import Scorer
+from memeval.runs.progress import Progress, looked_at
 
 
 def load_results(*folders: str | Path) -> Results:
@@ -69,6 +71,7 @@ class _Settings(TypedDict, total=False):
     seed: int
     limit: int | None
     fresh: bool
+    quiet: bool
 
 
 @overload
@@ -96,6 +99,7 @@ def run(
     seed: int = 0,
     limit: int | None = None,
     fresh: bool = False,
+    quiet: bool = False,
 ) -> Result | Results:
     """Runs rerankers over a data set and measures them; nothing is written but the score cache.
 
@@ -105,6 +109,7 @@ def run(
         name: the system's name in the result, or the list of their names; default: the class's, or the given name.
         first_stage, depth, pool, rendering: default: those of the shipped suite of that data set.
         fresh: asks for every score anew and remembers it in place of an earlier one.
+        quiet: shows no progress; without it, a terminal or a notebook sees some on stderr.
 
     Returns the Result; of a list the Results, in its order, over the same candidates. One of a list that cannot run
     stops no other and stands in `results.missing`.
@@ -152,10 +157,11 @@ def run(
     ground = _Ground(plan, ready, candidates, slices.members(loaded, candidates), benchmark.limited(ready, limit))
     since = datetime.now(UTC).isoformat() if fresh else None
     found, missing = [], {}
-    with ScoreCache(cache_folder() / "scores.sqlite", since) as cache:
+    store = ScoreCache(cache_folder() / "scores.sqlite", since)
+    with store as cache, Progress(quiet=quiet or not looked_at()) as shown:
         for title, one in zip(names, systems, strict=True):
             try:
-                found.append(_measured(ground, title, one, cache))
+                found.append(_measured(ground, title, one, cache, shown.watcher))
             except MemevalError as error:
                 if not several:
                     raise
@@ -201,7 +207,9 @@ class _Ground:
     part: shards.Portion
 
 
-def _measured(ground: _Ground, title: str, system: Reranker | str, cache: ScoreCache) -> Result:
+def _measured(
+    ground: _Ground, title: str, system: Reranker | str, cache: ScoreCache, watcher: benchmark.Watcher
+) -> Result:
     plan, dataset, candidates = ground.plan, ground.dataset, ground.candidates
     if isinstance(system, str):
         terms = Terms(answers=cache.path, since=cache.since)
@@ -212,7 +220,15 @@ def _measured(ground: _Ground, title: str, system: Reranker | str, cache: ScoreC
         plan, title, model, dataset, candidates, scorer.fingerprint, ground.part, scorer.score_kind
     )
     with TemporaryDirectory() as folder:
-        outcome = runner.run(scorer, header, dataset, candidates, Path(folder) / "system.run.jsonl")
+        outcome = runner.run(
+            scorer,
+            header,
+            dataset,
+            candidates,
+            Path(folder) / "system.run.jsonl",
+            listener=runner.Listener(begin=functools.partial(watcher.begin, title), advance=watcher.advance),
+        )
+        watcher.end()
         result = measuring.measure(outcome.run, dataset, candidates, plan, ground.sliced)
         result = scoring.with_latency(result, latency.read(outcome.times))
     if scorer.caught is not None and not isinstance(system, str):

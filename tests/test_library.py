@@ -1,8 +1,10 @@
 """memeval as a library."""
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -96,3 +98,21 @@ def test_only_a_fingerprint_of_its_own_makes_a_factorys_scores_remembered(
     again = memeval.run("python/swayed:Marked", garden, pool="store", measures=["MRR"])
     assert again.values == anew.values and again.remembered is not None and again.remembered.scores == 12
     assert again.signature.fingerprint == {"v": 1, "factory": "swayed:Marked"}
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_progress_is_shown_where_somebody_looks(
+    garden: Dataset, seen: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if seen:
+        monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    memeval.run("constant", garden, name="mine")
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert (
+        (re.search(r"mine: (\d) of \1 queries to do", told.err) and "mine: done in" in told.err)
+        if seen
+        else told.err == ""
+    )
+    memeval.run("constant", garden, quiet=True)
+    assert capsys.readouterr().err == ""

@@ -1,5 +1,6 @@
 """Shows a benchmark's progress: bars on a terminal, plain lines elsewhere; always on stderr."""
 
+import sys
 import time
 from contextlib import ExitStack
 from datetime import timedelta
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 PLAIN_SECONDS = 5.0
 """How often a plain line is written."""
+
+
+def looked_at() -> bool:
+    """Whether somebody sees what is shown: on a terminal, or in a notebook."""
+    stream = stderr()
+    return "ipykernel" in sys.modules or (stream is not None and stream.isatty())
 
 
 class Progress:
