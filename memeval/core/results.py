@@ -133,6 +133,8 @@ class Agreed:
     """Cohen's kappa of relevant or not."""
     weighted: Finite | None
     """Cohen's kappa of the levels, with quadratic weights."""
+    rank: Finite | None = None
+    """Spearman's rho of the grades, where they are fractions of too many levels for categories."""
 
 
 @dataclass(frozen=True, kw_only=True)

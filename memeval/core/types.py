@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, 
 from pydantic import AfterValidator, Field
 
 from memeval.core.errors import DataError
-from memeval.core.values import FARTHEST, HIGHEST, LARGEST
+from memeval.core.values import FARTHEST, HIGHEST, LARGEST, grade, unpadded
 
 Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 Score: TypeAlias = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
@@ -25,10 +25,17 @@ Quantity: TypeAlias = int | Finite
 """A number that is written again as it was read: 1 does not become 1.0."""
 Amount: TypeAlias = Annotated[float, Field(ge=0, lt=LARGEST)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST)]
-Grade: TypeAlias = Annotated[int, Field(ge=-HIGHEST, le=HIGHEST)]
+Grade: TypeAlias = Annotated[float, Field(ge=-HIGHEST, le=HIGHEST), AfterValidator(unpadded)]
+"""A real number; a whole one is an integer, and written as such (see values.grade, which reads them)."""
 
-Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
+Qrels: TypeAlias = Mapping[str, Mapping[str, Grade]]
 """query_id → doc_id → grade; 0 is judged not relevant, above 0 is relevant, below 0 is not judged."""
+
+FRACTIONS = (
+    "Grades are real numbers: NDCG takes each as its gain; a memory is relevant above 0, or, where a measure names a"
+    " level, from that on, as in MAP(rel=0.5)."
+)
+"""The rule that holds where a grade is no whole number."""
 
 Forbidden: TypeAlias = Mapping[str, frozenset[str]]
 """query_id → the memories that must not come back for it; a query without any is not in it."""
@@ -149,6 +156,8 @@ class Dataset:
                 raise DataError(f"{where} is asked of the store {query.store_id!r}, which does not exist")
             if query.category == "all":
                 raise DataError(f"{where} has the category 'all', which stands for the whole: rename it")
+            if _fractions(self.qrels.get(query.query_id, {}), where) and FRACTIONS not in self.rules:
+                object.__setattr__(self, "rules", (*self.rules, FRACTIONS))
             known = doc_ids[query.store_id]
             pool = self.pools[query.query_id] if self.pools is not None else ()
             for doc_id in (*self.qrels.get(query.query_id, ()), *pool):
@@ -191,6 +200,15 @@ class Dataset:
     @cached_property
     def _by_id(self) -> Mapping[str, Mapping[str, Memory]]:
         return {store_id: {m.doc_id: m for m in memories} for store_id, memories in self.stores.items()}
+
+
+def _fractions(grades: Mapping[str, Grade], where: str) -> bool:
+    """Whether a grade is no whole number. Raises DataError for what is no grade: loaders of other packages give any."""
+    odd = {doc_id: value for doc_id, value in grades.items() if type(value) is not int}
+    for doc_id, value in odd.items():
+        if grade(value, f"{where}: the grade of {doc_id!r}") != value:  # a text, which files hold
+            raise DataError(f"{where}: the grade of {doc_id!r} must be a number, not the text {value!r}")
+    return any(value % 1 for value in odd.values())
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Values from outside: each of the type it must have, or one line that says which one is not, and where it stands.
 
 A place is handed in as `where` and begins the line. Grades are read here and nowhere else, whatever the file: `1`,
-`1.0` and "1.0" are one grade; one below 0 is kept, and means what it means to trec_eval: not judged.
+`1.0` and "1.0" are one grade, .5 and 2.75 stay what they are; one below 0 is kept, and means what it means to
+trec_eval: not judged.
 """
 
 import json
@@ -31,6 +32,8 @@ LARGEST = 10**15
 """An integer that means a number is at most this; a double holds all of them exactly."""
 HIGHEST = 1000
 """The highest grade, and its negative the lowest: 2^grade, the gain of some measures, must be a number."""
+LEAST = 1e-100
+"""The smallest grade above 0, and its negative likewise: what is nearer to 0 loses digits, or is taken for 0."""
 LONGEST = 100
 """Characters of the longest number."""
 FARTHEST = 1e100
@@ -41,25 +44,37 @@ REPEATED = "repeated labels"
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
-def grade(value: object, where: str) -> int:
-    """A grade: a whole number, written as an integer, as a fraction that is none, or as either in a string.
+def grade(value: object, where: str) -> float:
+    """A grade: a real number, or one in a string; a whole one is an integer, however it is written.
 
-    Raises DataError for everything else: .5, NaN, true, words, nothing, and what is beyond HIGHEST.
+    Raises DataError for everything else: NaN, true, words, "½", "0x1", nothing, what is beyond HIGHEST, and what is
+    nearer to 0 than LEAST but not 0.
 
-    >>> grade(1, ""), grade(1.0, ""), grade("1.0", ""), grade(" -2 ", "")
-    (1, 1, 1, -2)
+    >>> grade(1, ""), grade(1.0, ""), grade("1.0", ""), grade(" -2 ", ""), grade(".5", ""), grade(2.75, "")
+    (1, 1, 1, -2, 0.5, 2.75)
     """
     number: Decimal | None = None
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         number = Decimal(value)
     elif isinstance(value, str) and len(value) <= LONGEST and _NUMBER.fullmatch(value.strip()):
         number = Decimal(value.strip())
-    if number is None or not number.is_finite() or number != number.to_integral_value() or abs(number) > HIGHEST:
-        raise DataError(f"{where} must be a whole number from -{HIGHEST:,} to {HIGHEST:,}, not {shown(value)}")
-    return int(number)
+    if number is None or not number.is_finite() or abs(number) > HIGHEST:
+        raise DataError(f"{where} must be a number from -{HIGHEST:,} to {HIGHEST:,}, not {shown(value)}")
+    if number and abs(float(number)) < LEAST:
+        raise DataError(f"{where} is {shown(value)}, which is nearer to 0 than {LEAST}: write 0 or a larger number")
+    return unpadded(float(number))
 
 
-def label(grades: MutableMapping[str, int], doc_id: str, value: int, where: str, anomalies: "Counter[str]") -> None:
+def unpadded(number: float) -> float:
+    """The number, as an integer where it is whole: it is written without a fraction that it has not.
+
+    >>> unpadded(1.0), unpadded(-0.0), unpadded(0.5)
+    (1, 0, 0.5)
+    """
+    return int(number) if number % 1 == 0 else number
+
+
+def label(grades: MutableMapping[str, float], doc_id: str, value: float, where: str, anomalies: "Counter[str]") -> None:
     """Adds a label to those of a query. One that is there already is counted; raises DataError if it says otherwise."""
     anomalies[REPEATED] += doc_id in grades
     if grades.setdefault(doc_id, value) != value:

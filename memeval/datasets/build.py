@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import DataError
-from memeval.core.types import Dataset, Memory, Query
+from memeval.core.types import Dataset, Grade, Memory, Query
 from memeval.datasets._files import digest
 
 
@@ -17,7 +17,7 @@ class Builder:
 
     queries: list[Query] = field(default_factory=list)
     stores: dict[str, tuple[Memory, ...]] = field(default_factory=dict)
-    qrels: dict[str, dict[str, int]] = field(default_factory=dict)
+    qrels: dict[str, dict[str, Grade]] = field(default_factory=dict)
     excluded: dict[str, str] = field(default_factory=dict)
     pools: dict[str, tuple[str, ...]] = field(default_factory=dict)
     forbidden: dict[str, frozenset[str]] = field(default_factory=dict)

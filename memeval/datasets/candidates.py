@@ -19,7 +19,7 @@ from itertools import groupby
 from memeval.core.adapter import declared
 from memeval.core.errors import IncompleteError, UsageError
 from memeval.core.outside import staying
-from memeval.core.types import Candidates, Dataset, Pool, Query, Reranker
+from memeval.core.types import Candidates, Dataset, Grade, Pool, Query, Reranker
 
 
 @staying()
@@ -88,7 +88,7 @@ def _pooled(
     return tuple(retrieved)
 
 
-def _injected(retrieved: Sequence[str], grades: Mapping[str, int], query_id: str, depth: int) -> tuple[str, ...]:
+def _injected(retrieved: Sequence[str], grades: Mapping[str, Grade], query_id: str, depth: int) -> tuple[str, ...]:
     """The best `depth` with every missed relevant memory at the end; for them, the last irrelevant ones are dropped."""
     missed = sorted({doc_id for doc_id, grade in grades.items() if grade > 0}.difference(retrieved))
     missed.sort(key=lambda doc_id: _tie_break(query_id, doc_id))

@@ -30,7 +30,7 @@ from typing import Any
 
 from memeval.core import files
 from memeval.core.errors import DataError
-from memeval.core.types import Dataset, Memory, Query
+from memeval.core.types import Dataset, Grade, Memory, Query
 from memeval.core.values import shown, value_of
 from memeval.datasets._files import filled, listed
 from memeval.datasets.build import Builder
@@ -77,7 +77,7 @@ def read(folder: Path) -> Dataset:
             query = _query(f"{store_id}:q{number}", store_id, entry, where)
             answers, lures = listed(entry, "answers", str, where), listed(entry, "lures", str, where)
             helps, never = (listed(entry, key, str, where) if key in entry else [] for key in ("helps", "forbidden"))
-            grades = dict.fromkeys(answers, 2) | dict.fromkeys(helps, 1) | dict.fromkeys(lures, 0)
+            grades: dict[str, Grade] = dict.fromkeys(answers, 2) | dict.fromkeys(helps, 1) | dict.fromkeys(lures, 0)
             if not answers or len(grades) != len(answers) + len(helps) + len(lures):
                 raise DataError(f"{where}: needs answers, and no memory twice among answers, helps and lures")
             lacking = grades.keys() - {memory.doc_id for memory in found.stores[store_id]}

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from memeval.core.errors import DataError, UsageError, did_you_mean
-from memeval.core.types import Dataset, Memory, Query
+from memeval.core.types import Dataset, Grade, Memory, Query
 from memeval.core.values import shown, typed, value_of
 from memeval.datasets import cards
 from memeval.datasets._files import filled, items, listed, located, no_argument
@@ -75,7 +75,7 @@ def read(paths: Sequence[Path], name: str = "ikat", query: str = "utterance", *,
     authors = name == "ikat-authors"
     found = Builder()
     queries: dict[str, Query] = {}
-    meant: dict[str, dict[str, int]] = {}
+    meant: dict[str, dict[str, Grade]] = {}
     for path, edition in zip(paths if authors else paths[:-1], EDITIONS if authors else (None,), strict=True):
         for number, topic in enumerate(items(path)):
             store_id = _number(topic, f"{path}: topic {number}")
@@ -143,7 +143,7 @@ def _turns(
 
 def _labels(
     path: Path, queries: Mapping[str, Query], stores: Mapping[str, tuple[Memory, ...]], anomalies: Counter[str]
-) -> dict[str, dict[str, int]]:
+) -> dict[str, dict[str, Grade]]:
     """query_id → doc_id → grade. Raises DataError for a turn or a statement that the topics lack."""
     labels = trec.read_qrels(path)
     for query_id, grades in labels.items():

@@ -53,7 +53,7 @@ from typing import Any
 from memeval.core import files
 from memeval.core.errors import DataError, PrerequisiteError, UsageError, did_you_mean
 from memeval.core.terminal import say
-from memeval.core.types import Dataset, Memory, Query
+from memeval.core.types import Dataset, Grade, Memory, Query
 from memeval.core.values import decoded, grade, ident, label, name, shown, typed, value_of
 from memeval.datasets._files import filled, iso, lines, listed
 from memeval.datasets.build import Builder
@@ -103,7 +103,7 @@ class _File:
 
     found: Builder = field(default_factory=Builder)
     stores: dict[str, dict[str, Memory]] = field(default_factory=dict)
-    labels: dict[str, dict[str, int] | None] = field(default_factory=dict)
+    labels: dict[str, dict[str, Grade] | None] = field(default_factory=dict)
     pools: dict[str, tuple[str, ...]] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     bad: list[tuple[int, str]] = field(default_factory=list)
@@ -193,7 +193,7 @@ def _query(record: Mapping[str, Any], number: int, file: _File) -> None:
     )
     store = file.stores.get(query.store_id, {})
     mine: dict[str, Memory] = {}
-    grades: dict[str, int] = {}
+    grades: dict[str, Grade] = {}
     forbidden: set[str] = set()
     if own:
         if wrong := next((key for key in ("labels", "forbidden") if key in record), None):

@@ -27,7 +27,7 @@ from xml.etree import ElementTree
 
 from memeval.core import files
 from memeval.core.errors import DataError
-from memeval.core.types import Dataset, Memory, Query
+from memeval.core.types import Dataset, Grade, Memory, Query
 from memeval.core.values import shown
 from memeval.datasets import cards
 from memeval.datasets._files import lines, located, no_argument, shuffled
@@ -121,9 +121,9 @@ def _rows(path: Path) -> Iterator[tuple[str, list[str]]]:
         raise DataError(f"{path}:{reader.line_num}: is not CSV or is cut off ({error})") from error
 
 
-def _grades(path: Path, answers: Mapping[str, Memory], anomalies: Counter[str]) -> dict[str, dict[str, int]]:
+def _grades(path: Path, answers: Mapping[str, Memory], anomalies: Counter[str]) -> dict[str, dict[str, Grade]]:
     """query_id → doc_id → grade."""
-    grades: dict[str, dict[str, int]] = {}
+    grades: dict[str, dict[str, Grade]] = {}
     judgements: dict[tuple[str, str], set[str]] = {}
     for where, line in lines(path):
         match = LINE.fullmatch(line.decode("utf-8", "replace").strip())

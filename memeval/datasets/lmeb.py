@@ -29,7 +29,7 @@ from typing import Any
 
 from memeval import datasets
 from memeval.core.errors import DataError, PrerequisiteError, UsageError, did_you_mean
-from memeval.core.types import Dataset, Memory, Query
+from memeval.core.types import Dataset, Grade, Memory, Qrels, Query
 from memeval.core.values import decoded, grade, ident, label, shown, utf8, value_of
 from memeval.datasets import _hub
 from memeval.datasets._files import filled, idents, lines, records
@@ -77,7 +77,7 @@ class Subset:
     source: str
     corpus: Rows
     queries: Rows
-    labels: Iterable[tuple[str, str, str, int]]
+    labels: Iterable[tuple[str, str, str, Grade]]
     candidates: Mapping[str, tuple[str, ...]]
 
 
@@ -126,7 +126,7 @@ def build(
         if query_id in asked:
             raise DataError(f"{where}: id {shown(query_id)} stands twice")
         asked[query_id] = value_of(row, "text", str, where)
-    labels: dict[str, dict[str, int]] = {}
+    labels: dict[str, dict[str, Grade]] = {}
     for where, query_id, doc_id, value in parts.labels:
         if query_id not in asked:
             if not missed:
@@ -153,7 +153,7 @@ def _dataset(
     subset: str,
     corpus: Mapping[str, Memory],
     asked: Mapping[str, str],
-    labels: Mapping[str, Mapping[str, int]],
+    labels: Qrels,
     parts: Subset,
     anomalies: Counter[str],
     verified: bool,
@@ -246,7 +246,7 @@ def _shared(below: Path, above: Path, name: str) -> Path:
     return below / name if (below / name).is_file() else above / name
 
 
-def _tsv(path: Path) -> Iterable[tuple[str, str, str, int]]:
+def _tsv(path: Path) -> Iterable[tuple[str, str, str, Grade]]:
     for where, line in lines(path):
         columns = utf8(line, where).split("\t")
         if len(columns) != 3:

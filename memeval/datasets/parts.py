@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memeval.core.errors import DataError, UsageError
-from memeval.core.types import Dataset, Memory, Query
+from memeval.core.types import Dataset, Grade, Memory, Qrels, Query
 from memeval.core.values import grade, ident, label, name, shown, typed, value_of
 from memeval.datasets._files import idents, iso, listed
 from memeval.datasets.build import Builder
@@ -186,9 +186,11 @@ class _There:
         return self.stores[self.queries[query_id].store_id] if query_id in self.queries else {}
 
 
-def _qrels(parts: Parts, there: _There) -> tuple[dict[str, dict[str, int]], dict[str, frozenset[str]], dict[str, str]]:
+def _qrels(
+    parts: Parts, there: _There
+) -> tuple[dict[str, dict[str, Grade]], dict[str, frozenset[str]], dict[str, str]]:
     """The labels; the labelled memories that are not there; the labelled queries that are not, each with the reason."""
-    qrels: dict[str, dict[str, int]] = {}
+    qrels: dict[str, dict[str, Grade]] = {}
     absent: dict[str, frozenset[str]] = {}
     strange: dict[str, str] = {}
     for number, (where, query_id, doc_id, written) in enumerate(parts.labels):
@@ -252,7 +254,7 @@ def _pools(rows: Rows, there: _There) -> dict[str, tuple[str, ...]]:
 def _own(
     queries: Iterable[Query],
     stores: Mapping[str, Mapping[str, Memory]],
-    qrels: Mapping[str, Mapping[str, int]],
+    qrels: Qrels,
     asked: str | None,
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """The memories that queries themselves are, by query, where they are withheld; and the rule that held.

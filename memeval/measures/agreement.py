@@ -7,14 +7,18 @@ jackknife; Student's t with stores - 1 degrees of freedom), or of tau, which mov
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memeval.core.types import Comparison
+from memeval.core.types import Comparison, Grade
+from memeval.core.values import unpadded
 from memeval.measures import statistics
 from memeval.measures.statistics import ALPHA, CONFIDENCE, Difference, Floats
 
+FEW = 10
+"""So many levels are categories; grades that are fractions of more levels than that are compared by their ranks."""
 DRAWS = 2000
 """How often stores are drawn anew for the interval of tau; the seed is fixed."""
 
@@ -34,21 +38,23 @@ class LabelAgreement:
 
     `table[i, j]` counts the pairs that one gave the i-th of `grades` and the other the j-th. `same` is the share of
     equal labels, relevant or not; `kappa` Cohen's (1960) of relevant or not; `weighted` that with quadratic weights of
-    grades (Cohen 1968), None where both know two grades only.
+    grades (Cohen 1968), None where both know two grades only. Where grades are fractions of more than FEW levels there
+    are no categories: `grades`, `table` and `weighted` hold nothing, and `rank` is Spearman's rho (1904) of the grades.
     """
 
     pairs: int
     queries: int
     clusters: int
-    grades: tuple[int, ...]
+    grades: tuple[Grade, ...]
     table: NDArray[np.int64]
     same: Interval
     kappa: Interval
     weighted: Interval | None
+    rank: Interval | None = None
 
 
 def labels(
-    first: Sequence[int], second: Sequence[int], of_query: Sequence[str], clusters: Sequence[str]
+    first: Sequence[Grade], second: Sequence[Grade], of_query: Sequence[str], clusters: Sequence[str]
 ) -> LabelAgreement:
     """The agreement of two label sets.
 
@@ -63,22 +69,48 @@ def labels(
     one, other = np.asarray(first), np.asarray(second)
     grades = np.unique(np.concatenate([one, other]))
     ids, cluster = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
+    rank = None
+    if len(grades) > FEW and np.any(grades % 1):
+        rank, grades = _jackknife(_rank_sums(one, other, cluster), _rho), grades[:0]
     tables = np.zeros((len(ids), len(grades), len(grades)), dtype=np.int64)
-    np.add.at(tables, (cluster, np.searchsorted(grades, one), np.searchsorted(grades, other)), 1)
-    above = grades > 0
-    halves = np.stack([~above, above]).astype(np.int64)
-    binary = halves @ tables @ halves.T
+    if len(grades):
+        np.add.at(tables, (cluster, np.searchsorted(grades, one), np.searchsorted(grades, other)), 1)
+    binary = np.zeros((len(ids), 2, 2), dtype=np.int64)
+    np.add.at(binary, (cluster, (one > 0).astype(np.int64), (other > 0).astype(np.int64)), 1)
     apart = (grades[:, None] - grades[None, :]).astype(np.float64) ** 2
     return LabelAgreement(
         pairs=len(one),
         queries=len(set(of_query)),
         clusters=len(ids),
-        grades=tuple(grades.tolist()),
+        grades=tuple(map(unpadded, grades.tolist())),
         table=tables.sum(axis=0),
         same=_jackknife(binary, lambda table: float(np.trace(table) / table.sum())),
         kappa=_jackknife(binary, lambda table: _kappa(table, 1 - np.eye(2))),
         weighted=_jackknife(tables, lambda table: _kappa(table, apart)) if len(grades) > 2 else None,
+        rank=rank,
     )
+
+
+def _rank_sums(one: Floats, other: Floats, cluster: NDArray[np.int64]) -> Floats:
+    """By cluster: how many pairs, and the sums of both ranks, of their squares and of their product."""
+    x, y = (ranks - ranks.mean() for ranks in map(_ranks, (one, other)))
+    sums = np.zeros((int(cluster.max()) + 1, 6))
+    np.add.at(sums, cluster, np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1))
+    return sums
+
+
+def _ranks(values: Floats) -> Floats:
+    """From the lowest; equal values share the mean of their ranks."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return ranks
+
+
+def _rho(sums: Floats) -> float:
+    """Spearman's: the correlation of ranks; nan where either label set has one grade only."""
+    n, x, y, xx, yy, xy = sums.tolist()
+    scale = math.sqrt(max(0.0, xx - x * x / n) * max(0.0, yy - y * y / n))
+    return (xy - x * y / n) / scale if scale else math.nan
 
 
 def _kappa(table: NDArray[np.int64], apart: Floats) -> float:
@@ -88,8 +120,8 @@ def _kappa(table: NDArray[np.int64], apart: Floats) -> float:
     return 1 - float((apart * table).sum()) / expected if expected else math.nan
 
 
-def _jackknife(tables: NDArray[np.int64], of: Callable[[NDArray[np.int64]], float]) -> Interval:
-    """A value of the sum of tables (one for each cluster), with its interval."""
+def _jackknife(tables: NDArray[Any], of: Callable[[NDArray[Any]], float]) -> Interval:
+    """A value of the sum of tables or sums (one for each cluster), with its interval."""
     total, k = tables.sum(axis=0), len(tables)
     value = of(total)
     left = [of(total - table) for table in tables if (total - table).any()]

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from memeval.core.errors import UsageError
 from memeval.core.outside import contained
-from memeval.core.types import Forbidden
+from memeval.core.types import Forbidden, Grade
+from memeval.core.values import HIGHEST, unpadded
 from memeval.measures.statistics import Floats
 
 Places: TypeAlias = NDArray[np.int64]
 Marks: TypeAlias = NDArray[np.bool_]
+Gain: TypeAlias = Callable[[Floats], Floats]
 UNLABELLED = float("-inf")
 CELLS = 1 << 16
 """So many memories are looked at at once."""
@@ -66,23 +68,23 @@ class Judged:
         ends = np.cumsum(self.lengths).tolist()
         return [slice(end - length, end) for end, length in zip(ends, self.lengths.tolist(), strict=True)]
 
-    def at(self, level: int) -> "Judged":
-        """With 1 for grades from `level` up and 0 for lower ones; at level 1 as it is."""
-        if level == 1:
+    def at(self, level: Grade | None) -> "Judged":
+        """With 1 for grades from `level` up and 0 for lower ones; without a level as it is."""
+        if level is None:
             return self
         grades = np.where(self.grades < 0, self.grades, self.grades >= level)
         return replace(self, grades=grades, labels=np.where(self.labels >= level, 1.0, 0.0))
 
 
 def judged(
-    qrels: Iterable[tuple[str, Mapping[str, int]]],
+    qrels: Iterable[tuple[str, Mapping[str, Grade]]],
     ranked: Iterable[Sequence[str]],
     forbidden: Forbidden = MappingProxyType({}),
 ) -> Judged:
     """The grades of what is ranked for each query, in turn.
 
-    Raises ValueError for a query without a relevant memory, a grade that is not a whole number, or a memory that is
-    ranked twice.
+    Raises ValueError for a query without a relevant memory, a grade that is no number within ±HIGHEST, or a memory that
+    is ranked twice.
     """
     grades, lengths, labels, labelled = array("d"), array("q"), array("d"), array("q")
     unwanted, counts = array("b"), array("q")
@@ -90,8 +92,8 @@ def judged(
         if len(set(doc_ids)) != len(doc_ids):
             raise ValueError(f"query {query_id!r} ranks a memory twice")
         own = sorted(row.values(), reverse=True)
-        if any(grade != int(grade) for grade in own):
-            raise ValueError(f"query {query_id!r} has a grade that is not a whole number")
+        if not all(-HIGHEST <= grade <= HIGHEST for grade in own):  # nan, too, is not
+            raise ValueError(f"query {query_id!r} has a grade that is no number from -{HIGHEST:,} to {HIGHEST:,}")
         if not own or own[0] <= 0:
             raise ValueError(f"query {query_id!r} has no relevant memory")
         while own[-1] < 0:
@@ -134,7 +136,7 @@ class Lists:
         return found
 
 
-QueryMeasure: TypeAlias = Callable[[Sequence[int], Sequence[int], int | None], float]
+QueryMeasure: TypeAlias = Callable[[Sequence[Grade], Sequence[Grade], int | None], float]
 """(grades as ranked within the cutoff, 0 where there is no label; all judged grades, highest first; cutoff or None for
 the whole list) → value of one query."""
 ArrayMeasure: TypeAlias = Callable[[Lists, int | None], Floats]
@@ -156,14 +158,25 @@ def reciprocal_rank(lists: Lists, cutoff: int | None) -> Floats:
     return found
 
 
-def dcg(lists: Lists, cutoff: int | None) -> Floats:
+def linear(grades: Floats) -> Floats:
+    """A gain that is the grade."""
+    return grades
+
+
+def exponential(grades: Floats) -> Floats:
+    """2^grade - 1; below 1 so that digits are not lost in the difference."""
+    gains: Floats = np.where(grades < 1, np.expm1(grades * np.log(2)), 2**grades - 1)
+    return gains
+
+
+def dcg(lists: Lists, cutoff: int | None, gain: Gain = linear) -> Floats:
     """Gains discounted by the logarithm of their ranks."""
-    return _discounted(lists.gains[:, :cutoff])
+    return _discounted(gain(lists.gains[:, :cutoff]))
 
 
-def ndcg(lists: Lists, cutoff: int | None) -> Floats:
+def ndcg(lists: Lists, cutoff: int | None, gain: Gain = linear) -> Floats:
     """DCG / the same of the ideal order."""
-    found: Floats = dcg(lists, cutoff) / lists.of.dcg(cutoff)[lists.places]
+    found: Floats = dcg(lists, cutoff, gain) / lists.of.dcg(cutoff, gain)[lists.places]
     return found
 
 
@@ -225,8 +238,8 @@ def by_query(name: str, of: QueryMeasure) -> ArrayMeasure:
         made = np.empty(len(lists.gains))
         with contained(f"the measure {name!r} fails"):
             for row, (gains, place) in enumerate(zip(lists.gains, lists.places.tolist(), strict=True)):
-                labels = lists.of.labels(place)
-                value: Any = of(gains[:cutoff].astype(np.int64).tolist(), labels.astype(np.int64).tolist(), cutoff)
+                ranked, labels = ([*map(unpadded, row.tolist())] for row in (gains[:cutoff], lists.of.labels(place)))
+                value: Any = of(ranked, labels, cutoff)
                 if isinstance(value, (str, bytes)):
                     raise TypeError(f"{value!r} is no number")
                 made[row] = value
@@ -256,7 +269,7 @@ class Ideals:
 
     def __init__(self, found: Judged) -> None:
         self._found = found
-        self._known: dict[int | None, Floats] = {}
+        self._known: dict[tuple[int | None, Gain], Floats] = {}
         self._ends = np.cumsum(found.labelled)
 
     def labels(self, place: int) -> Floats:
@@ -264,18 +277,18 @@ class Ideals:
         end = int(self._ends[place])
         return self._found.labels[end - int(self._found.labelled[place]) : end]
 
-    def dcg(self, cutoff: int | None) -> Floats:
+    def dcg(self, cutoff: int | None, gain: Gain) -> Floats:
         """By query; 1 where there is no label."""
-        if cutoff not in self._known:
-            self._known[cutoff] = values = np.ones(len(self._found.labelled))
+        if (cutoff, gain) not in self._known:
+            self._known[cutoff, gain] = values = np.ones(len(self._found.labelled))
             for places, cells in _alike(self._found.labelled, self._found.labelled > 0):
-                labels = self._found.labels[cells]
+                labels = gain(self._found.labels[cells])
                 # Zeros move the last bit of a sum: ranx is given one behind labels above 0 (see ranx.py).
                 above = labels[:, -1] > 0
                 longer = np.column_stack([labels[above], np.zeros(np.count_nonzero(above))])
                 values[places[above]] = _discounted(longer[:, :cutoff])
                 values[places[~above]] = _discounted(labels[~above][:, :cutoff])
-        return self._known[cutoff]
+        return self._known[cutoff, gain]
 
 
 def _discounted(gains: Floats) -> Floats:

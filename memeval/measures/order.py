@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from memeval.core.types import Ranking
+from memeval.core.types import Grade, Ranking
 from memeval.measures.statistics import Floats
 
 
@@ -70,7 +70,7 @@ def flips(first: Sequence[str], second: Sequence[str]) -> int:
 
 
 def bounds(
-    order: Sequence[int], scores: Sequence[float] | Floats, grades: Sequence[int] | Floats
+    order: Sequence[int], scores: Sequence[float] | Floats, grades: Sequence[Grade] | Floats
 ) -> tuple[list[int], list[int]]:
     """The pessimistic and the optimistic order: relevant memories last, or first, among equal scores.
 

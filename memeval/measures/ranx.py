@@ -1,10 +1,12 @@
 """Measures of a ranking, by the names that users write: "NDCG@10", "MAP", "Recall@20", "F1".
 
-A memory is relevant if its grade is above 0, or at least N for a measure written like "MAP(rel=N)" or "P(rel=N)@5";
-a grade below 0 is no judgement, as in trec_eval. Means are over queries, and denominators count relevant memories that
-the first stage missed. Standard measures are ranx's, on strict orders (see order.py): computed as arrays to the last
-bit where ranx would take most of a command's time (see judged.py), else by ranx itself. "F1" without a cutoff is
-the F1 of the set above one score threshold, chosen on other stores than those it is measured on (see threshold.py).
+A memory is relevant if its grade is above 0, or at least N for a measure written like "MAP(rel=N)" or "P(rel=0.5)@5";
+a grade below 0 is no judgement, as in trec_eval. Grades may be fractions: gains are what they are, never rounded.
+"MAP" and "MAP(rel=1)" are one number where grades are whole, and two where some lie between 0 and 1. Means are over
+queries, and denominators count relevant memories that the first stage missed. Standard measures are ranx's, on strict
+orders (see order.py): computed as arrays to the last bit where ranx would take most of a command's time (see
+judged.py), else by ranx itself. "F1" without a cutoff is the F1 of the set above one score threshold, chosen on other
+stores than those it is measured on (see threshold.py).
 
 One file, though a long one: what a measure may be called, what it means and what computes it is one table.
 """
@@ -15,7 +17,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -26,7 +28,8 @@ import numpy as np
 
 from memeval.core import plugins
 from memeval.core.errors import UsageError, did_you_mean
-from memeval.core.types import Forbidden, Qrels
+from memeval.core.types import Forbidden, Grade, Qrels
+from memeval.core.values import LEAST, unpadded
 from memeval.measures import forbidden as never
 from memeval.measures import judged
 from memeval.measures.judged import ArrayMeasure, Judged
@@ -112,6 +115,8 @@ ARRAYS: Mapping[str, ArrayMeasure] = {
     "mrr": judged.reciprocal_rank,
     "ndcg": judged.ndcg,
     "dcg": judged.dcg,
+    "ndcg_burges": functools.partial(judged.ndcg, gain=judged.exponential),
+    "dcg_burges": functools.partial(judged.dcg, gain=judged.exponential),
     "recall": judged.recall,
     "precision": judged.precision,
     "f1": judged.f1,
@@ -158,14 +163,16 @@ class Measure:
     """A measure with its cutoff (None: the whole list). `definition` is one line for a result's signature.
 
     `how` computes it: ranx's name, a function of arrays, or None for F1 without a cutoff, which needs scores.
-    `level` is the lowest grade that is relevant. `forbids`: it is of forbidden memories, which only some queries have.
+    `level` is the lowest grade that is relevant, None for whatever is above 0; `graded` ones weigh grades instead.
+    `forbids`: it is of forbidden memories, which only some queries have.
     """
 
     name: str
     cutoff: int | None
     definition: str
     how: str | ArrayMeasure | None
-    level: int = 1
+    level: Grade | None = None
+    graded: bool = False
     forbids: bool = False
 
     @property
@@ -178,15 +185,16 @@ class Measure:
 def parse(name: str) -> Measure:
     """The measure that a name stands for; case does not matter, and the names of ranx and ir_measures are understood.
 
-    Raises UsageError if there is none, or its cutoff or level is missing, out of place or not a whole number above 0.
+    Raises UsageError if there is none, or its cutoff (a whole number) or level is missing, out of place or not above 0.
 
     >>> parse("ndcg@10").name, parse("hit_rate@5").name, parse("F1").how, parse("F1@3").how
     ('NDCG@10', 'HitRate@5', None, 'f1@3')
-    >>> parse("P(rel=2)@5").name, parse("AP(rel=1)").name
-    ('Precision(rel=2)@5', 'MAP')
+    >>> parse("P(rel=2)@5").name, parse("AP(rel=.50)").name
+    ('Precision(rel=2)@5', 'MAP(rel=0.5)')
     """
     parts = re.fullmatch(
-        r"(?P<stem>[A-Za-z][\w-]*)(\(rel=(?P<level>[1-9]\d{0,3})\))?(?P<suffix>@(?P<cutoff>[1-9]\d{0,8})|\.\d{1,9})?",
+        r"(?P<stem>[A-Za-z][\w-]*)(\(rel=(?P<level>\d{1,4}(\.\d{1,9})?|\.\d{1,9})\))?"
+        r"(?P<suffix>@(?P<cutoff>[1-9]\d{0,8})|\.\d{1,9})?",
         name.replace(" ", ""),
         re.ASCII,
     )
@@ -198,15 +206,16 @@ def parse(name: str) -> Measure:
         why = plugins.registered(GROUP, _fit)[1].get(stem)
         raise UsageError(f"unknown measure {name!r}{f': {why}' if why else did_you_mean(stem, known)}")
     family = known[key]
-    if not parts or suffix[:1] not in [form[:1] for form in family.forms]:
+    level = unpadded(float(parts["level"])) if parts and parts["level"] else None
+    if not parts or suffix[:1] not in [form[:1] for form in family.forms] or level == 0:
         levels = (
             ""
             if family.graded or family.forbids
             else f"; the lowest relevant grade is written {key}(rel=2){family.forms[-1]}"
         )
         raise UsageError(f"measure {name!r} must be {' or '.join(key + form for form in family.forms)}{levels}")
-    cutoff, level = int(parts["cutoff"]) if parts["cutoff"] else None, int(parts["level"] or 1)
-    if level > 1 and (family.graded or family.forbids or (key == "F1" and cutoff is None)):
+    cutoff = int(parts["cutoff"]) if parts["cutoff"] else None
+    if level is not None and (family.graded or family.forbids or (key == "F1" and cutoff is None)):
         reason = "without a cutoff has its own threshold" if key == "F1" else "weighs grades"
         reason = "is of every relevant memory" if family.forbids else reason
         raise UsageError(f"measure {name!r}: {key} {reason} and takes no level of relevance")
@@ -215,10 +224,22 @@ def parse(name: str) -> Measure:
         return Measure(key, None, _THRESHOLD_F1, None)
     definition = family.definition.format(scope=scope, length=length, p=f"0{suffix}")
     how = family.how + suffix if isinstance(family.how, str) else family.how
-    if level == 1:
-        return Measure(key + suffix, cutoff, definition, how, forbids=family.forbids)
-    definition += f"; relevant: grade {level} or above, and a query without any counts 0"
-    return Measure(f"{key}(rel={level}){suffix}", cutoff, definition, how, level)
+    if level is None:
+        return Measure(key + suffix, cutoff, definition, how, graded=family.graded, forbids=family.forbids)
+    from_on = f"{level:.9f}".rstrip("0").rstrip(".")
+    definition += f"; relevant: grade {from_on} or above, and a query without any counts 0"
+    return Measure(f"{key}(rel={from_on}){suffix}", cutoff, definition, how, level)
+
+
+def out_of_reach(names: Iterable[str], qrels: Qrels) -> Iterator[str]:
+    """A line with the remedy for each measure whose level no grade of a data set reaches: it would be 0 throughout."""
+    highest = max((grade for grades in qrels.values() for grade in grades.values()), default=0)
+    for measure in map(parse, names):
+        if measure.level is not None and 0 < highest < measure.level:
+            yield (
+                f"{measure.name} is 0 for every query, as the highest grade is {highest}: name a level of at most that,"
+                " or none for whatever is above 0"
+            )
 
 
 def is_array(name: str, definition: str | None) -> bool:
@@ -249,7 +270,7 @@ def evaluate(
             measures that are of them.
 
     Raises UsageError for a name that is no measure, and ValueError for a query without a relevant memory, a grade that
-    is not a whole number, a memory that is ranked twice, or F1 without a cutoff, which needs scores.
+    is no number, a memory that is ranked twice, or F1 without a cutoff, which needs scores.
 
     >>> values = evaluate({"q": {"a": 1, "b": 2}}, {"q": ["x", "b", "a"]}, ["MRR", "Recall@2", "RecallAll@3"])
     >>> {name: value.tolist() for name, value in values.items()}
@@ -264,21 +285,22 @@ def evaluate_judged(found: Judged, measures: Sequence[str]) -> dict[str, Floats]
     parsed = {name: parse(name) for name in measures}
     if None in {measure.how for measure in parsed.values()}:
         raise ValueError("F1 without a cutoff is measured on scores: cross_fitted_f1")
+    arrays: dict[Grade | None, dict[str, tuple[ArrayMeasure, int | None]]] = {}
+    others: dict[Grade | None, dict[str, str]] = {}
+    for name, measure in parsed.items():
+        how = ARRAYS.get(measure.how.split("@")[0]) if isinstance(measure.how, str) else measure.how
+        if how is not None:
+            arrays.setdefault(measure.level, {})[name] = how, measure.cutoff
+        elif measure.graded:  # ranx leaves out grades below its own level, which is 1 unless it is told another
+            others.setdefault(None, {})[name] = f"{measure.how}-l0"
+        else:
+            others.setdefault(measure.level or LEAST, {})[name] = str(measure.how)
     values: dict[str, Floats] = {}
-    for level in sorted({measure.level for measure in parsed.values()}):
-        arrays, names = {}, {}
-        for name, measure in parsed.items():
-            if measure.level == level:
-                how = ARRAYS.get(measure.how.split("@")[0]) if isinstance(measure.how, str) else measure.how
-                if how is None:
-                    names[name] = str(measure.how)
-                else:
-                    arrays[name] = how, measure.cutoff
-        at_level = found.at(level)
-        values |= judged.measured(at_level, arrays)
-        if names:
-            standard = ranx_values(at_level, set(names.values()))
-            values |= {name: standard[how] for name, how in names.items()}
+    for level in {**arrays, **others}:
+        at_level, standard = found.at(level), others.get(level, {})
+        values |= judged.measured(at_level, arrays.get(level, {}))
+        made = ranx_values(at_level, set(standard.values()))
+        values |= {name: made[how] for name, how in standard.items()}
     return {name: values[name] for name in parsed}
 
 

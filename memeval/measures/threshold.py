@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from memeval.core.types import Grade
 from memeval.measures.statistics import Floats
 
 Labels: TypeAlias = NDArray[np.bool_]
@@ -48,7 +49,7 @@ class ThresholdF1:
 
 def cross_fitted_f1(
     scores: Sequence[Sequence[float] | Floats | None],
-    grades: Sequence[Sequence[int] | Floats],
+    grades: Sequence[Sequence[Grade] | Floats],
     relevant: Sequence[int] | NDArray[np.int64],
     folds: Folds,
 ) -> ThresholdF1:

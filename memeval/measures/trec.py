@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from memeval.core import files
 from memeval.core.errors import DataError
-from memeval.core.types import Qrels, Ranking
+from memeval.core.types import Grade, Qrels, Ranking
 from memeval.core.values import FARTHEST, countable, grade, label, shown, utf8
 
 
@@ -116,13 +116,13 @@ def read_run(path: Path) -> dict[str, dict[str, float]]:
     return run
 
 
-def read_qrels(path: Path, anomalies: "Counter[str] | None" = None) -> dict[str, dict[str, int]]:
+def read_qrels(path: Path, anomalies: "Counter[str] | None" = None) -> dict[str, dict[str, Grade]]:
     """query_id → doc_id → grade. Raises DataError, naming file and line; labels that stand twice alike are counted."""
     try:
         return _graded(path)
     except (DataError, _OddError):
         pass
-    qrels: dict[str, dict[str, int]] = {}
+    qrels: dict[str, dict[str, Grade]] = {}
     counted: Counter[str] = Counter() if anomalies is None else anomalies
     for where, (query_id, _, doc_id, written) in _lines(path, 4, "query_id 0 doc_id grade"):
         here = f"{where}: query {query_id!r}"
@@ -132,8 +132,8 @@ def read_qrels(path: Path, anomalies: "Counter[str] | None" = None) -> dict[str,
     return qrels
 
 
-def _graded(path: Path) -> dict[str, dict[str, int]]:
-    qrels: dict[str, dict[str, int]] = {}
+def _graded(path: Path) -> dict[str, dict[str, Grade]]:
+    qrels: dict[str, dict[str, Grade]] = {}
     known: dict[str, str] = {}  # each id once, though it be labelled for many queries
     for query_ids, listed, written in _blocks(path, 4, 3):
         grades = {value: grade(value.decode(), "") for value in set(written)}

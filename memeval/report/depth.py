@@ -32,15 +32,13 @@ def curves(board: Leaderboard, evidence: Evidence) -> dict[str, dict[str, Floats
     }
 
 
-def recall(
-    grades: "np.ndarray[tuple[int, ...], np.dtype[np.int16]]", relevant: "np.ndarray[tuple[int], np.dtype[np.int64]]"
-) -> Floats:
+def recall(grades: Floats, relevant: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Floats:
     """Mean recall at each cutoff."""
     found: Floats = (np.cumsum(grades > 0, axis=1) / relevant[:, None]).mean(axis=0)
     return found
 
 
-def ndcg(grades: "np.ndarray[tuple[int, ...], np.dtype[np.int16]]", best: Floats) -> Floats:
+def ndcg(grades: Floats, best: Floats) -> Floats:
     """Mean NDCG at each cutoff; linear gain. `best` are the grades of the ideal order, the pool's misses included."""
     depth = grades.shape[1]
     discount = 1 / np.log2(np.arange(2, depth + 2))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError
-from memeval.core.types import Dataset, Query, Result
+from memeval.core.types import Dataset, Grade, Query, Result
 from memeval.measures.kept import Kept
 from memeval.measures.latency import Times
 from memeval.report import joining, recomputed
@@ -30,7 +30,6 @@ from memeval.report.processes import each
 from memeval.runs import shards
 
 Floats: TypeAlias = NDArray[np.float64]
-Grades: TypeAlias = NDArray[np.int16]
 Places: TypeAlias = NDArray[np.int32]
 Texts: TypeAlias = Literal["none", "embedded", "free", "all"]
 """Whose texts a report may show."""
@@ -68,10 +67,10 @@ class Labelled:
     store_ids: tuple[str, ...]
     categories: tuple[str | None, ...]
     doc_ids: tuple[tuple[str, ...], ...]
-    grades: Grades
+    grades: Floats
     relevant: NDArray[np.int64]
-    labels: tuple[Mapping[str, int], ...]
-    qrels: tuple[Mapping[str, int], ...]
+    labels: tuple[Mapping[str, Grade], ...]
+    qrels: tuple[Mapping[str, Grade], ...]
     forbidden: tuple[frozenset[str], ...]
     dev: NDArray[np.bool_]
 
@@ -95,7 +94,7 @@ class Ranked:
 
     order: Places
     scores: Floats
-    grades: Grades
+    grades: Floats
     status: tuple[str, ...]
 
 
@@ -311,7 +310,7 @@ def _labelled(
 ) -> Labelled:
     depth = max(1, *map(len, doc_ids))
     lengths = np.array([len(listed) for listed in doc_ids], dtype=np.int64)
-    grades = np.where(np.arange(depth) < lengths[:, None], np.int16(0), np.int16(-1))
+    grades = np.where(np.arange(depth) < lengths[:, None], 0.0, -1.0)
     labels = tuple({doc_id: grade for doc_id, grade in row.grades.items() if grade > 0} for row in rows)
     for query, (there, known) in enumerate(zip(places, labels, strict=True)):
         for doc_id, grade in known.items():
@@ -347,5 +346,5 @@ def _ranked(path: Path, labelled: Labelled, places: Sequence[Mapping[str, int]],
             order[query, : len(row.doc_ids)] = [places[query][doc_id] for doc_id in row.doc_ids]
             scores[query, : len(row.scores or ())] = row.scores or ()
     # Place -1 finds a column of -1 behind the last candidate.
-    graded = np.append(labelled.grades, np.full((queries, 1), -1, dtype=np.int16), axis=1)
+    graded = np.append(labelled.grades, np.full((queries, 1), -1.0), axis=1)
     return Ranked(order, scores, graded[np.arange(queries)[:, None], order], tuple(status))

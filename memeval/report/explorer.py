@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memeval.core.values import unpadded
 from memeval.report import cells
 from memeval.report.board import Leaderboard
 from memeval.report.evidence import Corpus, Detail, Evidence, Labelled, Ranked
@@ -109,7 +110,7 @@ def _order(labelled: Labelled, ranked: Ranked, row: int, numbered: dict[int, int
 def _memory(labelled: Labelled, texts: Corpus | None, row: int, place: int, longest: int) -> list[Any]:
     """Id, grade, place in the first stage's order, and the text, its time and speaker where they may be shown."""
     doc_id = labelled.doc_ids[row][place]
-    found: list[Any] = [cells.plain(doc_id), max(0, int(labelled.grades[row, place])), place + 1]
+    found: list[Any] = [cells.plain(doc_id), unpadded(max(0.0, float(labelled.grades[row, place]))), place + 1]
     if texts is not None:
         memory = texts.dataset.memories(labelled.store_ids[row]).get(doc_id)
         if memory is not None:

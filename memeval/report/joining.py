@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError
 from memeval.core.outside import plain
-from memeval.core.types import Result, canonical
+from memeval.core.types import Grade, Result, canonical
 from memeval.measures import kept
 from memeval.measures.kept import Kept
 from memeval.runs import submission
@@ -159,7 +159,7 @@ def _foreign(collection: "Collection", read: "Mapping[Path, Beside]", load: "Loa
     return found
 
 
-def _told(labelled: "Labelled") -> list[tuple[dict[str, int], frozenset[str]]]:
+def _told(labelled: "Labelled") -> list[tuple[dict[str, Grade], frozenset[str]]]:
     """What the labels say of each query: grades, and what must not come back."""
     return [(dict(row), never) for row, never in zip(labelled.qrels, labelled.forbidden, strict=True)]
 

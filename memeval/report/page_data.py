@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memeval.core.types import written
+from memeval.core.types import Grade, written
 from memeval.core.values import finite
 from memeval.measures.calibration import Bin, Calibration
 from memeval.measures.latency import Times
@@ -89,7 +89,7 @@ def numbers(board: Leaderboard, evidence: Evidence, calibrations: Mapping[str, C
     }
 
 
-def _best(labels: Mapping[str, int]) -> tuple[list[str], list[int]]:
+def _best(labels: Mapping[str, Grade]) -> tuple[list[str], list[Grade]]:
     """A query's relevant memories and their grades, best first."""
     ordered = sorted(labels.items(), key=lambda item: (-item[1], item[0]))
     return [doc_id for doc_id, _ in ordered], [grade for _, grade in ordered]

@@ -20,7 +20,7 @@ from memeval.core.types import Dataset, Run, canonical
 from memeval.core.values import finite
 from memeval.datasets import render
 from memeval.measures import agreement, ranx, trec
-from memeval.measures.agreement import Interval, LabelAgreement, Orders, SystemPair
+from memeval.measures.agreement import FEW, Interval, LabelAgreement, Orders, SystemPair
 
 LABELLED = ("oracle",)
 """Controls that read the labels: their place says nothing."""
@@ -138,6 +138,8 @@ def _runs(folder: Path, one: Dataset, other: Dataset, wanted: set[str]) -> dict[
 def document(found: Agreement) -> dict[str, Any]:
     """The agreement as JSON values; nan is null."""
     told = {**asdict(found.labels), "table": found.labels.table.tolist()}
+    if found.labels.rank is None:
+        del told["rank"]
     ordered = None
     if found.orders is not None:
         pairs = [
@@ -158,15 +160,25 @@ def text(found: Agreement) -> str:
         " clusters, judged by both",
     ]
     shares = {"equal as relevant or not": told.same, "kappa": told.kappa, "kappa, weighted by grade": told.weighted}
+    shares["Spearman's rho of grades"] = told.rank
     known = [(f"  {name}", _interval(share)) for name, share in shares.items() if share is not None]
-    lines += [*aligned(known, left=(0, 1)), f"  grades: rows {found.first}, columns {found.second}"]
-    counts = [(str(grade), *row) for grade, row in zip(told.grades, told.table.tolist(), strict=True)]
-    lines += _indented([("", *map(str, told.grades)), *((grade, *map("{:,}".format, row)) for grade, *row in counts)])
+    lines += aligned(known, left=(0, 1))
+    if told.rank is not None:
+        lines.append(f"  fractions of more than {FEW} levels are no categories: grades are compared by their ranks")
+    else:
+        lines += _table(found)
     if found.orders is None:
         lines += ["", "No run of either was given (--results): how they order systems is not known."]
     else:
         lines += ["", *_ordered(found, found.orders)]
     return "\n".join(map(visible, [*lines, ""]))
+
+
+def _table(found: Agreement) -> list[str]:
+    told = found.labels
+    counts = [(str(grade), *row) for grade, row in zip(told.grades, told.table.tolist(), strict=True)]
+    rows = [("", *map(str, told.grades)), *((grade, *map("{:,}".format, row)) for grade, *row in counts)]
+    return [f"  grades: rows {found.first}, columns {found.second}", *_indented(rows)]
 
 
 def _ordered(found: Agreement, ordered: Orders) -> list[str]:

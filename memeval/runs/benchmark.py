@@ -22,7 +22,7 @@ from memeval.core.store import ScoreCache
 from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Reranker, Result, written
 from memeval.datasets import render, slices
 from memeval.datasets.candidates import retrieve
-from memeval.measures import latency, scoring
+from memeval.measures import latency, ranx, scoring
 from memeval.rerankers.hosted import prices
 from memeval.rerankers.hosted.batch import carrying
 from memeval.rerankers.hosted.batch.collecting import Questions
@@ -221,6 +221,8 @@ def _by_batch(job: GroundRun, scorer: Scorer, about: Header, path: Path, name: s
 
 def _systems(job: GroundRun) -> Report:
     report = Report(job.folder)
+    for line in ranx.out_of_reach(job.suite.measures, job.dataset.qrels):
+        job.watcher.notice(f"{job.dataset.name}: {line}")
     for system in job.suite.systems:
         if system.name in job.left_out:
             report.left_out[system.name] = job.left_out[system.name]

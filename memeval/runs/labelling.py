@@ -26,7 +26,7 @@ from memeval.core.errors import IncompleteError, UsageError
 from memeval.core.outside import visible
 from memeval.core.results import Agreed, LabelCard, Voter
 from memeval.core.store import ScoreCache
-from memeval.core.types import ANSWERED, Dataset, Memory, Query, Status, written
+from memeval.core.types import ANSWERED, Dataset, Grade, Memory, Query, Status, written
 from memeval.core.values import shown
 from memeval.datasets import render
 from memeval.datasets.candidates import retrieve
@@ -256,9 +256,9 @@ def levels(votes: Sequence[Vote]) -> dict[tuple[str, str], int]:
     return {pair: median_low(found) for pair, found in told.items()}
 
 
-def _agreement(dataset: Dataset, votes: Sequence[Vote], labels: Mapping[tuple[str, str], int]) -> list[Agreed]:
+def _agreement(dataset: Dataset, votes: Sequence[Vote], labels: Mapping[tuple[str, str], Grade]) -> list[Agreed]:
     """Each two of the judges; each of them, and the labels, against people's."""
-    sides: dict[str, dict[tuple[str, str], int]] = {}
+    sides: dict[str, dict[tuple[str, str], Grade]] = {}
     for vote in votes:
         mine = sides.setdefault(vote.judge, {})
         if vote.level is not None:
@@ -275,11 +275,11 @@ def _agreement(dataset: Dataset, votes: Sequence[Vote], labels: Mapping[tuple[st
         if both:
             ours, theirs = ([side[pair] for pair in both] for side in (first, second))
             told = agreement.labels(ours, theirs, [query_id for query_id, _ in both], [units[q] for q, _ in both])
-            values = (told.same, told.kappa, told.weighted)
-            known = [None if each is None or math.isnan(each.value) else each.value for each in values]
-            found.append(
-                Agreed(first=one, second=other, pairs=len(both), same=known[0], kappa=known[1], weighted=known[2])
-            )
+            values = {name: getattr(told, name) for name in ("same", "kappa", "weighted", "rank")}
+            known = {
+                name: None if each is None or math.isnan(each.value) else each.value for name, each in values.items()
+            }
+            found.append(Agreed(first=one, second=other, pairs=len(both), **known))
     return found
 
 
@@ -324,12 +324,14 @@ def text(card: LabelCard, folder: Path) -> str:
         models = ", ".join(voter.answered) or "not told"
         lines.append(f"  {voter.judge} (prompt {voter.prompt}, answered by {models}): {statuses}")
     for found in card.agreement:
-        kappa, weighted, same = (
-            "not known" if each is None else f"{each:.3f}" for each in (found.kappa, found.weighted, found.same)
+        kappa, weighted, same, rank = (
+            "not known" if each is None else f"{each:.3f}"
+            for each in (found.kappa, found.weighted, found.same, found.rank)
         )
+        graded = f"weighted {weighted}" if found.rank is None else f"Spearman's rho of grades {rank}"
         lines.append(
             f"  {found.first} and {found.second}: {found.pairs:,} pairs, equal as relevant or not {same},"
-            f" kappa {kappa}, weighted {weighted}"
+            f" kappa {kappa}, {graded}"
         )
     if card.unlabelled:
         lines.append(f"  {card.unlabelled:,} pairs have no vote and so no label")

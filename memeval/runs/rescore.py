@@ -9,11 +9,12 @@ from typing import Any
 from memeval import datasets
 from memeval.core import files, results
 from memeval.core.errors import DataError, UsageError
+from memeval.core.terminal import say
 from memeval.core.types import Dataset, Memory, Query, Ranking, Result
 from memeval.datasets import render
 from memeval.datasets.download import beside
 from memeval.measures import scoring, trec
-from memeval.measures.ranx import parse
+from memeval.measures.ranx import out_of_reach, parse
 from memeval.runs import measuring, shards
 from memeval.runs.suite import MEASURES
 
@@ -110,6 +111,8 @@ def _scored(
         lengths = [len(ranking.doc_ids) for ranking in rankings.values()]
     else:
         lengths = rankings.lengths
+    for line in out_of_reach(names, dataset.qrels):
+        say(f"{run}: {line}")
     queries = shards.taken(dataset.queries, signature.partial)
     card, never = scoring.card(dataset, lengths), dataset.forbidden
     return scoring.score(queries, dataset.qrels, rankings, signature=signature, card=card, forbidden=never)

@@ -206,7 +206,7 @@ def test_a_foreign_cache_is_one_line(memeval: Run, tmp_path: Path) -> None:
         ("q1 Q0 a 1 nan t\n", "q1 0 a 1\n", "run.trec: line 1: the score 'nan' is not a finite number"),
         ("q1 Q0 a 1 high t\n", "q1 0 a 1\n", "the score 'high' is not a number"),
         ("q1 Q0 a 1 2.0 t\n", "q1 0 a\n", "qrels.txt: line 1: 3 columns, wanted 4"),
-        ("q1 Q0 a 1 2.0 t\n", "q1 0 a 1.5\n", "must be a whole number"),
+        ("q1 Q0 a 1 2.0 t\n", "q1 0 a 1,5\n", "must be a number"),
         ("zz Q0 a 1 2.0 t\n", "q1 0 a 1\n", "has no query of qrels"),
         ("", "q1 0 a 1\n", "the run is empty"),
     ],
@@ -407,11 +407,11 @@ def test_nothing_to_measure_is_one_line(memeval: Run, tmp_path: Path) -> None:
     fails(memeval("score", "run.trec", "--qrels", "qrels.txt"), 2, "no query has a relevant memory")
 
 
-@pytest.mark.parametrize("grade", ["inf", "nan", "1.5"])
-def test_a_grade_that_is_no_whole_number_is_one_line(memeval: Run, tmp_path: Path, grade: str) -> None:
+@pytest.mark.parametrize("grade", ["inf", "nan", "1,5"])
+def test_a_grade_that_is_no_number_is_one_line(memeval: Run, tmp_path: Path, grade: str) -> None:
     (tmp_path / "run.trec").write_text("q Q0 d 1 0.5 t\n")
     (tmp_path / "qrels.txt").write_text(f"q 0 d {grade}\n")
-    fails(memeval("score", "run.trec", "--qrels", "qrels.txt"), 2, "qrels.txt: line 1", "must be a whole number")
+    fails(memeval("score", "run.trec", "--qrels", "qrels.txt"), 2, "qrels.txt: line 1", "must be a number")
 
 
 def test_a_run_file_as_first_stage_retrieves_only_what_it_lists(memeval: Run, tmp_path: Path) -> None:

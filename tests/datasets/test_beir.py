@@ -139,7 +139,7 @@ BROKEN_LINES = [
         '{"_id": "q9", "text": "x", "metadata": {"unanswerable": 1}}',
         "queries.jsonl:5: metadata.unanswerable",
     ),
-    ("qrels/test.tsv", "q1\td2\t0.5", "test.tsv:5: the score must be a whole number from -1,000 to 1,000, not '0.5'"),
+    ("qrels/test.tsv", "q1\td2\t0,5", "test.tsv:5: the score must be a number from -1,000 to 1,000, not '0,5'"),
     ("qrels/test.tsv", "q1 0 d2 1", "test.tsv:5: wants query-id, corpus-id and score between tabs, found 1 columns"),
     ("qrels/test.tsv", "q8\td2\t1", "test.tsv:5: query 'q8' is not in queries.jsonl"),
     ("qrels/test.tsv", "q1\td8\t1", "test.tsv:5: memory 'd8' is not in corpus.jsonl"),
@@ -175,7 +175,7 @@ def test_a_missing_file_is_named(garden: Path, name: str) -> None:
 
 def test_a_first_row_with_a_broken_score_is_not_taken_for_a_header(garden: Path) -> None:
     (garden / "qrels" / "test.tsv").write_text("q1\td1\thigh\nq2\td2\t1\n")
-    with pytest.raises(DataError, match=r"test\.tsv:1: the score must be a whole number"):
+    with pytest.raises(DataError, match=r"test\.tsv:1: the score must be a number"):
         beir.read(garden)
 
 

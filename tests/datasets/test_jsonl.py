@@ -90,16 +90,16 @@ BAD = {
     "line 1: has both 'query' and 'memories'": line(memories=[]),
     "line 1: 'store_id' 's' names no store": '{"query": "x", "store_id": "s", "labels": {}}',
     "line 1: 'labels' must be an object, not [1]": '{"query": "x", "store_id": "s", "labels": [1]}',
-    "line 1: 'labels' 'm' must be a whole number": '{"query": "x", "store_id": "s", "labels": {"m": "good"}}',
+    "line 1: 'labels' 'm' must be a number": '{"query": "x", "store_id": "s", "labels": {"m": "good"}}',
     "line 1: the key 'm' stands twice": '{"query": "x", "store_id": "s", "labels": {"m": 1, "m": 2}}',
     "line 1: 'labels' goes with a store": line(labels={}),
-    "line 1: candidate 0: 'label' must be a whole number from -1,000 to 1,000, not 0.5": line(
-        candidates=[{"text": "x", "label": 0.5}]
+    "line 1: candidate 0: 'label' must be a number from -1,000 to 1,000, not 'half'": line(
+        candidates=[{"text": "x", "label": "half"}]
     ),
-    "line 1: candidate 0: 'label' must be a whole number from -1,000 to 1,000, not true": line(
+    "line 1: candidate 0: 'label' must be a number from -1,000 to 1,000, not true": line(
         candidates=[{"text": "x", "label": True}]
     ),
-    "line 1: candidate 0: 'label' must be a whole number from -1,000 to 1,000, not 1e+20": line(
+    "line 1: candidate 0: 'label' must be a number from -1,000 to 1,000, not 1e+20": line(
         candidates=[{"text": "x", "label": 1e20}]
     ),
     "line 1: candidate 1: 'text' is missing": line(candidates=[{"text": "x"}, {}]),

@@ -9,14 +9,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytrec_eval
+from sklearn.metrics import dcg_score, ndcg_score
 from typer.testing import CliRunner
 
 from memeval import datasets
 from memeval.cli import app
+from memeval.core import results
 from memeval.core.errors import DataError, UsageError
-from memeval.core.types import Dataset, Qrels
+from memeval.core.types import Dataset, Memory, Qrels, Query
 from memeval.datasets import lmeb
 from memeval.measures import trec
 from memeval.measures.ranx import evaluate, parse
@@ -89,31 +92,51 @@ FORMATS: list[Callable[..., Qrels]] = [of_trec, of_beir, of_a_hub_copy, of_jsonl
 
 @pytest.mark.parametrize("read", FORMATS)
 @pytest.mark.parametrize(
-    ("grade", "value"), [(1, 1), (1.0, 1), ("1", 1), ("1.0", 1), (2, 2), ("2.", 2), (0, 0), (-1, -1), ("-2.0", -2)]
+    ("grade", "value"),
+    [
+        *[(1, 1), (1.0, 1), ("1", 1), ("1.0", 1), (2, 2), ("2.", 2), (0, 0), (-1, -1), ("-2.0", -2), ("-0.0", 0)],
+        *[(0.5, 0.5), (".5", 0.5), ("2.75", 2.75), (-0.25, -0.25), ("1e-3", 0.001), (1e-100, 1e-100), (1e3, 1000)],
+        *[(1 / 3, 1 / 3), ("0.1", 0.1), ("0.3333333333333333333333", 1 / 3), (0.1 + 0.2, 0.1 + 0.2)],
+    ],
 )
-def test_every_format_reads_a_grade_alike_however_it_is_written(
-    read: Callable[..., Qrels], grade: object, value: int, tmp_path: Path
+def test_every_format_reads_a_grade_alike_however_it_is_written_and_rounds_none(
+    read: Callable[..., Qrels], grade: object, value: float, tmp_path: Path
 ) -> None:
-    assert read(tmp_path, grade)["q1"]["d1"] == value
+    found = read(tmp_path, grade)["q1"]["d1"]
+    assert (found, type(found)) == (value, type(value))
 
 
 @pytest.mark.parametrize("read", FORMATS)
-@pytest.mark.parametrize("grade", [0.5, "0.5", 10**20, 1e300, "nan", "inf", "high", "", "0x1", "1_0", "٣", 1001])
+@pytest.mark.parametrize("grade", [10**20, 1e300, "1e400", 1001, 1000.5, "-1000.1", 1e-101, "-1e-999", 5e-324])
+@pytest.mark.parametrize("written", ["as it is", "in quotes"])
+def test_every_format_refuses_a_grade_that_cannot_be_reckoned_with(
+    read: Callable[..., Qrels], grade: float | str, written: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=r"must be a number from -1,000 to 1,000|is nearer to 0 than 1e-100") as caught:
+        read(tmp_path, grade if written == "as it is" else str(grade))
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", FORMATS)
+@pytest.mark.parametrize(
+    "grade", ["nan", "inf", "high", "", "0x1", "1_0", "٣", "½", "0,5", "1/2", "50%", "1e", ".", "--1"]
+)
 def test_every_format_refuses_what_is_no_grade_and_names_the_place(
     read: Callable[..., Qrels], grade: object, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match=r"(must be a whole number|columns, wanted 4)") as caught:
+    with pytest.raises(DataError, match=r"(must be a number|columns, wanted 4)") as caught:
         read(tmp_path, grade)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("read", [of_a_hub_copy, of_jsonl])
-@pytest.mark.parametrize("grade", [True, None, [1], {"a": 1}, float("nan")])
+@pytest.mark.parametrize("grade", [True, None, [1], [0.5], {"a": 1}, float("nan"), float("inf")])
 def test_json_values_that_are_no_numbers_are_no_grades(
     read: Callable[..., Qrels], grade: object, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match="must be a whole number"):
+    with pytest.raises(DataError, match="must be a number"):
         read(tmp_path, grade)
 
 
@@ -124,6 +147,50 @@ def test_a_label_that_stands_twice_is_refused_only_where_the_two_contradict(
     assert read(tmp_path, 1, "1.0")["q1"]["d1"] == 1
     with pytest.raises(DataError, match="stands twice, graded differently"):
         read(tmp_path, 1, 2)
+    assert read(tmp_path, 0.5, "5e-1")["q1"]["d1"] == 0.5
+    with pytest.raises(DataError, match=r"graded differently \(0.5 and 0.25\)"):
+        read(tmp_path, 0.5, 0.25)
+
+
+def test_grades_go_into_files_and_come_back_as_they_are(tmp_path: Path) -> None:
+    grades = {"a": 2, "b": 0.5, "c": 2.75, "d": 0, "e": -0.25, "f": 1 / 3, "g": 1e-7}
+    (tmp_path / "qrels").write_text("".join(trec.write_qrels({"q": grades})))
+    assert "q 0 a 2\nq 0 b 0.5\nq 0 c 2.75\nq 0 d 0\n" in (tmp_path / "qrels").read_text()
+    labelled = rescore.labels_alone(tmp_path / "qrels")
+    (tmp_path / "labels.jsonl").write_bytes(b"".join(results.labels_lines(results.labels(labelled))))
+    assert b'{"a":2,"b":0.5,"c":2.75,"d":0,' in (tmp_path / "labels.jsonl").read_bytes().replace(b": ", b":").replace(
+        b", ", b","
+    )
+    [row] = results.read_labels(tmp_path / "labels.jsonl").rows
+    assert row.grades == grades and [*map(type, row.grades.values())] == [*map(type, grades.values())]
+
+
+@pytest.mark.parametrize("grade", ["true", '"1"', "NaN", "1e999", "1000.5", "null"])
+def test_a_labels_file_holds_nothing_but_grades(grade: str, tmp_path: Path) -> None:
+    head = '{"schema": "memeval/labels", "version": 1, "dataset": "d", "dataset_digest": "0", "splits": {}}'
+    row = '{"query_id": "q", "store_id": "s", "category": null, "grades": {"a": %s}}'
+    (tmp_path / "labels.jsonl").write_text(f"{head}\n{row % '1.0'}\n")
+    assert json.dumps(results.read_labels(tmp_path / "labels.jsonl").rows[0].grades) == '{"a": 1}'
+    (tmp_path / "labels.jsonl").write_text(f"{head}\n{row % grade}\n")
+    with pytest.raises(DataError, match=r"labels\.jsonl: line 2"):
+        results.read_labels(tmp_path / "labels.jsonl")
+
+
+@pytest.mark.parametrize("grade", [True, "1", float("nan"), 1001.0, 1e-200, np.float64("inf"), None])
+def test_a_data_set_of_another_package_holds_nothing_but_grades(grade: Any) -> None:
+    def of(value: Any) -> Dataset:
+        return Dataset("d", "1", "", "", (Query("q", "?", "s"),), {"s": (Memory("a", "x"),)}, {"q": {"a": value}})
+
+    assert of(np.float64(0.5)).qrels["q"]["a"] == 0.5
+    with pytest.raises(DataError, match="d: query 'q': the grade of 'a'"):
+        of(grade)
+
+
+def test_the_card_says_what_is_relevant_where_grades_are_fractions_and_only_there(tmp_path: Path) -> None:
+    for grades, said in (("q1\td1\t1.0\nq2\td2\t2\n", False), ("q1\td1\t1\nq2\td2\t.5\n", True)):
+        shown = CliRunner().invoke(app, ["show", f"beir/{folder(tmp_path / 'set', grades)}"])
+        assert shown.exit_code == 0, shown.output
+        assert ("Grades are real numbers" in " ".join(shown.stdout.split())) is said
 
 
 def test_labels_that_stand_twice_alike_are_counted_in_all_formats(tmp_path: Path) -> None:
@@ -151,15 +218,16 @@ NAMES = {
 THEIRS = {"map", "map_cut.5", "recip_rank", "Rprec", "bpref", "P.5", "recall.5", "success.5", "ndcg", "ndcg_cut.5"}
 
 
-def levelled(name: str, level: int) -> str:
+def levelled(name: str, level: float) -> str:
     stem, at, cutoff = name.partition("@")
-    return f"{stem}(rel={level}){at}{cutoff}" if level > 1 else name
+    return f"{stem}(rel={level}){at}{cutoff}"
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_negative_grades_and_levels_of_relevance_agree_with_trec_eval(level: int) -> None:
     draw = random.Random(7)
-    names = {levelled(ours, level): theirs for ours, theirs in NAMES.items() if level == 1 or "NDCG" not in ours}
+    names = {levelled(ours, level): theirs for ours, theirs in NAMES.items() if "NDCG" not in ours}
+    names |= NAMES if level == 1 else {}
     for _ in range(60):
         ids = [f"d{number}" for number in range(12)]
         qrels = {
@@ -175,14 +243,80 @@ def test_negative_grades_and_levels_of_relevance_agree_with_trec_eval(level: int
             assert found == pytest.approx({name: theirs[query][names[name]] for name in names}, abs=1e-9)
 
 
+@pytest.mark.parametrize("level", [None, 0.125, 0.5, 1, 1.75])
+def test_fractions_agree_with_trec_eval_of_the_grades_as_whole_numbers(level: float | None) -> None:
+    """trec_eval takes whole grades; linear NDCG is the same of grades eight times as large, a level moves with them."""
+    draw = random.Random(8)
+    names = {levelled(ours, level) if level else ours: theirs for ours, theirs in NAMES.items() if "NDCG" not in ours}
+    names |= {ours: theirs for ours, theirs in NAMES.items() if "NDCG" in ours}
+    for _ in range(60):
+        ids = [f"d{number}" for number in range(12)]
+        eighths = {
+            f"q{number}": {**{doc: draw.randint(-8, 24) for doc in draw.sample(ids, 8)}, "d0": draw.randint(1, 24)}
+            for number in range(3)
+        }
+        rankings = {query: draw.sample(ids, draw.randint(1, 12)) for query in eighths}
+        run = {query: {doc: -float(rank) for rank, doc in enumerate(docs)} for query, docs in rankings.items()}
+        at = int(8 * (level or 1 / 8))
+        theirs = pytrec_eval.RelevanceEvaluator(eighths, THEIRS, relevance_level=at).evaluate(run)
+        qrels = {query: {doc: grade / 8 for doc, grade in grades.items()} for query, grades in eighths.items()}
+        ours = evaluate(qrels, rankings, [*names])
+        for place, query in enumerate(qrels):
+            found = {name: ours[name][place] for name in names}
+            assert found == pytest.approx({name: theirs[query][names[name]] for name in names}, abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-12, 30.0])
+def test_fractions_agree_with_libraries_that_take_real_gains(scale: float) -> None:
+    draw = np.random.default_rng(9)
+    for _ in range(40):
+        gains, ids = draw.random(12) * scale, [f"d{number}" for number in range(12)]
+        scores = draw.permutation(12).astype(float)
+        order = [ids[place] for place in np.argsort(-scores)]
+        names = ["NDCG", "NDCG@5", "DCG@5", "NDCG_Burges@5", "DCG_Burges", "RBP.8"]
+        ours = evaluate({"q": dict(zip(ids, gains.tolist(), strict=True))}, {"q": order}, names)
+        above = np.expm1(gains * np.log(2))
+        theirs = {
+            "NDCG": ndcg_score([gains], [scores]),
+            "NDCG@5": ndcg_score([gains], [scores], k=5),
+            "DCG@5": dcg_score([gains], [scores], k=5),
+            "NDCG_Burges@5": ndcg_score([above], [scores], k=5),
+            "DCG_Burges": dcg_score([above], [scores]),
+            "RBP.8": 0.2 * sum(gain * 0.8**rank for rank, gain in enumerate(gains[np.argsort(-scores)])),
+        }
+        assert {name: value.item() for name, value in ours.items()} == pytest.approx(theirs, rel=1e-9)
+
+
+def test_a_set_that_no_level_reaches_is_told_so_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "a.run").write_text("q Q0 a 1 2 t\nq Q0 b 2 1 t\n")
+    (tmp_path / "a.qrels").write_text("q 0 a 0.25\nq 0 b 0.75\n")
+    asked = ["score", str(tmp_path / "a.run"), "--qrels", str(tmp_path / "a.qrels"), "--json"]
+
+    def measured(name: str) -> tuple[float, str]:
+        done = CliRunner().invoke(app, [*asked, "--measure", name])
+        [row] = json.loads(done.stdout)["leaderboards"][0]["rows"]
+        [(_, found)] = row["measures"]["all"].items()
+        return found["value"], done.stderr
+
+    assert measured("MRR") == (1.0, "")
+    assert measured("MRR(rel=0.75)") == (0.5, "")
+    value, said = measured("MRR(rel=1)")
+    assert value == 0 and said.count("\n") == 1
+    assert "MRR(rel=1) is 0 for every query, as the highest grade is 0.75: name a level of at most that" in said
+
+
 @pytest.mark.parametrize(
     ("name", "canonical"),
     [
         ("MAP(rel=2)", "MAP(rel=2)"),
+        ("AP(rel=.5)", "MAP(rel=0.5)"),
+        ("P(rel=2.750)@5", "Precision(rel=2.75)@5"),
+        ("MAP(rel=2.0)", "MAP(rel=2)"),
+        ("MAP(rel=.000000001)", "MAP(rel=0.000000001)"),
         ("AP(rel=2)@10", "MAP(rel=2)@10"),
         ("P(rel=2)@5", "Precision(rel=2)@5"),
         ("recall( rel=3 )@10", "Recall(rel=3)@10"),
-        ("RR(rel=1)", "MRR"),
+        ("RR(rel=1)", "MRR(rel=1)"),
         ("Bpref(rel=2)", "BPref(rel=2)"),
         ("Rprec(rel=2)", "R-Precision(rel=2)"),
         ("Success(rel=2)@1", "HitRate(rel=2)@1"),
@@ -195,7 +329,17 @@ def test_a_level_is_written_as_ir_measures_writes_it(name: str, canonical: str) 
 
 
 @pytest.mark.parametrize(
-    "name", ["NDCG(rel=2)@10", "RBP(rel=2).8", "F1(rel=2)", "MAP(rel=0)", "MAP(rel=x)", "P@5(rel=2)"]
+    "name",
+    [
+        "NDCG(rel=2)@10",
+        "RBP(rel=2).8",
+        "F1(rel=2)",
+        "MAP(rel=0)",
+        "MAP(rel=0.0)",
+        "MAP(rel=-1)",
+        "MAP(rel=x)",
+        "P@5(rel=2)",
+    ],
 )
 def test_a_measure_without_a_level_says_so(name: str) -> None:
     with pytest.raises(UsageError, match="measure"):

@@ -258,7 +258,7 @@ def kept(system: str, values: Sequence[float], seconds: Sequence[float] = (), **
 
 def scored(threshold: float) -> Evidence:
     """Twenty queries with one of two memories relevant, whose scores are told apart best at a threshold."""
-    grades = np.array([[1, 0]] * 20, dtype=np.int16)
+    grades = np.array([[1.0, 0.0]] * 20)
     ids = tuple(f"q{place}" for place in range(20))
     ranked = Ranked(
         np.array([[0, 1]] * 20, dtype=np.int32), np.array([[threshold, threshold - 0.1]] * 20), grades, ("ok",) * 20

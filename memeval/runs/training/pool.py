@@ -13,7 +13,7 @@ from random import Random
 
 from memeval import datasets
 from memeval.core.errors import DataError
-from memeval.core.types import Dataset, Memory, Query
+from memeval.core.types import Dataset, Grade, Memory, Query
 from memeval.datasets import render
 from memeval.datasets.candidates import retrieve
 from memeval.runs import benchmark, shards
@@ -144,7 +144,7 @@ def _pooled(name: str, dataset: Dataset, chosen: Mapping[str, bool], data: Data,
 
 def _kept(
     dataset: Dataset, query: Query, ranked: Sequence[str], pool: Pool, random: Random
-) -> list[tuple[str, int, int | str]]:
+) -> list[tuple[str, Grade, int | str]]:
     """(doc_id, grade, rank) of a query's memories: relevant ones, half of the pool at most, then negatives by rank."""
     grades = dataset.qrels[query.query_id]
     places = {doc_id: place for place, doc_id in enumerate(ranked, start=1)}
@@ -180,7 +180,7 @@ def _foreign(name: str, dataset: Dataset, query: Query, count: int, seed: int) -
     return list(found)
 
 
-def _row(memory: Memory, store_id: str, grade: int, place: int | str) -> Row:
+def _row(memory: Memory, store_id: str, grade: Grade, place: int | str) -> Row:
     about = {key: getattr(memory, key) for key in ("time", "speaker", "session_id") if getattr(memory, key)}
     told = {"doc_id": memory.doc_id, "store_id": store_id, "grade": grade, "rank": place}
     return {**told, "text": memory.text, **about}
