@@ -431,7 +431,7 @@
           if (at >= top && rank > (at === top ? top : deep[at - top - 1]) + 1) list.append(make("li", "gap", "⋯"));
           const line = make("li", grade ? "hit" : ""), move = make("span", gap > 0 ? "up" : gap < 0 ? "down" : "soft");
           move.textContent = `${scores.length ? minus(String(scores[at])) : ""} ${gap > 0 ? `↑${gap}` : gap < 0 ? `↓${-gap}` : "="}`;
-          line.append(make("span", "place", `${rank}`), make("span", "id", `${grade ? "★ " : ""}${docId}${grade && grade !== 1 ? ` (grade ${grade})` : ""}`), move);
+          line.append(make("span", "place", `${rank}`), make("span", "id", `${grade ? "★ " : ""}${docId}${grade > 1 ? ` (grade ${grade})` : ""}`), move);
           if (memory) { const words = make("span", "text", memory); words.dir = "auto"; line.append(words); }
           list.append(line);
         });
