@@ -21,8 +21,8 @@ The text of a memory is its title, a space and its text. `metadata` is optional,
 
 Where `memeval label` made the labels, `judged.json` says so, and every table does.
 
-A grade is a whole number; 0 is judged not relevant, below 0 is not judged, as in trec_eval. Queries outside the split
-are excluded.
+A grade is a number from -1,000 to 1,000, fractions such as 0.5 included; 0 is judged not relevant, below 0 is not
+judged, as in trec_eval. Queries outside the split are excluded.
 
 What is no such folder is taken for an id on the Hugging Face Hub, `beir/mteb/fiqa` or `beir/BeIR/fiqa`, or for a copy
 of such a repository: configurations `corpus` and `queries`, and the labels in `default`, `qrels` or a repository

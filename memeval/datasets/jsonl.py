@@ -23,9 +23,9 @@ These keys are known; others are passed over with a warning:
     of a memory      text; optional: doc_id (else "d" and its position; needed in a shared store), time, speaker,
                      session_id, caption; of a candidate also label and forbidden (true or false)
 
-A label is a whole number; above 0 is relevant, absent is 0. What is forbidden must not come back for the query, being
-outdated, of another scope or contradicted; it is not relevant. `asked_at` and `time` are ISO 8601. A file's queries are
-either all with candidates or all without.
+A label is a number, fractions such as 0.5 included; above 0 is relevant, absent is 0. What is forbidden must not come
+back for the query, being outdated, of another scope or contradicted; it is not relevant. `asked_at` and `time` are ISO
+8601. A file's queries are either all with candidates or all without.
 
 With candidates, each query is ranked within its own. They are a store of their own, unless lines share a `store_id`:
 then they share a store, which must have one text for each doc_id, and needs doc_ids. Without, a query is asked of its

@@ -110,7 +110,7 @@ def _order(labelled: Labelled, ranked: Ranked, row: int, numbered: dict[int, int
 def _memory(labelled: Labelled, texts: Corpus | None, row: int, place: int, longest: int) -> list[Any]:
     """Id, grade, place in the first stage's order, and the text, its time and speaker where they may be shown."""
     doc_id = labelled.doc_ids[row][place]
-    grade = unpadded(max(0.0, float(labelled.grades[row, place])))
+    grade = unpadded(float(f"{max(0.0, labelled.grades[row, place]):.4g}"))
     name = f"{doc_id} (grade {grade})" if 0 < grade < 1 else doc_id  # the page's script tells those above 1
     found: list[Any] = [cells.plain(name), grade, place + 1]
     if texts is not None:

@@ -176,8 +176,9 @@ def text(found: Agreement) -> str:
 
 def _table(found: Agreement) -> list[str]:
     told = found.labels
-    counts = [(str(grade), *row) for grade, row in zip(told.grades, told.table.tolist(), strict=True)]
-    rows = [("", *map(str, told.grades)), *((grade, *map("{:,}".format, row)) for grade, *row in counts)]
+    levels = [f"{grade:.4g}" for grade in told.grades]
+    counts = [(level, *row) for level, row in zip(levels, told.table.tolist(), strict=True)]
+    rows = [("", *levels), *((level, *map("{:,}".format, row)) for level, *row in counts)]
     return [f"  grades: rows {found.first}, columns {found.second}", *_indented(rows)]
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,19 @@ def test_a_file_that_is_cut_off_behind_a_bad_line_is_refused_for_the_line(tmp_pa
     (tmp_path / "run.gz").write_bytes(gzip.compress(b"q Q0 d 1\n" + lines)[:-9])
     assert said(by_columns, tmp_path / "run.gz") == said(line_by_line, tmp_path / "run.gz")
     assert "line 1: 4 columns" in said(by_columns, tmp_path / "run.gz")
+
+
+def test_a_measure_of_another_package_is_given_grades_as_they_are_written() -> None:
+    seen: list[object] = []
+
+    def spy(grades: Sequence[float], labels: Sequence[float], cutoff: int | None) -> float:
+        seen.append((*map(str, grades), cutoff, *map(str, labels)))
+        return 0.0
+
+    lists = judged.judged([("q", {"a": 2, "b": 0.5, "c": 2.75, "d": -1})], [("d", "b", "x", "a")])
+    judged.measured(lists, {"Spy": (judged.by_query("Spy", spy), 3)})
+    judged.measured(lists.at(0.5), {"Spy": (judged.by_query("Spy", spy), 3)})
+    assert seen == [("0", "0.5", "0", 3, "2.75", "2", "0.5"), ("0", "1", "0", 3, "1", "1", "1")]
 
 
 @settings(max_examples=25, deadline=None)

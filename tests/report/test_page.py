@@ -87,6 +87,22 @@ def test_every_mean_and_interval_can_be_computed_again(page: str, folder: Path) 
             assert (again.value, again.low, again.high) == pytest.approx((shown.value, shown.low, shown.high), abs=1e-6)
 
 
+def test_fractions_are_gains_and_shown_as_they_are(tmp_path: Path) -> None:
+    grades = {2: 2.75, 1: 1 / 3}
+    dataset = replace(shop(), qrels={q: {d: grades[g] for d, g in row.items()} for q, row in shop().qrels.items()})
+    place = measure(dataset, tmp_path / "soft", MODELS)
+    reporting.write(found((dataset, place), detail="full"), tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    content = held(text)
+    [(board, _)] = found((dataset, place)).boards
+    for system, row in zip(content["systems"], board.rows, strict=True):
+        assert values(content, system, "NDCG@10") == pytest.approx(row.result.values["NDCG@10"], abs=1e-9)
+    assert {grade for row in content["grades"] for grade in row} == {2.75, 1 / 3}
+    told = {(name, grade) for query in held(text, "b1-chunk-0") for name, grade, *_ in query["docs"]}
+    assert {("m2", 2.75), ("m2 (grade 0.3333)", 0.3333), ("m2", 0)} <= told
+    assert "Grades are real numbers" in text
+
+
 def test_the_shown_leaderboard_is_that_of_the_numbers_inside(page: str) -> None:
     content = held(page)
     shown = {row[1][0]: row for row in rows_of(page, "b1-leaderboard")[1:]}

@@ -126,6 +126,15 @@ def test_labels_are_held_against_those_of_people(tmp_path: Path, serve: Callable
     assert (found.first, found.second, found.pairs, found.same) == (OPENAI, "people", 3, pytest.approx(2 / 3))
 
 
+def test_labels_of_people_may_be_fractions(tmp_path: Path, serve: Callable[..., Wire]) -> None:
+    serve(speak)
+    name, out = data(tmp_path, labels={"a": 0.9, "b": 0.5, "c": 0, "d": 0.25}), tmp_path / "labelled"
+    label(name, "--judge", OPENAI, "--depth", "4", "--system", "random", "-o", str(out))
+    [found] = results.read_judged(out / "judged.json").agreement
+    assert (found.pairs, found.same, found.rank) == (4, 1.0, None)
+    assert '"rank"' not in (out / "judged.json").read_text()
+
+
 def test_the_budget_stops_the_work_and_more_money_goes_on_with_it(tmp_path: Path, serve: Callable[..., Wire]) -> None:
     server, out = serve(speak), tmp_path / "labelled"
     words = [

@@ -1,11 +1,12 @@
 """Two label sets: agreement against second implementations, and the order of systems that either gives."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, rankdata, spearmanr
 from sklearn.metrics import cohen_kappa_score
 from typer.testing import CliRunner
 
@@ -27,6 +28,40 @@ def test_kappa_is_that_of_a_second_implementation() -> None:
     assert found.same.value == pytest.approx(np.mean((one > 0) == (other > 0)))
     assert found.table.sum() == 160 and found.table[1, 2] == np.sum((one == 1) & (other == 2))
     assert found.queries == 40 and found.clusters == 8
+
+
+def test_fractions_of_few_levels_are_categories_like_any_other() -> None:
+    random = np.random.default_rng(6)
+    one, other = random.integers(0, 4, 160), random.integers(0, 4, 160)
+    whole = agreement.labels(one.tolist(), other.tolist(), QUERIES, STORES)
+    found = agreement.labels((one / 2).tolist(), (other / 2).tolist(), QUERIES, STORES)
+    assert [*map(str, found.grades)] == ["0", "0.5", "1", "1.5"] and found.rank is None
+    assert found.weighted is not None and whole.weighted is not None
+    assert found.weighted.value == pytest.approx(whole.weighted.value)
+    assert (found.table == whole.table).all() and found.kappa == whole.kappa
+
+
+def test_fractions_of_many_levels_are_compared_by_their_ranks() -> None:
+    random = np.random.default_rng(7)
+    one = random.integers(0, 30, 160) / 30  # with ties
+    other = np.where(random.random(160) < 0.5, one, random.random(160))
+    found = agreement.labels(one.tolist(), other.tolist(), QUERIES, STORES)
+    assert found.rank is not None and found.weighted is None and found.grades == () and found.table.size == 0
+    assert found.rank.value == pytest.approx(spearmanr(one, other).statistic, abs=1e-12)
+    assert found.kappa.value == pytest.approx(cohen_kappa_score(one > 0, other > 0))
+    # Ranks are those among all pairs, whichever store is left out.
+    units, ranks = np.array(STORES), [rankdata(side) for side in (one, other)]
+    left = [np.corrcoef(*(side[units != unit] for side in ranks))[0, 1] for unit in sorted(set(STORES))]
+    error = np.sqrt(7 / 8 * np.sum((np.array(left) - np.mean(left)) ** 2))
+    assert found.rank.high - found.rank.value == pytest.approx(2.364624 * error, rel=1e-5)
+    still = agreement.labels([0.5] * 160, other.tolist(), QUERIES, STORES)
+    assert still.rank is not None and np.isnan(still.rank.value)
+
+
+def test_whole_grades_are_categories_however_many() -> None:
+    levels = [*range(40)] * 4
+    found = agreement.labels(levels, levels, QUERIES, STORES)
+    assert found.rank is None and found.table.shape == (40, 40)
 
 
 def test_its_interval_leaves_out_one_store_at_a_time() -> None:
@@ -83,7 +118,7 @@ def test_equal_labels_move_nothing() -> None:
 # --- the command
 
 
-def rows(labels: list[list[int]]) -> str:
+def rows(labels: Sequence[Sequence[float]]) -> str:
     made = [
         {
             "query_id": f"q{n}",
@@ -128,6 +163,20 @@ def test_a_data_set_and_qrels(folder: Path) -> None:
     Path("qrels.txt").write_text("".join(f"q{n} 0 {n}-0 1\n" for n in range(14)) + "zz 0 a 1\n")
     found = json.loads(run("agreement", "jsonl/one.jsonl", "qrels.txt", "--json"))
     assert found["labels"]["same"]["value"] == 1.0 and found["orders"] is None
+
+
+def test_the_command_says_when_grades_have_too_many_levels_for_a_table(folder: Path) -> None:
+    assert "rank" not in json.loads(run("agreement", "jsonl/one.jsonl", "jsonl/other.jsonl", "--json"))["labels"]
+    Path("soft.jsonl").write_text(rows([[n / 14, 0, 0.5] for n in range(14)]))
+    text = run("agreement", "jsonl/one.jsonl", "jsonl/soft.jsonl")
+    assert "Spearman's rho of grades" in text and "fractions of more than 10 levels are no categories" in text
+    assert "grades: rows" not in text and "weighted" not in text
+    told = json.loads(run("agreement", "jsonl/one.jsonl", "jsonl/soft.jsonl", "--json"))["labels"]
+    assert -1 <= told["rank"]["low"] <= told["rank"]["value"] <= 1 and told["table"] == told["grades"] == []
+    Path("half.jsonl").write_text(rows([[0.5, 0, 0] for _ in range(14)]))
+    assert "0  0.5  1" in " ".join(
+        run("agreement", "jsonl/one.jsonl", "jsonl/half.jsonl").replace("  ", " ").split()
+    ).replace(" ", "  ")
 
 
 @pytest.mark.parametrize(
