@@ -194,7 +194,7 @@ def _result(header: Header, dataset: Dataset, rankings: list[Ranking], grades: A
     )
 
 
-def _measure(name: str, grades: Any, relevant: Any, best: list[list[int]]) -> Any:
+def _measure(name: str, grades: Any, relevant: Any, best: list[list[float]]) -> Any:
     """A measure of all queries at once, from grades in the order of the run."""
     stem, _, cut = name.partition("@")
     cutoff = int(cut) if cut else grades.shape[1]
