@@ -3,6 +3,8 @@
 A measure looks at grades and nothing else, so that rankings of millions of memories are a few arrays. What is computed
 here is what ranx computes, to the last bit: lists are summed as numpy sums lists of their length. ranx itself, which
 goes through them one by one, computes what is not here (see ranx.py).
+
+One file, though a long one: measures of a few lines each, over the same arrays.
 """
 
 from array import array
