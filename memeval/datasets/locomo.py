@@ -6,7 +6,8 @@ query's id is the conversation's id and the question's position in it, `conv-26:
 The upstream file is known for its slips; each is repaired or dropped by the rules below, and counted in `anomalies`:
 evidence strings that hold several ids are split, ids written another way are put right (`D:11:26`, `D30:05`), ids of
 turns that do not exist and duplicates are dropped, and questions without any evidence turn are excluded. A turn's field
-`query` (the image search that produced its picture) is never read: answers were copied from it.
+`query` (the image search that produced its picture) is never read: answers were copied from it. The audit corrects
+evidence and names no turn that must not come back: no memory is forbidden.
 
 BM25's figures with memories rendered as `speaker+caption`: NDCG@10 .414 and Recall@100 .782; locomo-all .424 and .798;
 locomo-audited .417 and .784. With the date, `date+speaker+caption`, they are .439 and .805.

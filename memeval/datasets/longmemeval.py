@@ -10,6 +10,8 @@ store is one question's history:
 
 Abstention questions (ids in `_abs`) ask for what the history does not hold. They stay, without a relevant memory, and
 serve abstention, though nine of them have marked turns. Any other question without a marked turn is excluded.
+Questions on updated knowledge mark the turns of the old value and of the new one alike, and nothing says which is
+which: no memory is forbidden.
 
 Ids of evidence sessions begin with `answer_` upstream, and one filler session may stand twice in a history. Here a
 session is known by its place (`s07`), a turn by its session and its place in that (`s07:t03`). Never filter by date:
