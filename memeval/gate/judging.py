@@ -280,7 +280,7 @@ def _beyond_reach(clusters: int, family: int) -> str:
     """Why no drop, however large, could be significant; nothing where one could."""
     if clusters < statistics.MIN_CLUSTERS:
         return f"{clusters} stores are too few for a p-value: it takes {statistics.MIN_CLUSTERS} at least"
-    if family / 2.0**clusters > statistics.ALPHA:
+    if family * 2.0**-clusters > statistics.ALPHA:
         return f"no drop could be significant: {clusters} stores are too few for {family} quality gates"
     return ""
 
