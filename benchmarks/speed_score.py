@@ -8,12 +8,15 @@ moves the ratio little.
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks.processes import taken
 
 LABELS = 10
 THEIRS = """
@@ -43,8 +46,8 @@ def main() -> None:
             [sys.executable, "-c", THEIRS, str(run), str(qrels)],
         )
         rounds = 1 if queries >= 100_000 else asked.rounds
-        taken = [[measured(command) for command in commands] for _ in range(rounds)]
-        (ours, our_bytes), (theirs, their_bytes) = (min(one[place] for one in taken) for place in range(2))
+        found = [[taken(command) for command in commands] for _ in range(rounds)]
+        (ours, _, our_bytes), (theirs, _, their_bytes) = (min(one[place] for one in found) for place in range(2))
         print(
             f"{queries:9,} {queries * asked.depth:11,} {ours:10.2f} {theirs:14.2f} {ours / theirs:6.2f}"
             f" {our_bytes / 1e6:7,.0f} {their_bytes / 1e6:7,.0f}",
@@ -71,17 +74,6 @@ def drawn(folder: Path, queries: int, depth: int) -> tuple[Path, Path]:
                     f"q{query} 0 d{doc_ids[place]} {grade}\n" for place, grade in zip(places, grades, strict=True)
                 )
     return run, qrels
-
-
-def measured(command: list[str]) -> tuple[float, int]:
-    """CPU seconds and peak bytes of a whole process."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    process = os.posix_spawn(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, nothing, 1)])
-    os.close(nothing)
-    _, status, used = os.wait4(process, 0)
-    if status:
-        sys.exit(f"{' '.join(command[:4])} ended with {os.waitstatus_to_exitcode(status)}")
-    return used.ru_utime + used.ru_stime, used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -105,10 +105,6 @@ class Baseline:
     entries: tuple[Accepted, ...]
     """The systems."""
 
-    def entry(self, dataset: str, system: str) -> Accepted | None:
-        """What was accepted of a system on a data set."""
-        return next((entry for entry in self.entries if (entry.dataset, entry.system) == (dataset, system)), None)
-
 
 def accept(
     suite: str,

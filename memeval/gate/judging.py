@@ -63,11 +63,12 @@ def judge(baseline: Baseline, evidence: Case, source: str = "") -> Outcome:
     notes: list[str] = []
     if not evidence.declared:
         notes.append("the suite declares no [[gates]]: NDCG@10 of every system is guarded, with a margin of 0.02")
-    everyone = targets(evidence, baseline)
+    everyone, times = targets(evidence, baseline), repeats(evidence)
+    accepted = {(entry.dataset, entry.system): entry for entry in baseline.entries}
     notes += _remembered(everyone, evidence)
     for dataset, system in everyone:
         gates = [gate for gate in evidence.gates if gate.covers(dataset, system)]
-        entry, result = baseline.entry(dataset, system), evidence.result(dataset, system)
+        entry, result = accepted.get((dataset, system)), evidence.result(dataset, system)
         if entry is None or result is None:
             checks.append(_absent(dataset, system, entry, evidence, gates))
             continue
@@ -77,8 +78,9 @@ def judge(baseline: Baseline, evidence: Case, source: str = "") -> Outcome:
         if evidence.edited:  # what is missing was told first: it says more
             results.read_result(evidence.edited[0])
         checks += exact.checks(entry, result, gates)
-        notes += _notes(entry, result, repeats(evidence)[system])
-        if vanished := [query_id for query_id in entry.values if query_id not in set(result.query_ids)]:
+        notes += _notes(entry, result, times[system])
+        measured = {*result.query_ids}
+        if vanished := [query_id for query_id in entry.values if query_id not in measured]:
             message = f"{len(vanished)} of {len(entry.values)} accepted queries are gone, the first is {vanished[0]}"
             checks.append(Check(dataset, system, "queries", "exact", "missing", message))
             continue
@@ -106,15 +108,14 @@ def targets(evidence: Case, baseline: Baseline | None = None) -> list[tuple[str,
     """
     entries = () if baseline is None else baseline.entries
     known = [*((entry.dataset, entry.system) for entry in entries), *evidence.results]
-    datasets = list(
-        dict.fromkeys([*(dataset for dataset, _ in known), *(ground.label for ground in grounds(evidence.values))])
-    )
+    named_so = [*(dataset for dataset, _ in known), *(ground.label for ground in grounds(evidence.values))]
+    datasets = {dataset: place for place, dataset in enumerate(dict.fromkeys(named_so))}
     places = {entry["name"]: place for place, entry in enumerate(evidence.values["systems"])}
     named = dict.fromkeys([*places, *(gate.system for gate in evidence.gates if gate.system != "*")])
     asked = () if manifest.adds_up(evidence.suite) else itertools.product(datasets, named)
     everything = dict.fromkeys([*known, *asked])
     gated = [pair for pair in everything if any(gate.covers(*pair) for gate in evidence.gates)]
-    return sorted(gated, key=lambda pair: (datasets.index(pair[0]), places.get(pair[1], len(places))))
+    return sorted(gated, key=lambda pair: (datasets[pair[0]], places.get(pair[1], len(places))))
 
 
 def quality(samples: Sequence[Sample]) -> list[Check]:

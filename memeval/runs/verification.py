@@ -68,7 +68,7 @@ def verify(root: Path) -> Verification:
                 problems.append((str(file), f"nothing was run on {whole.name}"))
             loaded: Dataset | None = None
             for folder in folders:
-                here = [path for path in below if folder in path.parents]
+                here = sorted(path for path in folder.rglob("*") if path.is_file())
                 judged |= set(here)
                 if results.unrun(folder):
                     problems += [problem for path in here for problem in leaks.secrets(path)]

@@ -1,6 +1,7 @@
 """The gate's rule, on values that can be checked by hand."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,32 @@ def test_under_six_stores_a_drop_is_inconclusive_at_best() -> None:
     check = quality(judge(baseline(result(GOOD, stores=stores)), evidence(result(BAD, stores=stores))))
     assert (check.verdict, check.p) == ("inconclusive", None)
     assert "too few for a p-value" in check.message
+
+
+def test_thousands_of_stores_are_judged_and_accepted_as_ten_are(tmp_path: Path) -> None:
+    stores = [f"s{place}" for place in range(3000)]
+    good, fallen = {"NDCG@10": [1.0] * 3000}, {"NDCG@10": [0.0] * 1500 + [1.0] * 1500}
+    outcome = judge(baseline(result(good, stores=stores)), evidence(result(fallen, stores=stores)))
+    assert quality(outcome).verdict == "regressed"
+    told = [*accept(evidence(result(good, stores=stores)), tmp_path / "b.json", "why", "2026-01-01")]
+    assert not [line for line in told if line.startswith("warning")]
+
+
+def test_queries_are_gone_through_as_often_of_a_large_result_as_of_a_small_one() -> None:
+    class Counted(tuple[str, ...]):
+        passes = 0
+
+        def __iter__(self) -> Iterator[str]:
+            Counted.passes += 1
+            return super().__iter__()
+
+    def passes(queries: int) -> int:
+        made = result({"NDCG@10": [0.5] * queries})
+        before, Counted.passes = baseline(made), 0
+        judge(before, evidence(replace(made, query_ids=Counted(made.query_ids))))
+        return Counted.passes
+
+    assert passes(20) == passes(200) > 0
 
 
 def test_an_improvement_is_ok_and_suggests_to_accept_it() -> None:
