@@ -107,6 +107,7 @@ class _File:
     pools: dict[str, tuple[str, ...]] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
     bad: list[tuple[int, str]] = field(default_factory=list)
+    astray: dict[str, str] = field(default_factory=dict)  # what is wrong with a query → the store that is not there
     strange: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     unsure: bool = False  # whether a bad line may have been a store's
 
@@ -133,7 +134,7 @@ def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
         )
         file.found.anomalies[f"unknown keys of a {of}, passed over"] += len(there)
     if file.bad:
-        raise DataError(_told(path, file.bad))
+        raise DataError(_told(path, file))
     if not file.found.queries:
         raise DataError(f"{path}: holds no query")
     return _built(file, path, content.hexdigest()[:8])
@@ -164,8 +165,9 @@ def _resolve(query: Query, file: _File) -> None:
     if file.pools:
         file.bad.append((number, f"line {number}: 'candidates' is missing, and other queries of the file have them"))
     elif memories is None and not file.unsure:
-        close = did_you_mean(query.store_id, file.stores) if file.stores else ""
-        file.bad.append((number, f"line {number}: 'store_id' {shown(query.store_id)} names no store{close}"))
+        wrong = f"line {number}: 'store_id' {shown(query.store_id)} names no store"
+        file.astray[wrong] = query.store_id
+        file.bad.append((number, wrong))
     elif memories is not None and not file.unsure:
         named = {"labels": file.labels[query.query_id] or {}, "forbidden": file.found.forbidden[query.query_id]}
         for key, doc_ids in named.items():
@@ -296,14 +298,18 @@ def _lines(numbers: list[int]) -> str:
     return f"line {there[0]}" + (f" and {len(there) - 1:,} more" if len(there) > 1 else "")
 
 
-def _told(path: Path, bad: list[tuple[int, str]]) -> str:
+def _told(path: Path, read: _File) -> str:
     """The bad lines in one line: each kind once, with its first line, and where all of them stand."""
-    bad = sorted(bad)
+    bad = sorted(read.bad)
     kinds: dict[str, list[str]] = {}
     for _, message in bad:
         kind = VALUE.sub(lambda found: found[0] if found[0][1:-1] in KEYS else "…", message)
         kinds.setdefault(kind, []).append(message)
-    told = [f"{of[0]}{f' (first of {len(of):,} lines)' if len(of) > 1 else ''}" for of in kinds.values()]
+    told = []
+    for wrong, *others in kinds.values():
+        # Looked for here only: among many stores, for each of many queries, it would take hours.
+        close = did_you_mean(read.astray[wrong], read.stores) if wrong in read.astray and read.stores else ""
+        told.append(f"{wrong}{close}{f' (first of {1 + len(others):,} lines)' if others else ''}")
     more = f"; and {len(kinds) - SHOWN} more kinds" if len(kinds) > SHOWN else ""
     if len(told[:SHOWN]) < len(bad):
         file = cache_folder() / "bad-lines" / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}.txt"

@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from memeval import datasets
-from memeval.core.errors import DataError, UsageError
+from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.types import Dataset, Memory, Query
 from memeval.datasets import jsonl
 
@@ -134,6 +135,25 @@ def test_bad_lines_are_told_by_kind_and_all_of_them_in_a_file(tmp_path: Path) ->
     )
     rows = Path(file).read_text().splitlines()
     assert len(rows) == 1203 and rows[-2] == f"{path}: line 1203: 'query' must be a string, not 4"
+
+
+def test_of_many_queries_that_name_no_store_one_is_told_which_is_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def close(name: str, known: Iterable[str]) -> str:
+        looked.append(name)
+        return did_you_mean(name, known)
+
+    monkeypatch.setattr(jsonl, "did_you_mean", close)
+    path = tmp_path / "mine.jsonl"
+    stores = [json.dumps({"store_id": f"talk-{n}", "memories": STORE}) for n in range(50)]
+    asked = [json.dumps({"query": "Where to?", "store_id": f"tlak-{n}", "labels": {}}) for n in range(50)]
+    path.write_text("\n".join([*stores, *asked]))
+    with pytest.raises(DataError, match=r"'tlak-0' names no store \(did you mean 'talk-0'\?\) \(first of 50 lines\)"):
+        jsonl.read(path)
+    assert looked == ["tlak-0"]
 
 
 def test_more_than_ten_kinds_are_counted(tmp_path: Path) -> None:
