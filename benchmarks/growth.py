@@ -9,41 +9,27 @@ docs/growth.png and docs/scale.md, follow from that file alone: `--documents` wr
 """
 
 import argparse
-import bz2
 import json
 import math
 import os
 import platform
-import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks import processes, scale
+from benchmarks import growing, scale
 
-DEPTH, POOL = 100, 200
-"""Candidates of a query, and memories of a store, where pairs are counted;"""
-SHALLOW, FEW = 10, 20
-"""where queries are; a TREC run is as deep as the first."""
-SHARED = 10
-"""Queries of a store."""
-REPORTED = 2_000
-"""Queries of the data set whose report is made with more and more systems."""
 ENOUGH = 40.0
 """CPU seconds: a row that has taken so much has no further round."""
 LINEAR = 1.1
 """The largest exponent that is called linear: of two times, each is some percent off."""
 UNITS = {"pairs": "pair", "queries": "query", "systems": "system"}
-
-Step = tuple[str, Callable[[], None], list[str], Callable[[], dict[str, int]]]
-"""What is measured, what is done before each round, the command behind `memeval`, and the bytes of what it leaves."""
 
 
 @dataclass
@@ -73,7 +59,7 @@ class Row:
         return int(max(one["peak_bytes"] for one in self.rounds))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measures what is missing, and writes the documents."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, nargs="*", default=[1_000, 10_000, 100_000, 1_000_000])
@@ -83,13 +69,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of a row, unless it takes long")
     parser.add_argument("--since", default="", help="measure again what is older (UTC, 2026-11-27T20:30)")
     parser.add_argument("--documents", action="store_true", help="measure nothing")
-    parser.add_argument("--into", type=Path, default=ROOT / "docs", help="folder of measurements and documents")
+    parser.add_argument("--into", type=Path, default=growing.ROOT / "docs", help="folder of measurements and documents")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "memeval-growth")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     kept = asked.into / "growth.json"
     rows = read(kept)
     if not asked.documents:
-        for unit, steps in (("pairs", of_pairs), ("queries", of_queries), ("systems", of_systems)):
+        steps_of = {"pairs": growing.of_pairs, "queries": growing.of_queries, "systems": growing.of_systems}
+        for unit, steps in steps_of.items():
             for n in getattr(asked, unit):
                 place = asked.folder / f"{unit}-{n}"
                 place.mkdir(parents=True, exist_ok=True)
@@ -100,7 +87,14 @@ def main() -> None:
 
 
 def measure(
-    rows: dict[tuple[str, int], Row], unit: str, n: int, step: Step, place: Path, rounds: int, since: str, kept: Path
+    rows: dict[tuple[str, int], Row],
+    unit: str,
+    n: int,
+    step: growing.Step,
+    place: Path,
+    rounds: int,
+    since: str,
+    kept: Path,
 ) -> None:
     """Completes a row; what is measured is in the file at once."""
     what, prepare, command, left = step
@@ -110,7 +104,7 @@ def measure(
     row.rounds = [one for one in row.rounds if one["at"] >= since]
     while len(row.rounds) < rounds and (not row.rounds or sum(one["cpu_seconds"] for one in row.rounds) < ENOUGH):
         prepare()
-        at, took = datetime.now(UTC).isoformat(timespec="seconds"), memeval(place, *command)
+        at, took = datetime.now(UTC).isoformat(timespec="seconds"), growing.memeval(place, *command)
         row.rounds.append(
             {
                 "at": at,
@@ -128,124 +122,11 @@ def measure(
         print(f"{what:<28} {n:>9,} {unit:<8} {took.cpu:9.2f} CPU s {took.peak / 1e6:8,.0f} MB", flush=True)
 
 
-def memeval(place: Path, *command: str) -> processes.Taken:
-    """What a command takes in a folder, with a cache of its own and a thread for each process."""
-    alone = {"PYTHONPATH": str(ROOT), "MEMEVAL_CACHE": str(place / "cache"), "OMP_NUM_THREADS": "1"}
-    return processes.taken(
-        [sys.executable, "-m", "memeval", *command], folder=place, environment={**os.environ, **alone}
-    )
-
-
 def machine() -> str:
     """What the times are of."""
     from memeval.runs.machine import processor
 
     return f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
-# --- what is measured
-
-
-def of_pairs(place: Path, n: int) -> Iterator[Step]:
-    """Runs of two systems: the whole, its beginning up to the first query, again when all is there, and verifying."""
-    draw(place, n // DEPTH, POOL)
-    for what, model in (("BM25", "bm25"), ("a small cross-encoder", f"transformers/{place.parent / 'model'}")):
-        name, out = what.split()[-1].lower(), place / what.split()[-1].lower()
-        suite(place / f"{name}.toml", [model], DEPTH)
-        run = ["run", f"{name}.toml", "--results", name, "--quiet"]
-
-        def fresh(out: Path = out, model: str = model) -> None:
-            modelled(place.parent / "model")
-            for old in (out, place / "cache"):
-                shutil.rmtree(old, ignore_errors=True)
-
-        def left(out: Path = out) -> dict[str, int]:
-            runs = [*out.rglob("*.run.jsonl")]
-            packed = {"packed run": sum(len(bz2.compress(file.read_bytes())) for file in runs)}
-            return {**sizes(out), **packed} if name == "bm25" else {}
-
-        yield f"start with {what}", fresh, [*run, "--limit", "1"], dict
-        yield f"run {what}", fresh, run, left
-        if model == "bm25":
-            yield "run again, all is there", lambda: needed(place, out, run), run, dict
-            yield "verify", lambda: needed(place, out, run), ["verify", name], dict
-
-
-def of_queries(place: Path, n: int) -> Iterator[Step]:
-    """What is done with results: a TREC run scored, shards merged, and what was merged checked and reported."""
-    from benchmarks.speed_score import drawn
-
-    run, qrels = drawn(place, n, DEPTH)
-    yield "score", lambda: None, ["score", run.name, "--qrels", qrels.name], dict
-    draw(place, n, FEW)
-    suite(place / "suite.toml", ["first-stage", "random", "bm25"], SHALLOW)
-    shards = [["run", "suite.toml", "--results", f"shard-{i}", "--shard", f"{i}/2", "--quiet"] for i in (1, 2)]
-    merge = ["merge", "shard-1", "shard-2", "-o", "merged"]
-    accept = ["check", "merged", "--baseline", "baseline.json", "--update", "--reason", "first"]
-
-    def split() -> None:
-        for shard in shards:
-            needed(place, place / shard[3], shard)
-        shutil.rmtree(place / "merged", ignore_errors=True)
-
-    def joined(*also: list[str]) -> None:
-        if not (place / "merged").is_dir():
-            split()
-            memeval(place, *merge)
-        for command in also:
-            needed(place, place / command[3], command)
-
-    yield "merge", split, merge, dict
-    yield "check", lambda: joined(accept), ["check", "merged", "--baseline", "baseline.json"], dict
-    page = ["report", "merged", "-o", "page.html"]
-    yield "report", joined, page, lambda: {"page": (place / "page.html").stat().st_size}
-
-
-def of_systems(place: Path, n: int) -> Iterator[Step]:
-    """A report of more and more systems on one data set."""
-
-    def drawn() -> None:
-        if not (place / "drawn").is_dir():
-            from benchmarks.speed_report import draw
-
-            draw(place / "drawn", 0, REPORTED // SHARED, n, REPORTED, SHALLOW)
-
-    page = ["report", "drawn", "--public", "-o", "page.html"]
-    yield "report of systems", drawn, page, lambda: {"page": (place / "page.html").stat().st_size}
-
-
-def draw(place: Path, queries: int, memories: int) -> None:
-    """A data set in the folder, drawn by a process of its own."""
-    if not (place / "data.jsonl").is_file():
-        numbers = map(str, (queries, math.ceil(queries / SHARED), memories))
-        processes.taken([sys.executable, str(Path(__file__).with_name("growing.py")), str(place / "data.jsonl"), *numbers])
-
-
-def modelled(folder: Path) -> None:
-    """A cross-encoder of two small layers with random weights, made by a process of its own."""
-    if not folder.is_dir():
-        made = "import sys; from pathlib import Path; from tests import models; models.bert(Path(sys.argv[1]))"
-        alone = {**os.environ, "PYTHONPATH": str(ROOT)}
-        processes.taken([sys.executable, "-c", made, str(folder)], environment=alone)
-
-
-def suite(file: Path, models: Sequence[str], depth: int) -> None:
-    """A suite of the folder's data set."""
-    head = f'schema = 1\nname = "growth"\ndatasets = ["jsonl/data.jsonl"]\nfirst_stage = "bm25"\ndepth = {depth}\n'
-    systems = "".join(f'\n[[systems]]\nmodel = "{model}"\nname = "system-{n}"\n' for n, model in enumerate(models))
-    file.write_text(head + systems, encoding="utf-8")
-
-
-def needed(place: Path, made: Path, command: Sequence[str]) -> None:
-    """Runs the command that makes a file or folder, unless that is there."""
-    if not made.exists():
-        memeval(place, *command)
-
-
-def sizes(results: Path) -> dict[str, int]:
-    """Bytes of the files of results, by kind."""
-    kinds = {"run": "*.run.jsonl", "times": "*.times.jsonl", "result": "system-0.json", "candidates": "candidates.jsonl"}
-    return {kind: sum(file.stat().st_size for file in results.rglob(name)) for kind, name in kinds.items()}
 
 
 # --- what is written
@@ -284,7 +165,10 @@ def by_command(rows: Mapping[tuple[str, int], Row]) -> dict[str, list[Row]]:
 def document(rows: Mapping[tuple[str, int], Row]) -> str:
     """docs/growth.md."""
     commands = by_command(rows)
-    parts = [HEAD.format(machines="; ".join(sorted({row.machine for row in rows.values()})), limit=LINEAR)]
+    shares = [row.cpu / row.clock for row in rows.values() if row.clock]
+    clock = f"they were {min(shares):.0%} to {max(shares):.0%} of it" if shares else "nothing was measured"
+    machines = "; ".join(sorted({row.machine for row in rows.values()}))
+    parts = [HEAD.format(machines=machines, limit=LINEAR, clock=clock)]
     faster = []
     for unit, one in UNITS.items():
         lines = [
@@ -301,9 +185,10 @@ def document(rows: Mapping[tuple[str, int], Row]) -> str:
                 for row in sized
             ]
             both = exponent(sized, lambda row: row.cpu), exponent(sized, lambda row: row.peak)
-            told = "faster than linear" if max(both) > LINEAR else "linear or slower"
-            faster += [f"`{what}`: {WHY.get(what, 'not explained')}"] * (told == "faster than linear")
-            verdicts.append(f"| {what} | {both[0]:.2f} | {both[1]:.2f} | {told} |")
+            if len(sized) > 1:
+                told = "faster than linear" if max(both) > LINEAR else "linear or slower"
+                faster += [f"`{what}`: {WHY.get(what, 'not explained')}"] * (told == "faster than linear")
+                verdicts.append(f"| {what} | {both[0]:.2f} | {both[1]:.2f} | {told} |")
         parts += ["", f"## By {unit}", "", *lines, "", *verdicts]
     found = [f"- {line}." for line in faster] or ["Nothing that was measured does."]
     return "\n".join([*parts, "", "## What grows faster than linearly", "", *found, ""])
@@ -319,10 +204,15 @@ def plot(commands: Mapping[str, Sequence[Row]], file: Path) -> None:
     units = [unit for unit in UNITS if any(rows[0].unit == unit for rows in commands.values())]
     figure, axes = pyplot.subplots(2, len(units), figsize=(4.2 * len(units), 6), sharex="col", squeeze=False)
     for place, unit in enumerate(units):
-        for value, name, axis in (("cpu", "CPU seconds", axes[0, place]), ("peak", "peak memory, bytes", axes[1, place])):
+        for value, name, axis in (
+            ("cpu", "CPU seconds", axes[0, place]),
+            ("peak", "peak memory, bytes", axes[1, place]),
+        ):
             own = [(what, rows) for what, rows in commands.items() if rows[0].unit == unit]
             for what, rows in own:
-                axis.loglog([row.n for row in rows], [getattr(row, value) for row in rows], "o-", ms=3, lw=1, label=what)
+                axis.loglog(
+                    [row.n for row in rows], [getattr(row, value) for row in rows], "o-", ms=3, lw=1, label=what
+                )
             reach = sorted({row.n for _, rows in own for row in rows})
             low = min(getattr(rows[0], value) for _, rows in own)
             axis.loglog(reach, [low * n / reach[0] for n in reach], ":", color="0.6", lw=1, label="linear")
@@ -343,16 +233,16 @@ WHY = {
 HEAD = f"""# How cost grows
 
 Written by `benchmarks/growth.py` from `docs/growth.json`. Each number is of a whole process with all that it started:
-CPU seconds and seconds by the clock of the quickest round, and the peak memory of the largest process.
-The exponent is the slope between the last two sizes on logarithms: 1 is linear, and up to {{limit}} is called so.
-Machine: {{machines}}; one thread to a process, and others may have used it, which the clock shows and CPU seconds
-hardly do.
+CPU seconds and seconds by the clock of the quickest round, and the peak memory of the largest process. The exponent is
+the slope between the last two sizes on logarithms: 1 is linear, up to {{limit}} is called so. Machine: {{machines}};
+one thread to a process. CPU seconds hardly change where others use the machine; the clock does: {{clock}}.
 
-- **By pairs**: queries of stores of {POOL} memories, {SHARED} to a store, each with {DEPTH} candidates by BM25. "start" is
-  the same run with `--limit 1`: everything up to the first query, the candidates of all queries included.
-- **By queries**: `score` ranks {DEPTH} memories to a query, without stores; `merge`, `check` and `report` have three systems
-  with {SHALLOW} candidates to a query; `merge` joins two shards.
-- **By systems**: the page of one data set of {REPORTED:,} queries with {SHALLOW} candidates each.
+- **By pairs**: queries of stores of {growing.POOL} memories, {growing.SHARED} to a store, each with {growing.DEPTH}
+  candidates by BM25. "start" is the same run with `--limit 1`: everything up to the first query, the candidates of all
+  queries included. The cross-encoder has three small layers of random weights.
+- **By queries**: `score` ranks {growing.DEPTH} memories to a query, without stores; `merge`, `check` and `report` have
+  three systems with {growing.SHALLOW} candidates to a query; `merge` joins two shards.
+- **By systems**: the page of one data set of {growing.REPORTED:,} queries with {growing.SHALLOW} candidates each.
 
 ![CPU seconds and peak memory by size, on logarithmic axes](growth.png)"""
 

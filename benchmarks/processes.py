@@ -18,9 +18,7 @@ class Taken(NamedTuple):
     peak: int
 
 
-def taken(
-    command: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None
-) -> Taken:
+def taken(command: Sequence[str], *, folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Taken:
     """Runs a command whose output is of no interest, and says what it took. Ends the script where the command fails."""
     with tempfile.TemporaryFile() as said:
         start = time.perf_counter()
