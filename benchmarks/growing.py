@@ -68,8 +68,9 @@ def of_pairs(place: Path, n: int) -> Iterator[Step]:
 
 def of_queries(place: Path, n: int) -> Iterator[Step]:
     """What is done with results: a TREC run scored, shards merged, and what was merged checked and reported."""
-    shards = [["run", "suite.toml", "--results", f"shard-{i}", "--shard", f"{i}/2", "--quiet"] for i in (1, 2)]
-    merge = ["merge", "shard-1", "shard-2", "-o", "merged"]
+    run = ["run", "suite.toml", "--quiet", "-o", "board.csv", "--results"]
+    shards = {f"shard-{i}": [*run, f"shard-{i}", "--shard", f"{i}/2"] for i in (1, 2)}
+    merge = ["merge", *shards, "-o", "merged"]
     accept = ["check", "merged", "--baseline", "baseline.json", "--update", "--reason", "first"]
 
     def ranked() -> None:
@@ -78,8 +79,8 @@ def of_queries(place: Path, n: int) -> Iterator[Step]:
     def split() -> None:
         suite(place, "suite", ["first-stage", "random", "bm25"], SHALLOW)
         draw(place, n, FEW)
-        for shard in shards:
-            once(place, shard[3], *shard)
+        for shard, command in shards.items():
+            once(place, shard, *command)
         shutil.rmtree(place / "merged", ignore_errors=True)
         (place / "merged.done").unlink(missing_ok=True)
 

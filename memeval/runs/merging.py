@@ -194,10 +194,14 @@ def joined(runs: Sequence[Path], dataset: Dataset) -> tuple[Header, list[Ranking
 
 def _candidates(places: Sequence[Path]) -> Candidates:
     first: Candidates | None = None
+    known = set()
     for place in places:
         stored = files.stored(place / "candidates.jsonl")
         if stored is None:
             raise DataError(f"{place}: has no candidates.jsonl")
+        if (digest := files.digest(stored)) in known:  # each part has those of all queries: they are read once
+            continue
+        known.add(digest)
         found = results.read_candidates(stored)
         if first is not None and found.digest != first.digest:
             raise DataError(f"{stored}: holds other candidates than {places[0]}: the parts cannot be merged")

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from memeval.core import files as disk
 from memeval.core import results
 from memeval.core.errors import DataError, IncompleteError, PrerequisiteError, UsageError
 from memeval.core.store import ScoreCache
-from memeval.core.types import Query, canonical
+from memeval.core.types import Candidates, Query, canonical
 from memeval.measures import latency
 from memeval.runs import benchmark, merging, shards, suite
 
@@ -55,6 +56,23 @@ def test_shards_run_on_several_machines_become_one_result(whole: Path, tmp_path:
     assert "merged    bm25 on hard-cases: 240 queries from 3 parts" in told
     times = (tmp_path / "merged/split/hard-cases/bm25.times.jsonl").read_text()
     assert times.count("query_id") == 240
+
+
+def test_candidates_are_read_as_often_of_four_parts_as_of_one(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def noted(path: Path, of: Callable[[Path], Candidates] = results.read_candidates) -> Candidates:
+        read.append(path)
+        return of(path)
+
+    monkeypatch.setattr(results, "read_candidates", noted)
+    parts = [shutil.copytree(whole, tmp_path / str(number)) for number in range(4)]
+    list(merging.merge(parts[:1], tmp_path / "one"))
+    once = len(read)
+    list(merging.merge(parts, tmp_path / "four"))
+    assert len(read) == 2 * once > 0
 
 
 def test_two_runs_in_two_places_give_the_same_bytes(whole: Path, tmp_path: Path) -> None:
