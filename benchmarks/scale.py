@@ -30,19 +30,16 @@ def document(rows: Mapping[tuple[str, int], Any]) -> str | None:
     sized = {what: [rows[key] for key in sorted(rows) if key[0] == what] for what in NEEDED}
     if any(len(sized[what]) < least for what, least in NEEDED.items()):
         return None
-    run, verify, score, check, page = (
-        sized[what] for what in ("run BM25", "verify", "score", "check", "report of systems")
-    )
+    run, verify, score = sized["run BM25"], sized["verify"], sized["score"]
+    check, page = sized["check"], sized["report of systems"]
+    pages = DATASETS * QUERIES / REPORTED
     start, again = sized["start with BM25"][-1], sized["run again, all is there"][-1]
     cores = {
         "verifying every run": slope(verify, lambda row: row.cpu) * PAIRS,
         "the measures alone, from ranked lists": slope(score, lambda row: row.cpu) * LISTS,
         "starting a run once for each system on each data set": start.cpu / start.n * PAIRS,
         "holding every result against a baseline": slope(check, lambda row: row.cpu) / 3 * LISTS,
-        "the page of every data set, all pairs of systems compared": curve(page, lambda row: row.cpu)
-        * QUERIES
-        / REPORTED
-        * DATASETS,
+        "the page of every data set, all pairs of systems compared": curve(page, lambda row: row.cpu) * pages,
     }
     disk = {
         "runs": part(run, "run") * PAIRS,
@@ -51,43 +48,41 @@ def document(rows: Mapping[tuple[str, int], Any]) -> str | None:
         "results": part(run, "result") * PAIRS,
         "candidates, once a data set": part(run, "candidates") * PAIRS / SYSTEMS,
     }
-    pages = slope(page, lambda row: row.bytes["page"]) * SYSTEMS * QUERIES / REPORTED
+    a_page = slope(page, lambda row: row.bytes["page"]) * SYSTEMS * QUERIES / REPORTED
     memory = slope(page, lambda row: row.peak) * SYSTEMS * QUERIES / REPORTED
     most = max(cores, key=lambda what: cores[what])
-    return (
-        Path(__file__)
-        .with_suffix(".md")
-        .read_text(encoding="utf-8")
-        .format(
-            cores="\n".join(f"| {what} | {hours(seconds)} |" for what, seconds in by_size(cores)),
-            disk="\n".join(f"| {what} | {size(many)} |" for what, many in by_size(disk)),
-            most_title=most[0].upper() + most[1:],
-            most_hours=hours(cores[most]),
-            most_days=f"{cores[most] / 86400 / 64:,.1f}",
-            runs=size(disk["runs"]),
-            packed=size(disk["the same, packed (bzip2)"]),
-            columns=size(5.0 * PAIRS),
-            results=size(disk["results"]),
-            values=size(4.0 * LISTS * MEASURES),
-            one=size(4.0 * SYSTEMS * QUERIES * MEASURES),
-            page=size(pages),
-            memory=size(memory),
-            largest=f"{page[-1].n} systems",
-            again=f"{again.cpu:.0f}",
-            again_pairs=f"{again.n:,}",
-            a_list=f"{1e3 * slope(verify, lambda row: row.cpu) * DEPTH:.1f}",
-            measured=f"{run[-1].n:,}",
-            scored=f"{score[-1].n:,}",
-            products=f"{FLIPS * STORES * SYSTEMS:,}",
-            together=f"{SYSTEMS * (SYSTEMS - 1) // 2:,}",
-            lists=f"{LISTS:,}",
-            pairs=f"{PAIRS:,}",
-            files=f"{3 * SYSTEMS * DATASETS:,}",
-            systems=f"{SYSTEMS:,}",
-            datasets=DATASETS,
-            queries=f"{QUERIES:,}",
-            depth=DEPTH,
-        )
+    words = Path(__file__).with_suffix(".md").read_text(encoding="utf-8")
+    return words.format(
+        cores="\n".join(f"| {what} | {hours(seconds)} |" for what, seconds in by_size(cores)),
+        disk="\n".join(f"| {what} | {size(many)} |" for what, many in by_size(disk)),
+        most=most,
+        most_hours=hours(cores[most]),
+        most_days=f"{cores[most] / 86400 / 64:,.1f}",
+        runs=size(disk["runs"]),
+        packed=size(disk["the same, packed (bzip2)"]),
+        columns=size(5.0 * PAIRS),
+        results=size(disk["results"]),
+        values=size(4.0 * LISTS * MEASURES),
+        one=size(4.0 * SYSTEMS * QUERIES * MEASURES),
+        page=size(a_page),
+        memory=size(memory),
+        largest=f"{page[-1].n} systems",
+        start=f"{start.cpu:.0f}",
+        started=f"{start.n:,}",
+        again=f"{again.cpu:.0f}",
+        again_pairs=f"{again.n:,}",
+        a_list=f"{1e3 * slope(verify, lambda row: row.cpu) * DEPTH:.1f}",
+        measured=f"{run[-1].n:,}",
+        scored=f"{score[-1].n:,}",
+        products=f"{FLIPS * STORES * SYSTEMS:,}",
+        together=f"{SYSTEMS * (SYSTEMS - 1) // 2:,}",
+        lists=f"{LISTS:,}",
+        pairs=f"{PAIRS:,}",
+        files=f"{3 * SYSTEMS * DATASETS:,}",
+        systems=f"{SYSTEMS:,}",
+        datasets=DATASETS,
+        queries=f"{QUERIES:,}",
+        depth=DEPTH,
     )
 
 
