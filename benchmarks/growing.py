@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from benchmarks import processes
+sys.path.insert(0, str(Path(__file__).parent))
+
+import processes
 
 ROOT = Path(__file__).parent.parent
 
@@ -74,7 +76,7 @@ def of_queries(place: Path, n: int) -> Iterator[Step]:
     accept = ["check", "merged", "--baseline", "baseline.json", "--update", "--reason", "first"]
 
     def ranked() -> None:
-        made("from benchmarks.speed_score import drawn; drawn(place, *numbers)", place, n, DEPTH)
+        made("from speed_score import drawn; drawn(place, *numbers)", place, n, DEPTH)
 
     def split() -> None:
         suite(place, "suite", ["first-stage", "random", "bm25"], SHALLOW)
@@ -106,7 +108,7 @@ def of_systems(place: Path, n: int) -> Iterator[Step]:
     def drawn() -> None:
         if not (place / "drawn").is_dir():
             numbers = 0, REPORTED // SHARED, n, REPORTED, SHALLOW
-            made("from benchmarks.speed_report import draw; draw(place, *numbers)", place / "drawn", *numbers)
+            made("from speed_report import draw; draw(place, *numbers)", place / "drawn", *numbers)
 
     page = ["report", "drawn", "--public", "-o", "page.html"]
     yield "report of systems", drawn, page, lambda: {"page": size_of(place, "page.html")}
@@ -116,7 +118,7 @@ def draw(place: Path, queries: int, memories: int) -> None:
     """A data set in the folder."""
     if not (place / "data.jsonl").is_file():
         numbers = queries, math.ceil(queries / SHARED), memories
-        made("from benchmarks.growing import write; write(place, *numbers)", place / "data.jsonl", *numbers)
+        made("from growing import write; write(place, *numbers)", place / "data.jsonl", *numbers)
 
 
 def modelled(folder: Path) -> None:
@@ -129,7 +131,8 @@ def made(code: str, place: Path, *numbers: int) -> None:
     """Draws in a process of its own: a process that is started has the peak of this one for its least."""
     head = "import sys; from pathlib import Path; place, numbers = Path(sys.argv[1]), map(int, sys.argv[2:])"
     command = [sys.executable, "-c", f"{head}; {code}", str(place), *map(str, numbers)]
-    processes.taken(command, environment={**os.environ, "PYTHONPATH": str(ROOT)})
+    places = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    processes.taken(command, environment={**os.environ, "PYTHONPATH": places})
 
 
 def suite(place: Path, name: str, models: Sequence[str], depth: int) -> None:

@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmarks import growing, scale
+import growing
+import scale
 
 ENOUGH = 40.0
 """CPU seconds: a row that has taken so much has no further round."""

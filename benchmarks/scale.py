@@ -89,7 +89,7 @@ def document(rows: Mapping[tuple[str, int], Any]) -> str | None:
 def slope(rows: list[Any], value: Callable[[Any], float]) -> float:
     """What one more costs, between the two largest sizes."""
     before, last = rows[-2:]
-    return max(0.0, (value(last) - value(before)) / (last.n - before.n))
+    return max(0.0, float((value(last) - value(before)) / (last.n - before.n)))
 
 
 def curve(rows: list[Any], value: Callable[[Any], float]) -> float:
@@ -97,7 +97,8 @@ def curve(rows: list[Any], value: Callable[[Any], float]) -> float:
     (a, x), (b, y), (c, z) = ((row.n, value(row)) for row in rows[-3:])
     first, second = (y - x) / (b - a), (z - y) / (c - b)
     bend = (second - first) / (c - a)
-    return max(x + first * (SYSTEMS - a) + bend * (SYSTEMS - a) * (SYSTEMS - b), z + second * (SYSTEMS - c))
+    parabola = x + first * (SYSTEMS - a) + bend * (SYSTEMS - a) * (SYSTEMS - b)
+    return float(max(parabola, z + second * (SYSTEMS - c)))
 
 
 def part(rows: list[Any], kind: str) -> float:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmarks.processes import taken
+from processes import taken
 
 LABELS = 10
 THEIRS = """

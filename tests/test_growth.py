@@ -3,10 +3,13 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks import growing, growth, processes, scale
+from benchmarks import growth
+
+growing, scale, processes = growth.growing, growth.scale, growth.growing.processes
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -52,13 +55,13 @@ def test_a_measurement_goes_on_where_it_was_stopped_and_does_again_what_is_old(
     done: list[tuple[str, ...]] = []
     most = 2
 
-    def taken(place: Path, *command: str) -> processes.Taken:
+    def taken(place: Path, *command: str) -> Any:
         if len(done) == most:
             raise KeyboardInterrupt
         done.append(command)
         return processes.Taken(1.0, 2.0, 10**8)
 
-    def steps(place: Path, n: int) -> Iterator[growing.Step]:
+    def steps(place: Path, n: int) -> Iterator[Any]:
         yield "one", lambda: None, ["one", str(n)], dict
         yield "two", lambda: None, ["two", str(n)], dict
 
