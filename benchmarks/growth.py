@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import growing
 import scale
 
-ENOUGH = 40.0
+ENOUGH = 30.0
 """CPU seconds: a row that has taken so much has no further round."""
 LINEAR = 1.1
 """The largest exponent that is called linear: of two times, each is some percent off."""
@@ -107,19 +107,13 @@ def measure(
     while len(row.rounds) < rounds and (not row.rounds or sum(one["cpu_seconds"] for one in row.rounds) < ENOUGH):
         prepare()
         at, took = datetime.now(UTC).isoformat(timespec="seconds"), growing.memeval(place, *command)
-        row.rounds.append(
-            {
-                "at": at,
-                "cpu_seconds": round(took.cpu, 2),
-                "clock_seconds": round(took.clock, 2),
-                "peak_bytes": took.peak,
-            }
-        )
+        seconds = {"cpu_seconds": round(took.cpu, 2), "clock_seconds": round(took.clock, 2)}
+        row.rounds.append({"at": at, **seconds, "peak_bytes": took.peak})
         row.bytes = left()
         rows[what, n] = row
-        text = json.dumps([vars(one) for one in rows.values()], indent=1)
+        lines = ",\n".join(json.dumps(vars(one)) for one in rows.values())
         begun = kept.with_suffix(".begun")
-        begun.write_text(f"{text}\n", encoding="utf-8")
+        begun.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
         begun.replace(kept)
         print(f"{what:<28} {n:>9,} {unit:<8} {took.cpu:9.2f} CPU s {took.peak / 1e6:8,.0f} MB", flush=True)
 
