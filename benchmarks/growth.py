@@ -186,7 +186,7 @@ def document(rows: Mapping[tuple[str, int], Row]) -> str:
                 faster += [f"`{what}`: {WHY.get(what, 'not explained')}"] * (told == "faster than linear")
                 verdicts.append(f"| {what} | {both[0]:.2f} | {both[1]:.2f} | {told} |")
         parts += ["", f"## By {unit}", "", *lines, "", *verdicts]
-    found = [f"- {line}." for line in faster] or ["Nothing that was measured does."]
+    found = [f"- {line}." for line in faster] or ["Nothing that was measured."]
     return "\n".join([*parts, "", "## What grows faster than linearly", "", *found, ""])
 
 
@@ -198,7 +198,7 @@ def plot(commands: Mapping[str, Sequence[Row]], file: Path) -> None:
     from matplotlib import pyplot
 
     units = [unit for unit in UNITS if any(rows[0].unit == unit for rows in commands.values())]
-    figure, axes = pyplot.subplots(2, len(units), figsize=(4.2 * len(units), 6), sharex="col", squeeze=False)
+    figure, axes = pyplot.subplots(2, len(units), figsize=(4 * len(units), 5.4), sharex="col", squeeze=False)
     for place, unit in enumerate(units):
         for value, name, axis in (
             ("cpu", "CPU seconds", axes[0, place]),
@@ -216,7 +216,7 @@ def plot(commands: Mapping[str, Sequence[Row]], file: Path) -> None:
         axes[0, place].legend(fontsize=6, frameon=False)
         axes[1, place].set_xlabel(unit)
     figure.tight_layout()
-    figure.savefig(file, dpi=80, metadata={"Software": None})
+    figure.savefig(file, dpi=64, metadata={"Software": None})
     pyplot.close(figure)
 
 
