@@ -499,8 +499,7 @@ def _shares(columns: Sequence[Floats], alternative: Alternative, seed: int, draw
         matrix = np.column_stack([columns[place] for place in places])
         wanted, sizes = _observed(matrix, alternative), np.sort(np.abs(matrix), axis=0)  # signs are flipped anyway
         reached, drawn = np.zeros(len(places), dtype=np.int64), _most(k, draws)
-        for signs in _signs(k, seed, drawn):
-            flipped = sizes.T @ signs
+        for flipped in _flipped(sizes.T.copy(), seed, drawn):
             if alternative == "two-sided":
                 np.abs(flipped, out=flipped)
             reached += np.count_nonzero(flipped >= wanted[:, None], axis=1)
@@ -549,13 +548,19 @@ def _most(k: int, draws: int) -> int:
     return min(draws, max(DRAWS, MOST_SIGNS // k))
 
 
-def _signs(k: int, seed: int, draws: int, done: int = 0) -> Iterator[Floats]:
-    """Blocks of random signs, clusters x flips, behind those that are done: the same whatever number is asked for."""
-    size = max(64, min(BLOCK, 2**22 // k))
+def _flipped(sums: Floats, seed: int, draws: int, done: int = 0) -> Iterator[Floats]:
+    """Rows of cluster sums under random flips, rows x flips, block by block behind those that are done.
+
+    The flips are the same whatever number of them is asked for.
+    """
+    k = sums.shape[1]
+    size, part = max(64, min(BLOCK, 2**22 // k)), max(64, 2**18 // k)  # signs of a part stay in the processor's cache
     for start in range(done - done % size, draws, size):
         random = np.random.Generator(np.random.PCG64([seed, start]))
         bits = np.unpackbits(np.frombuffer(random.bytes(k * size // 8 + 1), dtype=np.uint8), count=k * size)
-        yield bits.reshape(size, k)[max(0, done - start) : draws - start].T * np.float64(2) - 1
+        signs = bits.view(np.int8).reshape(size, k)[max(0, done - start) : draws - start] * 2 - 1
+        parts = (signs[at : at + part].T.astype(np.float64) for at in range(0, len(signs), part))
+        yield np.hstack([sums @ own for own in parts])
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -631,28 +636,43 @@ def joint(families: Sequence[Floats], *, seed: int = 0) -> list[dict[tuple[int, 
     Args:
         families: clusters x columns each, of the same clusters; see `units`.
     """
+    k, prepared = len(families[0]) if families else 0, [_ascending(sums) for sums in families]
+    open_, done = [len(pairs.order) for pairs in prepared], 0
 
-    k, prepared, done = len(families[0]) if families else 0, [_ascending(sums) for sums in families], 0
-
-    def tests(left: Sequence[int], draws: int) -> list[list[Test | None]]:
+    def tests(left: Sequence[int], draws: int) -> list[list[Test]]:
         nonlocal done
         before, done = done, _most(k, draws)
-        for signs in _half_of_all(k) if k <= EXACT_CLUSTERS else _signs(k, seed, done, before):
-            for place in left:
-                _count(families[place].T @ signs, prepared[place])
-        return [_tested(prepared[place], k, done) for place in left]
+        rows: list[Floats] = []
+        asked: list[_Pairs] = []
+        for place in left:  # behind the last open pair, all are decided, and stand in no maximum of those before them
+            pairs = _Pairs._make(column[: open_[place]] for column in prepared[place])
+            used, at = np.unique([pairs.one, pairs.other], return_inverse=True)
+            one, other = at.reshape(2, -1) + len(rows)
+            asked.append(pairs._replace(one=one, other=other))
+            rows += list(families[place].T[used])
+            pairs.drawn[:] = done
+        sums = np.array(rows)
+        for flipped in _half_of_all(sums) if k <= EXACT_CLUSTERS else _flipped(sums, seed, done, before):
+            for pairs in asked:
+                _count(flipped, pairs)
+        found = [_tested(prepared[place], k) for place in left]
+        for place, own in zip(left, found, strict=True):
+            order = prepared[place].order.tolist()
+            open_[place] = max((1 + at for at, pair in enumerate(order) if own[pair].undecided), default=0)
+        return found
 
     if not any(sums.shape[1] > 1 for sums in families) or k < MIN_CLUSTERS:
         return [{} for _ in families]
     pairs = [itertools.combinations(range(sums.shape[1]), 2) for sums in families]
     found = _decided(len(families), tests)
-    return [dict(zip(of, [t for t in own if t], strict=True)) for of, own in zip(pairs, found, strict=True)]
+    return [dict(zip(of, own, strict=True)) for of, own in zip(pairs, found, strict=True)]
 
 
-def _tested(pairs: "_Pairs", k: int, drawn: int) -> list[Test | None]:
-    """The tests of all pairs of a family, after so many flips of k clusters."""
-    counts = pairs.reached[::-1].tolist()  # the largest statistic first: no p is below that of a larger one
-    shares = [_exactly(2 * count, 2**k) if k <= EXACT_CLUSTERS else _drawn(count, drawn) for count in counts]
+def _tested(pairs: "_Pairs", k: int) -> list[Test]:
+    """The tests of all pairs of a family of k clusters, after what was counted."""
+    counts = zip(pairs.reached[::-1].tolist(), pairs.drawn[::-1].tolist(), strict=True)
+    shares = [_exactly(2 * count, 2**k) if k <= EXACT_CLUSTERS else _drawn(count, drawn) for count, drawn in counts]
+    # The largest statistic first: no p is below that of a larger one.
     p, low, high = (itertools.accumulate([share[end] for share in shares], max) for end in range(3))
     stepped = zip(p, low, high, shares, strict=True)
     tests = [Test(one, share.p, share.flips, least <= ALPHA < most) for one, least, most, share in stepped]
@@ -682,7 +702,8 @@ class _Pairs(NamedTuple):
     other: NDArray[np.int64]
     scale: Floats
     observed: Floats
-    reached: NDArray[np.int64]  # by how many flips so far
+    reached: NDArray[np.int64]  # by how many flips so far …
+    drawn: NDArray[np.int64]  # … of these
 
 
 def _ascending(sums: Floats) -> _Pairs:
@@ -692,15 +713,17 @@ def _ascending(sums: Floats) -> _Pairs:
     scale[scale == 0] = 1.0
     observed = np.abs(apart.sum(axis=0)) / scale
     order = np.argsort(observed, kind="stable")
-    return _Pairs(order, one[order], other[order], scale[order], observed[order], np.zeros(len(order), dtype=np.int64))
+    none = np.zeros_like(order)
+    return _Pairs(order, one[order], other[order], scale[order], observed[order], none, none.copy())
 
 
-def _half_of_all(k: int) -> Iterator[Floats]:
-    """All signs of k clusters, the first one's being +: the other half gives the same sums with another sign."""
+def _half_of_all(sums: Floats) -> Iterator[Floats]:
+    """Rows of cluster sums under all flips that leave the first: the other half gives the same with another sign."""
+    k = sums.shape[1]
     places = np.arange(k - 1)[:, None]
     for start in range(0, 2 ** (k - 1), BLOCK):
         flips = np.arange(start, min(start + BLOCK, 2 ** (k - 1)))
-        yield np.vstack([np.ones(len(flips)), (flips >> places & 1) * -2.0 + 1.0])
+        yield sums @ np.vstack([np.ones(len(flips)), (flips >> places & 1) * -2.0 + 1.0])
 
 
 # --- abstention

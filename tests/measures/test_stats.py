@@ -286,7 +286,7 @@ def test_of_22_stores_the_exact_p_is_told_where_drawn_flips_would_give_another_v
         counts = np.convolve(counts, [1, *[0] * (2 * step - 1), 1] if step else [2])
     reached = np.abs(np.arange(len(counts)) - len(counts) // 2) >= abs(steps.sum())
     exact = counts[reached].sum() / 2**22
-    [signs] = [np.hstack(list(statistics._signs(22, 0, statistics.DRAWS)))]
+    signs = np.hstack(list(statistics._flipped(np.eye(22), 0, statistics.DRAWS)))
     drawn = (np.count_nonzero(np.abs(np.sort(np.abs(steps)) @ signs) >= abs(steps.sum())) + 1) / (statistics.DRAWS + 1)
     assert exact < 0.05 < drawn
     stores = [f"s{place}" for place in range(22)]
@@ -451,6 +451,20 @@ def test_joint_p_values_are_no_smaller_than_single_ones():
     sums = np.random.default_rng(3).normal(0.4, 1, (10, 5))
     for (one, other), test in joint([sums])[0].items():
         assert test.p >= test.alone >= sign_flip_p(sums[:, one] - sums[:, other]) - 1e-12
+
+
+def test_flips_go_on_for_pairs_near_the_line_and_count_what_they_counted_for_all():
+    near, far = borderline(40, 0.019), 100 + np.arange(40) % 7
+    sums = np.column_stack([near, np.zeros(40), np.arange(40) % 2 - 0.49, far])
+    [tests] = joint([sums])
+    assert tests[0, 1].flips > statistics.DRAWS
+    assert {tests[pair].flips for pair in ((0, 3), (1, 3), (2, 3))} == {statistics.DRAWS}
+    signs = np.hstack(list(statistics._flipped(np.eye(40), 0, tests[0, 1].flips)))
+    three = [sums[:, one] - sums[:, other] for one, other in ((0, 1), (0, 2), (1, 2))]
+    reached = [np.abs(apart @ signs) / np.sqrt(apart @ apart) for apart in three]
+    observed = [abs(apart.sum()) / np.sqrt(apart @ apart) for apart in three]
+    largest = np.max([own for own, seen in zip(reached, observed, strict=True) if seen <= observed[0]], axis=0)
+    assert tests[0, 1].alone == ((largest >= observed[0] - 1e-9).sum() + 1) / (tests[0, 1].flips + 1)
 
 
 def test_joint_p_values_keep_the_family_wise_error_rate():
