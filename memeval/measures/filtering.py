@@ -55,19 +55,26 @@ class Filter:
 
 
 def filters(
-    scores: Floats, hits: Labels, relevant: NDArray[np.int64], dev: NDArray[np.bool_], units: Sequence[str]
+    scores: Floats,
+    hits: Labels,
+    relevant: NDArray[np.int64],
+    dev: NDArray[np.bool_],
+    units: Sequence[str],
+    best: float | None = None,
 ) -> tuple[Filter, ...]:
     """A filter for each wanted precision, and last the one with the best F1; none without both kinds of stores.
 
     Args:
         scores, hits, relevant, dev: as `calibration.calibrate` has them.
         units: by query, what varies by chance as a whole: its store. A single one is taken apart into its queries.
+        best: the score with the highest mean F1 on development stores, where it is known.
     """
     if not (dev & (relevant > 0)).any() or not (~dev & (relevant > 0)).any():
         return ()
     known = ~np.isnan(scores[dev])
     own, right = scores[dev][known], hits[dev][known]
-    [best] = best_thresholds(scores, hits, relevant, [dev & (relevant > 0)])
+    if best is None:
+        [best] = best_thresholds(scores, hits, relevant, [dev & (relevant > 0)])
     chosen = [*zip(WANTED, _lowest(own, right), strict=True), (None, best)]
     test = ~dev
     named = np.asarray(units)[test]

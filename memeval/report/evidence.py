@@ -288,13 +288,16 @@ def _read(job: tuple[Path, Sequence[Kept], Load | None]) -> dict[Path, Beside]:
     places = [{doc_id: place for place, doc_id in enumerate(own)} for own in doc_ids]
     labelled = _labelled(rows, doc_ids, places, labels.splits)
     number = {query_id: place for place, query_id in enumerate(labelled.query_ids)}
+    codes = {doc_id: code for code, doc_id in enumerate({doc_id for own in doc_ids for doc_id in own})}
+    first = np.full(labelled.grades.shape, len(codes), dtype=np.int32)
+    first[labelled.grades >= 0] = [codes[doc_id] for own in doc_ids for doc_id in own]
     found = {source.file: Beside(labelled, lacks="has no whole run beside it") for source in sources}
     for source in sources:
         run = files.stored(source.file.with_suffix(".run.jsonl"))
         if run is not None:
             # A damaged run is the business of `memeval verify`; the report says what it lacks.
             with suppress(MemevalError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-                found[source.file] = replace(found[source.file], ranked=_ranked(run, labelled, places, number))
+                found[source.file] = replace(found[source.file], ranked=_ranked(run, labelled, first, codes, number))
         if (ranked := found[source.file].ranked) is not None:
             wrong = recomputed.wrong(source.result, labelled, ranked)
             lacks = found[source.file].lacks if "missing" in ranked.status else ""
@@ -330,21 +333,32 @@ def _labelled(
     )
 
 
-def _ranked(path: Path, labelled: Labelled, places: Sequence[Mapping[str, int]], number: Mapping[str, int]) -> Ranked:
-    queries, depth = labelled.grades.shape
-    scores = np.full((queries, depth), np.nan)
-    # A query that the run lacks keeps the first stage's order.
-    order = np.where(labelled.grades >= 0, np.arange(depth, dtype=np.int32), np.int32(-1))
-    status = ["missing"] * queries
+def _ranked(
+    path: Path, labelled: Labelled, first: Places, codes: Mapping[str, int], number: Mapping[str, int]
+) -> Ranked:
+    """The rankings of a run. Raises where it ranks other candidates.
+
+    Args:
+        first: the codes of the candidates, with one of their own behind the last; `number` gives a query's place.
+    """
+    scores = np.full(labelled.grades.shape, np.nan)
+    ranked = first.copy()  # a query that the run lacks keeps the first stage's order
+    status = ["missing"] * len(labelled.query_ids)
     _, rows = results.rankings(path)
     for row in rows:
         query = number.get(row.query_id)
         if query is not None:
             status[query] = row.status
-            if len(row.doc_ids) != len(places[query]) or len({*row.doc_ids}) != len(row.doc_ids):
+            if len(row.doc_ids) != len(labelled.doc_ids[query]):
                 raise ValueError(row.query_id)
-            order[query, : len(row.doc_ids)] = [places[query][doc_id] for doc_id in row.doc_ids]
+            ranked[query, : len(row.doc_ids)] = [codes[doc_id] for doc_id in row.doc_ids]
             scores[query, : len(row.scores or ())] = row.scores or ()
+    places, ours = np.argsort(first, axis=1), np.argsort(ranked, axis=1)
+    if not np.array_equal(np.take_along_axis(first, places, axis=1), np.take_along_axis(ranked, ours, axis=1)):
+        raise ValueError(path)
+    order = np.empty_like(first)
+    np.put_along_axis(order, ours, places.astype(np.int32), axis=1)
+    order[labelled.grades < 0] = -1
     # Place -1 finds a column of -1 behind the last candidate.
-    graded = np.append(labelled.grades, np.full((queries, 1), -1.0), axis=1)
-    return Ranked(order, scores, graded[np.arange(queries)[:, None], order], tuple(status))
+    graded = np.append(labelled.grades, np.full((len(order), 1), -1.0), axis=1)
+    return Ranked(order, scores, graded[np.arange(len(order))[:, None], order], tuple(status))

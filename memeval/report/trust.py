@@ -60,11 +60,11 @@ def _calibration(job: tuple[Labelled, Ranked, Sequence[str], str | None]) -> cal
     if np.isnan(ranked.scores).all():
         return None
     found = cal.calibrate(said, ranked.scores, ranked.grades > 0, labelled.relevant, labelled.dev)
-    return replace(found, filters=_filters(labelled, ranked, units))
+    return replace(found, filters=_filters(labelled, ranked, units, found.threshold))
 
 
-def _filters(labelled: Labelled, ranked: Ranked, units: Sequence[str]) -> tuple[Filter, ...]:
-    return filtering.filters(ranked.scores, ranked.grades > 0, labelled.relevant, labelled.dev, units)
+def _filters(labelled: Labelled, ranked: Ranked, units: Sequence[str], best: float | None = None) -> tuple[Filter, ...]:
+    return filtering.filters(ranked.scores, ranked.grades > 0, labelled.relevant, labelled.dev, units, best)
 
 
 def _units(board: Leaderboard, labelled: Labelled) -> Sequence[str]:
