@@ -41,7 +41,7 @@ LONGEST = 1 << 27
 """Bytes of the longest line."""
 BLOCK = 1 << 16
 """About so many bytes are read at once where lines are taken by columns: what is made of them fits into caches."""
-_VAST = re.compile(rb"\d[eE]\+?\d{3}")
+_VAST = re.compile(rb"\d[eE]\+?\d{3,}\s*(?:[,\]}]|\Z)")  # a number, and no part of a digest
 
 DAMAGED = ".damaged"
 """What is put behind the name of a file that is kept for a look, but used no more."""

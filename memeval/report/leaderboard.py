@@ -132,7 +132,7 @@ def leaderboard(results: Sequence[Result], *, missing: Mapping[str, str] = {}, v
         raise DataError(f"{first.card.name}: no query has a relevant memory, so there is nothing to rank by")
     measures = tuple(name for name in first.signature.measures if any(name in r.measures["all"] for r in results))
     measures = tuple(name for name in view.measures if name in measures) or measures
-    whole = [name for name in measures if all(math.isfinite(v) for r in results for v in r.values.get(name, ()))]
+    whole = [name for name in measures if all(all(map(math.isfinite, r.values.get(name, ()))) for r in results)]
     if not whole:
         known = HEADLINE in first.signature.measures
         remedy = f"--measure {HEADLINE} beside it shows that one" if known else AGAIN

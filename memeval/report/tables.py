@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,12 +26,12 @@ class Table:
     frame: "pd.DataFrame"
     prose: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def header(self) -> str:
         """The column that names a row."""
         return "system" if "system" in self.columns else self.columns[0]
 
-    @property
+    @cached_property
     def columns(self) -> list[str]:
         """The headings."""
         return list(self.frame.columns)
