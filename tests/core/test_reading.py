@@ -224,3 +224,14 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeyp
     for name in (None, results.SUITE, results.UNAVAILABLE):
         with pytest.raises(DataError, match=r"suite/closed: cannot be read \(Permission denied\)"):
             results.find(tmp_path, name=name)
+
+
+@pytest.mark.parametrize("text", ["1e999", "[1, -2E+1000 ]", '{"a": 1e999\n, "b": 2}', '{"a": {"b": 12.5e400}}'])
+def test_a_number_too_large_for_one_is_refused_wherever_it_stands(text: str) -> None:
+    with pytest.raises(ValueError):
+        files.parsed(text)
+
+
+@pytest.mark.parametrize("value", ["7e0447211d56", "1e999", {"4e999": [1e-300, 1e300]}])
+def test_a_digest_that_looks_like_a_vast_number_is_read_as_it_stands(value: object) -> None:
+    assert files.parsed(json.dumps({"digest": value})) == {"digest": value}
