@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
@@ -24,14 +25,12 @@ def each(
     *,
     heavy: bool,
     weight: Callable[[Job], float] = lambda job: 0.0,
-    meanwhile: Callable[[], None] = lambda: None,
     told: str = "",
 ) -> list[Done]:
     """What `work` returns for each job, in their order. Where they are `heavy`, two processes share them.
 
     What jobs share is handed over once, not with every job. Those of the largest `weight` are begun first, so that
-    neither process is left with one at the end. `meanwhile` is what this process does before it waits for them. `told`
-    is what a reader is told of their progress, if anything.
+    neither process is left with one at the end. `told` is what a reader is told of their progress, if anything.
     """
 
     def watched(done: Iterable[Done]) -> Iterator[Done]:
@@ -43,10 +42,8 @@ def each(
     if not heavy or len(jobs) < 2 or (os.cpu_count() or 1) < 2:
         return list(watched(map(work, jobs)))
     order = sorted(range(len(jobs)), key=lambda place: -weight(jobs[place]))
-    with ProcessPoolExecutor(2, get_context(_start()), initializer=_hold, initargs=(work, jobs)) as processes:
-        found = processes.map(_do, order)
-        meanwhile()
-        done = dict(zip(order, watched(found), strict=True))
+    with _tidied_later(), ProcessPoolExecutor(2, get_context(_start()), _hold, (work, jobs)) as processes:
+        done = dict(zip(order, watched(processes.map(_do, order)), strict=True))
     return [done[place] for place in range(len(jobs))]
 
 
@@ -56,9 +53,20 @@ def _start() -> str:
     return "fork" if sys.platform == "linux" and alone else "spawn"
 
 
-def _hold(work: Callable[[Any], Any], jobs: Sequence[Any]) -> None:
-    # To look for garbage takes a fifth of the time where so much is held, and these processes live for seconds.
+@contextmanager
+def _tidied_later() -> Iterator[None]:
+    """Nobody looks for garbage, which takes a fifth of the time where so much is read and kept."""
+    before = gc.isenabled()
     gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+def _hold(work: Callable[[Any], Any], jobs: Sequence[Any]) -> None:
+    gc.disable()  # of forked processes it is already; these live for seconds
     _held[:] = work, jobs
 
 
