@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from memeval.cli import ci, distilling, looking, reading, running
 from memeval.core.errors import UNEXPECTED, UNREAD, MemevalError, PrerequisiteError, UsageError
@@ -62,6 +62,18 @@ class Commands(TyperGroup):
             if isinstance(error.__context__, BrokenPipeError):
                 raise
             raise RuntimeError(f"SystemExit({error.code!r}) was raised where memeval runs no foreign code") from error
+
+
+class Command(TyperCommand):
+    """A command whose `--ray` may stand without an address."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Puts an empty address behind a `--ray` that has none."""
+        said = [
+            f"{word}=" if word == "--ray" and not re.match(r"auto$|local$|[^-/][^/]*:\d+$|ray://", after) else word
+            for word, after in zip(args, [*args[1:], ""], strict=True)
+        ]
+        return super().parse_args(ctx, said)
 
 
 NAMED = ("system", "dataset", "suite", "judge")
@@ -114,7 +126,7 @@ for _command in (
     looking.help_,
     looking.doctor,
 ):
-    app.command(name=_command.__name__.rstrip("_"))(_guarded(_command))
+    app.command(name=_command.__name__.rstrip("_"), cls=Command)(_guarded(_command))
 
 
 def main() -> None:

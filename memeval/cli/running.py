@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +83,12 @@ def run(
     batch_files: Annotated[
         Path | None, typer.Option("--batch-files", help="By batch, as files in this folder for `vllm run-batch`.")
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray", metavar="[ADDRESS]", help="Spread systems that compute over this machine, or a cluster of Ray."
+        ),
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -92,7 +99,7 @@ def run(
     from memeval.report import reporting, views
     from memeval.rerankers.hosted.prices import Purse
     from memeval.rerankers.hosted.terms import Batching, Terms
-    from memeval.runs import benchmark, plan_text, planning, shards
+    from memeval.runs import benchmark, plan_text, planning, shards, workers
     from memeval.runs.progress import Progress
 
     until = math.inf if budget_hours is None else time.monotonic() + 3600 * budget_hours
@@ -106,7 +113,10 @@ def run(
     by_batch = batch or batch_repairs or batch_files is not None
     if leave and not by_batch and not any(entry.batch for entry in chosen.systems):
         raise UsageError("--leave goes with --batch, or with a suite's entry that says `batch = true`")
-    with ScoreCache(cache_folder() / "scores.sqlite", start) as cache, Progress(quiet=quiet) as progress:
+    with ExitStack() as stack:
+        cache = stack.enter_context(ScoreCache(cache_folder() / "scores.sqlite", start))
+        cluster = None if ray is None else stack.enter_context(workers.joined(ray))
+        progress = stack.enter_context(Progress(quiet=quiet))
         asked = Batching("batch" if batch_repairs else "online", batch_files)
         purse = Purse(max_cost, allow_unknown_cost)
         trusted = frozenset(trust or ())
@@ -128,6 +138,7 @@ def run(
                 left_out=left_out,
                 until=until,
                 leave=leave,
+                cluster=cluster,
             )
         except KeyboardInterrupt:
             words = [word for word in sys.argv[1:] if word != "--fresh"]

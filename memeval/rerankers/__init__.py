@@ -191,12 +191,12 @@ def missing(name: str) -> str | None:
 def load(
     name: str,
     dataset: Dataset,
-    wrap: Callable[[Reranker], Reranker] = lambda reranker: reranker,
+    wrap: Callable[[Reranker, str], Reranker] = lambda reranker, name: reranker,
     terms: Terms | None = None,
     *,
     unready: bool = False,
 ) -> Reranker:
-    """The named reranker, ready to score; `wrap` is laid around the systems that it is made of, if any.
+    """The named reranker, ready to score; `wrap` is laid around the systems that it is made of, if any, by their names.
 
     Raises UsageError for a bad option, PrerequisiteError for a missing extra, unless it may be `unready`: what a hosted
     system would be sent and charged can be told without the packages that send it.
@@ -214,7 +214,7 @@ def load(
     if "dataset" in parameters:
         arguments["dataset"] = dataset
     if "load" in parameters:
-        arguments["load"] = lambda part: wrap(load(part, dataset, wrap, terms, unready=unready))
+        arguments["load"] = lambda part: wrap(load(part, dataset, wrap, terms, unready=unready), part)
     if "terms" in parameters:
         arguments["terms"] = terms or Terms()
     made = kinds()[model.kind]

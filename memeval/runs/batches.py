@@ -168,7 +168,7 @@ def _behind(job: Job, terms: Terms) -> Hosted:
     folder = way.partition(FILES)[2]
     found: list[Reranker] = []
 
-    def part(made: Reranker) -> Reranker:
+    def part(made: Reranker, name: str) -> Reranker:
         found.append(made)
         return made
 

@@ -7,11 +7,12 @@ import functools
 import math
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from memeval import datasets, rerankers
 from memeval.core import files, results
@@ -31,6 +32,9 @@ from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import batches, machine, manifest, measuring, repeats, runner, shards
 from memeval.runs.guard import Scorer
 from memeval.runs.suite import Suite, System, slug
+
+if TYPE_CHECKING:
+    from memeval.runs.workers import Cluster, Worker
 
 BILL = ".bill.partial"
 """What a run has taken so far of services, a line for each call: its process may end before it adds them up."""
@@ -79,6 +83,7 @@ def run(
     left_out: Mapping[tuple[str, str], str] = {},
     until: float = math.inf,
     leave: bool = False,
+    cluster: "Cluster | None" = None,
 ) -> list[Report]:
     """Runs every system of a suite over every data set, below `root`; what is complete is not run again.
 
@@ -87,7 +92,8 @@ def run(
     as partial, in a folder of its own. `terms` are those of hosted systems. `left_out` maps (folder of a ground,
     system or EVERY) to the reason why that is not run. Nothing is begun after `until` (of time.monotonic), and a system
     stops behind the query that it is at: IncompleteError, and the same call goes on. What is asked by batch is
-    submitted for all systems and grounds before anything else is done; with `leave`, nothing of it is waited for.
+    submitted for all systems and grounds before anything else is done; with `leave`, nothing of it is waited for. What
+    computes is spread over the workers of a `cluster`.
     """
     watcher, terms = watcher or Watcher(), terms or Terms(answers=cache.path if cache is not None else None)
     reports = []
@@ -107,7 +113,10 @@ def run(
         try:
             _in_time(until)
             with contained(name, own=True):
-                alone, rest = functools.partial(manifest.alone, suite), (watcher, known, until, _systems, leave)
+                alone, rest = (
+                    functools.partial(manifest.alone, suite),
+                    (watcher, known, until, _systems, leave, cluster),
+                )
                 reports.append(_run(variant, name, into, alone, cache, terms, limit, *rest))
         except MemevalError as error:
             watcher.end()
@@ -149,6 +158,7 @@ def _run(
     until: float,
     do: Callable[["GroundRun"], Report],
     leave: bool = True,
+    cluster: "Cluster | None" = None,
 ) -> Report:
     watcher.step(f"data set {name}, rendered as {suite.rendered}")
     loaded = datasets.load(name)
@@ -167,7 +177,7 @@ def _run(
             manifest.add(suite, folder, watcher.notice)
         sliced = functools.cache(lambda: slices.members(loaded, candidates))
         job = GroundRun(
-            suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until, leave
+            suite, dataset, candidates, sliced, folder, cache, terms, limit, watcher, left_out, until, leave, cluster
         )
         return do(job)
 
@@ -198,6 +208,7 @@ class GroundRun:
     left_out: Mapping[str, str] = field(default_factory=dict)
     until: float = math.inf
     leave: bool = False
+    cluster: "Cluster | None" = None
 
     def advance(self, ranking: Ranking) -> None:
         """Tells of a query that is written. Raises IncompleteError where the time is used up."""
@@ -308,7 +319,10 @@ def _runs(job: GroundRun, system: System) -> list[tuple[Scorer, Header, Path, st
     files_of = chain(*repeats.files(path, system.repeat, system.orders).values())
     found = []
     for (suffix, own), file in zip((("", terms), *variants), (path, *files_of), strict=True):
-        scorer = load_scorer(system.model, job.dataset, job.cache, own)
+        make = functools.partial(load_scorer, system.model, job.dataset, terms=own)
+        scorer = make(job.cache)
+        if job.cluster is not None:
+            scorer.crew = job.cluster.crew(scorer, make, system, job.cache, job.watcher)
         if system.batch and not batches.asked(scorer):
             raise UsageError(f"{system.model!r} is not asked by batch: leave `batch` out in its entry")
         found.append((scorer, _about(job, system, scorer), file, f"{system.name}{suffix}"))
@@ -400,18 +414,28 @@ def _unbilled(settled: Path, times: Path, brought: batches.Brought) -> list[pric
 
 
 def load_scorer(
-    model: str, dataset: Dataset, cache: ScoreCache | None, terms: Terms | None = None, *, unready: bool = False
+    model: str,
+    dataset: Dataset,
+    cache: ScoreCache | None,
+    terms: Terms | None = None,
+    *,
+    unready: bool = False,
+    worker: "Worker | None" = None,
 ) -> Scorer:
     """The named reranker behind cache, clock and checks; so are the parts that a fusion is made of. `unready`: see
-    rerankers.load."""
+    rerankers.load. What computes is asked of the `worker`, if there is one."""
     terms = terms or Terms(answers=cache.path if cache is not None else None)
     parts: list[Scorer] = []
 
-    def part(made: Reranker) -> Scorer:
-        parts.append(Scorer(made, cache, terms.repeat))
+    def guarded(made: Reranker, name: str, parts: Sequence[Scorer] = ()) -> Scorer:
+        seat = None if worker is None else worker.seat(name, made)
+        return Scorer(made, cache, terms.repeat, parts, seat)
+
+    def part(made: Reranker, name: str) -> Scorer:
+        parts.append(guarded(made, name))
         return parts[-1]
 
-    return Scorer(rerankers.load(model, dataset, part, terms, unready=unready), cache, terms.repeat, parts)
+    return guarded(rerankers.load(model, dataset, part, terms, unready=unready), model, parts)
 
 
 def pool_of(suite: Suite, dataset: Dataset) -> Pool:

@@ -8,20 +8,23 @@ One file, though a long one: a single call, a window and a stream go through the
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memeval.core import store
-from memeval.core.adapter import declared
+from memeval.core.adapter import Declared, declared
 from memeval.core.errors import IncompleteError, MemevalError, PrerequisiteError, ServiceError
 from memeval.core.outside import by_user, contained, told
 from memeval.core.types import Memory, Query, Remembered, Request, Reranker, Scored
 from memeval.core.values import countable
 from memeval.rerankers.hosted.quote import quotable
 from memeval.rerankers.hosted.stream import Hosted
+
+if TYPE_CHECKING:
+    from memeval.runs.workers import Crew
 
 BLANK = Scored(None, status="blank", error="the query has no text")
 MOVED = {
@@ -45,27 +48,45 @@ class Scorer:
     MemevalError, or anything with a PrerequisiteError, that is no query's failure and is passed on: the system cannot
     run here; the same goes for a ServiceError. Of the last single call, `seconds` is the time if it scored all its
     memories, None if a score of it was remembered, `remembered` tells of those that were; `usage` is what `score` took.
-    `caught` is the last exception that became a failed query, for whoever wants its traceback.
+    `caught` is the last exception that became a failed query, for whoever wants its traceback. `crew` are workers over
+    which queries are spread, if they are.
+
+    Args:
+        seat: makes of what the adapter says that somebody else is called in its place, who holds the same.
     """
 
     def __init__(
-        self, reranker: Reranker, known: store.ScoreCache | None, repeat: int = 1, parts: "Sequence[Scorer]" = ()
+        self,
+        reranker: Reranker,
+        known: store.ScoreCache | None,
+        repeat: int = 1,
+        parts: "Sequence[Scorer]" = (),
+        seat: Callable[[Declared], Declared] | None = None,
     ) -> None:
         self.reranker, self.parts = reranker, parts
+        self.crew: Crew | None = None
         with self._contained():
-            self._look_at(reranker, known, repeat)
+            self._look_at(reranker, known, repeat, seat)
         self.seconds: float | None = None
         self.usage: Mapping[str, float] | None = None
         self.remembered: Remembered | None = None
         self.caught: BaseException | None = None
         self.batch: tuple[float, int] = (0.0, 0)
         self._store: Sequence[Memory] | None = None
+        self._noted: Sequence[Memory] | None = None
         self._warm = False
 
-    def _look_at(self, reranker: Reranker, known: store.ScoreCache | None, repeat: int) -> None:
+    def _look_at(
+        self,
+        reranker: Reranker,
+        known: store.ScoreCache | None,
+        repeat: int,
+        seat: Callable[[Declared], Declared] | None,
+    ) -> None:
         """Notes what an adapter says of itself."""
-        self.said = said = declared(reranker)
-        self._score_many = said.score_many or self._singly
+        said = declared(reranker)
+        self.said = said if seat is None else seat(said)
+        self.answers = self.said.score_many or self._singly
         self.quotable = reranker if quotable(reranker) else None
         self.made_by, further = _maker(type(reranker), said.recipe)
         if repeat > 1:
@@ -87,7 +108,8 @@ class Scorer:
 
     def index(self, memories: Sequence[Memory]) -> None:
         """Notes the store that the next queries are asked of."""
-        self._store = memories
+        if memories is not self._noted:
+            self._store = self._noted = memories
 
     def score(self, query: Query, memories: Sequence[Memory]) -> Sequence[float]:
         """Checked scores: finite numbers, one for each memory. Raises IncompleteError where the reranker fails."""
@@ -155,7 +177,7 @@ class Scorer:
         why: BaseException = IncompleteError("gave no answer")
         with self._contained():
             self._prepare()
-            answers = iter(self._score_many(pulled))
+            answers = iter(self.answers(pulled))
         while True:
             try:
                 found = next(answers, None)
@@ -198,8 +220,9 @@ class Scorer:
         try:
             self._prepare()
             start = time.perf_counter()
-            answers = dict(self._score_many(requests))
-            elapsed = time.perf_counter() - start
+            answers = dict(self.answers(requests))
+            told = [answer.seconds for answer in answers.values() if answer.seconds is not None]
+            elapsed = sum(told) if len(told) == len(answers) else time.perf_counter() - start
             scored = [_checked(answers[number], request) for number, request in enumerate(requests)]
         except BaseException as error:
             if self._unfit(error):
@@ -268,7 +291,7 @@ class Scorer:
         return hopeless or (isinstance(error, MemevalError) and not self._warm) or by_user(error)
 
     def _call(self, request: Request) -> Scored:
-        [(_, scored)] = self._score_many([request])
+        [(_, scored)] = self.answers([request])
         return _checked(scored, request)
 
     def _singly(self, requests: Iterable[Request]) -> list[tuple[int, Scored]]:

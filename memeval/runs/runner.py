@@ -127,7 +127,9 @@ def run(
                         told = f"failed on each of its first {HOPELESS} queries: {ranking.error}"
                         raise IncompleteError(told) from scorer.caught
             # By now the model is loaded, and with it is known what it ran on.
-            _append(clock, {"device": machine.device(), **machine.peaks()})
+            _append(
+                clock, {"device": machine.device(), **machine.peaks(), **(scorer.crew.ran_on if scorer.crew else {})}
+            )
     except OSError as error:
         raise files.unwritable(partial, error) from None
     in_order = (lines[query.query_id] for query in queries)
@@ -192,7 +194,8 @@ def rank(
 ) -> Iterator[tuple[Ranking, dict[str, Any] | None]]:
     """The rankings of the queries from `done` on, in their order (see `in_turn`); with a window's last one, its time.
 
-    Windows start at fixed places and are remembered as a whole, so that a resumed run has the same ones.
+    Windows start at fixed places and are remembered as a whole, so that a resumed run has the same ones, and so has one
+    that is spread over workers.
     """
     request = functools.partial(asked, dataset=dataset, candidates=candidates)
     place = done
@@ -204,27 +207,40 @@ def rank(
                 yield ordered(queries[place], candidates, waiting.pop(place)), None
                 place += 1
         return
-    store_id = None
-    while place < len(queries):
-        if scorer.said.window == 1 or place < ONLINE:
-            query = queries[place]
-            if query.store_id != store_id:
-                scorer.index(dataset.stores[query.store_id])
-                store_id = query.store_id
+
+    def answered(scorer: Scorer, stretch: range) -> list[tuple[Ranking, dict[str, Any] | None]]:
+        window = [queries[place] for place in stretch]
+        if scorer.said.window == 1 or stretch.start < ONLINE:
+            [query] = window
+            scorer.index(dataset.stores[query.store_id])
             scored = scorer.one(request(query))
-            yield ordered(query, candidates, replace(scored, seconds=scorer.seconds)), None
-            place += 1
-            continue
-        end = ONLINE + ((place - ONLINE) // scorer.said.window + 1) * scorer.said.window
-        window = queries[place:end]
+            return [(ordered(query, candidates, replace(scored, seconds=scorer.seconds)), None)]
         scorer.batch = 0.0, 0
         answers = dict(scorer.many(request(query) for query in window))
         seconds, pairs = scorer.batch
         batch = {"queries": len(window), "seconds": seconds, "pairs": pairs} if pairs else None
-        for number, query in enumerate(window):
-            last = number == len(window) - 1
-            yield ordered(query, candidates, replace(answers[number], seconds=None)), batch if last else None
-        place += len(window)
+        ranked = (replace(answers[number], seconds=None) for number in range(len(window)))
+        rankings = [ordered(query, candidates, scored) for query, scored in zip(window, ranked, strict=True)]
+        return [*((ranking, None) for ranking in rankings[:-1]), (rankings[-1], batch)]
+
+    stretches = list(_stretches(place, len(queries), scorer.said.window))
+    if scorer.crew is None:
+        found: Iterator[Any] = (answered(scorer, stretch) for stretch in stretches)
+    else:
+        tasks = [[queries[place] for place in stretch] for stretch in stretches]
+        found = scorer.crew.each(tasks, lambda scorer, number: answered(scorer, stretches[number]))
+    with closing(found):  # type: ignore[type-var]
+        for some in found:
+            yield from some
+
+
+def _stretches(done: int, count: int, window: int) -> Iterator[range]:
+    """The places of the queries from `done` on that are asked together: of single ones, and of windows."""
+    while done < count:
+        alone = window == 1 or done < ONLINE
+        end = done + 1 if alone else min(count, ONLINE + ((done - ONLINE) // window + 1) * window)
+        yield range(done, end)
+        done = end
 
 
 def _scored(rankings: Iterator[T]) -> Generator[T, None, None]:

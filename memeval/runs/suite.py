@@ -62,6 +62,17 @@ SEVERAL = ("first_stage", "rendering")
 SETTINGS = (*SEVERAL, "depth", "pool")
 
 
+class Room(BaseModel):
+    """What one worker of a system takes of a cluster, with `--ray`: processors, each a thread of it, GPUs (without word
+    one, where the cluster has any), and how `most` are wanted at a time (without word as many as there is room for)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cpus: Annotated[int, Field(ge=1)] = 1
+    gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    most: Annotated[int, Field(ge=1)] | None = None
+
+
 class System(BaseModel):
     """An entry of a benchmark: a name for tables and files, and the model's full name.
 
@@ -69,7 +80,8 @@ class System(BaseModel):
     stands for one system with each: `sweep = {instruction = ["plain", "intent"]}`. With `batch = true` a service is
     asked by batch; `batch = "repairs"`: also where it is told what is wrong with an answer. `repeat` runs it so many
     times in all, and `orders` so many more times with other orders of the candidates shown (listwise judges), to tell
-    how much its answers vary; what is measured is the first run.
+    how much its answers vary; what is measured is the first run. `worker = {cpus = 4, gpus = 1}` is what one of its
+    workers takes (see Room).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,6 +93,7 @@ class System(BaseModel):
     batch: bool | Literal["repairs"] = False
     repeat: Annotated[int, Field(ge=1, le=100)] = 1
     orders: Annotated[int, Field(ge=0, le=100)] = 0
+    worker: Room | None = None
 
     @field_validator("model")
     @classmethod
@@ -336,9 +349,10 @@ def make(content: dict[str, Any], source: str) -> Suite:
 def values(suite: Suite) -> dict[str, Any]:
     """The suite as plain values, every default written out; `make` reads them again."""
     found = suite.model_dump(by_alias=True, mode="json")
-    for entry in found["systems"]:  # how a service is asked is told only where it is out of the ordinary
-        if not entry["batch"]:
-            del entry["batch"]
+    for entry in found["systems"]:  # how a system is asked is told only where it is out of the ordinary
+        for key in ("batch", "worker"):
+            if not entry[key]:
+                del entry[key]
     return {key: value for key, value in found.items() if key != "hardware" or value is not None}
 
 
