@@ -4,8 +4,6 @@ What is asked together in one process is a task here, and tasks go to whichever 
 process: candidates, cache, checks, order, files, and hosted systems with their limits. So it does not matter who
 computed what, or how often: an answer counts when it is here, once, and a worker that died has answered nothing.
 Queries of the same words are never with two workers at a time: what is remembered of the first answers the second.
-
-One file, though a long one: what a worker does and what is done when it is lost are one contract.
 """
 
 import importlib
@@ -17,40 +15,37 @@ import signal
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from memeval import rerankers
 from memeval.core.adapter import Declared, declared
-from memeval.core.errors import IncompleteError, MemevalError, PrerequisiteError, install
+from memeval.core.errors import IncompleteError, PrerequisiteError, UsageError, install
 from memeval.core.outside import plain
 from memeval.core.plugins import installed
 from memeval.core.store import ScoreCache
-from memeval.core.types import Memory, Query, Request, Reranker, Scored, canonical
+from memeval.core.types import Query, Reranker, canonical
 from memeval.rerankers import addresses
 from memeval.rerankers.hosted.quote import quotable
-from memeval.runs import machine
 from memeval.runs.guard import Scorer
-from memeval.runs.readiness import ELSEWHERE, NOTHING
+from memeval.runs.holder import Fault, Holder
+from memeval.runs.readiness import ELSEWHERE
+from memeval.runs.shift import DEATHS, LostError, Shift
 from memeval.runs.suite import Room, System
 
 if TYPE_CHECKING:
     from memeval.runs.benchmark import Watcher
 
 T = TypeVar("T")
-DEATHS = 3
-"""Workers that die of the same queries, or before they hold the model, before that is the system's fault."""
 PATIENCE = 300.0
 """Seconds that a cluster may have no room for any worker."""
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_LOG_TO_STDERR": "0",
 }
 """What Ray is told by its environment: to send nothing to its makers, and to keep to itself."""
@@ -59,103 +54,6 @@ STORE = 100 * 2**20
 GIVEN = frozenset(rerankers.INJECTED) - {"model", "revision"}
 """What an adapter may be given beside what its name says: a worker, which has the name alone, can not make one."""
 UNKNOWN = "it has no fingerprint, by which workers could be known to hold the same"
-MEMORY = "if its memory does not suffice, fewer workers (`worker = {most = 1}`) or a smaller batch take less"
-
-
-# --- in a worker's process
-
-
-@dataclass(frozen=True)
-class Fault:
-    """An exception, as it can be sent: its class, its words, and the class itself where it is one of memeval's."""
-
-    kind: str
-    words: str
-    own: type[MemevalError] | None = None
-
-    def exception(self) -> Exception:
-        """One that is told as it was."""
-        return self.own(self.words) if self.own else type(self.kind, (Exception,), {})(self.words)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a worker answers, and what was warned of meanwhile."""
-
-    value: Any
-    warned: Sequence[str]
-
-
-class Holder:
-    """The inside of a worker: loads systems by their names, and answers what is asked of them.
-
-    Nothing is checked or remembered here. An exception is an answer, too: it is whoever asked who judges it.
-    """
-
-    def __init__(self, cpus: int, folder: str) -> None:
-        os.environ["OMP_NUM_THREADS"] = str(cpus)
-        with suppress(OSError):  # elsewhere it may not be
-            os.chdir(folder)
-        self._cpus = cpus
-        self._held: dict[str, Scorer] = {}
-        self._warned: list[str] = []
-        heard = logging.Handler(logging.WARNING)
-        heard.emit = lambda record: self._warned.append(record.getMessage())  # type: ignore[method-assign]
-        logging.getLogger("memeval").addHandler(heard)
-
-    def call(self, method: str, *arguments: Any) -> Reply:
-        """What a method below returns, or the Fault that it ended with."""
-        try:
-            value = getattr(self, method)(*arguments)
-        except BaseException as error:  # noqa: BLE001  (code of others may raise anything)
-            try:
-                words = str(error)
-            except BaseException:  # noqa: BLE001
-                words = ""
-            value = Fault(type(error).__name__, words, type(error) if isinstance(error, MemevalError) else None)
-        warned, self._warned = self._warned, []
-        return Reply(value, warned)
-
-    def warm_up(self, name: str) -> Mapping[str, Any] | None:
-        """Loads and checks a system; returns its fingerprint here."""
-        if name not in self._held:
-            self._held[name] = Scorer(rerankers.load(name, NOTHING), None)
-        said = self._held[name].said
-        if said.warm_up is not None:
-            said.warm_up()
-        return said.fingerprint
-
-    def index(self, name: str, memories: Sequence[Memory]) -> None:
-        """Prepares a store."""
-        prepare = self._held[name].said.index
-        if prepare is not None:
-            prepare(memories)
-
-    def score_many(self, name: str, requests: Sequence[Request]) -> list[tuple[int, Scored]]:
-        """The answers, each with its share of the seconds that they took here; numbers of a device are waited for."""
-        start = time.perf_counter()
-        found = [
-            (place, scored if scored.scores is None else replace(scored, scores=[float(one) for one in scored.scores]))
-            for place, scored in self._held[name].answers(requests)
-        ]
-        each = (time.perf_counter() - start) / max(1, sum(len(memories) for _, memories in requests))
-        return [
-            (place, scored if scored.seconds is not None else replace(scored, seconds=each * len(requests[place][1])))
-            for place, scored in found
-        ]
-
-    def facts(self) -> dict[str, Any]:
-        """What it runs on, and how much memory that took."""
-        return {"device": machine.device(), **machine.peaks()}
-
-
-# --- in this process
-
-
-class LostError(PrerequisiteError):
-    """There is no worker yet, or none any more since it `died`: what was asked is asked again, of whoever is there."""
-
-    died = False
 
 
 class Worker:
@@ -291,12 +189,23 @@ Make = Callable[..., Scorer]
 
 
 class Crew:
-    """The workers of one system. `ran_on` is what they ran on and how much memory that took, once they are through."""
+    """The workers of one system. `ran_on` is what they ran on and how much memory that took, once they are through.
+
+    Args:
+        prepares: whether the system prepares stores, so that a worker had better be asked of one.
+    """
 
     def __init__(
-        self, cluster: "Cluster", make: Make, system: System, cache: ScoreCache | None, watcher: "Watcher"
+        self,
+        cluster: "Cluster",
+        make: Make,
+        system: System,
+        cache: ScoreCache | None,
+        watcher: "Watcher",
+        *,
+        prepares: bool,
     ) -> None:
-        self._cluster, self._make, self._cache, self._watcher = cluster, make, cache, watcher
+        self._cluster, self._make, self._cache, self._watcher, self._prepares = cluster, make, cache, watcher, prepares
         self._name, self._room = system.name, system.worker or Room()
         self._heard: set[str] = set()
         self.ran_on: dict[str, Any] = {}
@@ -310,7 +219,7 @@ class Crew:
         if not tasks:
             return
         gpus, size = self._cluster.room(self._room, self._name)
-        shift = Shift(tasks, work, self._name)
+        shift = Shift(tasks, work, self._name, by_store=self._prepares)
         workers = [
             Worker(self._cluster, self._room, gpus, shift.free, shift.told.put) for _ in range(min(size, len(tasks)))
         ]
@@ -329,15 +238,15 @@ class Crew:
                         raise IncompleteError("the cluster has no room for a worker now: the same command goes on")
                 yield outcome[0]
             self._pass_on(shift)
-            self.ran_on = _joined([worker.call("facts") for worker in workers if worker.placed])
-        except LostError:  # of one that has done its work
-            pass
+            with suppress(LostError):  # of one that has done its work
+                self.ran_on = _joined([worker.call("facts") for worker in workers if worker.placed])
         finally:
             shift.end()
-            for worker in workers:
+            for worker in workers:  # which ends what its thread may be waiting for
                 worker.leave()
-            for thread in threads:
+            for thread, worker in zip(threads, workers, strict=True):
                 thread.join()
+                worker.leave()
 
     def _pass_on(self, shift: "Shift[Any]") -> None:
         """Tells what was told by the threads, once: the same model warns of the same on all workers."""
@@ -361,101 +270,6 @@ class Crew:
                         worker.place()
         except BaseException as error:  # noqa: BLE001  (raised where the results are awaited)
             shift.fail(error)
-
-
-class Shift(Generic[T]):
-    """Who is at which task, and what came of them; shared by the threads of a crew."""
-
-    def __init__(self, tasks: Sequence[Sequence[Query]], work: Callable[[Scorer, int], T], name: str) -> None:
-        self._tasks, self._work, self._name = tasks, work, name
-        self._words = [
-            {(query.text, query.context, query.asked_at, query.category) for query in task} for task in tasks
-        ]
-        self._left = list(range(len(tasks)))
-        self._busy: dict[int, Worker] = {}
-        self._done: dict[int, T] = {}
-        self._deaths: Counter[int] = Counter()
-        self._failed: BaseException | None = None
-        self._over = False
-        self._change = threading.Condition()
-        self.waiting = False
-        self.told: SimpleQueue[str] = SimpleQueue()
-
-    def free(self) -> bool:
-        """Whether nothing is left to do."""
-        return self._over or self._failed is not None or not (self._left or self._busy)
-
-    def end(self) -> None:
-        """Nobody takes another task."""
-        with self._change:
-            self._over = True
-            self._change.notify_all()
-
-    def fail(self, error: BaseException) -> None:
-        """Ends the shift with an exception for whoever awaits results."""
-        with self._change:
-            self._failed = self._failed or error
-            self._change.notify_all()
-
-    def outcome(self, number: int) -> tuple[T] | None:
-        """What came of a task; None where it is not there within a moment. Raises what the shift failed with."""
-        with self._change:
-            self._change.wait_for(lambda: number in self._done or self._failed, timeout=0.5)
-            if number in self._done:
-                return (self._done.pop(number),)
-            if self._failed is not None:
-                raise self._failed
-            return None
-
-    def take(self, worker: Worker) -> int | None:
-        """The next task of a worker; waits for one that may come back, None where none will."""
-        with self._change:
-            while not self.free():
-                if (number := self._next(worker)) is not None:
-                    self._left.remove(number)
-                    self._busy[number] = worker
-                    worker.store_id = self._tasks[number][0].store_id
-                    return number
-                self._change.wait()
-            return None
-
-    def _next(self, worker: Worker) -> int | None:
-        """The first task without words that are being asked, if it can be of the worker's store, else of a free one."""
-        asked = set().union(*(self._words[number] for number in self._busy))
-        held = {other.store_id for other in self._busy.values()}
-        found: dict[bool | None, int] = {}
-        for number in self._left:
-            if self._words[number] & asked:
-                asked |= self._words[number]
-                continue
-            store_id = self._tasks[number][0].store_id
-            if store_id == worker.store_id:
-                return number
-            found.setdefault(store_id in held, number)
-        return found.get(False, found.get(True))
-
-    def do(self, number: int, scorer: Scorer) -> None:
-        """Does a task and keeps what came of it."""
-        outcome = self._work(scorer, number)
-        with self._change:
-            self._done[number] = outcome
-            del self._busy[number]
-            self._change.notify_all()
-
-    def give_back(self, number: int, lost: LostError) -> None:
-        """Leaves a task to others. Raises PrerequisiteError where one worker after the other has died of it."""
-        with self._change:
-            del self._busy[number]
-            self._left = sorted([*self._left, number])
-            self._change.notify_all()
-            self.waiting = True  # until then, everything may be remembered, and no worker needed
-            if not lost.died or self._over:
-                return
-            self._deaths[number] += 1
-            self.told.put(f"{self._name}: a worker was lost, and what it had is asked again ({lost})")
-            if self._deaths[number] >= DEATHS:
-                query = self._tasks[number][0].query_id
-                raise PrerequisiteError(f"{DEATHS} workers have died at the query {query!r} ({lost}): {MEMORY}")
 
 
 def _joined(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -482,7 +296,8 @@ class Cluster:
             if UNKNOWN in reasons:
                 watcher.notice(f"{system.name}: is not spread over workers: {UNKNOWN}")
             return None
-        return Crew(self, make, system, cache, watcher)
+        prepares = any(one.said.index is not None for one in (scorer, *scorer.parts))
+        return Crew(self, make, system, cache, watcher, prepares=prepares)
 
     def room(self, room: Room, name: str) -> tuple[float, int]:
         """The GPUs of a worker, and how many workers find room. Raises PrerequisiteError where none does."""
@@ -531,7 +346,11 @@ def _reach(address: str) -> None:
     """Raises PrerequisiteError where nothing listens at an address, which Ray itself would try for minutes."""
     if address in ("local", "auto"):
         return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address.startswith("ray://"):
+        raise UsageError(
+            f"--ray {address}: run this on a machine of the cluster, and name HOST:PORT of its head, or auto"
+        )
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except (OSError, ValueError, OverflowError) as error:

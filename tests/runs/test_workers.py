@@ -17,7 +17,8 @@ from memeval.core.types import Dataset, Query, Ranking
 from memeval.measures import latency
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import benchmark, suite, workers
-from memeval.runs.workers import Cluster, Shift
+from memeval.runs.shift import LostError, Shift
+from memeval.runs.workers import Cluster
 
 os.environ.update({name: value for name, value in workers.QUIET.items() if name not in os.environ})
 ray = pytest.importorskip("ray", reason="ray is not installed: its extra is called `ray`")
@@ -315,7 +316,7 @@ def test_queries_of_the_same_words_are_never_with_two_workers_at_a_time() -> Non
     one, other = (workers.Worker(None, suite.Room(), 0, shift.free, print) for _ in range(2))  # type: ignore[arg-type]
     assert shift.take(one) == 0
     assert shift.take(other) == 2
-    lost = workers.LostError("gone")
+    lost = LostError("gone")
     shift.give_back(0, lost)
     assert shift.take(one) == 0
     shift.do(0, None)  # type: ignore[arg-type]
