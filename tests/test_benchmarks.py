@@ -72,3 +72,14 @@ def test_it_compares_local_engines(tmp_path: Path) -> None:
 def test_it_measures_what_a_run_adds(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     assert "3 queries, 300 pairs" in ran(tmp_path, SCRIPTS / "overhead.py", "--queries", "3", "--threads", "1")
+
+
+@pytest.mark.local
+@pytest.mark.skipif(
+    not (Path(os.environ.get("MEMEVAL_DATA", "")) / "locomo").is_dir(), reason="LoCoMo is not in MEMEVAL_DATA"
+)
+def test_it_measures_workers(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("ray", reason="ray is not installed: its extra is called `ray`")
+    told = ran(tmp_path, SCRIPTS / "speed_ray.py", "--queries", "3", "--rounds", "1")
+    assert "in 1 rounds of 3 queries" in told
