@@ -23,13 +23,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from memeval import datasets
 from memeval.core.store import ScoreCache
 from memeval.core.types import Ranking
-from memeval.runs import benchmark, suite, workers
+from memeval.runs import benchmark, suite
+from memeval.runs.cluster import Cluster, joined
 from tests import models
 
 SHAPE = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 6, "num_attention_heads": 12}
 
 
-def speed(folder: Path, model: Path, queries: int, count: int, cluster: workers.Cluster | None) -> float:
+def speed(folder: Path, model: Path, queries: int, count: int, cluster: Cluster | None) -> float:
     """Pairs a second of a run with so many workers; of one in this process without a cluster."""
     system = {"name": "minilm", "model": f"transformers/{model}", "worker": {"most": count}}
     content = {"schema": 1, "name": "speed", "datasets": ["locomo"], "systems": [system]}
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     several = arguments.workers
-    with tempfile.TemporaryDirectory() as name, workers.joined("local") as cluster:
+    with tempfile.TemporaryDirectory() as name, joined("local") as cluster:
         folder = Path(name)
         stores = list(datasets.load("locomo").stores.values())[:2]
         corpus = [memory.text for memories in stores for memory in memories]

@@ -99,7 +99,8 @@ def run(
     from memeval.report import reporting, views
     from memeval.rerankers.hosted.prices import Purse
     from memeval.rerankers.hosted.terms import Batching, Terms
-    from memeval.runs import benchmark, plan_text, planning, shards, workers
+    from memeval.runs import benchmark, plan_text, planning, shards
+    from memeval.runs.cluster import joined
     from memeval.runs.progress import Progress
 
     until = math.inf if budget_hours is None else time.monotonic() + 3600 * budget_hours
@@ -115,7 +116,7 @@ def run(
         raise UsageError("--leave goes with --batch, or with a suite's entry that says `batch = true`")
     with ExitStack() as stack:
         cache = stack.enter_context(ScoreCache(cache_folder() / "scores.sqlite", start))
-        cluster = None if ray is None else stack.enter_context(workers.joined(ray))
+        cluster = None if ray is None else stack.enter_context(joined(ray))
         progress = stack.enter_context(Progress(quiet=quiet))
         asked = Batching("batch" if batch_repairs else "online", batch_files)
         purse = Purse(max_cost, allow_unknown_cost)

@@ -34,7 +34,8 @@ from memeval.runs.guard import Scorer
 from memeval.runs.suite import Suite, System, slug
 
 if TYPE_CHECKING:
-    from memeval.runs.workers import Cluster, Worker
+    from memeval.runs.cluster import Cluster
+    from memeval.runs.worker import Worker
 
 BILL = ".bill.partial"
 """What a run has taken so far of services, a line for each call: its process may end before it adds them up."""

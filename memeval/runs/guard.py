@@ -24,7 +24,7 @@ from memeval.rerankers.hosted.quote import quotable
 from memeval.rerankers.hosted.stream import Hosted
 
 if TYPE_CHECKING:
-    from memeval.runs.workers import Crew
+    from memeval.runs.cluster import Crew
 
 BLANK = Scored(None, status="blank", error="the query has no text")
 MOVED = {

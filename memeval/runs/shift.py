@@ -11,7 +11,7 @@ from memeval.core.types import Query
 from memeval.runs.guard import Scorer
 
 if TYPE_CHECKING:
-    from memeval.runs.workers import Worker
+    from memeval.runs.worker import Worker
 
 T = TypeVar("T")
 DEATHS = 3

@@ -63,14 +63,16 @@ SETTINGS = (*SEVERAL, "depth", "pool")
 
 
 class Room(BaseModel):
-    """What one worker of a system takes of a cluster, with `--ray`: processors, each a thread of it, GPUs (without word
-    one, where the cluster has any), and how `most` are wanted at a time (without word as many as there is room for)."""
+    """What one worker of a system takes of a cluster, with `--ray`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     cpus: Annotated[int, Field(ge=1)] = 1
+    """Processors, and threads that compute."""
     gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """GPUs; without word one, where the cluster has any."""
     most: Annotated[int, Field(ge=1)] | None = None
+    """How many workers are wanted at a time; without word as many as find room."""
 
 
 class System(BaseModel):

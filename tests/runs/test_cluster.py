@@ -16,11 +16,13 @@ from memeval.core.store import ScoreCache
 from memeval.core.types import Dataset, Query, Ranking
 from memeval.measures import latency
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs import benchmark, suite, workers
+from memeval.runs import benchmark, suite
+from memeval.runs import cluster as clusters
+from memeval.runs.cluster import Cluster
 from memeval.runs.shift import LostError, Shift
-from memeval.runs.workers import Cluster
+from memeval.runs.worker import Worker
 
-os.environ.update({name: value for name, value in workers.QUIET.items() if name not in os.environ})
+os.environ.update({name: value for name, value in clusters.QUIET.items() if name not in os.environ})
 ray = pytest.importorskip("ray", reason="ray is not installed: its extra is called `ray`")
 
 MODELS = '''
@@ -97,7 +99,7 @@ def nodes() -> Iterator[Any]:
     """A cluster of two machines, as far as Ray is concerned, with a processor each."""
     from ray.cluster_utils import Cluster as Machines
 
-    args = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": workers.STORE}
+    args = {"num_cpus": 1, "node_ip_address": "127.0.0.1", "object_store_memory": clusters.STORE}
     machines = Machines(initialize_head=True, head_node_args={**args, "include_dashboard": False})
     machines.add_node(**args)
     yield machines
@@ -106,7 +108,7 @@ def nodes() -> Iterator[Any]:
 
 @pytest.fixture
 def cluster(nodes: Any) -> Iterator[Cluster]:
-    with workers.joined(nodes.address) as made:
+    with clusters.joined(nodes.address) as made:
         yield made
 
 
@@ -214,7 +216,7 @@ def test_what_dies_in_mid_run_loses_nothing_and_scores_nothing_twice(
         spread = run(plan, folder / "spread", cluster, kill)
     finally:
         if victim == "a node":
-            nodes.add_node(num_cpus=1, node_ip_address="127.0.0.1", object_store_memory=workers.STORE)
+            nodes.add_node(num_cpus=1, node_ip_address="127.0.0.1", object_store_memory=clusters.STORE)
     assert written(spread) == written(plain)
     found = sorted(words for _, *words in asked(folder))
     again = len(found) - len(alone)
@@ -313,7 +315,7 @@ def test_services_and_what_costs_nothing_stay_in_one_process(
 def test_queries_of_the_same_words_are_never_with_two_workers_at_a_time() -> None:
     tasks = [[Query("q1", "a", "ann")], [Query("q2", "a", "ann")], [Query("q3", "b", "bob")], [Query("q4", "a", "ann")]]
     shift = Shift(tasks, lambda scorer, number: number, "x")
-    one, other = (workers.Worker(None, suite.Room(), 0, shift.free, print) for _ in range(2))  # type: ignore[arg-type]
+    one, other = (Worker(None, suite.Room(), 0, shift.free, print) for _ in range(2))  # type: ignore[arg-type]
     assert shift.take(one) == 0
     assert shift.take(other) == 2
     lost = LostError("gone")
@@ -342,9 +344,9 @@ def test_an_address_where_nothing_answers_is_one_line(folder: Path) -> None:
 
 
 def test_without_ray_the_option_names_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "installed", lambda module: False)
+    monkeypatch.setattr(clusters, "installed", lambda module: False)
     with pytest.raises(PrerequisiteError, match=r'--ray needs ray: pip install "memeval-bench\[ray\]"'):
-        workers.joined("local").__enter__()
+        clusters.joined("local").__enter__()
 
 
 def test_nothing_of_ray_is_imported_without_the_option(folder: Path) -> None:

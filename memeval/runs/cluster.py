@@ -7,34 +7,25 @@ Queries of the same words are never with two workers at a time: what is remember
 """
 
 import importlib
-import inspect
 import logging
 import os
-import re
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from memeval import rerankers
-from memeval.core.adapter import Declared, declared
 from memeval.core.errors import IncompleteError, PrerequisiteError, UsageError, install
 from memeval.core.outside import plain
 from memeval.core.plugins import installed
 from memeval.core.store import ScoreCache
-from memeval.core.types import Query, Reranker, canonical
-from memeval.rerankers import addresses
-from memeval.rerankers.hosted.quote import quotable
+from memeval.core.types import Query
 from memeval.runs.guard import Scorer
-from memeval.runs.holder import Fault, Holder
-from memeval.runs.readiness import ELSEWHERE
-from memeval.runs.shift import DEATHS, LostError, Shift
+from memeval.runs.shift import LostError, Shift
 from memeval.runs.suite import Room, System
+from memeval.runs.worker import UNKNOWN, Worker, last_words, stays
 
 if TYPE_CHECKING:
     from memeval.runs.benchmark import Watcher
@@ -51,137 +42,6 @@ QUIET = {
 """What Ray is told by its environment: to send nothing to its makers, and to keep to itself."""
 STORE = 100 * 2**20
 """Bytes of the room in shared memory that a cluster of this machine alone gets: what is exchanged is small."""
-GIVEN = frozenset(rerankers.INJECTED) - {"model", "revision"}
-"""What an adapter may be given beside what its name says: a worker, which has the name alone, can not make one."""
-UNKNOWN = "it has no fingerprint, by which workers could be known to hold the same"
-
-
-class Worker:
-    """A place for an actor: a first one, and another whenever one is lost.
-
-    Args:
-        free: whether there is no more use for it.
-        warn: is told what was warned of in the actor.
-    """
-
-    def __init__(
-        self, cluster: "Cluster", room: Room, gpus: float, free: Callable[[], bool], warn: Callable[[str], None]
-    ) -> None:
-        self._cluster, self._room, self._gpus, self._free, self._warn = cluster, room, gpus, free, warn
-        self._actor: Any = None
-        self.store_id: str | None = None
-
-    @property
-    def placed(self) -> bool:
-        """Whether an actor is there."""
-        return self._actor is not None
-
-    def place(self) -> None:
-        """Waits until the cluster has an actor running, or there is no more use for it.
-
-        Raises PrerequisiteError where none can live there.
-        """
-        ray, why = self._cluster.ray, ""
-        for _ in range(DEATHS):
-            if self._free():
-                return
-            made = ray.remote(Holder).options(
-                num_cpus=self._room.cpus, num_gpus=self._gpus, max_restarts=0, max_task_retries=0
-            )
-            actor = made.remote(self._room.cpus, str(Path.cwd()))
-            try:
-                begun = [actor.call.remote("facts")]
-                while not (done := ray.wait(begun, timeout=0.2)[0]) and not self._free():
-                    pass
-                if done:
-                    ray.get(begun)
-                    self._actor = actor
-                    return
-                ray.kill(actor)
-            except ray.exceptions.RayError as error:
-                why = _told(error)
-        if not self._free():
-            raise PrerequisiteError(
-                f"a worker of Ray cannot be started ({why}): every node needs the same memeval, and what it needs"
-            )
-
-    def leave(self) -> None:
-        """Ends the actor."""
-        actor, self._actor = self._actor, None
-        if actor is not None:
-            with suppress(Exception):
-                self._cluster.ray.kill(actor)
-
-    def call(self, method: str, *arguments: Any) -> Any:
-        """What the actor answers. Raises what it raised there, and LostError where it is none any more."""
-        if self._actor is None:
-            raise LostError("there is none yet")
-        ray = self._cluster.ray
-        try:
-            reply = ray.get(self._actor.call.remote(method, *arguments))
-        except ray.exceptions.RayTaskError as error:
-            raise PrerequisiteError(f"a worker of Ray cannot answer ({_told(error)})") from None
-        except ray.exceptions.RayError as error:
-            self._actor = self.store_id = None
-            lost = LostError(_told(error))
-            lost.died = True
-            raise lost from None
-        for line in reply.warned:
-            self._warn(line)
-        if isinstance(reply.value, Fault):
-            raise reply.value.exception()
-        return reply.value
-
-    def seat(self, name: str, made: Reranker) -> Callable[[Declared], Declared] | None:
-        """What lets this worker be asked in a system's place; None for one that is not spread."""
-        if stays(made):
-            return None
-        there = _located(name)
-
-        def warm_up() -> None:
-            here, found = declared(made).fingerprint or {}, self.call("warm_up", there) or {}
-            if canonical(here) != canonical(found):
-                other = [fact for fact in {**here, **found} if here.get(fact) != found.get(fact)]
-                raise PrerequisiteError(
-                    f"{name}: is another on a node of the cluster than here ({', '.join(other)}): every node needs the"
-                    " same model and the same versions"
-                )
-
-        def score_many(requests: Any) -> Any:
-            return self.call("score_many", there, list(requests))
-
-        def seated(said: Declared) -> Declared:
-            index = None if said.index is None else lambda memories: self.call("index", there, memories)
-            return replace(said, warm_up=warm_up, index=index, score_many=score_many)
-
-        return seated
-
-
-def stays(made: Reranker) -> str | None:
-    """Why a reranker is asked in this process though there are workers; None where it is not."""
-    said = declared(made)
-    if said.streams or quotable(made) or getattr(type(made), "kind", None) in ELSEWHERE:
-        return "a service is asked from one process, where its limits hold"
-    if not said.cached:
-        return "it is computed sooner than sent"
-    if type(made) not in rerankers.kinds().values() or not GIVEN.isdisjoint(inspect.signature(type(made)).parameters):
-        return "more than its name makes it"
-    return UNKNOWN if said.fingerprint is None else None
-
-
-def _located(name: str) -> str:
-    """A system's name with the whole paths of its files."""
-    asked = rerankers.parse(name)
-    options = {option: addresses.located(name, value) for option, value in asked.options.items()}
-    argument = None if asked.argument is None else addresses.located(name, asked.argument)
-    return str(replace(asked, argument=argument, options=options))
-
-
-def _told(error: BaseException) -> str:
-    """The last and the telling line of what Ray says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"(\w+\.)*\w+(Error|Exception): ", line)]
-    return plain((telling or lines or [type(error).__name__])[-1])[:300].rstrip(".")
 
 
 Make = Callable[..., Scorer]
@@ -333,7 +193,7 @@ def joined(address: str) -> Iterator[Cluster]:
     try:
         ray.init(**told)
     except Exception as error:  # noqa: BLE001  (whatever Ray raises, it has not come about)
-        raise PrerequisiteError(f"--ray {address}: no cluster of Ray can be joined ({_told(error)})") from None
+        raise PrerequisiteError(f"--ray {address}: no cluster of Ray can be joined ({last_words(error)})") from None
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
