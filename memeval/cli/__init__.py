@@ -71,7 +71,7 @@ class Command(TyperCommand):
         """Puts an empty address behind a `--ray` that has none."""
         said = [
             f"{word}=" if word == "--ray" and not re.match(r"auto$|local$|[^-/][^/]*:\d+$|ray://", after) else word
-            for word, after in zip(args, [*args[1:], ""], strict=True)
+            for word, after in zip(args, [*args[1:], ""], strict=False)
         ]
         return super().parse_args(ctx, said)
 
