@@ -38,7 +38,6 @@ QUIET = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     "RAY_LOG_TO_STDERR": "0",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "1000000",  # else it ends this process, with code 1
 }
 """What Ray is told by its environment: to send nothing to its makers, and to keep to itself."""
 STORE = 100 * 2**20
