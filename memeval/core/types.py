@@ -19,9 +19,10 @@ from pydantic import AfterValidator, Field
 from memeval.core.errors import DataError
 from memeval.core.values import FARTHEST, HIGHEST, LARGEST, grade, unpadded
 
-Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
-Score: TypeAlias = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
-Quantity: TypeAlias = int | Finite
+Finite: TypeAlias = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
+"""A number that can be reckoned with; nan and what is infinite are none."""
+Score: TypeAlias = Finite
+Quantity: TypeAlias = Annotated[int, Field(ge=-LARGEST, le=LARGEST)] | Finite
 """A number that is written again as it was read: 1 does not become 1.0."""
 Amount: TypeAlias = Annotated[float, Field(ge=0, lt=LARGEST)]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST)]

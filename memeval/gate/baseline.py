@@ -16,8 +16,9 @@ from typing import Any
 import memeval
 from memeval.core import files
 from memeval.core.errors import DataError
+from memeval.core.outside import plain
 from memeval.core.types import UNTIMED, Count, Quantity, Result, canonical
-from memeval.core.values import finite
+from memeval.core.values import finite, shown
 from memeval.measures import scoring
 from memeval.measures.forbidden import known_mean
 
@@ -192,7 +193,23 @@ def read(path: Path) -> Baseline:
         found: Baseline = files.shaped(json.dumps(content), Baseline, str(path))
     except DataError as error:
         raise DataError(f"{path}: has not the keys of a baseline ({error})") from None
+    if fault := _fault(found):
+        raise DataError(f"{path}: {fault}: accept the numbers again with --update --reason")
     return found
+
+
+def _fault(baseline: Baseline) -> str | None:
+    """What no results could have given, though each value is of its type; None where there is nothing."""
+    known: set[tuple[str, str]] = set()
+    for entry in baseline.entries:
+        about = f"{plain(entry.system)} on {plain(entry.dataset)}"
+        if (entry.dataset, entry.system) in known:
+            return f"holds {about} twice"
+        known.add((entry.dataset, entry.system))
+        for query_id, row in entry.values.items():
+            if len(row) != len(entry.measures):
+                return f"{about}: {shown(query_id)} has {len(row)} values of {len(entry.measures)} measures"
+    return None
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -1,7 +1,9 @@
 """Baselines as files: readable diffs, and a message of its own for everything that can be wrong with one."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,9 +68,31 @@ def test_another_file_is_refused(path: Path) -> None:
 
 
 def test_a_baseline_of_other_keys_is_refused(path: Path) -> None:
+    sealed(path, lambda content: content.pop("suite"))
+    broken(path, "has not the keys of a baseline")
+
+
+def sealed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes a baseline's content, under a digest that fits."""
     content = {key: value for key, value in json.loads(path.read_text()).items() if key not in ("schema", "version")}
     content.pop("digest")
-    content.pop("suite")
+    change(content)
     head = {"schema": baselines.SCHEMA, "version": 1, "digest": baselines._digest(content)}
     path.write_text(json.dumps({**head, **content}))
-    broken(path, "has not the keys of a baseline")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content["entries"][0]["values"].update(q1=[]), "'q1' has 0 values of 1 measures"),
+        (lambda content: content["entries"][0]["values"].update(q1=[1.0, 0.0]), "'q1' has 2 values of 1 measures"),
+        (lambda content: content["entries"].append(content["entries"][0]), "holds mine on garden twice"),
+        (lambda content: content["entries"][0]["values"].update(q1=[1e300]), "q1"),
+        (lambda content: content["entries"][0]["values"].update(q1=[10**400]), "cannot be read|no JSON|q1|number"),
+    ],
+)
+def test_a_baseline_that_no_results_could_have_given_is_refused(
+    path: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    sealed(path, change)
+    broken(path, message)
