@@ -20,6 +20,7 @@ from memeval.cli import ci, distilling, looking, reading, running
 from memeval.core.errors import UNEXPECTED, UNREAD, MemevalError, PrerequisiteError, UsageError
 from memeval.core.outside import interrupts, secret
 from memeval.core.terminal import reserved, say, stop, trace
+from memeval.core.values import shown
 
 SIZES = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
 """Variables of which rich, click and typer want numbers."""
@@ -81,14 +82,19 @@ NAMED = ("system", "dataset", "suite", "judge")
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that has stdout for itself, and is not run where a value of it holds a secret."""
+    """A command that has stdout for itself, and is not run where a value of it holds a secret, or is no text."""
 
     @functools.wraps(command)
     def guarded(**given: Any) -> None:
         for name, value in given.items():
+            option = f"--{name.replace('_', '-')}"
             for one in value if isinstance(value, (list, tuple)) else [value]:
-                if name not in NAMED and isinstance(one, (str, Path)) and (kept := secret(str(one))):
-                    raise UsageError(f"--{name.replace('_', '-')}: holds {kept}: keys come from the shell")
+                if not isinstance(one, (str, Path)):
+                    continue
+                if name not in NAMED and (kept := secret(str(one))):
+                    raise UsageError(f"{option}: holds {kept}: keys come from the shell")
+                if re.search("[\ud800-\udfff]", str(one)):  # a byte of the shell's that is no letter of UTF-8
+                    raise UsageError(f"{option}: {shown(str(one))} is not UTF-8: rename what is called so")
         with reserved():
             command(**given)
 

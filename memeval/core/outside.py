@@ -39,7 +39,7 @@ text and not with its square."""
 _KEY = r"[\w-]*(?:api[-_]?key|access[-_]?key|token|secret|password|passwd|credentials?|signature|authorization|bearer)"
 _KEY_LIKE = re.compile(rf"(?i)(?:{_KEY}|key|sig|auth|pwd|pass|headers?)$")
 _PARAMETER = re.compile(rf"(?i)(?<=[?&;])({_KEY}|key|sig|auth|pwd|pass)=[^&\s\"'\\]+")
-_VARIABLE = re.compile(r"(_|^)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
+_VARIABLE = re.compile(r"(_|^)(API_?KEY|KEY|TOKEN|SECRET|PASS(WD|PHRASE)?)$|PASSWORD$", re.IGNORECASE)
 SHORTEST = 8
 """Characters of the shortest value of a variable that is taken for a key."""
 

@@ -180,19 +180,23 @@ def ident(record: object, key: str, where: str) -> str:
 def model(kind: type[M], content: object, source: str) -> M:
     """A table that a person wrote, as a model. Raises SuiteError: source, key, what is wrong and what was meant.
 
-    Of several mistakes an unknown key is told first: it explains what is missing.
+    Of several mistakes an unknown key is told first: it explains what is missing; so does an empty list.
     """
     from pydantic import ValidationError
 
     try:
-        return kind.model_validate(content)
+        # As JSON, since a list is a tuple there; and strict: true is no number, and "5" none either.
+        return kind.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         found = error.errors(include_url=False)
-    wrong = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+    empty = (one["type"] == "too_short" and not one["input"] for one in found)
+    telling = (one for one, none in zip(found, empty, strict=True) if none or one["type"] == "extra_forbidden")
+    wrong = next(telling, found[0])
     path = [part for part in wrong["loc"] if isinstance(part, int) or not re.match(r"function-|tuple\[|str$", part)]
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-    said = wrong["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    said = said.replace("a valid tuple", "a list").replace("a valid string", "a text")
+    said = re.sub(r"^(Input|Tuple|String) should", "must", wrong["msg"].removeprefix("Value error, "))
+    said = re.sub("a valid (tuple|array)", "a list", said).replace("a valid string", "a text")
+    said = said.replace(" after validation", "")
     if wrong["type"] == "extra_forbidden":
         said = f"unknown key{did_you_mean(str(path[-1]), _keys(kind, path[:-1]))}"
     elif place == "schema" and wrong["type"] == "literal_error":

@@ -78,6 +78,8 @@ def compare(first: Result, second: Result, *, measure: str = HEADLINE, flips: in
             raise DataError(f"{' and '.join(names)} cannot be compared: their {what} differ")
     if first.query_ids != second.query_ids:
         raise DataError(f"{' and '.join(names)} cannot be compared: they are not of the same queries")
+    if not first.query_ids:
+        raise DataError(f"{first.card.name}: no query has a relevant memory, so there is nothing to compare")
     shared = [name for name in first.values if name in second.values]
     chosen = parse(measure).name
     if chosen not in shared:

@@ -108,7 +108,8 @@ def estimates(matrix: ArrayLike, clusters: Sequence[str]) -> list[Estimate]:
     effective sample size; Kish 1965): values between 0 and 1 vary at most as a share does. That variance and the
     degrees of freedom of Student's t are those that Bell and McCaffrey (2002) give for few clusters of unequal size;
     with stores of one size they are the usual ones. Near 0 and 1, where a few queries make the variance, there are
-    fewer. Where all values are 0, or all 1, the queries count as independent.
+    fewer. Where all values are 0, or all 1, the queries count as independent; where all are one number beyond that, the
+    interval is that number: nothing is known of how far its measure reaches.
 
     With a single cluster the query is the unit, and `clusters` of the Estimate is the number of queries; with a single
     query the interval is nan.
@@ -127,7 +128,10 @@ def estimates(matrix: ArrayLike, clusters: Sequence[str]) -> list[Estimate]:
         if rows:
             own = values[rows][:, columns]
             found = units(own, [clusters[row] for row in rows])
-            low, high = _interval(found, np.minimum(own.min(axis=0), 0.0), np.maximum(own.max(axis=0), 1.0))
+            least, most = own.min(axis=0), own.max(axis=0)
+            beyond = (least == most) & ((least < 0.0) | (most > 1.0))
+            reach = np.where(beyond, least, np.minimum(least, 0.0)), np.where(beyond, most, np.maximum(most, 1.0))
+            low, high = _interval(found, *reach)
             for i, column in enumerate(columns):
                 told[column] = Estimate(found.means[i], low[i], high[i], len(rows), len(found.sizes))
     return told

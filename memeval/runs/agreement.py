@@ -53,7 +53,11 @@ def agree(first: str, second: str, folder: Path | None, measure: str) -> Agreeme
         raise UsageError(f"{chosen.name}: its threshold comes from the labels: name another measure")
     one = datasets.load(first)
     other = _second(second, one)
-    queries = [query for query in one.queries if query.query_id in one.qrels.keys() & other.qrels.keys()]
+    asked = {query.query_id: query.text for query in other.queries}
+    judged = [query for query in one.queries if query.query_id in one.qrels.keys() & other.qrels.keys()]
+    queries = [query for query in judged if asked.get(query.query_id) == query.text]
+    if strange := len(judged) - len(queries):
+        say(f"{strange:,} of {len(judged):,} queries read otherwise in {second}, and are not the same: left out")
     if not queries:
         raise UsageError(f"{first} and {second} share no query that both judge")
     pairs = [(query, doc_id) for query in queries for doc_id in _memories(one, query.query_id, query.store_id)]

@@ -77,11 +77,11 @@ def _folders(whole: Path, kinds: Sequence[str]) -> list[Path]:
 
 
 def joined(before: Suite, now: Suite, source: str) -> Suite:
-    """The systems of both. Raises DataError where anything else in them differs."""
+    """The systems of both. Raises DataError where anything else in them differs, SuiteError where two clash."""
     if before.model_copy(update={"systems": now.systems}) != now:
         raise DataError(f"{source}: is another suite {now.name!r} than that of the others")
     known = {entry.name: entry for entry in (*before.systems, *now.systems)}
-    return now.model_copy(update={"systems": tuple(known.values())})
+    return make(values(now.model_copy(update={"systems": tuple(known.values())})), source)
 
 
 def add(suite: Suite, folder: Path, tell: Callable[[str], None] = lambda message: None) -> Suite:

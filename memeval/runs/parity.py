@@ -5,6 +5,7 @@ scores are compared as they are: log-odds, where a reranker gives them.
 """
 
 import gc
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -85,6 +86,8 @@ def parity(
     Raises UsageError where there is nothing to compare, PrerequisiteError where a system cannot run here, and
     IncompleteError where one fails on a query.
     """
+    if not 0 <= tolerance < math.inf:
+        raise UsageError(f"--tolerance {tolerance:g}: nothing could be above it: give the largest difference allowed")
     if isinstance(theirs, Reference):
         limit, depth = theirs.limit, theirs.depth
         first_stage, rendering = theirs.first_stage, theirs.rendering

@@ -38,7 +38,7 @@ from memeval.runs.guard import BLANK, Scorer
 
 T = TypeVar("T")
 HOPELESS = 10
-"""A system that fails on each of its first so many queries is stopped."""
+"""A system that fails on each of its first so many queries, or on all of fewer, is stopped."""
 
 ONLINE = 100
 """A system that can take several queries at once is given so many singly first: they tell its latency."""
@@ -98,6 +98,8 @@ def run(
         return Ended(path, times, 0, 0)
     lines = {ranking.query_id: results.ranking_line(ranking) for ranking in kept}
     errors: Counter[str] = Counter()
+    answered = any(ranking.scores for ranking in kept)
+    hopeless = min(HOPELESS, sum(not query.blank and bool(candidates.doc_ids[query.query_id]) for query in queries))
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         there = files.stored(path)
@@ -112,7 +114,7 @@ def run(
             machine.reset_peaks()
             _append(clock, {"schema": "memeval/times", "version": latency.VERSION, **written(manifest or Machine())})
             ranked = stack.enter_context(closing(_scored(rank(scorer, order, len(kept), dataset, candidates))))
-            for position, (ranking, batch) in enumerate(ranked, start=1):
+            for ranking, batch in ranked:
                 if ranking.seconds is not None or ranking.remembered is not None:
                     _append(clock, latency.row(ranking))
                 if batch is not None:
@@ -123,9 +125,10 @@ def run(
                 listener.advance(ranking)
                 if ranking.status not in DONE:
                     errors[str(ranking.error)] += 1
-                    if errors.total() == position == HOPELESS and not kept:
-                        told = f"failed on each of its first {HOPELESS} queries: {ranking.error}"
-                        raise IncompleteError(told) from scorer.caught
+                    if errors.total() == hopeless and not answered:
+                        some = f"its first {hopeless} queries" if hopeless == HOPELESS else "its queries"
+                        raise IncompleteError(f"failed on each of {some}: {ranking.error}") from scorer.caught
+                answered = answered or bool(ranking.scores)
             # By now the model is loaded, and with it is known what it ran on.
             _append(
                 clock, {"device": machine.device(), **machine.peaks(), **(scorer.crew.ran_on if scorer.crew else {})}

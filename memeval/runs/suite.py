@@ -24,6 +24,7 @@ One file, though a long one: the keys of a suite, what each may be, and what is 
 import hashlib
 import itertools
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ from memeval.core.outside import plain, secret, struck
 from memeval.core.values import model, shown
 from memeval.datasets import render
 from memeval.measures import ranx
+from memeval.runs import repeats
 from memeval.runs.gates import Gate
 
 SCHEMA = 1
@@ -104,6 +106,8 @@ class System(BaseModel):
 
     @model_validator(mode="after")
     def _named(self) -> "System":
+        if self.name and not _seen(self.name).strip():
+            raise ValueError("name: is blank: give the system one that tables can show")
         return self if self.name else self.model_copy(update={"name": self.model})
 
     def swept(self) -> list["System"]:
@@ -181,6 +185,8 @@ class DatasetEntry(BaseModel):
     def _alone(cls, value: Any) -> Any:
         if not isinstance(value, (str, dict, cls)):
             raise ValueError(f"is a data set's name, or a table with its name and settings, not {shown(value)}")
+        if isinstance(value, dict):  # no longer JSON, where a list is a tuple
+            return {key: tuple(one) if isinstance(one, list) else one for key, one in value.items()}
         return {"name": value} if isinstance(value, str) else value
 
     @field_validator("name")
@@ -252,20 +258,24 @@ class Suite(BaseModel):
     def _distinct(self) -> "Suite":
         folders: dict[str, str] = {}
         for ground in grounds(self.model_dump(by_alias=True)):
-            if ground.folder in folders:
+            if (folder := ground.folder.casefold()) in folders:  # some disks do not tell a from A
                 raise ValueError(
-                    f"datasets: {ground.label!r} and {folders[ground.folder]!r} would share the folder"
-                    f" {ground.folder!r}"
+                    f"datasets: {ground.label!r} and {folders[folder]!r} would share the folder {ground.folder!r}"
                 )
-            folders[ground.folder] = ground.label
-        taken = {"unavailable": "the list of systems that could not run"}
+            folders[folder] = ground.label
+        taken = {"unavailable": "the list of systems that could not run", "suite": "the suite itself"}
+        seen: dict[str, str] = {}
         for entry in self.systems:
-            stem = slug(entry.name)
-            if stem in taken:
-                raise ValueError(
-                    f"systems: {entry.name!r} and {taken[stem]!r} would share the file {stem!r}: give each its own name"
-                )
-            taken[stem] = entry.name
+            run = Path(f"{slug(entry.name)}.run.jsonl")
+            further = itertools.chain(*repeats.files(run, entry.repeat, entry.orders).values())
+            stems = [path.name.removesuffix(".run.jsonl") for path in (run, *further)]
+            shared = next((stem for stem in stems if stem.casefold() in taken), None)
+            other = seen.get(_seen(entry.name)) if shared is None else taken[shared.casefold()]
+            if other is not None:
+                why = "look alike" if shared is None else f"share the file {shared!r}"
+                raise ValueError(f"systems: {entry.name!r} and {other!r} would {why}: give each its own name")
+            taken |= {stem.casefold(): entry.name for stem in stems}
+            seen[_seen(entry.name)] = entry.name
         return self
 
     @model_validator(mode="after")
@@ -386,6 +396,18 @@ def find(suite: str) -> Path:
     if suite.endswith(".toml") or "/" in suite:
         raise SuiteError(f"{suite}: no such file (shipped suites: {', '.join(shipped())})")
     raise SuiteError(f"unknown suite {suite!r}{did_you_mean(suite, shipped())}")
+
+
+def _seen(name: str) -> str:
+    """A name as a reader takes it: two that differ in case, composition or what cannot be seen are one to them.
+
+    Some disks make one file of the former, too.
+
+    >>> _seen("Ann\\u200b"), _seen("e\\u0301") == _seen("\\u00e9")
+    ('ann', True)
+    """
+    found = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+    return unicodedata.normalize("NFKC", found).casefold()
 
 
 def slug(name: str, longest: int = LONGEST) -> str:

@@ -214,3 +214,19 @@ def test_nothing_writes_to_a_stream_but_the_terminals_module() -> None:
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             assert called not in ("print", "typer.echo", "typer.secho", "click.echo"), f"{file}:{node.lineno}"
             assert not called.endswith(("stdout.write", "stderr.write")), f"{file}:{node.lineno}"
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--dataset", ["plan", "--dataset", "jsonl/\udcff.jsonl"]),
+        ("--system", ["plan", "--system", "file/\udcff.trec"]),
+        ("--results", ["report", "\udcff"]),
+        ("--output", ["report", "-o", "\udcff.html"]),
+    ],
+)
+def test_a_byte_that_is_no_letter_is_one_line_with_the_option(option: str, words: list[str]) -> None:
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"memeval: {option}: ") and "is not UTF-8: rename what is called so" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -214,6 +214,12 @@ def test_what_is_no_secret_stays(innocent: str) -> None:
     assert struck(innocent) == innocent and secret(innocent) is None
 
 
+@pytest.mark.parametrize("name", ["PGPASSWORD", "DB_PASS", "MYSQL_ROOT_PASSWD", "SIGNING_PASSPHRASE", "HF_TOKEN"])
+def test_a_password_of_the_shell_is_struck_out_whatever_it_is_for(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, f"{CANARY}-{CANARY}")
+    assert CANARY not in struck(f"the service says: {CANARY}-{CANARY}")
+
+
 def test_options_that_are_no_secret_are_none() -> None:
     for option, value in (("key_from", "OTHER_KEY"), ("key_from", "none"), ("tokens", "3"), ("url", "http://h:80/v1")):
         assert secret_option(option, value) is None

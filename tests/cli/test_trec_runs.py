@@ -65,6 +65,8 @@ def test_two_runs_are_compared_and_what_is_not_known_is_said(memeval: Run, runs:
     assert len(told["notes"]) == 2
     fails(memeval("compare", "b.trec", "a.trec"), 2, "a TREC run has no labels: give --qrels FILE or --dataset NAME")
     fails(memeval("compare", "x", "y", "--qrels", "qrels.txt"), 2, "neither of these is the file of one")
+    (runs / "none.txt").write_text("q0 0 right 0\n")
+    fails(memeval("compare", "b.trec", "a.trec", "--qrels", "none.txt"), 2, "none", "no query has a relevant memory")
 
 
 def test_a_report_of_runs_claims_no_command_that_would_make_them(memeval: Run, runs: Path) -> None:

@@ -145,6 +145,13 @@ def test_what_is_1_on_every_query_need_not_be_1_on_others():
     assert (result.low, result.high) == (pytest.approx(60 / (60 + square)), 1.0)
 
 
+@pytest.mark.parametrize("value", [-3.0, 2.0, 250.0])
+@pytest.mark.parametrize("clusters", [12, 1])
+def test_of_one_value_beyond_0_and_1_nothing_is_known_but_itself(value, clusters):
+    result = estimate([value] * 24, [str(place % clusters) for place in range(24)])
+    assert (result.value, result.low, result.high) == (value, value, value)
+
+
 @pytest.mark.parametrize("clusters", [STORES, ["only"] * len(STORES)], ids=["stores", "single store"])
 def test_the_order_of_queries_and_stores_does_not_change_a_byte(clusters):
     rows = list(zip(simulated(1, seed=2)[:, 0].tolist(), clusters, strict=True))

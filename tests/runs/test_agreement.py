@@ -159,6 +159,13 @@ def test_two_data_sets_and_the_runs_of_either(folder: Path) -> None:
     assert "change places" in run("agreement", "jsonl/one.jsonl", "jsonl/other.jsonl", "--results", "other")
 
 
+def test_queries_that_only_share_their_id_are_left_out_and_counted(folder: Path) -> None:
+    text = Path("one.jsonl").read_text()
+    Path("some.jsonl").write_text(text.replace("where is Ann in year 1", "where was Bob in year 1"))
+    told = run("agreement", "jsonl/one.jsonl", "jsonl/some.jsonl")
+    assert "27 pairs of 9 queries" in told
+
+
 def test_a_data_set_and_qrels(folder: Path) -> None:
     Path("qrels.txt").write_text("".join(f"q{n} 0 {n}-0 1\n" for n in range(14)) + "zz 0 a 1\n")
     found = json.loads(run("agreement", "jsonl/one.jsonl", "qrels.txt", "--json"))
@@ -183,6 +190,7 @@ def test_the_command_says_when_grades_have_too_many_levels_for_a_table(folder: P
     ("second", "words", "code", "part"),
     [
         ("hard-cases", [], 2, "share no query that both judge"),
+        ("jsonl/another.jsonl", [], 2, "share no query that both judge"),
         ("jsonl/other.jsonl", ["--measure", "F1"], 2, "its threshold comes from the labels"),
         ("strange.txt", [], 2, "has no query of"),
         ("foreign.txt", [], 2, "which is not in its store"),
@@ -190,5 +198,6 @@ def test_the_command_says_when_grades_have_too_many_levels_for_a_table(folder: P
 )
 def test_what_cannot_be_compared_is_one_line(folder: Path, second: str, words: list[str], code: int, part: str) -> None:
     Path("strange.txt").write_text("zz 0 a 1\n")
+    Path("another.jsonl").write_text(Path("one.jsonl").read_text().replace("where is Ann", "where was Bob"))
     Path("foreign.txt").write_text("q1 0 nowhere 1\n")
     assert part in run("agreement", "jsonl/one.jsonl", second, *words, code=code)

@@ -47,6 +47,16 @@ def test_two_runs_on_one_data_set_and_one_on_another_are_verified_and_merged() -
     assert contents("merged") == contents("results")
 
 
+def test_a_name_that_another_system_has_taken_is_refused_and_harms_nothing() -> None:
+    run(*MINE, "--system", "constant", "--name", "a b")
+    before = contents("results")
+    for name in ("a-b", "A b", "a\u200b b"):
+        told = memeval("run", *MINE, "--system", "random?seed=5", "--name", name, "--results", "results", code=2)
+        assert "give each its own name" in told.replace("\n", " ")
+        assert contents("results") == before
+    assert "verified: 4 results" in memeval("verify", "results")
+
+
 def test_a_part_of_the_queries_has_its_own_systems() -> None:
     run(*HARD, "--system", "bm25", "--limit", "5")
     run(*HARD, "--system", "constant")

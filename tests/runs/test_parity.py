@@ -131,6 +131,7 @@ def test_the_command_prints_both_forms_and_exits_by_the_tolerance(theirs: str, c
         (("bm25", "bm52"), 2, "did you mean 'bm25'"),
         (("bm25", "random", "--dataset", "nope"), 2, "nope"),
         (("bm25", "vllm/nowhere-at-all"), 3, "vllm/nowhere-at-all"),
+        (("bm25", "random", "--tolerance", "inf"), 2, "--tolerance inf: nothing could be above it"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(arguments: tuple[str, ...], code: int, said: str) -> None:

@@ -109,6 +109,22 @@ def test_a_hopeless_system_is_stopped(garden: Dataset, tmp_path: Path) -> None:
     assert not (tmp_path / "h.run.jsonl").exists()
 
 
+@pytest.mark.parametrize("texts", [("", "{}", "{}"), ("{}", "{}", ""), ("{}",), ("nothing like it", "{}")])
+def test_a_system_that_fails_on_all_that_it_is_asked_has_no_run(
+    garden: Dataset, tmp_path: Path, texts: tuple[str, ...]
+) -> None:
+    class Hopeless(Backwards):
+        def score(self, query: Query, memories: Sequence[Memory]) -> list[float]:
+            raise RuntimeError("never")
+
+    first = garden.queries[0]
+    queries = tuple(replace(first, query_id=f"q{n}", text=text.format(first.text)) for n, text in enumerate(texts))
+    few = replace(garden, queries=queries, qrels={})
+    with pytest.raises(IncompleteError, match="failed on each of its queries: RuntimeError: never"):
+        runner.run(Scorer(Hopeless(), None), header(few, pooled(few)), few, pooled(few), tmp_path / "h.run.jsonl")
+    assert not (tmp_path / "h.run.jsonl").exists()
+
+
 @pytest.mark.parametrize("kept", range(0, 700, 13))
 def test_a_partial_file_cut_anywhere_gives_the_same_bytes(garden: Dataset, tmp_path: Path, kept: int) -> None:
     made, path = pooled(garden, pool="store"), tmp_path / "b.run.jsonl"
