@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it.
 
 import errno
 import functools
+import logging
 import os
 import re
 import sys
@@ -146,6 +147,7 @@ def _mend_environment() -> None:
         if not re.fullmatch(r"0*[1-9][0-9]{0,4}", os.environ.get(name, "1")):
             del os.environ[name]
     os.environ.pop("MPLBACKEND", None)  # figures go into files, and into no window
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # what it says of its own caches
 
 
 def _said(message: str, code: int) -> int:

@@ -73,7 +73,12 @@ def here(file: Path, kinds: Sequence[str]) -> Iterator[tuple[GroundFolder, list[
 
 def _folders(whole: Path, kinds: Sequence[str]) -> list[Path]:
     found = [whole, *(place for kind in kinds for place in sorted(whole.parent.glob(f"{whole.name}.{kind}-*")))]
-    return [folder for folder in found if folder.is_dir()]
+    return [folder for folder in found if folder.is_dir() and _begun(folder)]
+
+
+def _begun(folder: Path) -> bool:
+    """Whether anything was written there: a process that dies at once leaves an empty folder, or a file half made."""
+    return any(not file.name.startswith(".") for file in folder.iterdir())
 
 
 def joined(before: Suite, now: Suite, source: str) -> Suite:

@@ -23,6 +23,7 @@ One file, though a long one: the keys of a suite, what each may be, and what is 
 
 import hashlib
 import itertools
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,6 +60,8 @@ MARK = 60
 Share = Annotated[float, Field(ge=0, le=1)]
 Depth: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
 Pools: TypeAlias = Literal["retrieved", "given", "store", "injected"]
+MOST = 1000
+"""Systems that one entry may stand for, and grounds of one data set: lists multiply, and a slip fills the memory."""
 SEVERAL = ("first_stage", "rendering")
 """Settings of which a list is a ground for each."""
 SETTINGS = (*SEVERAL, "depth", "pool")
@@ -113,6 +116,8 @@ class System(BaseModel):
     def swept(self) -> list["System"]:
         """This system with every combination of the swept values; itself if nothing is swept."""
         found = []
+        if (many := math.prod(map(len, self.sweep.values()))) > MOST:
+            raise ValueError(f"{self.name!r}: its sweep stands for {many:,} systems: name {MOST:,} at most")
         for values in itertools.product(*self.sweep.values()):
             mark = "&".join(f"{option}={value}" for option, value in zip(self.sweep, values, strict=True))
             options = names.written(dict(zip(self.sweep, values, strict=True)))
@@ -333,6 +338,8 @@ def grounds(values: Mapping[str, Any]) -> list[Ground]:
         own = {"name": entry} if isinstance(entry, str) else entry
         settings: dict[str, Any] = {key: values.get(key) if own.get(key) is None else own[key] for key in SETTINGS}
         choices = [value if isinstance(value := settings[key], (list, tuple)) else (value,) for key in SEVERAL]
+        if (many := math.prod(map(len, choices))) > MOST:
+            raise ValueError(f"datasets: {own['name']!r} would have {many:,} grounds: name {MOST:,} at most")
         for chosen in itertools.product(*choices):
             marks = [slug(one, MARK) for one, known in zip(chosen, choices, strict=True) if len(known) > 1]
             label, folder = (".".join([name, *marks]) for name in (own["name"], slug(own["name"])))

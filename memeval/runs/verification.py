@@ -20,7 +20,7 @@ from memeval.core.types import Candidates, Dataset, Run
 from memeval.datasets import leaks, slices
 from memeval.datasets.download import beside
 from memeval.measures.order import fault
-from memeval.runs import benchmark, manifest, measuring, repeats, shards
+from memeval.runs import benchmark, manifest, measuring, repeats, runner, shards
 from memeval.runs.suite import Suite, System, slug
 
 
@@ -127,7 +127,9 @@ def _folder(suite: Suite, loaded: Dataset, folder: Path, below: Sequence[Path]) 
         except (MemevalError, ValueError) as error:
             yield str(run), str(error)
     for file in below:
-        if file not in known and not file.name.startswith("candidates.jsonl") and file.suffix != files.DAMAGED:
+        if file.name.endswith(runner.PARTIAL):
+            yield str(file), "is of a run that is not complete: the same `memeval run` ends it, if none is at it now"
+        elif file not in known and not file.name.startswith("candidates.jsonl") and file.suffix != files.DAMAGED:
             yield str(file), "is of no system of the suite"
         yield from leaks.secrets(file)
         if dataset.restricted:

@@ -16,7 +16,7 @@ from pages import HOSTILE, MODELS, found, measure, shop, without_runs
 
 from memeval.core.types import Bill, Dataset, Repeats
 from memeval.measures import statistics
-from memeval.measures.calibration import GRID, Bin, brier, ece
+from memeval.measures.calibration import GRID, Bin, brier, calibrate, ece
 from memeval.report import cells, page_data, reporting, trust, write
 from memeval.report.verdict import verdict
 from tests.report.made import LATENCY, MIDDLE, WOBBLE, make
@@ -535,3 +535,10 @@ def test_repeats_show_what_varies(tmp_path: Path) -> None:
     rows = rows_of((tmp_path / "r.html").read_text(), "b1-repeats")
     assert rows[1][0] == ["random"]
     assert rows[1][1] == ["3"]
+
+
+def test_a_curve_of_no_pair_is_not_drawn() -> None:
+    scores = np.ones((2, 1))
+    one = calibrate("similarity", scores, scores.astype(np.int8), np.array([1, 1]), np.array([True, False]))
+    one = replace(one, platt=(Bin(0.0, 1.0, 0, 0, 0.0, 0.0, 0.0),), isotonic=(Bin(0.0, 1.0, 2, 1, 1.0, 0.5, 0.5),))
+    assert set(trust._curves(one)) == {"isotonic"}

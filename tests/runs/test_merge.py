@@ -75,6 +75,13 @@ def test_candidates_are_read_as_often_of_four_parts_as_of_one(
     assert len(read) == 2 * once > 0
 
 
+def test_a_shard_that_died_before_it_wrote_anything_is_no_part(whole: Path, tmp_path: Path) -> None:
+    part = shutil.copytree(whole, tmp_path / "part")
+    (part / "split/hard-cases.shard-1-of-3").mkdir()
+    list(merging.merge([part], tmp_path / "merged"))
+    assert contents(tmp_path / "merged") == contents(whole)
+
+
 def test_two_runs_in_two_places_give_the_same_bytes(whole: Path, tmp_path: Path) -> None:
     assert contents(ran(tmp_path / "elsewhere")) == contents(whole)
 

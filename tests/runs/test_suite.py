@@ -76,6 +76,18 @@ def test_a_system_is_named_after_its_model_unless_it_has_a_name(tmp_path: Path) 
             'model = "bm25"\nrepeat = 2\n[[systems]]\nmodel = "oracle"\nname = "bm25.repeat-2"',
             "'bm25.repeat-2' and 'bm25' would share the file 'bm25.repeat-2'",
         ),
+        (
+            'name = "twice"',
+            'name = "twice"\nsweep = {{{}}}'.format(
+                ", ".join(f"{key} = {[str(n) for n in range(300)]}" for key in "abc")
+            ),
+            "systems: 'twice': its sweep stands for 27,000,000 systems: name 1,000 at most",
+        ),
+        (
+            "schema = 1",
+            f"schema = 1\nrendering = {[f'neighbours-{n}' for n in range(1, 1100)]}",
+            "datasets: 'hard-cases' would have 1,099 grounds: name 1,000 at most",
+        ),
         ("schema = 1", "schema = 1\nrendering = []", "rendering: must have at least 1 item, not 0 (is [])"),
         ("schema = 1", "schema = 1\ndepth = true", "depth: must be a valid integer (is true)"),
         ("schema = 1", "schema = 1\nfailures = true", "failures: must be a valid number (is true)"),

@@ -135,6 +135,18 @@ def test_foreign_files_are_found(copy: Path) -> None:
     assert problems(copy) == ["belongs to no suite here"]
 
 
+def test_what_a_run_left_that_was_killed_is_called_so(copy: Path) -> None:
+    (copy / "bm25.run.jsonl.partial").write_bytes((copy / "bm25.run.jsonl").read_bytes()[:300])
+    assert problems(copy) == ["is of a run that is not complete: the same `memeval run` ends it, if none is at it now"]
+
+
+def test_a_shard_that_died_before_it_wrote_anything_harms_no_other(copy: Path) -> None:
+    (copy.parent / f"{copy.name}.shard-1-of-2").mkdir()
+    (copy.parent / f"{copy.name}.shard-2-of-2").mkdir()
+    (copy.parent / f"{copy.name}.shard-2-of-2/.candidates.jsonl.4711.tmp").write_text("{")
+    assert problems(copy) == []
+
+
 def test_secrets_are_found(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (copy / "bm25.times.jsonl").open("a").write('{"command": "x --key sk-' + "a1" * 20 + '"}\n')
     assert problems(copy) == ["holds something of the shape of a key or token"]
