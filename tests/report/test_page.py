@@ -539,6 +539,6 @@ def test_repeats_show_what_varies(tmp_path: Path) -> None:
 
 def test_a_curve_of_no_pair_is_not_drawn() -> None:
     scores = np.ones((2, 1))
-    one = calibrate("similarity", scores, scores.astype(np.int8), np.array([1, 1]), np.array([True, False]))
+    one = calibrate("similarity", scores, scores > 0, np.array([1, 1]), np.array([True, False]))
     one = replace(one, platt=(Bin(0.0, 1.0, 0, 0, 0.0, 0.0, 0.0),), isotonic=(Bin(0.0, 1.0, 2, 1, 1.0, 0.5, 0.5),))
     assert set(trust._curves(one)) == {"isotonic"}
