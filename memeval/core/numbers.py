@@ -5,15 +5,23 @@ import math
 from memeval.core.types import Estimate
 
 NONE = "–"
+VAST = 1e9
+"""From here on a number is written with its power of ten: measures of other packages may be of any size."""
 
 
 def number(value: float | None, digits: int = 3) -> str:
     """A value of a measure; what rounds to nothing has no sign.
 
-    >>> number(0.66049), number(-0.0), number(float("nan"))
-    ('0.660', '0.000', '–')
+    >>> number(0.66049), number(-0.0), number(float("nan")), number(-2.5e40)
+    ('0.660', '0.000', '–', '−2.500e+40')
     """
-    return NONE if value is None or math.isnan(value) else f"{value:z.{digits}f}".replace("-", "−")
+    if value is None or math.isnan(value):
+        return NONE
+    return f"{value:z.{digits}{_form(value)}}".replace("-", "−")
+
+
+def _form(value: float) -> str:
+    return "f" if abs(value) < VAST else "e"
 
 
 def count(amount: int, noun: str) -> str:
@@ -31,12 +39,12 @@ def count(amount: int, noun: str) -> str:
 def signed(value: float) -> str:
     """A difference; what rounds to nothing has no sign.
 
-    >>> signed(0.0491), signed(-0.08), signed(-0.00001)
-    ('+0.049', '−0.080', '0.000')
+    >>> signed(0.0491), signed(-0.08), signed(-0.00001), signed(2.5e40)
+    ('+0.049', '−0.080', '0.000', '+2.500e+40')
     """
     if math.isnan(value):
         return NONE
-    text = f"{value:+.3f}"
+    text = f"{value:+.3{_form(value)}}"
     return "0.000" if float(text) == 0 else text.replace("-", "−")
 
 

@@ -24,6 +24,8 @@ from memeval.core.values import finite
 if TYPE_CHECKING:
     from rich.console import Console
 
+WIDE = 200
+"""A cell that is wider stands out of its column of a table, and widens no other line."""
 LONGEST = 4_000
 """Characters of the longest line on stderr."""
 _COMMAND = re.compile(r"(?m)^(\s*):(?=:)|#(?=#\w*\[)")
@@ -135,11 +137,16 @@ def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> list
 
     >>> aligned([("system", "pairs"), ("bm25", "1,000")])
     ['system  pairs', 'bm25    1,000']
+    >>> [len(line) for line in aligned([("system", "pairs"), ("x" * 3000, "1"), ("bm25", "1,000")])]
+    [13, 3007, 13]
     """
     from rich.cells import cell_len
 
     shown = [[visible(cell) for cell in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
+    widths = [
+        max((wide for cell in column if (wide := cell_len(cell)) <= WIDE), default=0)
+        for column in zip(*shown, strict=True)
+    ]
     lines = []
     for row in shown:
         gaps = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]

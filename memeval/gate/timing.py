@@ -17,7 +17,7 @@ from types import TracebackType
 import numpy as np
 
 from memeval.core import files
-from memeval.core.errors import PrerequisiteError
+from memeval.core.errors import PrerequisiteError, UsageError
 from memeval.gate.evidence import Case
 from memeval.gate.verdicts import Check
 
@@ -27,7 +27,12 @@ DRAWS = 2_000
 
 
 def checks(evidence: Case, against: Path | None) -> list[Check]:
-    """A check for every latency gate; without `against`, a checkout of the accepted version, none is evaluated."""
+    """A check for every latency gate; without `against`, a checkout of the accepted version, none is evaluated.
+
+    Raises UsageError for a checkout that no gate asks for.
+    """
+    if against is not None and not any(gate.latency for gate in evidence.gates):
+        raise UsageError(f"--against {against}: no gate of the suite has a `latency`: add one, or leave the option out")
     found = []
     for dataset, system in evidence.results:
         limits = [gate.latency for gate in evidence.gates if gate.latency and gate.covers(dataset, system)]

@@ -302,6 +302,8 @@ def test_a_regression_that_a_further_run_shows_is_confirmed(moody: Path, monkeyp
 
 
 def test_latency_is_judged_in_turn_against_another_checkout(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = memeval("check", "--baseline", "b.json", "--against", "other")
+    assert done.exit_code == 2 and "--against other: no gate of the suite has a `latency`" in done.stderr
     (here / "planted.toml").write_text(SUITE + "latency = 50.0\n")
     done = memeval("check", "--baseline", "b.json", "--suite", "planted.toml")
     assert "not evaluated" in done.stdout and done.exit_code == 0
