@@ -35,6 +35,8 @@ def parse(rendering: str) -> tuple[str, ...]:
     if "neighbours" in named:
         raise UsageError(f"rendering {rendering!r}: say how many neighbours, as in neighbours-1")
     for part, kind in zip(named, kinds, strict=True):
+        if part == "bare":
+            raise UsageError(f"rendering {rendering!r}: 'bare' is the text alone, and goes with nothing")
         if kind not in PARTS:
             raise UsageError(f"rendering {rendering!r}: unknown part {part!r}{did_you_mean(part, (*PARTS, 'bare'))}")
         if kinds.count(kind) > 1:

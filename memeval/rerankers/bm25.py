@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from memeval.core.errors import UsageError
 from memeval.core.types import Memory, Query
 from memeval.datasets.words import words_of
 
@@ -24,6 +25,8 @@ class BM25:
     score_kind = "similarity"
 
     def __init__(self, k1: float = 1.5, b: float = 0.75) -> None:
+        if not (0 <= k1 <= 1000 and 0 <= b <= 1):
+            raise UsageError(f"bm25?k1={k1:g}&b={b:g}: k1 is from 0 to 1,000, and b from 0 to 1")
         self.k1, self.b = k1, b
         self.fingerprint = {"bm25s": version("bm25s"), "PyStemmer": version("PyStemmer"), "k1": k1, "b": b}
         self._rows: dict[str, int] = {}

@@ -41,6 +41,8 @@ class ReciprocalRankFusion:
         names = model.split("+")
         if len(names) < 2:
             raise UsageError(f"'rrf/{model}': name two systems or more, joined by '+'")
+        if constant < 0:  # ranks begin at 1: below, a reciprocal has no value, or the last is the best
+            raise UsageError(f"'rrf/{model}?constant={constant}': the constant is 0 or more")
         self.constant = constant
         self.parts = [(part, declared(part)) for part in map(load, names)]
         fingerprints = [said.fingerprint for _, said in self.parts]

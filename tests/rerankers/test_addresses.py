@@ -193,3 +193,22 @@ def test_suites_and_sweeps_and_gates_say_no_place_either(home: Path) -> None:
     memeval("check", "--baseline", "b.json", "--update", "--reason", "first")
     Path("mine.toml").unlink()
     nothing_private(memeval("check", "--baseline", "b.json"), memeval("verify"))
+
+
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [
+        ("bm25?k1=nan", "k1 is from 0 to 1,000"),
+        ("bm25?k1=-1", "k1 is from 0 to 1,000"),
+        ("bm25?b=5", "b from 0 to 1"),
+        ("rrf/bm25+random?constant=-1", "the constant is 0 or more"),
+        ("openai/m?max_tokens=-1", "max_tokens is a number from 1"),
+        ("openai/m?temperature=nan", "temperature is a number from 0"),
+        ("openai/m?top_logprobs=-2", "top_logprobs is a number from 0"),
+        ("rerank-api/m?url=http://127.0.0.1:1&documents=0", "documents is a number from 1"),
+        ("rerank-api/m?url=http://127.0.0.1:1&tokens=-5", "tokens is a number from 1"),
+    ],
+)
+def test_an_option_beyond_reason_is_refused_before_the_first_query(system: str, said: str) -> None:
+    done = CliRunner().invoke(app, ["plan", "--dataset", "hard-cases", "--system", system], env={"COLUMNS": "300"})
+    assert done.exit_code == 3 and said in done.stdout

@@ -37,10 +37,13 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in ("in_flight", "requests_per_minute", "tokens_per_minute", "attempts", "wall", "timeout"):
-            value = getattr(self, name)
-            least = 1 if name in ("in_flight", "attempts") else 0.001
-            if value is not None and not least <= value <= MOST:
-                raise UsageError(f"{name} is a number from {least} to {MOST:,}, not {value:.9g}")
+            demand(name, getattr(self, name), 1 if name in ("in_flight", "attempts") else 0.001)
+
+
+def demand(name: str, value: object, least: float) -> None:
+    """Raises UsageError for an option that is a number, and one below the least or beyond reason."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and not least <= value <= MOST:
+        raise UsageError(f"{name} is a number from {least} to {MOST:,}, not {value:.9g}")
 
 
 class Pace:

@@ -15,6 +15,7 @@ from memeval.rerankers.hosted import estimate, prompts
 from memeval.rerankers.hosted.caller import Body, Reply
 from memeval.rerankers.hosted.estimate import Work
 from memeval.rerankers.hosted.faults import CallError, UnreadableError
+from memeval.rerankers.hosted.pace import demand
 from memeval.rerankers.hosted.stream import Asker, Judge
 from memeval.rerankers.windows import said
 
@@ -56,6 +57,10 @@ class Asking:
     response_format: Literal["json_schema", "json_object", "none"] = "json_schema"
     system_role: Literal["system", "developer", "none"] = "system"
     max_tokens: int | Literal["none"] | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("temperature", 0), ("top_logprobs", 0), ("max_tokens", 1)):
+            demand(name, getattr(self, name), least)
 
     def told(self) -> dict[str, Any]:
         """What a fingerprint says of it: what is not as usual, the cap and what depends on the model left out."""

@@ -22,7 +22,7 @@ from memeval.rerankers.hosted.batch.openai import read as answer
 from memeval.rerankers.hosted.batch.post import Post
 from memeval.rerankers.hosted.caller import Body, Service
 from memeval.rerankers.hosted.faults import CallError
-from memeval.rerankers.hosted.pace import Limits
+from memeval.rerankers.hosted.pace import Limits, demand
 from memeval.rerankers.hosted.stream import Asker, Hosted, Judge
 from memeval.rerankers.hosted.terms import Access, Door, Terms
 
@@ -240,4 +240,6 @@ def _within(judge: Judge, fits: Fits) -> Judge:
 def narrowed(fits: Fits, documents: int | None, tokens: int | None) -> Fits:
     """What a call holds, by the user's word where there is one."""
     given = {name: value for name, value in (("documents", documents), ("tokens", tokens)) if value is not None}
+    for name, value in given.items():
+        demand(name, value, 1)
     return replace(fits, **given)
