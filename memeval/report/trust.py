@@ -196,8 +196,7 @@ def _named(one: cal.Calibration) -> dict[str, tuple[cal.Bin, ...] | None]:
 
 
 def _curves(one: cal.Calibration) -> dict[str, tuple[cal.Bin, ...]]:
-    """Those of some pair: of a single query, none was fitted on others."""
-    return {name: bins for name, bins in _named(one).items() if bins is not None and any(each.n for each in bins)}
+    return {name: bins for name, bins in _named(one).items() if bins and any(each.n for each in bins)}  # of some pair
 
 
 def tables(
