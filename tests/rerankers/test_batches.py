@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import batch_services
+import fakes
 import pytest
 from batch_services import Services, ideal
 from typer.testing import CliRunner
@@ -293,11 +294,16 @@ def test_questions_that_hang_on_each_other_take_a_batch_for_each_step(
 
 
 def test_a_fused_system_asks_its_part_by_batch(tmp_path: Path, services: Services) -> None:
-    system = "rrf/bm25+openai/m?logprobs=false&price=1,1"
+    def speak(one: str, body: Any) -> tuple[int, Any]:
+        said = ideal(body)["choices"][0]["message"]["content"]
+        level = json.loads(said)["level"]
+        return 200, fakes.openai(said, **fakes.weighed(said, {level: 0.9, level % 5 + 1: 0.1})).body
+
+    services.speak = speak
     run(tmp_path / "online", made(tmp_path, "rrf/bm25+gpt-4o-mini"))
     services.online.clear()
     report = run(tmp_path / "batch", made(tmp_path, "rrf/bm25+gpt-4o-mini"), batch=Batching())
-    assert not report.unavailable, system
+    assert not report.unavailable and not report.incomplete
     assert files_of(tmp_path / "batch") == files_of(tmp_path / "online")
     assert not services.online
 
