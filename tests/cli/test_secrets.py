@@ -139,17 +139,17 @@ import os
 class Telling:
     def score(self, query, memories): raise RuntimeError(f"401 for https://ann:{os.environ['MY_API_KEY']}@h/ "
                                                          f"with {os.environ['MY_API_KEY']}")
-def telling(): raise RuntimeError(os.environ["MY_API_KEY"])
+def failing(): raise RuntimeError(os.environ["MY_API_KEY"])
 """
 
 
 def test_a_key_in_a_plug_ins_error_is_struck_out_of_files_and_lines(here: Path) -> None:
     (here / "telling.py").write_text(PLUG)
-    asked = ["run", "--system", "python/telling:Telling", "--system", "python/telling:telling", "--quiet"]
+    asked = ["run", "--system", "python/telling:Telling", "--system", "python/telling:failing", "--quiet"]
     told = quiet(here, asked, 4, MY_API_KEY=CANARY)
     assert "401 for https://[…]@h/ with […]" in told
     [noted] = here.rglob("unavailable.json")
-    assert "RuntimeError: […]" in json.loads(noted.read_text())["systems"]["python/telling:telling"]
+    assert "RuntimeError: […]" in json.loads(noted.read_text())["systems"]["python/telling:failing"]
 
 
 def test_a_key_in_a_traceback_and_in_the_hint_after_ctrl_c_is_struck_out(
