@@ -39,6 +39,8 @@ text and not with its square."""
 _KEY = r"[\w-]*(?:api[-_]?key|access[-_]?key|token|secret|password|passwd|credentials?|signature|authorization|bearer)"
 _KEY_LIKE = re.compile(rf"(?i)(?:{_KEY}|key|sig|auth|pwd|pass|headers?)$")
 _PARAMETER = re.compile(rf"(?i)(?<=[?&;])({_KEY}|key|sig|auth|pwd|pass)=[^&\s\"'\\]+")
+_PATH = re.compile(r"(?:(?<![\w.~:/-])|(?<=[\w-]/)|(?<=file://))/[^\s/\"'<>:,;()|]+(?:/[^\s/\"'<>:,;()|]+)+/?")
+"""What reads like a whole path: not within a word or a URL, but behind `kind/` or `file://`."""
 _VARIABLE = re.compile(r"(_|^)(API_?KEY|KEY|TOKEN|SECRET|PASS(WD|PHRASE)?)$|PASSWORD$", re.IGNORECASE)
 SHORTEST = 8
 """Characters of the shortest value of a variable that is taken for a key."""
@@ -84,6 +86,27 @@ def struck(text: str) -> str:
     for path in sorted((path for path in _names if path in text), key=len, reverse=True):
         text = re.sub(rf"{re.escape(path)}(?![\w-]|\.\w)", _names[path].replace("\\", r"\\"), text)
     return text
+
+
+def placeless(text: str) -> str:
+    """A text as others may read it: `struck`, and files of this machine told without the folders that they lie in.
+
+    What is below the working folder is told from there. What only looks like a path, as that of a URL does, stays.
+
+    >>> placeless("run python//usr/lib/mine.py:make --url http://host/v1/x (in '/usr/lib/more.py')")
+    "run python/mine.py:make --url http://host/v1/x (in 'more.py')"
+    """
+    return _PATH.sub(_told_from_here, struck(text))
+
+
+def _told_from_here(found: re.Match[str]) -> str:
+    path = Path(found[0])
+    if not Path(*path.parts[:2]).is_dir():
+        return found[0]
+    with suppress(OSError):  # the working folder is gone
+        if path.is_relative_to(Path.cwd()):
+            return path.relative_to(Path.cwd()).as_posix()
+    return path.name
 
 
 def without(text: str, secrets: Iterable[str], mark: str) -> str:

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from memeval.core import files
 from memeval.core.errors import DataError
-from memeval.core.outside import struck
+from memeval.core.outside import placeless, struck
 from memeval.core.types import (
     Candidates,
     Count,
@@ -471,7 +471,7 @@ def write_unavailable(folder: Path, reasons: Mapping[str, str]) -> None:
     """Notes the systems that could not run, or removes the note."""
     path = folder / UNAVAILABLE
     if reasons:
-        note = Unavailable({struck(name): struck(reason) for name, reason in reasons.items()})
+        note = Unavailable({struck(name): placeless(reason) for name, reason in reasons.items()})
         files.write_whole(path, text("unavailable", note))
     else:
         path.unlink(missing_ok=True)

@@ -5,7 +5,6 @@
 What cannot be relied on is left out and told; it never stands among the others.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -47,10 +46,14 @@ class Contribution:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file that is not reported, and why; `key` is that of the leaderboard it would be in, where it can be read."""
+    """A file that is not reported, and why; `key` is that of the leaderboard it would be in, where it can be read.
+
+    `name` is the file's as a page may tell it: where it was found by its whole path, whose it is, its suite and ground.
+    """
 
     file: str
     why: str
+    name: str
     key: bytes | None = None
 
 
@@ -59,16 +62,23 @@ def opened(paths: Sequence[Path]) -> Iterator[list[Contribution]]:
     """Where the results of some paths lie: files, folders, archives of `memeval submit`, each perhaps as `who=path`."""
     with ExitStack() as stack:
         found = [_source(place, stack) for path in paths for place in submission.spread(path)]
-        often = Counter(source.who for source in found)
-        yield [source if source.named else replace(source, who=_who(source, often)) for source in found]
+        yield [source if source.named else replace(source, who=_who(source, found)) for source in found]
 
 
-def _who(source: Contribution, often: Counter[str]) -> str:
-    """Nobody where there is one folder; by its whole path where several end alike: `ann/results` and `bob/results`."""
-    if often.total() == 1:
+def _who(source: Contribution, found: Sequence[Contribution]) -> str:
+    """Nobody where there is one folder; by more of its path where several end alike: `ann/results`, `bob/results`."""
+    if len(found) == 1:
         return ""
-    whole = "-".join(part for part in source.given.parts if part.strip("/."))
-    return source.who if often[source.who] == 1 else plain(whole)
+    others = [_ends(other.given) for other in found if other.given != source.given and other.who == source.who]
+    mine = _ends(source.given)
+    apart = next((end for end in mine if not any(end in other for other in others)), mine[-1])
+    return plain(apart) if others else source.who
+
+
+def _ends(path: Path) -> list[str]:
+    """A path by its last part, its last two, and so on."""
+    parts = [part for part in path.parts if part.strip("/.")]
+    return ["-".join(parts[-count:]) for count in range(1, len(parts) + 1)] or [""]
 
 
 def _source(path: Path, stack: ExitStack) -> Contribution:
@@ -98,9 +108,16 @@ def left_out(source: Contribution, file: Path, why: str) -> LeftOut:
     shown = source.shown(file)
     why = plain(why.removeprefix(shown).removeprefix(": "))
     try:
-        return LeftOut(shown, why, comparable(results.read_result(file, edited=True)))
+        key = comparable(results.read_result(file, edited=True))
     except MemevalError:
-        return LeftOut(shown, why)
+        key = None
+    return _without(source, file, why, key)
+
+
+def _without(source: Contribution, file: Path, why: str, key: bytes | None) -> LeftOut:
+    shown = source.shown(file)
+    name = "/".join((*([source.who] if source.who else []), *file.parts[-3:])) if shown.startswith("/") else shown
+    return LeftOut(shown, why, name, key)
 
 
 def comparable(result: Result) -> bytes:
@@ -124,7 +141,7 @@ def relied_on(collection: "Collection", read: "Mapping[Path, Beside]", load: "Lo
         why = foreign.get(one.file) or (there.wrong if there else "")
         why = f"{why}: was it edited?" if why else there.lacks if there and source.named else ""
         if why:
-            left_out.append(LeftOut(source.shown(one.file), source.shown(why), comparable(one.result)))
+            left_out.append(_without(source, one.file, source.shown(why), comparable(one.result)))
         else:
             kept.append((source, one))
     if left_out and not kept:

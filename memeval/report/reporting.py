@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from memeval import report
 from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.files import write_whole
-from memeval.core.outside import plain
+from memeval.core.outside import placeless, plain
 from memeval.core.types import Ranking
 from memeval.datasets.download import beside
 from memeval.measures import trec
@@ -52,7 +52,7 @@ class Found:
             replace(row, by=own.by.get(row.system, ()), on=started.get(row.system, "")[: len("2026-11-27")])
             for row in board.rows
         ]
-        left_out = {one.file: one.why for one in self.collection.left_out if one.key in (key, None)}
+        left_out = {one.name: placeless(one.why) for one in self.collection.left_out if one.key in (key, None)}
         return replace(board, rows=tuple(rows), left_out=left_out), own
 
 

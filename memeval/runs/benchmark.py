@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from memeval import datasets, rerankers
 from memeval.core import files, results
 from memeval.core.errors import DataError, IncompleteError, MemevalError, PrerequisiteError, UsageError
-from memeval.core.outside import contained, struck
+from memeval.core.outside import contained, placeless
 from memeval.core.results import EVERY
 from memeval.core.store import ScoreCache
 from memeval.core.types import Candidates, Dataset, Header, Pool, Ranking, Reranker, Result, written
@@ -69,8 +69,8 @@ class Report:
     def missing(self) -> dict[str, str]:
         """Why systems have no result; of a ground on which nothing ran, that of EVERY."""
         if self.error is not None:
-            return {results.EVERY: struck(str(self.error))}
-        return {**self.left_out, **{name: struck(str(error)) for name, error in self.unavailable.items()}}
+            return {results.EVERY: placeless(str(self.error))}
+        return {**self.left_out, **{name: placeless(str(error)) for name, error in self.unavailable.items()}}
 
 
 def run(

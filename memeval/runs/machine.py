@@ -3,7 +3,6 @@
 import contextlib
 import os
 import platform
-import re
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import memeval
-from memeval.core.outside import struck
+from memeval.core.outside import placeless
 from memeval.core.types import Machine
 
 PACKAGES = (
@@ -34,7 +33,7 @@ def manifest() -> Machine:
     """Versions, platform, processor, device, command and time (UTC)."""
     return Machine(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=struck(shlex.join([Path(sys.argv[0]).name, *map(_shared, sys.argv[1:])])),
+        command=placeless(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         python=platform.python_version(),
         platform=platform.platform(),
         processor=processor(),
@@ -42,16 +41,6 @@ def manifest() -> Machine:
         device=device(),
         versions=versions(),
     )
-
-
-def _shared(word: str) -> str:
-    """A word of the command without an absolute path, which says more of this machine than it should."""
-    found = re.fullmatch(r"(?s)(--[\w-]+=)?([\w-]+/)?(/.+)", word)
-    if found is None:
-        return word
-    path = Path(found[3])
-    short = path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.name
-    return f"{found[1] or ''}{found[2] or ''}{short}"
 
 
 def reset_peaks() -> None:

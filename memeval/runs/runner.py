@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from memeval.core import files, results
 from memeval.core.errors import DataError, IncompleteError
-from memeval.core.outside import staying
+from memeval.core.outside import placeless, staying
 from memeval.core.types import (
     Candidates,
     Dataset,
@@ -258,7 +258,8 @@ def ordered(query: Query, candidates: Candidates, scored: Scored) -> Ranking:
     """One query's strict order; what failed keeps the first stage's."""
     doc_ids = candidates.doc_ids[query.query_id]
     if scored.scores is None:
-        return Ranking(query.query_id, doc_ids, None, scored.status, scored.error, usage=scored.usage)
+        error = scored.error and placeless(scored.error)
+        return Ranking(query.query_id, doc_ids, None, scored.status, error, usage=scored.usage)
     order = strict_order(scored.scores)
     cut = scored.cut or [False] * len(doc_ids)
     return Ranking(

@@ -44,7 +44,7 @@ from pydantic import (
 from memeval import datasets, rerankers
 from memeval.core import files, names
 from memeval.core.errors import DataError, SuiteError, UsageError, did_you_mean
-from memeval.core.outside import plain, secret, struck
+from memeval.core.outside import placeless, plain, secret, struck
 from memeval.core.values import model, shown
 from memeval.datasets import render
 from memeval.measures import ranx
@@ -111,7 +111,7 @@ class System(BaseModel):
     def _named(self) -> "System":
         if self.name and not _seen(self.name).strip():
             raise ValueError("name: is blank: give the system one that tables can show")
-        return self if self.name else self.model_copy(update={"name": self.model})
+        return self.model_copy(update={"name": placeless(self.name) if self.name else self.model})
 
     def swept(self) -> list["System"]:
         """This system with every combination of the swept values; itself if nothing is swept."""

@@ -158,6 +158,36 @@ def test_errors_that_are_kept_say_no_place(home: Path) -> None:
     nothing_private()
 
 
+def test_what_a_library_or_a_data_set_says_of_its_files_is_kept_without_their_place(home: Path) -> None:
+    opens = home / "ann" / "opens.py"
+    opens.write_text(
+        f"class Made:\n def score(self, query, memories):\n"
+        f"  if query.query_id < 'k': open({str(home / 'ann' / 'lexicon.txt')!r})\n  return [0.0] * len(memories)\n"
+    )
+    (home / "bad.jsonl").write_text("{}\n")
+    Path("mine.toml").write_text(
+        f'schema = 1\nname = "mine"\ndatasets = ["jsonl/{home / "bad.jsonl"}", "hard-cases"]\n'
+        f'systems = [{{model = "python/{opens}:Made", name = "{home / "ann"}"}}, {{model = "bm25"}}]\n'
+    )
+    memeval("run", "mine.toml", "--results", str(home / "out"), "-o", "page.html", "-o", "page.json", "--quiet", code=4)
+    Path("mine.toml").unlink()
+    shutil.copytree(home / "out", "results")
+    told = "".join(file.read_text() for file in Path().rglob("*.js*"))
+    assert "No such file or directory: 'lexicon.txt'" in told and "bad.jsonl: 1 bad line" in told
+    nothing_private()
+
+
+def test_files_that_are_left_out_and_people_are_named_without_the_place(home: Path) -> None:
+    for who in ("ann", "ben"):
+        run("bm25", results=str(home / who / "results"))
+    [edited] = (home / "ann").rglob("bm25.json")
+    edited.write_text(edited.read_text().replace("0.", "0.1", 1))
+    memeval("report", *(str(home / who / "results") for who in ("ann", "ben")), "-o", "page.html", "-o", "page.json")
+    assert "ann-results/adhoc/hard-cases/bm25.json" in Path("page.json").read_text()
+    assert "ben-results" in Path("page.html").read_text()
+    nothing_private()
+
+
 def test_a_model_folder_is_no_model_of_a_hub(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = home / "ann" / "gpt2"
     folder.mkdir()

@@ -4,6 +4,7 @@ import json
 import random
 import sqlite3
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from math import isfinite, log
 from pathlib import Path
@@ -17,6 +18,7 @@ from memeval.core.errors import ServiceError
 from memeval.core.store import KnownScore, ScoreCache
 from memeval.core.types import Dataset, Memory, Query, Scored
 from memeval.rerankers import load
+from memeval.rerankers.hosted import caller
 from memeval.rerankers.hosted.prices import Purse
 from memeval.rerankers.hosted.terms import Terms
 
@@ -416,6 +418,42 @@ def test_a_state_of_the_service_stops_the_run_and_keeps_what_was_finished(
     again: Any = load(f"{service}/m?{options}&in_flight=4", EMPTY, terms=Terms(answers=tmp_path / "scores.sqlite"))
     assert {scored.status for _, scored in again.score_many(requests)} == {"ok"}
     assert len(server.asked) == sent + 38
+
+
+SILENT = {
+    "a sign-in page": Answer(raw=b"<html>Sign in</html>", content_type="text/html"),
+    "a gateway": Answer(raw=b"<html>bad gateway", status=502, content_type="text/html"),
+    "a connection that breaks": Answer({"a": "b"}, cut=4),
+}
+
+
+@pytest.mark.parametrize("service", ["openai", "gemini", "rerank-api"])
+@pytest.mark.parametrize("name", SILENT)
+def test_a_service_of_which_nothing_comes_any_more_stops_the_run(
+    name: str, service: str, serve: Callable[..., Wire], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caller, "FIRST_WAIT", 0.001)
+    gone = range(12, 10**6)
+
+    def rule(asked: Asked) -> Answer:
+        if len(server.asked) in gone:
+            return SILENT[name]
+        right = ranked("results", "relevance_score")(asked) if "documents" in asked.body else None
+        return right or fakes.SPEAKERS[service](fakes.ideal(asked), "stop")
+
+    server = serve(rule)
+    options = {"openai": "logprobs=false", "gemini": "seed=0", "rerank-api": f"url={server.url}"}[service]
+    requests = [(Query(f"q{n}", f"when is tea {n}", "s"), MEMORIES) for n in range(80)]
+    system = f"{service}/m?{options}&in_flight=4&attempts=2"
+    reranker: Any = load(system, EMPTY, terms=Terms(answers=tmp_path / "scores.sqlite"))
+    with pytest.raises(ServiceError, match="takes no more calls .*: so ended 20 calls in a row"):
+        for _ in reranker.score_many(requests):
+            pass
+    assert len(server.asked) <= gone[0] + 2 * (caller.IN_A_ROW + 4)
+    gone = range(len(server.asked) + 5, len(server.asked) + 20)
+    again: Any = load(system, EMPTY, terms=Terms(answers=tmp_path / "scores.sqlite"))
+    statuses = Counter(scored.status for _, scored in again.score_many(requests))
+    assert statuses["ok"] >= 80 - len(gone), "a few of them stop nothing"
 
 
 def test_a_limit_without_a_word_is_one_when_it_lasts_and_nobody_is_answered(

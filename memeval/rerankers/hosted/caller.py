@@ -34,6 +34,8 @@ from memeval.rerankers.hosted.terms import Door, Terms
 
 PATIENCE = 15.0
 """Seconds: a call that was told to wait for so long, while no other was answered, says that none will be."""
+IN_A_ROW = 20
+"""Calls that end in silence, one after the other, until a service counts as gone; see CallError.silent."""
 LARGEST, ECHO = 4_000_000, 3
 """Characters of the largest reply that is looked at, and so many more for each byte sent: it may come back."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
@@ -91,11 +93,13 @@ Take: TypeAlias = Callable[[Reply], Any]
 class Breaker:
     """Why a service takes no calls any more, once one of them says so: nothing more is sent to it then.
 
-    `opened` says that it has answered something: its port being refused is a restart then.
+    `opened` says that it has answered something: its port being refused is a restart then. `silent` counts the calls
+    since it last did.
     """
 
     fault: CallError | None = None
     opened: bool = False
+    silent: int = 0
 
 
 class Caller:
@@ -182,11 +186,14 @@ class Caller:
         try:
             found: tuple[answers.Stored, Reply] = await retrying(self._attempt, call)
         except CallError as fault:
-            alone = self._answered < began < perf_counter() - PATIENCE
-            if fault.status == "rate-limited" and alone and self.breaker.fault is None:
-                remedy = "wait for the limit to pass, or ask less at once (in_flight, requests_per_minute)"
-                self.breaker.fault = CallError(fault.status, fault.why, remedy=remedy)
-            if fault.remedy and self.breaker.fault is None:
+            self.breaker.silent += fault.silent
+            remedy, alone = fault.remedy, self._answered < began < perf_counter() - PATIENCE
+            if fault.status == "rate-limited" and alone:
+                remedy = remedy or "wait for the limit to pass, or ask less at once (in_flight, requests_per_minute)"
+            elif self.breaker.silent >= IN_A_ROW:
+                remedy = remedy or f"so ended {IN_A_ROW} calls in a row: wait, or see to what is between (a proxy, say)"
+            if remedy and self.breaker.fault is None:
+                fault.remedy = remedy
                 self.breaker.fault = fault
             raise
         stored, reply = found
@@ -283,12 +290,14 @@ class Caller:
         except Exception as error:  # noqa: BLE001  (an SDK raises what it likes)
             fault = classify(error)
             self.breaker.opened |= not (fault.shut or fault.status == "timed-out")
+            fault.silent = fault.status_code is None or fault.status_code > 501
+            self.breaker.silent *= fault.silent
             if fault.adapted:
                 return await self._sent(body, send)
             fault.why = without(fault.why, secrets, "[key]")
             fault.args = (fault.why,)
             raise fault from None
-        self.breaker.opened = True
+        self.breaker.opened, self.breaker.silent = True, 0
         if len(raw) > LARGEST and len(raw) > LARGEST + ECHO * len(canonical(body)):
             raise CallError("unparsable", f"a reply of {len(raw):,} characters")
         return without(raw, secrets, "[key]"), perf_counter() - start

@@ -4,8 +4,9 @@ Retried: 408, 409, 425, 429 (unless a quota is used up), 5xx but 501, timeouts, 
 is half a JSON, which is a connection that broke, too; so is a 200 that says it is an error. Everything else is final.
 What says that the service takes no calls at all now (no such key, no credits, a day's limit reached, no such model, a
 wait of hours) stops the run: see CallError.remedy. So does a door that is `shut` (a refused port, an unknown host, an
-untrusted certificate, a wrong key), but a port that has been open before is tried again. No error's text holds a key:
-who sent it strikes it out (caller.py).
+untrusted certificate, a wrong key), but a port that has been open before is tried again; and so do many calls in a row
+of which nothing came that the service itself would say. No error's text holds a key: who sent it strikes it out
+(caller.py).
 
 One file, though a long one: a third of it is the words by which services are told apart.
 """
@@ -91,6 +92,7 @@ class CallError(Exception):
     `billed` that the service may have worked all the same. `remedy` is given where no other call would fare better: it
     says what the user can do; `shut` that nobody gets in at all. `status_code` is the HTTP status, if there was one.
     `words` are what a service says of a request that it refuses, and `adapted` that the next one will differ by that.
+    `silent` says that nothing came of the service's own: a page, a gateway's words, or no reply at all.
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class CallError(Exception):
         super().__init__(why)
         self.status, self.why, self.again, self.after, self.billed = status, why, again, after, billed
         self.remedy = remedy
-        self.shut, self.adapted, self.words = shut, False, ""
+        self.shut, self.adapted, self.silent, self.words = shut, False, False, ""
         self.status_code: int | None = None
 
 
