@@ -243,14 +243,13 @@ def read_candidates(path: Path) -> Candidates:
 
 
 def place_labels(path: Path, dataset: Dataset, *, compress: bool) -> None:
-    """Writes the labels of a data set, by id and without any text, unless they are there."""
-    there = files.stored(path)
+    """Writes the labels of a data set, by id and without any text, unless they are there, whole and as they are now."""
+    there, content = files.stored(path), b"".join(labels_lines(labels(dataset)))
     if there is not None:
-        with suppress(DataError):  # of another version, or damaged: it is made again from the data set
-            _, head = next(files.numbered(there), (1, b"{}"))
-            if _record(head, "labels", Labels, there)[0].dataset_digest == dataset.digest:
+        with suppress(DataError):  # damaged: it is made again
+            if files.content(there) == content:
                 return
-    files.place(path, labels_lines(labels(dataset)), compress=compress)
+    files.place(path, [content], compress=compress)
 
 
 def labels_lines(labels: Labels) -> Iterator[bytes]:

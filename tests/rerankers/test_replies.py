@@ -446,7 +446,7 @@ def test_a_service_of_which_nothing_comes_any_more_stops_the_run(
     requests = [(Query(f"q{n}", f"when is tea {n}", "s"), MEMORIES) for n in range(80)]
     system = f"{service}/m?{options}&in_flight=4&attempts=2"
     reranker: Any = load(system, EMPTY, terms=Terms(answers=tmp_path / "scores.sqlite"))
-    with pytest.raises(ServiceError, match="takes no more calls .*: so ended 20 calls in a row"):
+    with pytest.raises(ServiceError, match=r"takes no more calls .*: so ended 20 calls in a row"):
         for _ in reranker.score_many(requests):
             pass
     assert len(server.asked) <= gone[0] + 2 * (caller.IN_A_ROW + 4)
