@@ -347,6 +347,22 @@ def test_weights_that_chance_has_set_are_refused(
     assert weight in line
 
 
+@pytest.mark.parametrize(
+    ("kind", "build"),
+    [
+        ("transformers", models.bert),
+        ("transformers", models.xlm_roberta),
+        ("sentence-transformers", models.bert),
+        ("sentence-transformers", models.bi_encoder),
+    ],
+)
+def test_a_folder_without_its_tokenizer_is_refused(kind: str, build: Callable[..., Path], tmp_path: Path) -> None:
+    folder = build(tmp_path)
+    for file in folder.rglob("tokenizer*"):
+        file.unlink()
+    assert "its tokenizer knows no words, fetch it again" in refused(f"{kind}/{folder}")
+
+
 def test_an_encoder_that_does_not_see_the_texts_is_refused() -> None:
     with pytest.raises(PrerequisiteError, match="all texts score 1"):
         probe.scores("'x'", "float32", lambda query, texts: [1.0] * len(texts))

@@ -81,6 +81,7 @@ class Writer:
             theirs = [self.plain(ids, yes, no) for ids in asked]
             probe.agree(f"{name}: a prompt is read otherwise in company", dtype, self.log_odds(asked, yes, no), theirs)
 
+        probe.words(name, lambda text: prompts([text]))
         probe.whole(name, length, self.model, compare)
 
     def _written(self, rows: list[list[int]]) -> list[Written]:

@@ -95,6 +95,7 @@ class ListwiseEmbedding:
 
         with checkpoint.loading(found.said):
             probe.seen(found.name, found.running.dtype, ours(list(probe.DOCUMENTS)))
+            probe.words(found.name, lambda text: ours([text]))
             probe.whole(found.name, self.told.get("max_doc_length", probe.FULL), self.loaded[0], compare)
 
     def _one(self, query: str, texts: Sequence[str]) -> Scored:

@@ -23,6 +23,8 @@ DOCUMENTS = (
     "Tea is at four.",
     "The boat leaks. " * 12,
 )
+TWIN = "The trees start to grow."
+"""As many words and letters as the first document: the same to whatever knows none of them."""
 TOLERANCE = {"float32": 1e-3, "float16": 0.1, "bfloat16": 0.5, INT8: 0.5}
 """How far log-odds up to 8 may move with the batch; above that in proportion."""
 FULL = 8192
@@ -75,6 +77,16 @@ def scores(name: str, dtype: str, score: Callable[[str, list[str]], list[float]]
     alone = [score(QUERY, [text])[0] for text in DOCUMENTS]
     agree(f"{name}: a score depends on its batch", dtype, together, backwards, least=least)
     agree(f"{name}: a score depends on its batch", dtype, together, alone, least=least)
+    words(name, lambda text: score(QUERY, [text]))
+
+
+def words(name: str, read: Callable[[str], object]) -> None:
+    """Raises PrerequisiteError where two texts read the same, as they do to the empty tokenizer that transformers makes
+    where a folder has none."""
+    if read(DOCUMENTS[0]) == read(TWIN):
+        raise PrerequisiteError(
+            f"{name}: {DOCUMENTS[0]!r} and {TWIN!r} are the same to it: its tokenizer knows no words, fetch it again"
+        )
 
 
 def seen(name: str, dtype: str, together: Sequence[float]) -> None:
