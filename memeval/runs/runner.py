@@ -329,7 +329,7 @@ def _is_of(file: Path | None, header: Header) -> bool:
 
 
 def _told(file: Path, error: Exception) -> str:
-    return str(error).removeprefix(f"{file}: ") if isinstance(error, DataError) else f"is no JSON ({error})"
+    return str(error).removeprefix(f"{file}: ") if isinstance(error, DataError) else f"cannot be read ({error})"
 
 
 def _sealed(line: bytes) -> bytes:
