@@ -16,7 +16,7 @@ from memeval.core import files
 from memeval.core.errors import DataError, PrerequisiteError, UsageError, did_you_mean, install
 from memeval.datasets import download
 from memeval.datasets._files import records
-from memeval.datasets.download import cache_folder
+from memeval.datasets.download import ELSEWHERE, cache_folder
 
 OTHER_NAME = {"dev": "validation", "validation": "dev"}  # the library calls a file dev.* so
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
@@ -46,7 +46,9 @@ def repository(named: str, revision: str | None = None) -> Repository:
     """A local folder or an id on the Hub. Raises UsageError where it can be neither."""
     folder = local(named)
     if folder is None and not HUB_ID.fullmatch(named):
-        raise UsageError(f"{named}: there is no such folder, here or in MEMEVAL_DATA, and it is no id on the Hub (a/b)")
+        raise UsageError(
+            f"{named}: there is no such folder, here or in MEMEVAL_DATA, and it is no id on the Hub (a/b): {ELSEWHERE}"
+        )
     if folder is not None and folder.resolve() == Path(folder.resolve().anchor):
         raise UsageError(f"{named[:40]}: is the whole disk: name the data set's own folder")
     return Repository(named, folder, revision)

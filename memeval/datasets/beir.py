@@ -44,6 +44,7 @@ from memeval.core.files import PACKED
 from memeval.core.types import Dataset
 from memeval.core.values import ident, utf8
 from memeval.datasets import _hub, parts
+from memeval.datasets.download import ELSEWHERE
 from memeval.datasets._files import digest, lines, packed, records
 from memeval.datasets.parts import NOTHING, Parts, Wanted, build
 
@@ -71,7 +72,8 @@ def load(name: str, argument: str | None = None, **options: str) -> Dataset:
     folder = _hub.local(argument)
     if folder is None and not _hub.HUB_ID.fullmatch(argument):
         raise DataError(
-            f"{name}/{argument}: there is no such folder, here or in MEMEVAL_DATA, and it is no id on the Hub"
+            f"{name}/{argument}: there is no such folder, here or in MEMEVAL_DATA, and it is no id on the Hub:"
+            f" {ELSEWHERE}"
         )
     # A card alone does not make it a copy of a repository.
     if folder is not None and (not (folder / "README.md").is_file() or any((folder / "qrels").glob("*.tsv*"))):

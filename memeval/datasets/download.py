@@ -22,6 +22,8 @@ from memeval.core.errors import DataError, MemevalError, PrerequisiteError
 
 log = logging.getLogger(__name__)
 PLACES = "places.json"
+ELSEWHERE = "if it is elsewhere, set MEMEVAL_DATA to the folder that holds it"
+"""What can be done where a user's file is not found by the name that it has in results."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ from memeval.core.types import Dataset, Grade, Memory, Query
 from memeval.core.values import decoded, grade, ident, label, name, shown, typed, value_of
 from memeval.datasets._files import filled, iso, lines, listed
 from memeval.datasets.build import Builder
-from memeval.datasets.download import cache_folder, local
+from memeval.datasets.download import ELSEWHERE, cache_folder, local
 
 ABOUT: Mapping[str, str] = {"jsonl": "jsonl/<file>: your own data, one query a line; stores may be shared"}
 SHOWN = 10  # kinds of bad lines named in one error
@@ -88,7 +88,7 @@ def load(name: str, argument: str | None = None) -> Dataset:
         raise UsageError(f"{name!r} wants a file: ask for {name}/<file>")
     path = local(argument)
     if path is None or not files.is_file(path):
-        raise DataError(f"{name}/{argument}: there is no such file, here or in MEMEVAL_DATA")
+        raise DataError(f"{name}/{argument}: there is no such file, here or in MEMEVAL_DATA: {ELSEWHERE}")
     return read(path)
 
 
