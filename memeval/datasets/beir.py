@@ -44,8 +44,8 @@ from memeval.core.files import PACKED
 from memeval.core.types import Dataset
 from memeval.core.values import ident, utf8
 from memeval.datasets import _hub, parts
-from memeval.datasets.download import ELSEWHERE
 from memeval.datasets._files import digest, lines, packed, records
+from memeval.datasets.download import ELSEWHERE
 from memeval.datasets.parts import NOTHING, Parts, Wanted, build
 
 ABOUT: Mapping[str, str] = {
