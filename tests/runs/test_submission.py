@@ -105,7 +105,7 @@ def test_equal_results_are_one_and_others_get_the_prefix_that_is_asked_for_once(
     assert "measured by" not in (memeval("report", "ann", "-o", "r.md") and Path("r.md").read_text())
 
 
-def test_folders_that_end_alike_are_told_apart_by_their_whole_path(board: Path) -> None:
+def test_folders_that_end_alike_are_told_apart_by_as_much_of_their_paths_as_differs(board: Path) -> None:
     for who in ("ann", "bob"):
         shutil.move(who, "moved")
         Path(who).mkdir()
