@@ -172,8 +172,12 @@ def mean_difference(pairs: Sequence[tuple[Sequence[Sums], Sequence[Sums]]]) -> D
 
 
 def mean_of(values: Floats, units: Sequence[str]) -> Sums:
-    """A mean over queries."""
-    return Sums(by_unit(np.stack([values, np.ones(len(values))], axis=1), units), lambda sums: float(sums[0] / sums[1]))
+    """A mean over queries; nan of none, as where one store that is left out has them all."""
+
+    def mean(sums: Floats) -> float:
+        return float(sums[0] / sums[1]) if sums[1] else math.nan
+
+    return Sums(by_unit(np.stack([values, np.ones(len(values))], axis=1), units), mean)
 
 
 def ece_of(probabilities: Floats, hits: Floats, units: Sequence[str]) -> Sums:

@@ -1,5 +1,6 @@
 """The ablation's statistics, by hand and against scipy's, and its page."""
 
+import json
 import math
 import re
 import sys
@@ -83,7 +84,16 @@ def test_the_page_states_of_each_stage_what_was_seen() -> None:
     held = {"held_out": {"NDCG@10": 0.5, "MAP": 0.4, "ECE": None, "threshold": 0.1}, "passes": [{"steps": 3}]}
     told = {name: {**held, "overlap": {"set": 0.0}, "simulated": ["simulated?flips=0.1"]} for name in systems}
     made = page.html([ablation.Tested("set", 8, 4, measured, dict.fromkeys(systems, 0.1))], told)
-    assert made.count("<p>") == 3 + len(ablation.STAGES)
+    assert made.count("<p>") == 4 + len(ablation.STAGES)
     said = re.findall(r"mean over the test sets: NDCG@10 (helps|harms|cannot be told) \(", made)
     assert said == ["helps", "helps", "harms", "helps", "harms"]
     assert "when &lt;b&gt;" in made and "<b>" not in made and "simulated?flips=0.1" in made
+
+
+def test_the_committed_page_follows_from_the_committed_results() -> None:
+    told = json.loads(ablation.HELD_OUT.read_text())
+    committed = (ablation.ROOT / "reports" / "distil.html").read_text()
+    found = ablation.tested(ablation.RESULTS, told)
+    assert page.html(found, told) == committed
+    assert sorted(one.label for one in found) == sorted(ablation.TESTS)
+    assert {name.rpartition(".")[0] for name in told} == set(ablation.ARMS)
