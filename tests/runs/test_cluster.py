@@ -114,12 +114,17 @@ def cluster(nodes: Any) -> Iterator[Cluster]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "models.py").write_text(MODELS)
+    (tmp_path / "spread_over_workers.py").write_text(MODELS)
     return tmp_path
 
 
 def planned(folder: Path, *factories: str) -> suite.Suite:
-    return of(*({"name": factory.lower(), "model": f"python/{folder}/models.py:{factory}"} for factory in factories))
+    return of(
+        *(
+            {"name": factory.lower(), "model": f"python/{folder}/spread_over_workers.py:{factory}"}
+            for factory in factories
+        )
+    )
 
 
 def of(*systems: dict[str, Any]) -> suite.Suite:
@@ -161,7 +166,7 @@ def asked(folder: Path) -> list[list[str]]:
 def test_workers_leave_the_bytes_of_one_process_failures_windows_and_fusions_included(
     folder: Path, cluster: Cluster
 ) -> None:
-    models = f"python/{folder}/models.py:"
+    models = f"python/{folder}/spread_over_workers.py:"
     plan = of(
         {"name": "fused", "model": f"rrf/bm25+{models}Another"},
         {"name": "rounding", "model": f"{models}Rounding"},
@@ -234,7 +239,7 @@ def test_a_run_whose_driver_was_killed_goes_on_with_workers_or_without(
     toml = folder / "spread.toml"
     toml.write_text(
         'schema = 1\nname = "spread"\ndatasets = ["hard-cases"]\ndepth = 10\n\n[[systems]]\nname = "rounding"\n'
-        f'model = "python/{folder}/models.py:Rounding"\n'
+        f'model = "python/{folder}/spread_over_workers.py:Rounding"\n'
     )
     into = folder / "spread"
     into.mkdir()
@@ -279,7 +284,7 @@ def test_a_system_that_workers_cannot_run_is_one_line(folder: Path, cluster: Clu
 
 
 def test_no_room_for_a_worker_is_one_line(folder: Path, cluster: Cluster) -> None:
-    plan = of({"name": "big", "model": f"python/{folder}/models.py:Rounding", "worker": {"cpus": 64}})
+    plan = of({"name": "big", "model": f"python/{folder}/spread_over_workers.py:Rounding", "worker": {"cpus": 64}})
     report = run(plan, folder / "spread", cluster)
     [error] = report.unavailable.values()
     assert str(error) == "big: no node of the cluster has 64 CPUs and 0 GPUs for a worker"
@@ -288,7 +293,7 @@ def test_no_room_for_a_worker_is_one_line(folder: Path, cluster: Cluster) -> Non
 
 def test_the_room_of_a_worker_stands_in_the_suite(folder: Path, cluster: Cluster) -> None:
     assert "worker" not in suite.values(planned(folder, "Rounding"))["systems"][0]
-    plan = of({"model": f"python/{folder}/models.py:Rounding", "worker": {"most": 1}})
+    plan = of({"model": f"python/{folder}/spread_over_workers.py:Rounding", "worker": {"most": 1}})
     assert suite.values(plan)["systems"][0]["worker"] == {"cpus": 1, "gpus": None, "most": 1}
     run(plan, folder / "spread", cluster)
     assert len({process for process, *_ in asked(folder)}) == 1
@@ -359,7 +364,7 @@ def test_nothing_of_ray_is_imported_without_the_option(folder: Path) -> None:
 
 
 def test_a_cluster_of_this_machine_alone_says_nothing_and_ctrl_c_leaves_nothing_of_it(folder: Path) -> None:
-    command = [sys.executable, "-m", "memeval", "run", "--system", f"python/{folder}/models.py:Rounding"]
+    command = [sys.executable, "-m", "memeval", "run", "--system", f"python/{folder}/spread_over_workers.py:Rounding"]
     command += ["--quiet", "--results", str(folder), "-o", str(folder / "r.md"), "--ray"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
     wait_for(

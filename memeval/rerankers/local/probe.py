@@ -23,8 +23,15 @@ DOCUMENTS = (
     "Tea is at four.",
     "The boat leaks. " * 12,
 )
-TWIN = "The trees start to grow."
-"""As many words and letters as the first document: the same to whatever knows none of them."""
+TWINS = (
+    DOCUMENTS[0],
+    "The trees start to grow.",
+    "Her boats leak in March.",
+    "My sister sings at noon.",
+    "His train left at seven.",
+    "One lamp broke in April.",
+)
+"""Each of as many words and letters: all the same to whatever knows none of them."""
 TOLERANCE = {"float32": 1e-3, "float16": 0.1, "bfloat16": 0.5, INT8: 0.5}
 """How far log-odds up to 8 may move with the batch; above that in proportion."""
 FULL = 8192
@@ -81,11 +88,12 @@ def scores(name: str, dtype: str, score: Callable[[str, list[str]], list[float]]
 
 
 def words(name: str, read: Callable[[str], object]) -> None:
-    """Raises PrerequisiteError where two texts read the same, as they do to the empty tokenizer that transformers makes
-    where a folder has none."""
-    if read(DOCUMENTS[0]) == read(TWIN):
+    """Raises PrerequisiteError where texts of as many words all read the same, as they do to the empty tokenizer that
+    transformers makes where a folder has none."""
+    first = read(TWINS[0])
+    if all(read(text) == first for text in TWINS[1:]):
         raise PrerequisiteError(
-            f"{name}: {DOCUMENTS[0]!r} and {TWIN!r} are the same to it: its tokenizer knows no words, fetch it again"
+            f"{name}: {TWINS[0]!r} and {TWINS[1]!r} are the same to it: its tokenizer knows no words, fetch it again"
         )
 
 
