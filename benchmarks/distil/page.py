@@ -30,10 +30,12 @@ from ablation import (
 from memeval.core import files
 
 STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:86rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
     "table{border-collapse:collapse;margin:1rem 0;font-size:.9rem}td,th{padding:.25rem .7rem;text-align:right;"
     "border-bottom:1px solid #8884}td:first-child,th:first-child,caption{text-align:left}caption{padding:.4rem 0}"
     ".helps{font-weight:600;color:#1a7f37}.harms{font-weight:600;color:#cf222e}div{overflow-x:auto}"
+    "p{max-width:70rem}td span{white-space:nowrap}"
+    "@media(prefers-color-scheme:dark){.helps{color:#3fb950}.harms{color:#ff7b72}}"
 )
 
 
