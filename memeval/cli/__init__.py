@@ -66,8 +66,8 @@ class Commands(TyperGroup):
             raise RuntimeError(f"SystemExit({error.code!r}) was raised where memeval runs no foreign code") from error
 
 
-class Command(TyperCommand):
-    """A command whose `--ray` may stand without an address."""
+class RayCommand(TyperCommand):
+    """The command whose `--ray` may stand without an address."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Puts an empty address behind a `--ray` that has none."""
@@ -133,7 +133,8 @@ for _command in (
     looking.help_,
     looking.doctor,
 ):
-    app.command(name=_command.__name__.rstrip("_"), cls=Command)(_guarded(_command))
+    _kind = RayCommand if _command is running.run else None
+    app.command(name=_command.__name__.rstrip("_"), cls=_kind)(_guarded(_command))
 
 
 def main() -> None:

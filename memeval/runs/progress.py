@@ -5,7 +5,7 @@ import time
 from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from memeval.core.outside import plain, struck
 from memeval.core.terminal import above, console, say, stderr
@@ -21,8 +21,13 @@ PLAIN_SECONDS = 5.0
 
 def looked_at() -> bool:
     """Whether somebody sees what is shown: on a terminal, or in a notebook."""
+    return "ipykernel" in sys.modules or _terminal() is not None
+
+
+def _terminal() -> TextIO | None:
+    """Stderr, where it is one."""
     stream = stderr()
-    return "ipykernel" in sys.modules or (stream is not None and stream.isatty())
+    return stream if stream is not None and stream.isatty() else None
 
 
 class Progress:
@@ -38,7 +43,7 @@ class Progress:
         self.watcher = Watcher(notice=self._step) if quiet else watcher
 
     def __enter__(self) -> "Progress":
-        if (stream := stderr()) is not None and stream.isatty():
+        if (stream := _terminal()) is not None:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = (

@@ -62,8 +62,10 @@ class Batches:
     def _planned(self, order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
         """The places of each batch."""
         planned: list[list[int]] = []
-        while rest := order[sum(map(len, planned)) :]:
-            planned.append(list(rest[: max(1, self.budget // lengths[rest[0]])]))
+        start = 0
+        while start < len(order):
+            planned.append(list(order[start : start + max(1, self.budget // lengths[order[start]])]))
+            start += len(planned[-1])
         return planned
 
     def _computed(
