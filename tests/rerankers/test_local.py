@@ -144,6 +144,41 @@ def test_classifier_scores_are_those_of_a_plain_forward(folders: dict[str, Path]
         assert close(list(answer.scores or ()), plain(torch.float32), plain(torch.float64))
 
 
+@pytest.mark.parametrize("name", ["bert", "xlmr", "deberta", "camembert"])
+def test_the_last_layer_is_computed_for_the_token_that_the_head_reads(
+    folders: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    folder = folders[name] if name in folders else models.classifier(tmp_path, name)
+    reranker = rerankers.load(f"transformers/{folder}", None)
+    reranker.warm_up()
+    ordinary = [text for text in DOCUMENTS if text and "[SEP]" not in text]
+    sizes: list[int] = []
+    reranker.engine.model.base_model.encoder.layer[-1].output.register_forward_hook(
+        lambda _, given, out: sizes.append(out.shape[1])
+    )
+    ours = reranker.engine.score([(QUERY, ordinary)])[0].scores
+    assert set(sizes) == {1}
+    sizes.clear()
+    plain = reranker.engine.plain(QUERY, ordinary)
+    assert min(sizes) > 1
+    assert ours == pytest.approx(plain, abs=1e-5)
+    reranker.engine.score([(QUERY, DOCUMENTS[:1])])
+    assert sizes[-1] == 1
+
+
+def test_a_head_that_reads_all_tokens_gets_them(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers.models.bert import modeling_bert
+
+    monkeypatch.setattr(
+        modeling_bert.BertPooler, "forward", lambda self, hidden: self.dense(hidden[:, :2].mean(1)).tanh()
+    )
+    reranker = rerankers.load(f"transformers/{folders['bert']}", None)
+    reranker.warm_up()
+    [long] = reranker.engine.score([(QUERY, [DOCUMENTS[3]])])[0].scores
+    assert long == pytest.approx(reranker.engine.plain(QUERY, [DOCUMENTS[3]])[0], abs=1e-5)
+    assert "forward" not in vars(reranker.engine.model.base_model.encoder.layer[-1].attention.output)
+
+
 @pytest.mark.parametrize("name", list(BUILD))
 @pytest.mark.parametrize("query", [QUERY, ""])
 def test_both_engines_agree(folders: dict[str, Path], name: str, query: str) -> None:

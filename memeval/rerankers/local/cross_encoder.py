@@ -2,9 +2,13 @@
 
 The score is the raw logit: the log-odds of relevance, whose sigmoid the model cards call the score; of two classes it
 is their difference.
+
+Where the head reads the first token alone, as BERT's and its kin's does, the last layer is computed for no other one
+behind its attention: a twelfth of the work with twelve layers, up to rounding the same numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -30,6 +34,9 @@ class CrossEncoder:
         self.model = model.to(device).eval()
         self.device = torch.device(device)
         self.batches = Batches(batch_tokens, device)
+        self._narrowed = _behind_attention(self.model)
+        if self._narrowed is not None and self._reads_first():
+            self._narrowed.forward = _first_of(self._narrowed.forward)
 
     def score(self, requests: Sequence[Worded]) -> list[Scored]:
         """Log-odds, whether each document was cut, and tokens, for each request; all share the batches."""
@@ -58,9 +65,49 @@ class CrossEncoder:
             (read.wording.text(None, query, text),) if isinstance(read, Prompt) else (query, text) for text in documents
         ]
         cut |= {"max_length": read.max_length, "return_tensors": "pt"}
-        with torch.inference_mode():
+        with torch.inference_mode(), self._whole():
             made = [read.tokenizer(*pair, **cut).to(self.device) for pair in pairs]
             return [log_odds(self.model(**one).logits)[0] for one in made]
+
+    def _reads_first(self) -> bool:
+        """Whether the score is of the first token alone: whether it is a number though the others are none."""
+        import torch
+
+        plain = self._narrowed.forward
+
+        def blinded(*given: Any) -> Any:
+            out = plain(*given).clone()
+            out[:, 1:] = torch.nan
+            return out
+
+        [row] = self.pairs.render(probe.QUERY, probe.DOCUMENTS[:1]).whole
+        self._narrowed.forward = blinded
+        try:
+            with torch.inference_mode():
+                return bool(self.model(**padded([row], self.device)).logits.isfinite().all())
+        finally:
+            del self._narrowed.forward
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """The model with all of its last layer."""
+        kept = vars(self._narrowed).pop("forward", None) if self._narrowed is not None else None
+        try:
+            yield
+        finally:
+            if kept is not None:
+                self._narrowed.forward = kept
+
+
+def _behind_attention(model: Any) -> Any:
+    """What the last layer does with its attention's values and its own input, in models built like BERT; else None."""
+    layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
+    return getattr(getattr(layers[-1], "attention", None), "output", None) if layers else None
+
+
+def _first_of(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for the first token of each row."""
+    return lambda values, given: forward(values[:, :1], given[:, :1])
 
 
 def log_odds(logits: Any) -> list[float]:
