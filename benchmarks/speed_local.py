@@ -176,7 +176,8 @@ def products(folder: Path, query: str, documents: list[str]) -> float:
     """Floating-point operations of the matrix products that must be computed for these pairs, once each.
 
     For a causal model: all but embeddings and vocabulary, for the query's head once and for each document with the
-    suffix; attention apart. For a classifier: the encoder, for every token of every pair.
+    suffix; attention apart. For a classifier: the encoder, for every token of every pair, but in the last layer what is
+    behind the attention for the first token alone.
     """
     config = json.loads((folder / "config.json").read_text())
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
@@ -189,10 +190,10 @@ def products(folder: Path, query: str, documents: list[str]) -> float:
             query, documents
         )
         tokens = len(rendered.head) + sum(map(len, rendered.tails))
-    else:
-        weights = 4 * width * width + 2 * width * inner
-        tokens = sum(len(tokenizer(query, text)["input_ids"]) for text in documents)
-    return 2.0 * float(layers * weights * tokens)
+        return float(2 * layers * weights * tokens)
+    tokens = sum(len(tokenizer(query, text)["input_ids"]) for text in documents)
+    attention, behind = 3 * width * width, width * width + 2 * width * inner
+    return float(2 * (tokens * (layers * attention + (layers - 1) * behind) + len(documents) * behind))
 
 
 def busy() -> tuple[float, float]:
