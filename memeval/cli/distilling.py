@@ -34,8 +34,8 @@ def distil(
     from memeval.rerankers.hosted.prices import Purse
     from memeval.rerankers.hosted.terms import Terms
     from memeval.runs.progress import Progress
-    from memeval.runs.training import card, distil
-    from memeval.runs.training import recipe as recipes
+    from memeval.training import card, distil
+    from memeval.training import recipe as recipes
 
     asked = recipes.load(recipe, seed)
     into = output or Path("distilled") / asked.name

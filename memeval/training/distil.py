@@ -15,10 +15,10 @@ from memeval.core.types import written
 from memeval.rerankers.hosted.terms import Terms
 from memeval.rerankers.local.weights import Weights
 from memeval.runs.benchmark import Watcher
-from memeval.runs.training import card, fitting, graph, held_out, leak, learner, levels, pool, strengths, votes
-from memeval.runs.training.recipe import SIMULATED, Distillation, values
-from memeval.runs.training.steps import Row, Step, Steps
-from memeval.runs.training.votes import Teacher
+from memeval.training import card, fitting, graph, held_out, leak, learner, levels, pool, strengths, votes
+from memeval.training.recipe import SIMULATED, Distillation, values
+from memeval.training.steps import Row, Step, Steps
+from memeval.training.votes import Teacher
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from memeval.cli import app
 from memeval.core.errors import SuiteError
-from memeval.runs.training import recipe
-from tests.runs.training.planted import values
+from memeval.training import recipe
+from tests.training.planted import values
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"schema": 2}, "schema: schema 2 is not one this version reads (wanted 1): update memeval"),
@@ -83,7 +83,7 @@ def test_a_file_that_is_not_there_is_one_line() -> None:
 
 
 def test_the_recipes_of_the_ablation_are_recipes_and_differ_in_one_thing_each() -> None:
-    folder = Path(__file__).parents[3] / "benchmarks" / "distil"
+    folder = Path(__file__).parents[2] / "benchmarks" / "distil"
     arms = {path.stem: recipe.load(path) for path in sorted(folder.glob("arm-*.toml"))}
     assert len(arms) == 5
     shared = [recipe.values(arm) for arm in arms.values()]

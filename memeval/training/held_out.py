@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from memeval.measures import calibration, ranx, threshold
-from memeval.runs.training.learner import Learner
-from memeval.runs.training.recipe import Distillation
-from memeval.runs.training.steps import Row
+from memeval.training.learner import Learner
+from memeval.training.recipe import Distillation
+from memeval.training.steps import Row
 
 
 def scores(recipe: Distillation, model: Path, rows: Sequence[Row]) -> list[Row]:

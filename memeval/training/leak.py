@@ -13,9 +13,9 @@ from memeval.core.types import Dataset
 from memeval.datasets import overlap
 from memeval.datasets.shared_text import words
 from memeval.runs import suite
-from memeval.runs.training import pool
-from memeval.runs.training.recipe import Distillation
-from memeval.runs.training.steps import Row
+from memeval.training import pool
+from memeval.training.recipe import Distillation
+from memeval.training.steps import Row
 
 
 def tests(recipe: Distillation) -> list[str]:

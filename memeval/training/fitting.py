@@ -13,11 +13,11 @@ from typing import Any
 
 from memeval.core import files
 from memeval.core.errors import UsageError
-from memeval.runs.training import losses
-from memeval.runs.training.learner import Learner
-from memeval.runs.training.losses import Example
-from memeval.runs.training.recipe import Distillation, Loss
-from memeval.runs.training.steps import Row, digest
+from memeval.training import losses
+from memeval.training.learner import Learner
+from memeval.training.losses import Example
+from memeval.training.recipe import Distillation, Loss
+from memeval.training.steps import Row, digest
 
 EVERY = 50
 """Steps between two states that are kept."""

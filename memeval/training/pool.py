@@ -17,8 +17,8 @@ from memeval.core.types import Dataset, Grade, Memory, Query
 from memeval.datasets import render
 from memeval.datasets.candidates import retrieve
 from memeval.runs import benchmark, shards
-from memeval.runs.training.recipe import Data, Pool
-from memeval.runs.training.steps import Row
+from memeval.training.recipe import Data, Pool
+from memeval.training.steps import Row
 
 load = cache(datasets.load)
 """A data set, read once."""

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from memeval.runs.training import graph
+from memeval.training import graph
 
 
 def reached(pairs: list[graph.Pair]) -> set[int]:

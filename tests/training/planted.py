@@ -6,8 +6,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from memeval.runs.training import recipe
-from memeval.runs.training.recipe import Distillation
+from memeval.training import recipe
+from memeval.training.recipe import Distillation
 
 WORDS = "roses shed green roof boat tea leak new water paint support group need four there colour old blue".split()
 MOST = 9

@@ -23,9 +23,9 @@ from memeval.rerankers.hosted.terms import Terms
 from memeval.runs.benchmark import Watcher, load_scorer
 from memeval.runs.guard import Scorer
 from memeval.runs.runner import HOPELESS
-from memeval.runs.training import pool
-from memeval.runs.training.recipe import SIMULATED, teacher
-from memeval.runs.training.steps import Row
+from memeval.training import pool
+from memeval.training.recipe import SIMULATED, teacher
+from memeval.training.steps import Row
 
 NOWHERE = Dataset("pool", "1", "", "", (), {}, {})
 """What rerankers are loaded for: those that ask for a data set, labels included, are controls and no teachers."""

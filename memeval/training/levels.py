@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from memeval.core.errors import UsageError
-from memeval.runs.training.recipe import Teaching
-from memeval.runs.training.steps import Row
-from memeval.runs.training.votes import Said
+from memeval.training.recipe import Teaching
+from memeval.training.steps import Row
+from memeval.training.votes import Said
 
 LEVELS = 5
 

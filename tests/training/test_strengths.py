@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from memeval.runs.training import graph, levels, strengths
-from memeval.runs.training.strengths import APART, BEATEN, UNBEATEN, UNVOTED
+from memeval.training import graph, levels, strengths
+from memeval.training.strengths import APART, BEATEN, UNBEATEN, UNVOTED
 
 
 def solved(wins: np.ndarray, alpha: float) -> np.ndarray:  # type: ignore[type-arg]

@@ -14,9 +14,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from memeval.runs.training.recipe import Teaching
-from memeval.runs.training.steps import Row
-from memeval.runs.training.votes import Said
+from memeval.training.recipe import Teaching
+from memeval.training.steps import Row
+from memeval.training.votes import Said
 
 Floats: TypeAlias = NDArray[np.float64]
 Vote: TypeAlias = tuple[int, int, float]

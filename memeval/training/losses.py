@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from memeval.runs.training.recipe import Loss
-from memeval.runs.training.steps import Row
+from memeval.training.recipe import Loss
+from memeval.training.steps import Row
 
 TOP, BOTTOM = 0.7, 0.3
 """From which target on a memory may be the first of a row of infonce, and up to which one of the others."""

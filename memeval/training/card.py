@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from memeval import __version__
 from memeval.core.outside import plain, visible
 from memeval.rerankers.local.weights import RECORD as RECORD
-from memeval.runs.training import leak, levels, pool, votes
-from memeval.runs.training.recipe import SIMULATED, values
-from memeval.runs.training.steps import Row
+from memeval.training import leak, levels, pool, votes
+from memeval.training.recipe import SIMULATED, values
+from memeval.training.steps import Row
 
 if TYPE_CHECKING:
-    from memeval.runs.training.distil import Made
+    from memeval.training.distil import Made
 
 
 def record(made: "Made") -> Row:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from memeval.runs.training import losses
-from memeval.runs.training.learner import Learner
-from memeval.runs.training.losses import Example
-from memeval.runs.training.recipe import Loss
+from memeval.training import losses
+from memeval.training.learner import Learner
+from memeval.training.losses import Example
+from memeval.training.recipe import Loss
 from tests import models
-from tests.runs.training.planted import made
+from tests.training.planted import made
 
 pytest.importorskip("sentence_transformers")
 pytestmark = pytest.mark.local

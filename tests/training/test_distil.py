@@ -23,12 +23,12 @@ from memeval.core.store import ScoreCache
 from memeval.core.types import Memory, Query
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs.benchmark import Watcher
-from memeval.runs.training import distil, fitting, held_out
-from memeval.runs.training.distil import Made
-from memeval.runs.training.learner import Learner
-from memeval.runs.training.recipe import Distillation
+from memeval.training import distil, fitting, held_out
+from memeval.training.distil import Made
+from memeval.training.learner import Learner
+from memeval.training.recipe import Distillation
 from tests import fakes, models
-from tests.runs.training import planted
+from tests.training import planted
 from tests.wire import Answer, Asked, Wire
 
 torch.set_num_threads(1)

@@ -15,7 +15,7 @@ from memeval.rerankers.local import checkpoint, folder, weights
 from memeval.rerankers.local.batching import padded
 from memeval.rerankers.local.pairs import Pairs
 from memeval.rerankers.local.prompt import QWEN3, Prompt, template
-from memeval.runs.training.recipe import Distillation
+from memeval.training.recipe import Distillation
 
 Read: TypeAlias = tuple[list[int], list[int]]
 """Token ids of a pair, and of which text each is; nothing where the model is not told."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks" / "distil"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "distil"))
 
 import ablation
 import page
