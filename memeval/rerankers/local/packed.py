@@ -4,6 +4,8 @@ from typing import Any
 
 ATTENTION = "memeval_packed"
 """Under this name transformers finds `attend`."""
+PART = 64
+"""Tokens of a row whose attention a processor computes at a time: what none of them sees is left out."""
 
 
 class Packed:
@@ -54,13 +56,43 @@ def attend(module: Any, query: Any, key: Any, value: Any, mask: Any, packed: Pac
     if shared is not None:
         for place, before in ((1, shared.keys[layer]), (2, shared.values[layer])):
             rows[place] = torch.cat([before.expand(len(packed.index), -1, -1, -1), rows[place]], dim=2)
+    attended = _in_parts if query.device.type == "cpu" else _fused
+    out = attended(rows[0], rows[1], rows[2], packed.mask, scaling)
+    flat = out.transpose(1, 2).flatten(0, 1)
+    return (flat if packed.inside is None else flat[packed.inside])[None], None
+
+
+def _fused(query: Any, key: Any, value: Any, mask: Any, scaling: float) -> Any:
+    """Attention of rows [rows, heads, tokens, width] by torch's own."""
+    import torch
+
     groups = query.shape[1] // key.shape[1]
     if groups > 1 and query.is_cuda and query.dtype == torch.float32:
         # Fused attention in float32 knows no groups of heads.
-        rows[1:] = [part.repeat_interleave(groups, dim=1) for part in rows[1:]]
+        key, value = (part.repeat_interleave(groups, dim=1) for part in (key, value))
         groups = 1
-    out = torch.nn.functional.scaled_dot_product_attention(
-        *rows, attn_mask=packed.mask, scale=scaling, enable_gqa=groups > 1
+    return torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, scale=scaling, enable_gqa=groups > 1
     )
-    flat = out.transpose(1, 2).flatten(0, 1)
-    return (flat if packed.inside is None else flat[packed.inside])[None], None
+
+
+def _in_parts(query: Any, key: Any, value: Any, mask: Any, scaling: float) -> Any:
+    """The same on a processor, where torch's own computes what a mask hides, too, and is slow in bfloat16.
+
+    Products in the dtype of the weights, softmax in float32, as transformers' eager attention has it.
+    """
+    import torch
+
+    rows, heads, tokens, width = query.shape
+    shared = heads // key.shape[1]
+    query = query.reshape(-1, shared, tokens, width)
+    key, value = key.flatten(0, 1).transpose(1, 2), value.flatten(0, 1)
+    parts = []
+    for start in range(0, tokens, PART):
+        end = min(start + PART, tokens)
+        seen = key.shape[2] - tokens + end
+        asked = query[:, :, start:end].flatten(1, 2)
+        hidden = mask[start:end, :seen].repeat(shared, 1)
+        found = torch.baddbmm(hidden, asked, key[:, :, :seen], alpha=scaling).float().softmax(-1)
+        parts.append((found.to(value.dtype) @ value[:, :seen]).view(rows, heads, end - start, width))
+    return torch.cat(parts, dim=2)
