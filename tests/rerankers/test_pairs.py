@@ -61,3 +61,20 @@ def test_every_model_passes_the_check_and_a_long_query_is_an_error(folders: dict
     reader(folders[model])
     with pytest.raises(UsageError, match="too short"):
         reader(folders[model], 8).render(QUERY, ["roses"])
+
+
+@pytest.mark.parametrize("model", ["bert", "xlm_roberta"])
+def test_a_length_with_room_for_no_word_of_each_text_is_an_error(folders: dict[str, Path], model: str) -> None:
+    def read(length: int) -> Pairs:
+        settings = Settings(max_length=length, cut="longest")
+        return checkpoint.read("transformers", str(folders[model]), settings=settings).pairs()
+
+    frame = read(99).max_length - read(99).room
+    for length in range(1, frame + 2):
+        with pytest.raises(UsageError, match="too short"):
+            read(length).render(QUERY, DOCUMENTS)
+    made = read(frame + 2).render(QUERY, DOCUMENTS)
+    assert {len(row) for row in made.whole} == {frame + 2}
+    assert all(made.cut)
+    with pytest.raises(UsageError, match="max_length is 1 or more, not 0"):
+        read(0)

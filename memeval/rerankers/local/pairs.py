@@ -39,10 +39,11 @@ class Pairs:
         """The pairs of a query. Raises UsageError where the query leaves no token for a document."""
         first = self._text.encode(query)
         room = self.room - len(first.ids)
-        if room < 1 and not self.longest:
+        if self.room < 2 or (room < 1 and not self.longest):
+            remedy = " (cut=longest cuts such a query, too)" if self.room > 1 and not self.longest else ""
             raise UsageError(
                 f"max_length={self.max_length} is too short: the prompt takes {self.max_length - room} tokens without "
-                f"a document for the query {query[:40]!r} (cut=longest cuts such a query, too)"
+                f"a document for the query {query[:40]!r}{remedy}"
             )
         seconds = self._text.encode_batch(list(documents))
         cut = [len(second.ids) > room for second in seconds]

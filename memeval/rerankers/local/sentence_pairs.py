@@ -24,7 +24,6 @@ class PairEncoder:
     def __init__(self, found: checkpoint.Checkpoint, device: str | None, batch_size: int) -> None:
         self.checkpoint, self.fingerprint = found, found.fingerprint
         self._device, self.batch_size = device, batch_size
-        self._missing: list[str] = []
         self._prompt = found.instruction if found.instruction is not None else found.said.default_prompt
 
     @cached_property
@@ -38,8 +37,8 @@ class PairEncoder:
         ours = found.recipe == "yes-no" and found.said.head is None
         template = {"chat_template": prompt.template(found.instruction)} if ours else {}
         device = checkpoint.device(found.name, self._device)
-        with checkpoint.loading(found.said) as self._missing:
-            return CrossEncoder(
+        with checkpoint.loading(found.said) as warned:
+            model = CrossEncoder(
                 str(found.folder),
                 device=device,
                 **found.loaded,
@@ -48,6 +47,10 @@ class PairEncoder:
                 model_kwargs={"dtype": getattr(torch, found.dtype)},
                 processor_kwargs=template,
             )
+            probe.loaded(found.name, warned.missing)
+            probe.used(found.name, model, warned.unexpected)
+            probe.reads(found.name, model, model.tokenizer)
+            return model
 
     @cached_property
     def texts(self) -> prompt.Prompt | Pairs:
@@ -57,7 +60,6 @@ class PairEncoder:
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
         found, model = self.checkpoint, self.model
-        probe.loaded(found.name, self._missing)
         probe.computes(found.name, model, found.dtype)
 
         def ours(query: str, texts: Sequence[str]) -> list[float]:
