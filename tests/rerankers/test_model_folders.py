@@ -416,6 +416,17 @@ def test_a_pair_that_its_own_way_would_cut_the_query_from_fails(tmp_path: Path) 
         scored(f"sentence-transformers/{folder}?max_length=100", ["tea " * 300])
 
 
+@pytest.mark.parametrize(
+    ("name", "short"), [("modular", (1, 3)), ("cosine", (1, 2)), ("splade", (1, 2)), ("late", (1, 2))]
+)
+def test_a_length_that_leaves_nothing_of_a_text_is_refused(
+    folders: dict[str, Path], name: str, short: tuple[int, ...]
+) -> None:
+    for length in short:
+        line = refused(f"sentence-transformers/{folders[name]}?max_length={length}")
+        assert f"max_length={length}" in line
+
+
 def test_more_than_two_classes_are_no_relevance(tmp_path: Path) -> None:
     folder = models.bert(tmp_path, labels=3)
     for kind in ("transformers", "sentence-transformers"):

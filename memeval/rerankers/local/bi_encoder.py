@@ -85,6 +85,9 @@ class BiEncoder:
                 usable = self.said.positions or settings.max_length
                 if settings.max_length > usable:
                     raise UsageError(f"max_length={settings.max_length}, but the model has {usable} positions")
+                around = model.tokenizer.num_special_tokens_to_add(False)
+                if settings.max_length <= around:
+                    raise UsageError(f"max_length={settings.max_length} is too short: {around} tokens frame each text")
                 model.max_seq_length = settings.max_length
                 if getattr(model[0], "document_length", None) is not None:
                     model[0].document_length = settings.max_length

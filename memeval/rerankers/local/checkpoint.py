@@ -282,6 +282,8 @@ def loading(said: Folder) -> Iterator[Warned]:
             reason = f"weights of another shape than its config.json says ({', '.join(warned.misshapen[:3])})"
         if "index out of range in self" in reason:
             reason += ": it has fewer positions, token types or tokens than its tokenizer gives"
+        if "same dtype" in reason or "'Int8'" in reason:
+            reason += ": try dtype=float32"
         raise PrerequisiteError(f"{said.name}: cannot be loaded and run from {said.path}: {reason}") from error
     finally:
         talker.setLevel(level)

@@ -88,8 +88,10 @@ class PairEncoder:
         if self.checkpoint.recipe == "own":
             lengths, longest = self._lengths(pairs), self.checkpoint.max_length
             cut, tokens = [length > longest for length in lengths], sum(min(length, longest) for length in lengths)
-            if any(cut) and not self._keeps_query:
-                raise UsageError(f"its own way of cutting a pair to max_length={longest} tokens cuts off the query")
+            if any(cut) and not self._cuts_documents:
+                raise UsageError(
+                    f"its own way of cutting a pair to max_length={longest} tokens cuts off the query, or nothing"
+                )
             return Scored(self._predicted(pairs), cut, usage={"tokens": tokens})
         made, last = self.texts.render(query, documents), self.checkpoint.recipe == "yes-no"
         rows, types = (
@@ -127,12 +129,13 @@ class PairEncoder:
         return lengths
 
     @cached_property
-    def _keeps_query(self) -> bool:
-        """Whether something of the query is left of a pair that the model's own way has cut."""
-        long = f"{probe.DOCUMENTS[1]} " * (self.checkpoint.max_length // 8)
+    def _cuts_documents(self) -> bool:
+        """Whether a pair that the model's own way has cut is that short, and something of the query is left of it."""
+        longest = self.checkpoint.max_length
+        long = f"{probe.DOCUMENTS[1]} " * (longest // 8 + 1)
         pairs = [[(query, long)] for query in (probe.QUERY, probe.DOCUMENTS[2])]
         one, other = (self.model.preprocess(pair, prompt=self._prompt)["input_ids"].tolist() for pair in pairs)
-        return bool(one != other)
+        return bool(one != other and len(one[0]) <= longest)
 
     def _check_instruction(self) -> None:
         """Raises UsageError where the model's own way of asking has no place for an instruction."""
