@@ -85,7 +85,7 @@ class BiEncoder:
                 usable = self.said.positions or settings.max_length
                 if settings.max_length > usable:
                     raise UsageError(f"max_length={settings.max_length}, but the model has {usable} positions")
-                around = model.tokenizer.num_special_tokens_to_add(False)
+                around = getattr(model.tokenizer, "num_special_tokens_to_add", int)(False)
                 if settings.max_length <= around:
                     raise UsageError(f"max_length={settings.max_length} is too short: {around} tokens frame each text")
                 model.max_seq_length = settings.max_length

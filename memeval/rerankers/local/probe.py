@@ -87,12 +87,15 @@ def used(name: str, model: Any, left: Sequence[str]) -> None:
 
 def reads(name: str, model: Any, tokenizer: Any) -> None:
     """Raises PrerequisiteError where the tokenizer makes of texts a token that the model does not have."""
-    inner = next((part for part in model.modules() if hasattr(part, "get_input_embeddings")), None)
-    count = getattr(inner and inner.get_input_embeddings(), "num_embeddings", None)
+    inner: Any = next((part for part in model.modules() if hasattr(part, "get_input_embeddings")), None)
+    try:
+        count = inner.get_input_embeddings().num_embeddings
+    except (AttributeError, NotImplementedError):
+        return  # code of its own that does not say
     added = getattr(tokenizer, "added_tokens_decoder", {})
     beyond = sorted(
         (place, text)
-        for text, place in (tokenizer.get_vocab().items() if count else ())
+        for text, place in tokenizer.get_vocab().items()
         if place >= count and not (place in added and added[place].special)
     )
     if beyond:
