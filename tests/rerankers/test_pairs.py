@@ -1,5 +1,7 @@
 """Pairs as token ids: as the tokenizer lays them out, control-looking text stays text, only documents are cut."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from memeval.core.errors import UsageError
 from memeval.rerankers.local import checkpoint
 from memeval.rerankers.local.checkpoint import Settings
-from memeval.rerankers.local.pairs import Pairs
+from memeval.rerankers.local.pairs import CUTS, Pairs
 from memeval.rerankers.local.prompt import Prompt
 
 pytest.importorskip("transformers")
@@ -45,6 +47,23 @@ def test_pairs_are_those_of_the_tokenizer(folders: dict[str, Path], model: str, 
         assert read.second == [types.index(1) for types in asked["token_type_ids"]]
     else:
         assert read.second == [None] * 5
+
+
+@pytest.mark.parametrize("cut", ["document", "longest"])
+def test_a_document_is_cut_at_the_side_that_its_tokenizer_cuts(
+    folders: dict[str, Path], tmp_path: Path, cut: str
+) -> None:
+    folder = Path(shutil.copytree(folders["bert"], tmp_path / "left"))
+    told = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(told | {"truncation_side": "left"}))
+    settings = Settings(max_length=16, cut=cut)
+    made = checkpoint.read("transformers", str(folder), settings=settings).pairs()
+    document = "the roses bloom in june, tea is at four o'clock"
+    [found] = made.render(QUERY, [document]).whole
+    [wanted] = made.tokenizer([QUERY], [document], truncation=CUTS[cut], max_length=16)["input_ids"]
+    assert found == wanted
+    made.tokenizer.truncation_side = "right"
+    assert [found] != made.tokenizer([QUERY], [document], truncation=CUTS[cut], max_length=16)["input_ids"]
 
 
 @pytest.mark.parametrize(("model", "control"), [("bert", "[SEP]"), ("xlm_roberta", "</s>")])

@@ -136,7 +136,8 @@ def words(name: str, read: Callable[[str], object]) -> None:
 def seen(name: str, dtype: str, together: Sequence[float]) -> None:
     """Raises PrerequisiteError where the scores of DOCUMENTS are not finite, or all equal."""
     if not all(map(math.isfinite, together)):
-        raise PrerequisiteError(f"{name}: scores are not finite in {dtype} ({together}): try dtype=float32")
+        remedy = "fetch the model again" if dtype == "float32" else "try dtype=float32"
+        raise PrerequisiteError(f"{name}: scores are not finite in {dtype} ({together}): {remedy}")
     if len(set(together)) == 1:
         raise PrerequisiteError(f"{name}: all texts score {together[0]}: the model does not see them")
     if together[0] != max(together):
