@@ -229,11 +229,14 @@ def classifier(folder: Path, name: str, **config: Any) -> Path:
     if name == "modernbert":
         tokenizer.model_input_names = ["input_ids", "attention_mask"]
     families = {"modernbert": "ModernBert", "deberta": "DebertaV2", "camembert": "Camembert", "klue": "Roberta"}
+    families |= {"longformer": "Longformer", "ibert": "IBert"}
     shapes: dict[str, dict[str, Any]] = {
         "modernbert": {"max_position_embeddings": 512, "global_attn_every_n_layers": 2, "cls_token_id": 2},
         "deberta": {"type_vocab_size": 0, "relative_attention": True, "position_biased_input": False},
         "camembert": {"max_position_embeddings": 514, "type_vocab_size": 1},
         "klue": {"max_position_embeddings": 514, "type_vocab_size": 1, "pad_token_id": 1},
+        "longformer": {"max_position_embeddings": 514, "attention_window": [16] * 3},
+        "ibert": {"max_position_embeddings": 514},
     }
     torch.manual_seed(0)
     shape = {**SMALL, "vocab_size": len(tokenizer), "num_labels": 1, "pad_token_id": tokenizer.pad_token_id}

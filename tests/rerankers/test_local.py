@@ -179,6 +179,19 @@ def test_a_head_that_reads_all_tokens_gets_them(folders: dict[str, Path], monkey
     assert "forward" not in vars(reranker.engine.model.base_model.encoder.layer[-1].attention.output)
 
 
+@pytest.mark.parametrize("name", ["longformer", "ibert"])
+def test_what_is_only_built_like_bert_is_computed_whole(tmp_path: Path, name: str) -> None:
+    folder = models.classifier(tmp_path, name)
+    reranker = rerankers.load(f"transformers/{folder}", None)
+    reranker.warm_up()
+    texts = [text for text in DOCUMENTS if text and "[SEP]" not in text]
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    with torch.no_grad():
+        plain = [float(model(**tokenizer(QUERY, text, return_tensors="pt")).logits) for text in texts]
+    assert reranker.engine.score([(QUERY, texts)])[0].scores == pytest.approx(plain, abs=1e-5)
+
+
 @pytest.mark.parametrize("name", list(BUILD))
 @pytest.mark.parametrize("query", [QUERY, ""])
 def test_both_engines_agree(folders: dict[str, Path], name: str, query: str) -> None:

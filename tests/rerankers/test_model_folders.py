@@ -1,6 +1,7 @@
 """What a model's folder says of itself is what runs: each real layout against its own reference, or refused at load."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -415,6 +416,17 @@ def test_a_pair_that_its_own_way_would_cut_the_query_from_fails(tmp_path: Path) 
         scored(f"sentence-transformers/{folder}?max_length=100", ["tea " * 300])
 
 
+@pytest.mark.parametrize(
+    ("name", "short"), [("modular", (1, 3)), ("cosine", (1, 2)), ("splade", (1, 2)), ("late", (1, 2))]
+)
+def test_a_length_that_leaves_nothing_of_a_text_is_refused(
+    folders: dict[str, Path], name: str, short: tuple[int, ...]
+) -> None:
+    for length in short:
+        line = refused(f"sentence-transformers/{folders[name]}?max_length={length}")
+        assert f"max_length={length}" in line
+
+
 def test_more_than_two_classes_are_no_relevance(tmp_path: Path) -> None:
     folder = models.bert(tmp_path, labels=3)
     for kind in ("transformers", "sentence-transformers"):
@@ -472,6 +484,38 @@ def test_a_damaged_folder_is_one_line_before_the_first_query(
             made.warm_up()
         assert "\n" not in str(caught.value)
         assert str(folder) in str(caught.value)
+
+
+def a_word_too_many(folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([f"zx{number}" for number in range(40)])
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (settled(num_hidden_layers=2, layer_types=["full_attention"] * 2), "more layers than its config.json says"),
+        (a_word_too_many, "but it has .*: a tokenizer of another model"),
+    ],
+)
+@pytest.mark.parametrize("name", ["camembert", "yes-no", "modular", "dot"])
+def test_a_folder_of_two_models_parts_is_refused(
+    folders: dict[str, Path], tmp_path: Path, name: str, damage: Callable[[Path], None], line: str
+) -> None:
+    folder = Path(shutil.copytree(folders[name], tmp_path / name))
+    damage(folder)
+    kinds = ["sentence-transformers", *["transformers"] * (name in ("camembert", "yes-no"))]
+    for kind in kinds:
+        assert re.search(line, refused(f"{kind}/{folder}"))
+
+
+def test_special_tokens_that_no_text_becomes_need_no_place_in_the_model(tmp_path: Path) -> None:
+    folder = models.bert(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    tokenizer.save_pretrained(folder)
+    assert scored(f"transformers/{folder}", ["tea <image>"]).scores
 
 
 def test_broken_weights_end_a_run_as_something_missing(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Pairs as token ids: as the tokenizer lays them out, control-looking text stays text, only documents are cut."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from memeval.core.errors import UsageError
 from memeval.rerankers.local import checkpoint
 from memeval.rerankers.local.checkpoint import Settings
-from memeval.rerankers.local.pairs import Pairs
+from memeval.rerankers.local.pairs import CUTS, Pairs
 from memeval.rerankers.local.prompt import Prompt
 
 pytest.importorskip("transformers")
@@ -47,6 +49,23 @@ def test_pairs_are_those_of_the_tokenizer(folders: dict[str, Path], model: str, 
         assert read.second == [None] * 5
 
 
+@pytest.mark.parametrize("cut", ["document", "longest"])
+def test_a_document_is_cut_at_the_side_that_its_tokenizer_cuts(
+    folders: dict[str, Path], tmp_path: Path, cut: str
+) -> None:
+    folder = Path(shutil.copytree(folders["bert"], tmp_path / "left"))
+    told = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(told | {"truncation_side": "left"}))
+    settings = Settings(max_length=16, cut=cut)
+    made = checkpoint.read("transformers", str(folder), settings=settings).pairs()
+    document = "the roses bloom in june, tea is at four o'clock"
+    [found] = made.render(QUERY, [document]).whole
+    [wanted] = made.tokenizer([QUERY], [document], truncation=CUTS[cut], max_length=16)["input_ids"]
+    assert found == wanted
+    made.tokenizer.truncation_side = "right"
+    assert [found] != made.tokenizer([QUERY], [document], truncation=CUTS[cut], max_length=16)["input_ids"]
+
+
 @pytest.mark.parametrize(("model", "control"), [("bert", "[SEP]"), ("xlm_roberta", "</s>")])
 def test_control_tokens_in_a_pair_stay_text(folders: dict[str, Path], model: str, control: str) -> None:
     made = reader(folders[model])
@@ -61,3 +80,20 @@ def test_every_model_passes_the_check_and_a_long_query_is_an_error(folders: dict
     reader(folders[model])
     with pytest.raises(UsageError, match="too short"):
         reader(folders[model], 8).render(QUERY, ["roses"])
+
+
+@pytest.mark.parametrize("model", ["bert", "xlm_roberta"])
+def test_a_length_with_room_for_no_word_of_each_text_is_an_error(folders: dict[str, Path], model: str) -> None:
+    def read(length: int) -> Pairs:
+        settings = Settings(max_length=length, cut="longest")
+        return checkpoint.read("transformers", str(folders[model]), settings=settings).pairs()
+
+    frame = read(99).max_length - read(99).room
+    for length in range(1, frame + 2):
+        with pytest.raises(UsageError, match="too short"):
+            read(length).render(QUERY, DOCUMENTS)
+    made = read(frame + 2).render(QUERY, DOCUMENTS)
+    assert {len(row) for row in made.whole} == {frame + 2}
+    assert all(made.cut)
+    with pytest.raises(UsageError, match="max_length is 1 or more, not 0"):
+        read(0)

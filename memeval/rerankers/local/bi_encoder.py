@@ -73,7 +73,7 @@ class BiEncoder:
 
         settings = self.settings
         device = checkpoint.device(self.said.name, self._device)
-        with checkpoint.loading(self.said) as self._missing:
+        with checkpoint.loading(self.said) as warned:
             model = getattr(sentence_transformers, self.said.family)(
                 str(self.said.path),
                 device=device,
@@ -83,11 +83,17 @@ class BiEncoder:
             )
             if settings.max_length is not None:
                 usable = self.said.positions or settings.max_length
-                if not 0 < settings.max_length <= usable:
+                if settings.max_length > usable:
                     raise UsageError(f"max_length={settings.max_length}, but the model has {usable} positions")
+                around = getattr(model.tokenizer, "num_special_tokens_to_add", int)(False)
+                if settings.max_length <= around:
+                    raise UsageError(f"max_length={settings.max_length} is too short: {around} tokens frame each text")
                 model.max_seq_length = settings.max_length
                 if getattr(model[0], "document_length", None) is not None:
                     model[0].document_length = settings.max_length
+            probe.used(self.said.name, model, warned.unexpected)
+            probe.reads(self.said.name, model, model.tokenizer)
+            self._missing = warned.missing
             self.prompts = {
                 side: model.prompts.get(side) if text is None else text for side, text in self.prompts.items()
             }

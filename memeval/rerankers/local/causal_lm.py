@@ -40,6 +40,7 @@ class CausalLM:
         text_only = found.said.architecture.endswith("ForCausalLM")
         task = "CausalLM" if text_only else "ImageTextToText"
         whole = probe.trained(found.name, found.folder, task, found.dtype, **found.loaded)
+        probe.reads(found.name, whole, self.prompt.tokenizer)
         rows = whole.get_output_embeddings()
         self.direction = self._read_of(rows.weight).to(device)
         bias = getattr(rows, "bias", None)

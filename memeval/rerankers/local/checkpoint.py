@@ -6,7 +6,7 @@ One file, though a long one: each of these decides about the others, and a mista
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from logging import ERROR, getLogger
 from pathlib import Path
@@ -60,13 +60,15 @@ class Settings:
     trust_code: bool = False
 
     def check(self, name: str, *, int8: bool = False) -> None:
-        """Raises UsageError, which begins with the system's name, for a word that an option does not know.
+        """Raises UsageError, which begins with the system's name, for a value that an option does not know.
 
         Args:
             int8: whether what runs the model can do that.
         """
         if self.dtype == INT8 and not int8:
             raise UsageError(f"{name}: dtype={INT8} is for cross-encoders and causal rerankers on transformers/…")
+        if self.max_length is not None and self.max_length < 1:
+            raise UsageError(f"{name}: max_length is 1 or more, not {self.max_length}")
         known = {"dtype": (*DTYPES, INT8), "prompt": (*recipes.wordings(), *recipes.formats(), None), "cut": CUTS}
         for option, words in known.items():
             value = getattr(self, option)
@@ -203,7 +205,7 @@ def read(
             raise UsageError(f"{name}: cut={settings.cut} is for classifiers of pairs that the tokenizer joins")
         depends["cut"] = settings.cut
     length = default if settings.max_length is None else settings.max_length
-    if not 0 < length <= (usable or length):
+    if length > (usable or length):
         raise UsageError(f"{name}: max_length={length}, but the model has {usable} positions")
     packages = ("torch", "transformers", *(("sentence-transformers",) if kind == "sentence-transformers" else ()))
     fingerprint = {
@@ -230,21 +232,31 @@ def device(name: str, wanted: str | None) -> str:
     return wanted or here[0]
 
 
-@contextmanager
-def loading(said: Folder) -> Iterator[list[str]]:
-    """Makes one line of what transformers raises for a model, and keeps its bars and warnings off the screen.
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """The weights that transformers warned of while it loaded a model: those that the checkpoint lacks, has in another
+    shape, or has besides."""
 
-    Yields a list that will hold the weights which it warned of as missing from the checkpoint.
-    """
+    missing: list[str] = field(default_factory=list)
+    misshapen: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def loading(said: Folder) -> Iterator[Warned]:
+    """Makes one line of what transformers raises for a model, and keeps its bars and warnings off the screen."""
     from transformers.utils import logging
 
-    missing: list[str] = []
-    misshapen: list[str] = []
+    warned = Warned()
 
     def note(record: Any) -> bool:
         for line in record.getMessage().splitlines():
             name, _, status = (part.strip() for part in line.partition("|"))
-            for word, names in (("MISSING", missing), ("MISMATCH", misshapen)):
+            for word, names in (
+                ("MISSING", warned.missing),
+                ("MISMATCH", warned.misshapen),
+                ("UNEXPECTED", warned.unexpected),
+            ):
                 if word in status and name not in names:  # each handler is told
                     names.append(name)
         return False
@@ -260,16 +272,18 @@ def loading(said: Folder) -> Iterator[list[str]]:
     for handler in handlers:
         handler.addFilter(note)
     try:
-        yield missing
+        yield warned
     except MemevalError as error:
         raise error if said.name in str(error) else type(error)(f"{said.name}: {error}") from None
     except (Exception, SystemExit) as error:
         # A model, damaged or with code of its own, may raise anything.
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        if misshapen:
-            reason = f"weights of another shape than its config.json says ({', '.join(misshapen[:3])})"
-        if isinstance(error, IndexError):
+        if warned.misshapen:
+            reason = f"weights of another shape than its config.json says ({', '.join(warned.misshapen[:3])})"
+        if "index out of range in self" in reason:
             reason += ": it has fewer positions, token types or tokens than its tokenizer gives"
+        if "same dtype" in reason or "'Int8'" in reason:
+            reason += ": try dtype=float32"
         raise PrerequisiteError(f"{said.name}: cannot be loaded and run from {said.path}: {reason}") from error
     finally:
         talker.setLevel(level)

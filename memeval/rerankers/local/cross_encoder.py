@@ -7,7 +7,7 @@ Where the head reads the first token alone, as BERT's and its kin's does, the la
 behind its attention: a twelfth of the work with twelve layers, up to rounding the same numbers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -31,12 +31,13 @@ class CrossEncoder:
         own = partial(averaging.load, found.said.config) if found.said.architecture == averaging.CLASS else None
         told = {**found.loaded, "load": own}
         model = probe.trained(found.name, found.folder, "SequenceClassification", found.dtype, **told)
+        probe.reads(found.name, model, self.pairs.tokenizer)
         self.model = model.to(device).eval()
         self.device = torch.device(device)
         self.batches = Batches(batch_tokens, device)
         self._narrowed = _behind_attention(self.model)
-        if self._narrowed is not None and self._reads_first():
-            self._narrowed.forward = _first_of(self._narrowed.forward)
+        if self._narrowed is not None:
+            self._narrow()
 
     def score(self, requests: Sequence[Worded]) -> list[Scored]:
         """Log-odds, whether each document was cut, and tokens, for each request; all share the batches."""
@@ -69,8 +70,12 @@ class CrossEncoder:
             made = [read.tokenizer(*pair, **cut).to(self.device) for pair in pairs]
             return [log_odds(self.model(**one).logits)[0] for one in made]
 
-    def _reads_first(self) -> bool:
-        """Whether the score is of the first token alone: whether it is a number though the others are none."""
+    def _narrow(self) -> None:
+        """Has the last layer computed for the first token alone, where the score is of that one.
+
+        It is where it is a number though the others are none, and stays one without them: a Longformer takes its own
+        padding off behind the last layer, and I-BERT's parts hand on more than states.
+        """
         import torch
 
         plain = self._narrowed.forward
@@ -81,12 +86,17 @@ class CrossEncoder:
             return out
 
         [row] = self.pairs.render(probe.QUERY, probe.DOCUMENTS[:1]).whole
-        self._narrowed.forward = blinded
-        try:
-            with torch.inference_mode():
-                return bool(self.model(**padded([row], self.device)).logits.isfinite().all())
-        finally:
-            del self._narrowed.forward
+        batch = padded([row], self.device)
+        for forward in (blinded, lambda values, given: plain(values[:, :1], given[:, :1])):
+            self._narrowed.forward = forward
+            try:
+                with torch.inference_mode():
+                    still = bool(self.model(**batch).logits.isfinite().all())
+            except Exception:  # noqa: BLE001  (what an architecture of another build raises)
+                still = False
+            if not still:
+                del self._narrowed.forward
+                return
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
@@ -103,11 +113,6 @@ def _behind_attention(model: Any) -> Any:
     """What the last layer does with its attention's values and its own input, in models built like BERT; else None."""
     layers = getattr(getattr(model.base_model, "encoder", None), "layer", None)
     return getattr(getattr(layers[-1], "attention", None), "output", None) if layers else None
-
-
-def _first_of(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for the first token of each row."""
-    return lambda values, given: forward(values[:, :1], given[:, :1])
 
 
 def log_odds(logits: Any) -> list[float]:

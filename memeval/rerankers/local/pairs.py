@@ -1,6 +1,7 @@
 """Pairs of texts as a tokenizer joins them, for classifiers: `<s> query </s></s> document </s>`.
 
-What a user wrote stays text. Where a pair is too long, its document is cut; with `cut=longest` the longer of its texts.
+What a user wrote stays text. Where a pair is too long, its document is cut, at the side that the tokenizer cuts; with
+`cut=longest` the longer of its texts.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,9 @@ class Pairs:
         self._join = tokenizer.backend_tokenizer
         self.strategy = CUTS[cut]
         self.longest = cut != CUT
+        self._side = tokenizer.truncation_side
         if self.longest:
-            self._join.enable_truncation(max_length, strategy=self.strategy)
+            self._join.enable_truncation(max_length, strategy=self.strategy, direction=self._side)
         else:
             self._join.no_truncation()
         self._join.no_padding()
@@ -39,14 +41,15 @@ class Pairs:
         """The pairs of a query. Raises UsageError where the query leaves no token for a document."""
         first = self._text.encode(query)
         room = self.room - len(first.ids)
-        if room < 1 and not self.longest:
+        if self.room < 2 or (room < 1 and not self.longest):
+            remedy = " (cut=longest cuts such a query, too)" if self.room > 1 and not self.longest else ""
             raise UsageError(
                 f"max_length={self.max_length} is too short: the prompt takes {self.max_length - room} tokens without "
-                f"a document for the query {query[:40]!r} (cut=longest cuts such a query, too)"
+                f"a document for the query {query[:40]!r}{remedy}"
             )
         seconds = self._text.encode_batch(list(documents))
         cut = [len(second.ids) > room for second in seconds]
         for second in seconds if not self.longest else ():
-            second.truncate(room)
+            second.truncate(room, direction=self._side)
         joined = [self._join.post_process(first, second) for second in seconds]
         return Rendered([], [one.ids for one in joined], cut, [one.type_ids for one in joined] if self.typed else None)

@@ -8,6 +8,7 @@ may be wrong on one easy pair.
 
 import logging
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -34,6 +35,8 @@ TWINS = (
 """Each of as many words and letters: all the same to whatever knows none of them."""
 TOLERANCE = {"float32": 1e-3, "float16": 0.1, "bfloat16": 0.5, INT8: 0.5}
 """How far log-odds up to 8 may move with the batch; above that in proportion."""
+NUMBER = re.compile(r"(?<=\.)(\d+|{[^}]*})(?=\.)")
+"""A layer's number in the name of a weight, or those of several, as transformers' warnings have them."""
 FULL = 8192
 """Tokens of the longest pair that is tried; tables of positions, which a longer one could leave, end before that."""
 
@@ -45,7 +48,8 @@ def trained(
 
     `load` is what stands in that class's place, for a model that transformers has not.
 
-    Raises PrerequisiteError for weights that the checkpoint lacks, and for another dtype than its run records.
+    Raises PrerequisiteError for weights that the checkpoint lacks or has more of, and for another dtype than its run
+    records.
     """
     import torch
     import transformers
@@ -54,6 +58,7 @@ def trained(
     stored = "float32" if dtype == INT8 else dtype
     model, info = load(path, dtype=getattr(torch, stored), output_loading_info=True, **told)
     loaded(name, sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"])))
+    used(name, model, sorted(info["unexpected_keys"]))
     computes(name, model, stored)
     if dtype == INT8:
         quantize(name, model.base_model)
@@ -66,6 +71,37 @@ def loaded(name: str, missing: Sequence[str]) -> None:
         some = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         raise PrerequisiteError(
             f"{name}: {len(missing)} weights are not in the checkpoint ({some}): no trained reranker"
+        )
+
+
+def used(name: str, model: Any, left: Sequence[str]) -> None:
+    """Raises PrerequisiteError where some of the weights that were left out are of further layers, such as it has."""
+    known = {NUMBER.sub("#", f".{key}") for key in model.state_dict()} if left else ()
+    for key in left:
+        kind = NUMBER.sub("#", f".{key}")
+        if "#" in kind and any(one.endswith(kind) for one in known):
+            raise PrerequisiteError(
+                f"{name}: its checkpoint has more layers than its config.json says ({key}): fetch the model again"
+            )
+
+
+def reads(name: str, model: Any, tokenizer: Any) -> None:
+    """Raises PrerequisiteError where the tokenizer makes of texts a token that the model does not have."""
+    inner: Any = next((part for part in model.modules() if hasattr(part, "get_input_embeddings")), None)
+    try:
+        count = inner.get_input_embeddings().num_embeddings
+    except (AttributeError, NotImplementedError):
+        return  # code of its own that does not say
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    beyond = sorted(
+        (place, text)
+        for text, place in tokenizer.get_vocab().items()
+        if place >= count and not (place in added and added[place].special)
+    )
+    if beyond:
+        place, text = beyond[0]
+        raise PrerequisiteError(
+            f"{name}: its tokenizer makes token {place} of {text!r}, but it has {count}: a tokenizer of another model"
         )
 
 
@@ -100,7 +136,8 @@ def words(name: str, read: Callable[[str], object]) -> None:
 def seen(name: str, dtype: str, together: Sequence[float]) -> None:
     """Raises PrerequisiteError where the scores of DOCUMENTS are not finite, or all equal."""
     if not all(map(math.isfinite, together)):
-        raise PrerequisiteError(f"{name}: scores are not finite in {dtype} ({together}): try dtype=float32")
+        remedy = "fetch the model again" if dtype == "float32" else "try dtype=float32"
+        raise PrerequisiteError(f"{name}: scores are not finite in {dtype} ({together}): {remedy}")
     if len(set(together)) == 1:
         raise PrerequisiteError(f"{name}: all texts score {together[0]}: the model does not see them")
     if together[0] != max(together):

@@ -44,7 +44,7 @@ def _layer(linear: Any) -> Any:
     size = _size(whole)
     weights = (whole / size).round_().to(torch.int8).t().contiguous()
     sizes, bias = size[:, 0].contiguous(), None if linear.bias is None else linear.bias.detach()
-    made = torch.nn.Module()
+    made = type("Int8", (torch.nn.Module,), {})()  # errors call it so
     made.forward = forward
     return made
 

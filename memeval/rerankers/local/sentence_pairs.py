@@ -24,7 +24,6 @@ class PairEncoder:
     def __init__(self, found: checkpoint.Checkpoint, device: str | None, batch_size: int) -> None:
         self.checkpoint, self.fingerprint = found, found.fingerprint
         self._device, self.batch_size = device, batch_size
-        self._missing: list[str] = []
         self._prompt = found.instruction if found.instruction is not None else found.said.default_prompt
 
     @cached_property
@@ -38,8 +37,8 @@ class PairEncoder:
         ours = found.recipe == "yes-no" and found.said.head is None
         template = {"chat_template": prompt.template(found.instruction)} if ours else {}
         device = checkpoint.device(found.name, self._device)
-        with checkpoint.loading(found.said) as self._missing:
-            return CrossEncoder(
+        with checkpoint.loading(found.said) as warned:
+            model = CrossEncoder(
                 str(found.folder),
                 device=device,
                 **found.loaded,
@@ -48,6 +47,10 @@ class PairEncoder:
                 model_kwargs={"dtype": getattr(torch, found.dtype)},
                 processor_kwargs=template,
             )
+            probe.loaded(found.name, warned.missing)
+            probe.used(found.name, model, warned.unexpected)
+            probe.reads(found.name, model, model.tokenizer)
+            return model
 
     @cached_property
     def texts(self) -> prompt.Prompt | Pairs:
@@ -57,7 +60,6 @@ class PairEncoder:
     def warm_up(self) -> None:
         """Loads the model and checks it. Raises PrerequisiteError for a model that must not be run."""
         found, model = self.checkpoint, self.model
-        probe.loaded(found.name, self._missing)
         probe.computes(found.name, model, found.dtype)
 
         def ours(query: str, texts: Sequence[str]) -> list[float]:
@@ -86,8 +88,10 @@ class PairEncoder:
         if self.checkpoint.recipe == "own":
             lengths, longest = self._lengths(pairs), self.checkpoint.max_length
             cut, tokens = [length > longest for length in lengths], sum(min(length, longest) for length in lengths)
-            if any(cut) and not self._keeps_query:
-                raise UsageError(f"its own way of cutting a pair to max_length={longest} tokens cuts off the query")
+            if any(cut) and not self._cuts_documents:
+                raise UsageError(
+                    f"its own way of cutting a pair to max_length={longest} tokens cuts off the query, or nothing"
+                )
             return Scored(self._predicted(pairs), cut, usage={"tokens": tokens})
         made, last = self.texts.render(query, documents), self.checkpoint.recipe == "yes-no"
         rows, types = (
@@ -125,12 +129,13 @@ class PairEncoder:
         return lengths
 
     @cached_property
-    def _keeps_query(self) -> bool:
-        """Whether something of the query is left of a pair that the model's own way has cut."""
-        long = f"{probe.DOCUMENTS[1]} " * (self.checkpoint.max_length // 8)
+    def _cuts_documents(self) -> bool:
+        """Whether a pair that the model's own way has cut is that short, and something of the query is left of it."""
+        longest = self.checkpoint.max_length
+        long = f"{probe.DOCUMENTS[1]} " * (longest // 8 + 1)
         pairs = [[(query, long)] for query in (probe.QUERY, probe.DOCUMENTS[2])]
         one, other = (self.model.preprocess(pair, prompt=self._prompt)["input_ids"].tolist() for pair in pairs)
-        return bool(one != other)
+        return bool(one != other and len(one[0]) <= longest)
 
     def _check_instruction(self) -> None:
         """Raises UsageError where the model's own way of asking has no place for an instruction."""
