@@ -24,7 +24,7 @@ FILES = " by files in "
 
 def post(usual: Post, folder: Path, model: str) -> Post:
     """A service's jobs as files in a folder. Raises UsageError where its requests cannot be written so."""
-    if not usual.name.startswith("openai "):
+    if usual.name != "openai /v1/chat/completions":
         raise UsageError(f"{model!r}: `vllm run-batch` takes no such requests: leave --batch-files out")
     return replace(
         usual, name=f"{usual.name}{FILES}{folder.resolve()}", connect=partial(_opened, folder=folder), share=1.0
@@ -48,7 +48,7 @@ class _Files:
         await asyncio.to_thread(shutil.copyfile, file, made)
         return str(made)
 
-    async def submit(self, job: Job, prepared: str, model: str) -> str:
+    async def submit(self, job: Job, file: Path, prepared: str, model: str) -> str:
         Path(prepared).replace(self._folder / f"{job.name}.jsonl")
         return f"{job.name}.jsonl"
 
