@@ -20,8 +20,10 @@ from memeval.rerankers.hosted.terms import Door
 PATH, VERSION = "/messages/batches", "2023-06-01"
 CAP = 4096
 """Tokens of an answer to a request without a cap, which messages must have."""
-CODES = {"invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
-         "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "overloaded_error": 529}  # fmt: skip
+CODES = {
+    "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
+    "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "overloaded_error": 529,
+}  # fmt: skip
 """Kind of error → HTTP status."""
 
 

@@ -2,8 +2,8 @@
 
 A process may die at any step. What may have been submitted is looked for at the service, and only where it is not found
 twice, some time apart, is it submitted again. A job that the service does not know any more, or whose results are gone,
-is given up after two looks. Answers are written down before anything is made of them, each once, whatever the results repeat or
-leave out.
+is given up after two looks. Answers are written down before anything is made of them, each once, whatever the results
+repeat or leave out.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Container, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from memeval.core import files
@@ -168,7 +167,7 @@ async def _submit(pairs: Pairs) -> None:
 
 
 async def _sent(one: Desk, carrier: Carrier, job: Job) -> None:
-    """Submits a planned job. Where nobody said no, it is submitted later, or looked for where it may have been taken."""
+    """Submits a planned job. Where nobody said no, that is tried again, or it is looked for if it may be taken."""
     file = one.ledger.file(job)
     try:
         prepared = await carrier.prepare(job, file)

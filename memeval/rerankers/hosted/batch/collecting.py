@@ -47,8 +47,8 @@ class Questions:
 @dataclass
 class Desk:
     """The jobs of one service, as one process carries them; `lines` is how many requests it takes in a job, `cancelled`
-    how many jobs somebody has ended early, `own` names those that it has planned itself. Of the last jobs, the service had no room for one of so many requests
-    (`full`), and for some it had (`fitted`)."""
+    how many jobs somebody has ended early, `own` names those that it has planned itself. Of the last jobs, the service
+    had no room for one of so many requests (`full`), and some were no matter of room (`fitted`)."""
 
     part: Questions
     ledger: Ledger
@@ -85,7 +85,9 @@ class Desk:
             self.lines = self.full // 2
         self.full, self.fitted = 0, False
         if not self.lines:
-            raise ServiceError(f"{self.where} has no room for a batch now: the same command goes on when others are over")
+            raise ServiceError(
+                f"{self.where} has no room for a batch now: the same command goes on when others are over"
+            )
 
     def reached(self) -> None:
         """Notes that the service has answered."""
