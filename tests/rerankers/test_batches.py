@@ -1,5 +1,6 @@
 """A run by batch is the run that was made call by call, at half the price, whatever becomes of its jobs."""
 
+import asyncio
 import errno
 import json
 import os
@@ -33,6 +34,8 @@ from memeval.report import cells, columns
 from memeval.report.leaderboard import leaderboards
 from memeval.rerankers.hosted.batch import carrying
 from memeval.rerankers.hosted.batch.ledger import Ledger, Noted
+from memeval.rerankers.hosted.batch.openai import _Batches as batches_of_openai
+from memeval.rerankers.hosted.batch.post import Look
 from memeval.rerankers.hosted.prices import Purse
 from memeval.rerankers.hosted.terms import Batching, Terms
 from memeval.runs import batches, benchmark, planning, suite
@@ -850,7 +853,7 @@ def test_what_cannot_be_written_is_one_line(
     batch, usual = Batching(), Ledger.want
     if full == "results":
         fetch = mock.AsyncMock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
-        monkeypatch.setattr("memeval.rerankers.hosted.batch.openai._Batches.fetch", fetch)
+        monkeypatch.setattr(batches_of_openai, "fetch", fetch)
     elif full == "ledger":
 
         def want(ledger: Ledger, *given: Any) -> None:
@@ -886,3 +889,26 @@ def test_vllm_says_what_is_wrong_beside_the_reply(tmp_path: Path, services: Serv
     assert not report.incomplete
     told = run(tmp_path, made(tmp_path, f"{system}&api=responses"), batch=batch).unavailable["judge"]
     assert "`vllm run-batch` takes no such requests" in str(told)
+    rerank, folder = "rerank-api/m?style=score&url=http://127.0.0.1:9/v1&key_from=none&price=0", tmp_path / "scores"
+    assert run(tmp_path, made(tmp_path, rerank), batch=Batching("batch", folder), leave=True).unavailable
+    assert all(b'"url":"/v1/score"' in file.read_bytes() for file in folder.iterdir())
+
+
+def test_what_another_process_has_collected_meanwhile_is_not_collected_again(
+    tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, collect = batches_of_openai.look, mock.AsyncMock(wraps=carrying.collected)
+    terms, left = Terms(tmp_path / "cache" / "scores.sqlite"), tmp_path / "cache" / "batches" / "half a download"
+
+    async def look(carrier: Any, remote: str) -> Look:
+        found = await usual(carrier, remote)
+        monkeypatch.setattr(batches_of_openai, "look", usual)
+        await asyncio.to_thread(batches.looked_at, terms, (), lambda message: None)
+        left.write_text("of a process that was killed")
+        return found
+
+    monkeypatch.setattr(batches_of_openai, "look", look)
+    monkeypatch.setattr(carrying, "collected", collect)
+    assert bill(run(tmp_path, made(tmp_path, name("chat", services)), batch=Batching())).calls == 16
+    assert collect.await_count == 1
+    assert not left.exists()
