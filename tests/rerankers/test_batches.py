@@ -417,11 +417,14 @@ def files_of_results(folder: Path) -> list[bytes]:
     return [file.read_bytes() for file in sorted(folder.rglob("judge*.json*")) if "times" not in file.name]
 
 
-def test_a_fresh_run_by_batch_asks_everything_anew(tmp_path: Path, services: Services) -> None:
+@pytest.mark.parametrize("clock", ["right", "set back"])
+def test_a_fresh_run_by_batch_asks_everything_anew_and_once(clock: str, tmp_path: Path, services: Services) -> None:
     chosen = made(tmp_path, name("chat", services))
     run(tmp_path, chosen, batch=Batching())
-    report = run(tmp_path, chosen, batch=Batching(), since=datetime.now(UTC).isoformat())
-    assert set(services.asked.values()) == {2}
+    since = datetime.now(UTC).isoformat() if clock == "right" else "2999-01-01T00:00:00+00:00"
+    services.fate = lambda one, times: "missing" if one == min(services.asked) else "ok"
+    report = run(tmp_path, chosen, batch=Batching(), since=since)
+    assert sorted(services.asked.values()) == [*[2] * 15, 4]
     assert not report.unavailable
 
 
@@ -898,7 +901,7 @@ def test_what_another_process_has_collected_meanwhile_is_not_collected_again(
     tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual, collect = batches_of_openai.look, mock.AsyncMock(wraps=carrying.collected)
-    terms, left = Terms(tmp_path / "cache" / "scores.sqlite"), tmp_path / "cache" / "batches" / "half a download"
+    terms, left = Terms(tmp_path / "cache" / "scores.sqlite"), tmp_path / "cache" / "batches" / "memeval-0.results"
 
     async def look(carrier: Any, remote: str) -> Look:
         found = await usual(carrier, remote)

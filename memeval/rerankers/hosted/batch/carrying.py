@@ -51,7 +51,7 @@ def fill(
     for part in parts:
         if part.hosted.service.door.lacks:
             raise PrerequisiteError(part.hosted.service.door.lacks)
-    with Ledger(path) as ledger:
+    with Ledger(path, parts[0].hosted.terms.since) as ledger:
         services = list({part.hosted.scope: Desk(part, ledger, tell) for part in reversed(parts)}.values())
         asyncio.run(_carried(services, _tick))  # what has come meanwhile
         while True:

@@ -66,11 +66,14 @@ class Due(NamedTuple):
 
 
 class Ledger:
-    """The tables, opened by the thread that uses them. Raises PrerequisiteError where they cannot be used."""
+    """The tables, opened by the thread that uses them. Raises PrerequisiteError where they cannot be used.
 
-    def __init__(self, path: Path) -> None:
+    What comes now is no older than `since` (Terms), whatever the clock says: it would be asked for without end.
+    """
+
+    def __init__(self, path: Path, since: str | None = None) -> None:
         ScoreCache(path).close()
-        self.path = path
+        self.path, self._since = path, since or ""
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
         for table in TABLES:
             self._do(table)
@@ -93,7 +96,7 @@ class Ledger:
     def sweep(self) -> None:
         """Removes what jobs left that came to nothing. Nobody else submits or collects meanwhile."""
         kept = {self.file(job) for job in self.jobs(None, "planned", "sending")}
-        for file in set(self.folder.iterdir()) - kept:
+        for file in set(self.folder.glob("memeval-*")) - kept:
             file.unlink(missing_ok=True)
 
     # --- requests
@@ -218,7 +221,7 @@ class Ledger:
     def receive(self, found: Sequence[tuple[Answer, float | None]]) -> list[float]:
         """Keeps answers with what they cost, None where nothing was paid; what was paid for those that are new."""
         paid = []
-        now = datetime.now(UTC).isoformat()
+        now = max(datetime.now(UTC).isoformat(), self._since)
         with self._at_once():
             for answer, cost in found:
                 raw = zlib.compress(answer.raw.encode("utf-8", "replace"))
@@ -253,7 +256,7 @@ class Ledger:
                 f"UPDATE batch_requests SET code = {OWN}, raw = ?, answered = ?, body = NULL"
                 f" WHERE {left} AND ? AND tries >= ?",
                 zlib.compress(f"no answer in {tries} {'batch' if tries == 1 else 'batches'} ({told})".encode()),
-                datetime.now(UTC).isoformat(), job.name, tried, tries - 1,
+                max(datetime.now(UTC).isoformat(), self._since), job.name, tried, tries - 1,
             ).rowcount  # fmt: skip
             freed = self._do(
                 f"UPDATE batch_requests SET job = NULL, tries = tries + ? WHERE {left}", int(tried), job.name
