@@ -1,8 +1,11 @@
 """A run by batch is the run that was made call by call, at half the price, whatever becomes of its jobs."""
 
+import asyncio
+import errno
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import batch_services
 import fakes
@@ -30,6 +34,8 @@ from memeval.report import cells, columns
 from memeval.report.leaderboard import leaderboards
 from memeval.rerankers.hosted.batch import carrying
 from memeval.rerankers.hosted.batch.ledger import Ledger, Noted
+from memeval.rerankers.hosted.batch.openai import _Batches as batches_of_openai
+from memeval.rerankers.hosted.batch.post import Look
 from memeval.rerankers.hosted.prices import Purse
 from memeval.rerankers.hosted.terms import Batching, Terms
 from memeval.runs import batches, benchmark, planning, suite
@@ -198,7 +204,7 @@ def test_whatever_becomes_of_whole_jobs_the_result_is_the_same(
     again = sum(times - 1 for times in services.asked.values())
     assert again == {"hushed": 0, "expired": 8}.get(doom, 16)
     if doom == "full" and kind == "chat":
-        assert [len(job.rows) for job in services.jobs[1:]] == [16], "as many as a job may hold at most, halved"
+        assert [len(job.rows) for job in services.jobs[1:]] == [8, 8]
 
 
 def test_a_request_that_no_job_answers_has_failed_and_says_so(tmp_path: Path, services: Services) -> None:
@@ -316,12 +322,12 @@ def test_jobs_are_split_by_lines_and_by_bytes(
         ledger.want("s", [Noted(bytes([place]) * 32, "r", {"t": "x" * 100}, {}, 0.0) for place in range(10)])
         made_of = lambda one, body: {"custom_id": one, "body": body}  # noqa: E731
         jobs = ledger.plan("s", "m", made_of, lines=4, size=10**6)
-        assert [job.lines for job, _ in jobs] == [4, 4, 2]
+        assert [job.lines for job in jobs] == [4, 4, 2]
         ledger.forget_unsent("s")
         ledger.want("s", [Noted(bytes([place]) * 32, "r", {"t": "x" * 100}, {}, 0.0) for place in range(10)])
         jobs = ledger.plan("s", "m", made_of, lines=100, size=500)
-        assert [job.lines for job, _ in jobs] == [2] * 5
-        assert all(file.stat().st_size <= 500 for _, file in jobs)
+        assert [job.lines for job in jobs] == [2] * 5
+        assert all(ledger.file(job).stat().st_size <= 500 for job in jobs)
 
 
 def test_a_limit_holds_at_the_price_of_batches(tmp_path: Path, services: Services) -> None:
@@ -411,11 +417,14 @@ def files_of_results(folder: Path) -> list[bytes]:
     return [file.read_bytes() for file in sorted(folder.rglob("judge*.json*")) if "times" not in file.name]
 
 
-def test_a_fresh_run_by_batch_asks_everything_anew(tmp_path: Path, services: Services) -> None:
+@pytest.mark.parametrize("clock", ["right", "set back"])
+def test_a_fresh_run_by_batch_asks_everything_anew_and_once(clock: str, tmp_path: Path, services: Services) -> None:
     chosen = made(tmp_path, name("chat", services))
     run(tmp_path, chosen, batch=Batching())
-    report = run(tmp_path, chosen, batch=Batching(), since=datetime.now(UTC).isoformat())
-    assert set(services.asked.values()) == {2}
+    since = datetime.now(UTC).isoformat() if clock == "right" else "2999-01-01T00:00:00+00:00"
+    services.fate = lambda one, times: "missing" if one == min(services.asked) else "ok"
+    report = run(tmp_path, chosen, batch=Batching(), since=since)
+    assert sorted(services.asked.values()) == [*[2] * 15, 4]
     assert not report.unavailable
 
 
@@ -679,3 +688,230 @@ def test_what_a_batch_brings_after_its_run_was_made_online_is_billed(tmp_path: P
     assert told.spent == pytest.approx(told.listed * 1.5)
     assert bill(run(tmp_path, chosen)) == told
     assert files_of(tmp_path) == before
+
+
+def rerouted(services: Services, wrong: Callable[[str, Callable[[], Any]], Any]) -> None:
+    """Lets `wrong` answer first, which is given "METHOD path" and what answers as usual; None: nothing is wrong."""
+    usual = services.route
+
+    def route(method: str, path: str, *rest: Any) -> Any:
+        return wrong(f"{method} {path}", lambda: usual(method, path, *rest)) or usual(method, path, *rest)
+
+    services.route = route  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("kind", ["chat", "gemini", "anthropic"])
+def test_odd_lines_of_results_are_read_as_odd_replies_are(
+    kind: str, tmp_path: Path, services: Services, online: Callable[[str], dict[str, bytes]]
+) -> None:
+    expected = online(kind)
+
+    def odd(asked: str, usual: Callable[[], Any]) -> Any:
+        if not asked.endswith(("/content", "/results", ":download")):
+            return None
+        status, raw, headers = usual()
+        for usage in (b'"usage"', b'"usageMetadata"'):
+            raw = raw.replace(usage, b'"odd": [NaN, "\\ud83d", "\xff"], ' + usage)
+        around = b'\n[]\nnull\n{"custom_id": 7}\n{"key": "zz", "response": {}}\n'
+        return status, b"\xef\xbb\xbf" + raw.replace(b"\n", b"\r\n") + around, headers
+
+    rerouted(services, odd)
+    report = run(tmp_path / "batch", made(tmp_path, name(kind, services)), batch=Batching())
+    assert files_of(tmp_path / "batch") == expected
+    assert set(services.asked.values()) == {1}
+    assert bill(report).calls == 16
+
+
+@pytest.mark.parametrize("gone", ["output_file_id", "error_file_id"])
+def test_results_that_are_gone_are_asked_for_again_and_the_others_count(
+    gone: str, tmp_path: Path, services: Services, online: Callable[[str], dict[str, bytes]]
+) -> None:
+    expected = online("chat")
+    services.fate = lambda one, times: "busy" if times == 1 and one[0] in "01234567" else "ok"
+    rerouted(
+        services, lambda asked, usual: (404, {"error": {"message": "gone"}}, {}) if f"job0.{gone}" in asked else None
+    )
+    assert not run(tmp_path / "batch", made(tmp_path, name("chat", services)), batch=Batching()).unavailable
+    assert files_of(tmp_path / "batch") == expected
+    again = {one for one, times in services.asked.items() if times == 2}
+    assert again == {one for one in services.asked if gone == "output_file_id" or one[0] in "01234567"}
+
+
+@pytest.mark.parametrize("place", ["POST /v1/files", "POST /v1/batches"])
+def test_a_file_that_a_service_refuses_ends_the_run_at_once(place: str, tmp_path: Path, services: Services) -> None:
+    tried = Counter[str]()
+
+    def refused(asked: str, usual: Callable[[], Any]) -> Any:
+        tried[asked] += 1
+        return (413, {"error": {"message": "too large"}}, {}) if asked == place else None
+
+    rerouted(services, refused)
+    told = run(tmp_path, made(tmp_path, name("chat", services)), batch=Batching()).unavailable["judge"]
+    assert "takes no such batch: HTTP 413" in str(told)
+    assert tried[place] == 1
+
+
+def test_a_single_request_that_no_batch_takes_fails_alone(
+    tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+
+    def refused(asked: str, usual: Callable[[], Any]) -> Any:
+        taken.append(asked)
+        third = asked == "POST /v1/batches" and taken.count(asked) == 3
+        return (400, {"error": {"message": "too large"}}, {}) if third else None
+
+    rerouted(services, refused)
+    monkeypatch.setattr(carrying.Desk, "fit", lambda desk: setattr(desk, "lines", 1))
+    report = run(tmp_path, made(tmp_path, name("chat", services)), batch=Batching())
+    assert "1 of 4 calls failed, the first: no answer in 1 batch (HTTP 400" in report.incomplete["judge"]
+    assert services.asked.total() == 15
+
+
+@pytest.mark.parametrize("kind", ["chat", "gemini", "anthropic"])
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_job_that_was_taken_though_the_reply_is_an_error_is_not_submitted_twice(
+    kind: str, status: int, tmp_path: Path, services: Services
+) -> None:
+    foreign = batch_services.Job("foreign", "", [{}] * 16, 0.0)
+    services.jobs.append(foreign)
+    usual = services.take
+
+    def take(*given: Any) -> Any:
+        job = usual(*given)
+        services.jobs[-1].created -= 2 * 86400  # its clock is not ours
+        services.jobs.append(batch_services.Job("later", "", [{}], 0.0))
+        return job
+
+    services.take = take  # type: ignore[method-assign]
+    failed: list[str] = []
+
+    def lost(asked: str, usual: Callable[[], Any]) -> Any:
+        if failed or not re.match("POST .*(/batches|:batchGenerateContent)$", asked):
+            return None
+        failed.append(asked)
+        usual()
+        return status, {"error": {"message": "not now"}}, {}
+
+    rerouted(services, lost)
+    assert not run(tmp_path, made(tmp_path, name(kind, services)), batch=Batching()).unavailable
+    assert set(services.asked.values()) == {1}
+    assert foreign.looks == 0
+
+
+def test_jobs_get_smaller_only_where_none_fits_and_end_where_nothing_does(tmp_path: Path, services: Services) -> None:
+    services.doom = lambda number: "full" if number in (0, 2) else "done"
+    assert not run(tmp_path / "a", made(tmp_path, name("chat", services)), batch=Batching()).unavailable
+    assert [len(job.rows) for job in services.jobs] == [16, 8, 8, 8]
+    services.jobs.clear()
+    services.doom = lambda number: "full"
+    told = run(tmp_path / "b", made(tmp_path, name("chat", services)), batch=Batching()).unavailable["judge"]
+    assert "has no room for a batch now" in str(told)
+    assert [len(job.rows) for job in services.jobs] == [16, *[8] * 2, *[4] * 4, *[2] * 8, *[1] * 16]
+
+
+def test_a_batch_that_cannot_be_cancelled_is_looked_at(tmp_path: Path, services: Services) -> None:
+    chosen = made(tmp_path, name("chat", services))
+    services.looks = 10**9
+    run(tmp_path, chosen, batch=Batching(), leave=True)
+    over = {"error": {"message": "Cannot cancel a batch with status 'completed'."}}
+    rerouted(services, lambda asked, usual: (409, over, {}) if asked.endswith("/cancel") else None)
+    services.looks = 1
+    [job], failed = batches.looked_at(Terms(tmp_path / "cache" / "scores.sqlite"), ["all"], lambda message: None)
+    assert (job.state, job.told, failed) == ("over", "completed", {})
+
+
+def test_a_service_that_cannot_be_reached_is_one_line_where_batches_are_cancelled(
+    tmp_path: Path, services: Services
+) -> None:
+    services.looks = 10**9
+    run(tmp_path, made(tmp_path, name("chat", services)), batch=Batching(), leave=True)
+    services._server.server_close()
+    [job], failed = batches.looked_at(Terms(tmp_path / "cache" / "scores.sqlite"), ["all"], lambda message: None)
+    assert job.state == "sent"
+    assert "the connection was refused" in str(*failed.values())
+
+
+@pytest.mark.parametrize("place", ["POST /v1/files", "POST /v1/batches"])
+def test_what_was_never_taken_and_is_not_wanted_any_more_is_not_submitted(
+    place: str, tmp_path: Path, services: Services
+) -> None:
+    busy = [429]
+    rerouted(
+        services, lambda asked, usual: (*busy, {"error": {"message": "x"}}, {}) if busy and asked == place else None
+    )
+    assert run(tmp_path, made(tmp_path, name("chat", services)), batch=Batching(), leave=True).unavailable
+    [left] = (tmp_path / "cache" / "batches").iterdir()
+    busy.clear()
+    other = made(tmp_path, f"{name('chat', services)}&seed=7")
+    assert not run(tmp_path, other, batch=Batching()).unavailable
+    assert services.asked.total() == 16
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("full", ["results", "ledger", "files"])
+def test_what_cannot_be_written_is_one_line(
+    full: str, tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, usual = Batching(), Ledger.want
+    if full == "results":
+        fetch = mock.AsyncMock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+        monkeypatch.setattr(batches_of_openai, "fetch", fetch)
+    elif full == "ledger":
+
+        def want(ledger: Ledger, *given: Any) -> None:
+            ledger._do("PRAGMA max_page_count = 1")
+            usual(ledger, *given)
+
+        monkeypatch.setattr(Ledger, "want", want)
+    else:
+        (tmp_path / "jobs").write_text("")
+        batch = Batching("batch", tmp_path / "jobs")
+    told = run(tmp_path, made(tmp_path, name("chat", services)), batch=batch).unavailable["judge"]
+    assert told.exit_code == 3
+    assert "free some space" in str(told)
+
+
+def test_vllm_says_what_is_wrong_beside_the_reply(tmp_path: Path, services: Services) -> None:
+    system, batch = (
+        "openai/m?url=http://127.0.0.1:9/v1&key_from=none&logprobs=false&price=0",
+        Batching("batch", tmp_path),
+    )
+    words = {"error": {"message": "Unsupported parameter: 'seed'", "type": "BadRequestError", "code": 400}}
+    for _ in range(2):
+        assert run(tmp_path, made(tmp_path, system), batch=batch, leave=True).unavailable
+        file = max(tmp_path.glob("memeval-*.jsonl"), key=lambda file: file.stat().st_mtime_ns)
+        replies = []
+        for row in map(json.loads, file.read_text().splitlines()):
+            good = "seed" not in row["body"]
+            reply = {"status_code": 200 if good else 400, "body": ideal(row["body"]) if good else None}
+            replies.append({"custom_id": row["custom_id"], "response": reply, "error": None if good else words})
+        file.with_name(f"{file.stem}.answers.jsonl").write_text("".join(json.dumps(one) + "\n" for one in replies))
+    report = run(tmp_path, made(tmp_path, system), batch=batch, leave=True)
+    assert not report.unavailable
+    assert not report.incomplete
+    told = run(tmp_path, made(tmp_path, f"{system}&api=responses"), batch=batch).unavailable["judge"]
+    assert "`vllm run-batch` takes no such requests" in str(told)
+    rerank, folder = "rerank-api/m?style=score&url=http://127.0.0.1:9/v1&key_from=none&price=0", tmp_path / "scores"
+    assert run(tmp_path, made(tmp_path, rerank), batch=Batching("batch", folder), leave=True).unavailable
+    assert all(b'"url":"/v1/score"' in file.read_bytes() for file in folder.iterdir())
+
+
+def test_what_another_process_has_collected_meanwhile_is_not_collected_again(
+    tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, collect = batches_of_openai.look, mock.AsyncMock(wraps=carrying.collected)
+    terms, left = Terms(tmp_path / "cache" / "scores.sqlite"), tmp_path / "cache" / "batches" / "memeval-0.results"
+
+    async def look(carrier: Any, remote: str) -> Look:
+        found = await usual(carrier, remote)
+        monkeypatch.setattr(batches_of_openai, "look", usual)
+        await asyncio.to_thread(batches.looked_at, terms, (), lambda message: None)
+        left.write_text("of a process that was killed")
+        return found
+
+    monkeypatch.setattr(batches_of_openai, "look", look)
+    monkeypatch.setattr(carrying, "collected", collect)
+    assert bill(run(tmp_path, made(tmp_path, name("chat", services)), batch=Batching())).calls == 16
+    assert collect.await_count == 1
+    assert not left.exists()

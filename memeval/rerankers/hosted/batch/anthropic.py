@@ -2,14 +2,13 @@
 
 Source: Anthropic's API reference (message batches; what chat completions pass over), as of November 2026: at most
 100,000 requests and 256 MB, results for 29 days. A job has no place for a name of ours: one that may have been
-submitted is known by its time and its number of requests. A wrong guess costs time and never an answer, since answers
-are known by what was asked.
+submitted is known by its number of requests, and by the job that was the newest before it. A wrong guess costs time and
+never an answer, since answers are known by what was asked.
 """
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,12 @@ from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.terms import Door
 
 PATH, VERSION = "/messages/batches", "2023-06-01"
-EARLIER = 300.0
-"""Seconds: how far this machine's clock may be ahead of the service's."""
 CAP = 4096
 """Tokens of an answer to a request without a cap, which messages must have."""
-CODES = {"invalid_request_error": 400, "authentication_error": 401, "permission_error": 403, "not_found_error": 404,
-         "request_too_large": 413, "rate_limit_error": 429, "overloaded_error": 529}  # fmt: skip
+CODES = {
+    "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
+    "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "overloaded_error": 529,
+}  # fmt: skip
 """Kind of error → HTTP status."""
 
 
@@ -92,20 +91,21 @@ class _Batches:
         self._client, self._url, self._headers = client, url, headers
 
     async def prepare(self, job: Job, file: Path) -> str:
-        return str(file)
+        newest = (await self._json("GET", "?limit=1", headers=self._headers))["data"]
+        return str(newest[0]["id"]) if newest else ""
 
-    async def submit(self, job: Job, prepared: str, model: str) -> str:
-        rows = Path(prepared).read_bytes().splitlines()
+    async def submit(self, job: Job, file: Path, prepared: str, model: str) -> str:
+        rows = file.read_bytes().splitlines()
         content = b'{"requests":[' + b",".join(rows) + b"]}"
         headers = {**self._headers, "content-type": "application/json"}
         return named((await self._json("POST", "", content=content, headers=headers))["id"])
 
     async def find(self, job: Job, known: set[str]) -> str | None:
-        oldest, after, found = datetime.fromisoformat(job.created).timestamp() - EARLIER, "", None
+        after, found = "", None
         while True:
             page = await self._json("GET", f"?limit=100{after}", headers=self._headers)
             for batch in page["data"]:  # from the newest on: the oldest that can be it is the last one found
-                if datetime.fromisoformat(batch["created_at"]).timestamp() < oldest:
+                if batch["id"] == job.told:
                     return found
                 if sum(batch["request_counts"].values()) == job.lines and batch["id"] not in known:
                     found = str(batch["id"])

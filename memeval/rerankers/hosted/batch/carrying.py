@@ -1,9 +1,9 @@
 """Batches from beginning to end: what a run asks is noted, submitted in jobs, waited for and collected.
 
-A process may die at any step. What was being submitted is looked for at the service, and only where it is not found
-twice, some time apart, are its requests asked for again. A job that the service does not know any more is given up
-after two looks. Answers are written down before anything is made of them, each once, whatever the results repeat or
-leave out.
+A process may die at any step. What may have been submitted is looked for at the service, and only where it is not found
+twice, some time apart, is it submitted again. A job that the service does not know any more, or whose results are gone,
+is given up after two looks. Answers are written down before anything is made of them, each once, whatever the results
+repeat or leave out.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Container, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from memeval.core import files
@@ -52,7 +51,7 @@ def fill(
     for part in parts:
         if part.hosted.service.door.lacks:
             raise PrerequisiteError(part.hosted.service.door.lacks)
-    with Ledger(path) as ledger:
+    with Ledger(path, parts[0].hosted.terms.since) as ledger:
         services = list({part.hosted.scope: Desk(part, ledger, tell) for part in reversed(parts)}.values())
         asyncio.run(_carried(services, _tick))  # what has come meanwhile
         while True:
@@ -61,6 +60,7 @@ def fill(
                     ledger.forget_unsent(service.scope)
                 waiting = sum(_noted(part, online) for part in parts)
                 asyncio.run(_carried(services, _submit))
+                ledger.sweep()
             if not waiting:
                 return
             going = sum(ledger.waiting(service.scope) for service in services)
@@ -81,7 +81,11 @@ async def _cancelled(pairs: "Pairs", names: Container[str]) -> None:
     for one, carrier in pairs:
         for job in one.ledger.jobs(one.scope, "planned", "sent"):
             if job.name in names and job.remote is not None:
-                await carrier.cancel(job.remote)
+                try:
+                    await carrier.cancel(job.remote)
+                except Exception as error:  # noqa: BLE001  (an SDK raises what it likes: that it is over, say)
+                    if faults.code(error) != 404:  # else the look at it will tell
+                        one.say(job, f"cannot be cancelled: {one.fault(error).why}")
             elif job.name in names:
                 with files.alone(one.ledger.folder, wait=True):
                     one.ledger.drop(job)
@@ -100,7 +104,7 @@ def _noted(part: Questions, online: bool) -> int:
 
 
 def _later(ledger: Ledger, services: Sequence[Desk], waiting: int) -> IncompleteError:
-    jobs = sum(len(ledger.jobs(service.scope, "sending", "sent")) for service in services)
+    jobs = sum(len(ledger.jobs(service.scope, "planned", "sending", "sent")) for service in services)
     return IncompleteError(
         f"{waiting:,} answers are to come by {jobs} {'batch' if jobs == 1 else 'batches'} (see `memeval batches`):"
         " the same command collects them"
@@ -126,12 +130,11 @@ Pairs = Sequence[tuple[Desk, Carrier]]
 
 
 async def _until_over(pairs: Pairs, until: float) -> None:
-    """Looks at all jobs until none is open."""
+    """Looks at all jobs, and submits those that the services had no room for, until none is open."""
     wait, longest = WAITS
     while True:
         await _tick(pairs)
-        opened = [job for one, _ in pairs for job in one.ledger.jobs(one.scope, "planned", "sending", "sent")]
-        if not opened:
+        if not any(one.ledger.jobs(one.scope, "sending", "sent") or one.planned() for one, _ in pairs):
             return
         if time.monotonic() >= until:
             raise IncompleteError("the time that was given is used up: batches go on, the same command collects them")
@@ -140,15 +143,14 @@ async def _until_over(pairs: Pairs, until: float) -> None:
 
 
 async def _tick(pairs: Pairs) -> None:
-    """Looks once at every job, and collects what is over."""
+    """Looks once at every job, submits what this process has planned, and collects what is over."""
     for one, carrier in pairs:
-        if one.ledger.jobs(one.scope, "planned", "sending"):
+        if one.ledger.jobs(one.scope, "sending") or one.planned():
             with files.alone(one.ledger.folder, wait=True):
                 for job in one.ledger.jobs(one.scope, "sending"):
                     await _found(one, carrier, job)
-                for job in one.ledger.jobs(one.scope, "planned"):
-                    if (file := one.ledger.folder / f"{job.name}.jsonl").is_file():
-                        await _sent(one, carrier, job, file)
+                for job in one.planned():
+                    await _sent(one, carrier, job)
         for job in one.ledger.jobs(one.scope, "sent"):
             await _looked(one, carrier, job)
 
@@ -156,37 +158,41 @@ async def _tick(pairs: Pairs) -> None:
 async def _submit(pairs: Pairs) -> None:
     """Submits what is wanted. Nobody else does so meanwhile."""
     for one, carrier in pairs:
+        one.fit()
         made = one.ledger.plan(one.scope, one.part.system, one.post.line, lines=one.lines, size=one.post.size)
         one.ledger.forget_unwanted(one.scope)
-        for job, file in made:
-            await _sent(one, carrier, job, file)
+        one.own.update(job.name for job in made)
+        for job in made:
+            await _sent(one, carrier, job)
 
 
-async def _sent(one: Desk, carrier: Carrier, job: Job, file: Path) -> None:
-    """Submits a planned job; one that the service has no room for now stays planned."""
+async def _sent(one: Desk, carrier: Carrier, job: Job) -> None:
+    """Submits a planned job. Where nobody said no, that is tried again, or it is looked for if it may be taken."""
+    file = one.ledger.file(job)
     try:
         prepared = await carrier.prepare(job, file)
-        job = one.ledger.note(job, state="sending")
-        remote = await carrier.submit(job, prepared, one.model)
+        job = one.ledger.note(job, state="sending", told=prepared)
+        remote = await carrier.submit(job, file, prepared, one.model)
     except Exception as error:  # noqa: BLE001  (an SDK raises what it likes)
-        never = job.state == "planned"  # or the service has said so itself
+        refused = faults.code(error) is not None or isinstance(error, CallError | OSError)
+        refused = refused and not faults.classify(error).again
         try:
             fault = one.fault(error)
         except (ServiceError, PrerequisiteError):
-            one.ledger.drop(job)
-            file.unlink(missing_ok=True)
+            if refused or job.state == "planned":
+                one.ledger.drop(job)
             raise
-        if never or fault.status == "rate-limited":
-            one.say(one.ledger.note(job, state="planned"), f"not taken yet: {fault.why}")
-        elif fault.again or (faults.code(error) is None and not isinstance(error, CallError)):  # nobody said no
-            one.say(job, f"it is not known whether it was taken: {fault.why}")
+        if not refused:
+            ready = job.state == "planned" or fault.status == "rate-limited"
+            one.say(job, f"{'not taken yet' if ready else 'it is not known whether it was taken'}: {fault.why}")
+        elif job.lines == 1:
+            one.ledger.close(job, fault.why, tried=True, tries=1)
         else:
             one.ledger.drop(job)
-            file.unlink(missing_ok=True)
             raise ServiceError(f"{one.where} takes no such batch: {fault.why}") from None
         return
     one.reached()
-    one.say(one.ledger.note(job, state="sent", remote=remote), f"submitted as {remote}")
+    one.say(one.ledger.note(job, state="sent", remote=remote, told=""), f"submitted as {remote}")
     file.unlink(missing_ok=True)
 
 
@@ -199,25 +205,27 @@ async def _found(one: Desk, carrier: Carrier, job: Job) -> None:
         one.say(job, f"it is not known whether it was taken: {one.fault(error).why}")
         return
     if remote is not None:
-        one.say(one.ledger.note(job, state="sent", remote=remote), f"found again as {remote}")
+        one.say(one.ledger.note(job, state="sent", remote=remote, told=""), f"found again as {remote}")
     elif job.missed + 1 < GONE:
         one.ledger.note(job, missed=job.missed + 1)
+    elif job.name in one.own:
+        one.ledger.note(job, state="planned", missed=0)
     else:
         one.say(job, "was never taken: its requests are asked for again")
         one.ledger.drop(job)
-    if remote is not None or job.missed + 1 >= GONE:
-        (one.ledger.folder / f"{job.name}.jsonl").unlink(missing_ok=True)
 
 
 async def _looked(one: Desk, carrier: Carrier, job: Job) -> None:
-    """Looks at a submitted job, and collects it where it is over."""
+    """Looks at a submitted job, and collects it where it is over, unless another process has."""
     try:
         look = await carrier.look(str(job.remote))
         one.reached()
-        job = one.ledger.note(job, told=look.state, missed=0)
+        job = one.ledger.note(job, told=look.state, missed=job.missed if look.over else 0)
         one.say(job, look.state + (f", {look.done:,} done" if look.done and not look.over else ""))
         if look.over:
-            await collected(one, carrier, job, look)
+            with files.alone(one.ledger.folder, wait=True):
+                if any(job.name == other.name for other in one.ledger.jobs(one.scope, "sent")):
+                    await collected(one, carrier, job, look)
     except Exception as error:
         if isinstance(error, (ServiceError, PrerequisiteError)):
             raise
@@ -227,5 +235,5 @@ async def _looked(one: Desk, carrier: Carrier, job: Job) -> None:
         elif job.missed + 1 < GONE:
             one.ledger.note(job, missed=job.missed + 1)
         else:
-            one.say(job, f"is lost, the service does not know it any more ({fault.why})")
+            one.say(job, f"is lost, the service does not know it or its results any more ({fault.why})")
             one.ledger.close(job, "lost", tried=True)

@@ -1,9 +1,10 @@
 """What jobs have answered, taken from a service into the ledger, each answer once, whatever its results repeat."""
 
-import os
+import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from memeval.core import files
 from memeval.core.errors import PrerequisiteError, ServiceError
 from memeval.core.outside import without
 from memeval.core.types import Request
+from memeval.core.values import answered
 from memeval.rerankers.hosted import faults
 from memeval.rerankers.hosted.batch.ledger import Ledger
 from memeval.rerankers.hosted.batch.post import OWN, Answer, Carrier, Job, Look
@@ -45,7 +47,8 @@ class Questions:
 @dataclass
 class Desk:
     """The jobs of one service, as one process carries them; `lines` is how many requests it takes in a job, `cancelled`
-    how many jobs somebody has ended early."""
+    how many jobs somebody has ended early, `own` names those that it has planned itself. Of the last jobs, the service
+    had no room for one of so many requests (`full`), and some were no matter of room (`fitted`)."""
 
     part: Questions
     ledger: Ledger
@@ -54,6 +57,9 @@ class Desk:
     opened: bool = False
     failed: int = 0
     cancelled: int = 0
+    full: int = 0
+    fitted: bool = False
+    own: set[str] = field(default_factory=set)
     told: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -69,12 +75,28 @@ class Desk:
             self.told[job.name] = what
             self.tell(f"{self.part.name}: batch {job.name.partition('-')[2][:8]} ({job.lines:,} requests): {what}")
 
+    def planned(self) -> list[Job]:
+        """The jobs to submit: what another process has planned may not be wanted any more, if it died."""
+        return [job for job in self.ledger.jobs(self.scope, "planned") if job.name in self.own]
+
+    def fit(self) -> None:
+        """Makes the next jobs smaller where none of the last ones fitted. Raises ServiceError where nothing would."""
+        if self.full and not self.fitted:
+            self.lines = self.full // 2
+        self.full, self.fitted = 0, False
+        if not self.lines:
+            raise ServiceError(
+                f"{self.where} has no room for a batch now: the same command goes on when others are over"
+            )
+
     def reached(self) -> None:
         """Notes that the service has answered."""
         self.opened, self.failed = True, 0
 
     def fault(self, error: Exception) -> CallError:
         """What went wrong, without secrets. Raises ServiceError or PrerequisiteError where no call fares better."""
+        if isinstance(error, OSError) and not isinstance(error, ConnectionError | TimeoutError | ssl.SSLError):
+            raise files.unwritable(Path(error.filename or self.ledger.folder), error)  # a matter of this machine
         fault = faults.classify(error)
         why = without(fault.why, self.hosted.service.door.secrets, "[key]")
         self.opened |= not (fault.shut or fault.status == "timed-out")
@@ -92,20 +114,27 @@ class Desk:
 async def collected(one: Desk, carrier: Carrier, job: Job, look: Look) -> None:
     """Takes a job's results: all files of them, whatever its state is called."""
     counts = dict.fromkeys(("answers", "unknown or repeated", "unreadable"), 0)
-    found = [one.ledger.folder / f"{job.name}.{os.getpid()}.{place}.results" for place in range(len(look.places))]
+    found: list[Path] = []
     broken: CallError | None = None
+    gone: Exception | None = None
     try:
-        for place, file in zip(look.places, found, strict=True):
-            await carrier.fetch(place, file)
+        for number, place in enumerate(look.places):
+            file = one.ledger.folder / f".{job.name}.{number}.tmp"
+            try:
+                await carrier.fetch(place, file)
+                found.append(file)
+            except Exception as error:  # noqa: BLE001  (an SDK raises what it likes: what the others hold is taken first)
+                gone = error
         for good in (True, False):  # where a request is answered and failed, too, the answer counts
+            if gone is not None and not good:
+                raise gone
             for some in chain.from_iterable(map(_some, found)):
                 broken = _received(one, job, some, counts, good=good) or broken
     finally:
-        for file in found:
+        for file in one.ledger.folder.glob(f".{job.name}.*.tmp"):
             file.unlink(missing_ok=True)
     full = FULL in look.why
-    if full:
-        one.lines = max(1, one.lines // 2)
+    one.full, one.fitted = max(one.full, job.lines * full), one.fitted or not full
     away = look.state in AWAY or full or broken is not None
     one.cancelled += look.state in AWAY
     freed, lost = one.ledger.close(job, look.state, tried=not away)
@@ -145,7 +174,7 @@ def _some(file: Path) -> Iterable[list[bytes]]:
     """The lines of a file, some at a time."""
     some: list[bytes] = []
     with file.open("rb") as stream:
-        for line in stream:
+        for line in iter(partial(stream.readline, files.LONGEST), b""):
             if line.strip():
                 some.append(line)
             if len(some) >= AT_ONCE:
@@ -157,7 +186,7 @@ def _some(file: Path) -> Iterable[list[bytes]]:
 def _read(one: Desk, line: bytes) -> Answer | None:
     """A line of results, without secrets; None where it is none."""
     with suppress(Exception):
-        answer = one.post.read(files.parsed(line))
+        answer = one.post.read(answered(line.decode("utf-8-sig", "replace")))
         bytes.fromhex(answer.name)
         return answer._replace(raw=without(answer.raw, one.hosted.service.door.secrets, "[key]"))
     return None

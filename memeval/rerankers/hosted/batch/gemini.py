@@ -75,7 +75,7 @@ class _Batches:
         made = await self._client.aio.files.upload(file=file, config={"mime_type": "jsonl", "display_name": job.name})
         return named(made.name)
 
-    async def submit(self, job: Job, prepared: str, model: str) -> str:
+    async def submit(self, job: Job, file: Path, prepared: str, model: str) -> str:
         made = await self._client.aio.batches.create(model=model, src=prepared, config={"display_name": job.name})
         return named(made.name)
 

@@ -66,11 +66,14 @@ class Due(NamedTuple):
 
 
 class Ledger:
-    """The tables, opened by the thread that uses them. Raises PrerequisiteError where they cannot be used."""
+    """The tables, opened by the thread that uses them. Raises PrerequisiteError where they cannot be used.
 
-    def __init__(self, path: Path) -> None:
+    What comes now is no older than `since` (Terms), whatever the clock says: it would be asked for without end.
+    """
+
+    def __init__(self, path: Path, since: str | None = None) -> None:
         ScoreCache(path).close()
-        self.path = path
+        self.path, self._since = path, since or ""
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
         for table in TABLES:
             self._do(table)
@@ -85,6 +88,16 @@ class Ledger:
     def folder(self) -> Path:
         """Where files stand while they are sent or read."""
         return self.path.parent / "batches"
+
+    def file(self, job: Job) -> Path:
+        """Where a job's requests stand until it is submitted."""
+        return self.folder / f"{job.name}.jsonl"
+
+    def sweep(self) -> None:
+        """Removes what jobs left that came to nothing. Nobody else submits or collects meanwhile."""
+        kept = {self.file(job) for job in self.jobs(None, "planned", "sending")}
+        for file in set(self.folder.glob("memeval-*")) - kept:
+            file.unlink(missing_ok=True)
 
     # --- requests
 
@@ -146,14 +159,14 @@ class Ledger:
         found = [Job(**dict(zip(row_fields, row, strict=True))) for row in rows]
         return [job for job in found if scope in (None, job.scope) and (not states or job.state in states)]
 
-    def plan(self, scope: str, system: str, line: Any, *, lines: int, size: int) -> list[tuple[Job, Path]]:
+    def plan(self, scope: str, system: str, line: Any, *, lines: int, size: int) -> list[Job]:
         """Puts what is wanted of a service into jobs of at most so many lines and bytes, each with its file.
 
         `line` makes a line of a request's name and body. A single request that is too large is a job by itself, for the
         service to refuse.
         """
         asked = "SELECT key, body FROM batch_requests WHERE scope = ? AND wanted = 1 AND job IS NULL ORDER BY key"
-        made: list[tuple[Job, Path]] = []
+        made: list[Job] = []
         keys: list[bytes] = []
         part: list[bytes] = []
         total = 0
@@ -164,9 +177,8 @@ class Ledger:
             with self._at_once():
                 self._do(f"INSERT INTO batch_jobs VALUES ({','.join('?' * len(job))})", *job)
                 self._db.executemany("UPDATE batch_requests SET job = ? WHERE key = ?", [(name, key) for key in keys])
-            file = self.folder / f"{name}.jsonl"
-            files.write_whole(file, b"".join(part))
-            made.append((job, file))
+            files.write_whole(self.file(job), b"".join(part))
+            made.append(job)
             keys.clear()
             part.clear()
 
@@ -209,7 +221,7 @@ class Ledger:
     def receive(self, found: Sequence[tuple[Answer, float | None]]) -> list[float]:
         """Keeps answers with what they cost, None where nothing was paid; what was paid for those that are new."""
         paid = []
-        now = datetime.now(UTC).isoformat()
+        now = max(datetime.now(UTC).isoformat(), self._since)
         with self._at_once():
             for answer, cost in found:
                 raw = zlib.compress(answer.raw.encode("utf-8", "replace"))
@@ -232,18 +244,19 @@ class Ledger:
         ).rowcount  # fmt: skip
         return bool(changed)
 
-    def close(self, job: Job, told: str, *, tried: bool) -> tuple[int, int]:
+    def close(self, job: Job, told: str, *, tried: bool, tries: int = TRIES) -> tuple[int, int]:
         """Ends a job: how many of its requests have no answer and may be asked for again, and how many may not.
 
         `tried` says that they were in a job for nothing; where a user or the service put the job away, they were not.
+        After so many `tries`, they have failed.
         """
         with self._at_once():
             left = "job = ? AND code IS NULL"
             lost = self._do(
                 f"UPDATE batch_requests SET code = {OWN}, raw = ?, answered = ?, body = NULL"
-                f" WHERE {left} AND ? AND tries >= {TRIES - 1}",
-                zlib.compress(f"no answer in {TRIES} batches ({told})".encode()), datetime.now(UTC).isoformat(),
-                job.name, tried,
+                f" WHERE {left} AND ? AND tries >= ?",
+                zlib.compress(f"no answer in {tries} {'batch' if tries == 1 else 'batches'} ({told})".encode()),
+                max(datetime.now(UTC).isoformat(), self._since), job.name, tried, tries - 1,
             ).rowcount  # fmt: skip
             freed = self._do(
                 f"UPDATE batch_requests SET job = NULL, tries = tries + ? WHERE {left}", int(tried), job.name
@@ -281,17 +294,24 @@ class Ledger:
     @contextmanager
     def _at_once(self) -> Iterator[None]:
         """All that is written within is written, or nothing."""
-        self._do("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._do("COMMIT")
+        with self._usable():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # which a full disk ends by itself
+                    self._db.execute("ROLLBACK")
+                raise
 
     def _do(self, statement: str, *values: Any) -> sqlite3.Cursor:
-        try:
+        with self._usable():
             return self._db.execute(statement, values)
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
             raise PrerequisiteError(f"{self.path}: cannot be used ({error}): free some space") from None
 

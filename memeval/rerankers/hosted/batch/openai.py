@@ -8,7 +8,6 @@ job is `completed`; either may be missing.
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,6 @@ from memeval.rerankers.hosted.terms import Door
 MARK = "memeval"
 """The key of a job's name in the metadata that the service keeps."""
 OVER = ("failed", "completed", "expired", "cancelled")
-EARLIER = 3600.0
-"""Seconds: how far this machine's clock may be ahead of the service's."""
 
 
 def post(
@@ -50,10 +47,11 @@ def line(name: str, body: Body, *, url: str, asked: Callable[[Body], Body] = dic
 
 
 def read(row: Any, *, answered: Callable[[str], str] = str) -> Answer:
-    """A line of either file of results."""
+    """A line of either file of results; vLLM says beside a reply what is wrong with it."""
     reply = row.get("response")
     if reply:
-        code, raw = int(reply["status_code"]), json.dumps(reply["body"], ensure_ascii=False)
+        code, body = int(reply["status_code"]), reply.get("body")
+        raw = json.dumps(row.get("error") if body is None else body, ensure_ascii=False)
         return Answer(row["custom_id"], code, answered(raw) if code == 200 else raw)
     error = row["error"]
     return Answer(row["custom_id"], OWN, f"{error.get('code') or 'error'}: {error.get('message') or ''}".strip(": "))
@@ -78,7 +76,7 @@ class _Batches:
             )
         return named(made.id)
 
-    async def submit(self, job: Job, prepared: str, model: str) -> str:
+    async def submit(self, job: Job, file: Path, prepared: str, model: str) -> str:
         made = await self._client.batches.create(
             input_file_id=prepared, endpoint=self._url, completion_window="24h", metadata={MARK: job.name},
             extra_headers=self._headers,
@@ -86,12 +84,9 @@ class _Batches:
         return named(made.id)
 
     async def find(self, job: Job, known: set[str]) -> str | None:
-        oldest = datetime.fromisoformat(job.created).timestamp() - EARLIER
         async for batch in self._client.batches.list(limit=100, extra_headers=self._headers):
             if (batch.metadata or {}).get(MARK) == job.name:
                 return str(batch.id)
-            if batch.created_at < oldest:  # they are listed from the newest on
-                return None
         return None
 
     async def look(self, remote: str) -> Look:

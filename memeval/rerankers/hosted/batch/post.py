@@ -55,11 +55,12 @@ class Carrier(Protocol):
     async def prepare(self, job: Job, file: Path) -> str:
         """Brings the job's file to where it is submitted from, which commits nobody to anything."""
 
-    async def submit(self, job: Job, prepared: str, model: str) -> str:
-        """Submits the job, and returns the service's name of it."""
+    async def submit(self, job: Job, file: Path, prepared: str, model: str) -> str:
+        """Submits the job, as it was `prepared`, and returns the service's name of it."""
 
     async def find(self, job: Job, known: set[str]) -> str | None:
-        """The service's name of a job that may have been submitted; it is none of the `known` ones."""
+        """The service's name of a job that may have been submitted; it is none of the `known` ones. What `prepare` has
+        returned is what is `told` of it."""
 
     async def look(self, remote: str) -> Look:
         """How a job is."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from memeval.core import files
 from memeval.core.errors import UsageError
+from memeval.rerankers.hosted import responses
 from memeval.rerankers.hosted.batch.post import Job, Look, Post
 from memeval.rerankers.hosted.pace import Limits
 from memeval.rerankers.hosted.terms import Door
@@ -24,7 +25,7 @@ FILES = " by files in "
 
 def post(usual: Post, folder: Path, model: str) -> Post:
     """A service's jobs as files in a folder. Raises UsageError where its requests cannot be written so."""
-    if not usual.name.startswith("openai "):
+    if not usual.name.startswith("openai ") or usual.name.endswith(responses.PATH):
         raise UsageError(f"{model!r}: `vllm run-batch` takes no such requests: leave --batch-files out")
     return replace(
         usual, name=f"{usual.name}{FILES}{folder.resolve()}", connect=partial(_opened, folder=folder), share=1.0
@@ -48,7 +49,7 @@ class _Files:
         await asyncio.to_thread(shutil.copyfile, file, made)
         return str(made)
 
-    async def submit(self, job: Job, prepared: str, model: str) -> str:
+    async def submit(self, job: Job, file: Path, prepared: str, model: str) -> str:
         Path(prepared).replace(self._folder / f"{job.name}.jsonl")
         return f"{job.name}.jsonl"
 
