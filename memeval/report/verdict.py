@@ -93,15 +93,15 @@ def _amount(board: Leaderboard, row: Row) -> str:
 
 
 def _takes(row: Row) -> str:
-    """What it costs in time and money."""
+    """What it costs in time and money, and how often it failed."""
     time, price = row.latency.p50, models.price(row)
     added = ", the sum of its parts" if row.added else ""
     spent = (
         "Its latency is not known" if time is None else f"It takes {cells.milliseconds(time)} ms a query (p50{added})"
     )
-    if price is None:
-        return f"{spent}; its price is not known."
-    return f"{spent} and {'no paid call' if not price else f'${models.dollars(price)} for 1,000 queries'}."
+    paid = "no paid call" if not price else f"${models.dollars(price)} for 1,000 queries"
+    failed = f" It failed on {row.failed:,} of {cells.count(row.queries, 'queries')}." if row.failed else ""
+    return f"{spent}{'; its price is not known' if price is None else f' and {paid}'}.{failed}"
 
 
 def _rank(board: Leaderboard, row: Row) -> str:
