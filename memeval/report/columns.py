@@ -20,7 +20,7 @@ BATCH = "it was asked by batch, which answers within a day: there is no time of 
 UNTIMED = "no query was timed alone: its scores were remembered, or it ran in batches"
 FUSED = "not timed itself, and not all of its parts were measured by themselves here"
 NAMED = 3
-"""So many of those who measured the same are named in a cell."""
+"""So many of those who measured the same, or who share the first rank, are named."""
 UNSTATED = "a control, or nobody states it"
 
 

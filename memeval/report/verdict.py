@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from memeval.report import cells, models
 from memeval.report.board import Leaderboard, Row
 from memeval.report.claims import beyond_reach, values, visible
+from memeval.report.columns import NAMED
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def _take(board: Leaderboard, row: Row, stage: Row) -> Advice:
     told = f"It lifts {board.headline} from {start} to {reached}, {_amount(board, row)}: beyond chance. {_takes(row)}"
     same = [cells.plain(other.system) for other in board.ranked if other is not row and _shares(board, row, other)]
     if same:
-        told += f" Not told apart from it: {', '.join(same)}."
+        more = f" and {len(same) - NAMED:,} more" if len(same) > NAMED else ""
+        told += f" Not told apart from it: {', '.join(same[:NAMED])}{more}."
     return Advice(f"Take {name}", told, _tiles(board, row))
 
 
