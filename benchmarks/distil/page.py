@@ -30,9 +30,11 @@ from ablation import (
 from memeval.core import files
 
 STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:86rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
+    ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:86rem;margin:2rem auto;"
+    "padding:0 1rem;background:Canvas;color:CanvasText}"
     "table{border-collapse:collapse;margin:1rem 0;font-size:.9rem}td,th{padding:.25rem .7rem;text-align:right;"
-    "border-bottom:1px solid #8884}td:first-child,th:first-child,caption{text-align:left}caption{padding:.4rem 0}"
+    "border-bottom:1px solid #8884}th:first-child,caption{text-align:left}caption{padding:.4rem 0}"
+    "tbody th{font-weight:400}"
     ".helps{font-weight:600;color:#1a7f37}.harms{font-weight:600;color:#cf222e}div{overflow-x:auto}"
     "p{max-width:70rem}td span{white-space:nowrap}"
     "@media(prefers-color-scheme:dark){.helps{color:#3fb950}.harms{color:#ff7b72}}"
@@ -47,6 +49,10 @@ def html(found: Sequence[Tested], held_out: Mapping[str, Any]) -> str:
     touched = "an unknown share" if None in shares else f"{max(shares, default=0):.1%}"
     parts = [
         "<h1>What each stage of distilling gives</h1>",
+        *[_said(sentence(stage, found)) for stage in STAGES],
+        _said(_far(found, held_out)),
+        _overall(found),
+        "<h2>How this was measured</h2>",
         _said(
             "A small encoder (all-MiniLM-L6-v2, 22.7 M parameters) was trained as a reranker in five ways that differ"
             f" in one stage each, {len(SEEDS)} seeds each, and tested on {len(found)} data sets that none of them has"
@@ -66,11 +72,8 @@ def html(found: Sequence[Tested], held_out: Mapping[str, Any]) -> str:
             " longer. ECE: of sigmoid(score), lower is better. F1 carried: of what scores at or above the threshold"
             " that was best on the development queries that were held out."
         ),
-        "<h2>Verdicts</h2>",
-        *[_said(sentence(stage, found)) for stage in STAGES],
-        _said(_far(found, held_out)),
-        _overall(found),
-        *[_table(f"By test set: {measure}", _by_set(found, measure)) for measure in MEASURES],
+        "<h2>By test set</h2>",
+        *[_table(measure, _by_set(found, measure)) for measure in MEASURES],
         "<h2>Arms</h2>",
         *[_table(f"{measure}: mean over seeds (standard deviation)", _arms(found, measure)) for measure in MEASURES],
         _table("F1 lost by carrying the threshold, of the best possible there", _lost(found)),
@@ -82,7 +85,7 @@ def html(found: Sequence[Tested], held_out: Mapping[str, Any]) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>memeval: distilling</title>'
-        f"<style>{STYLE}</style></head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
+        f"<style>{STYLE}</style></head><body><main>\n" + "\n".join(parts) + "\n</main></body></html>\n"
     )
 
 
@@ -104,7 +107,8 @@ def sentence(stage: tuple[str, str, str, str], found: Sequence[Tested]) -> str:
     for measure, better in MEASURES.items():
         value = overall(stage, found, measure)
         if value is not None:
-            told.append(f"{measure} {value.verdict(better)} ({_number(value)})")
+            seen = value.verdict(better)
+            told.append(f"{seen} {'on ' if seen == 'cannot be told' else ''}{measure} ({_number(value)})")
     return f"{stage[0][0].upper()}{stage[0][1:]} ({stage[3]}), mean over the test sets: {'; '.join(told)}."
 
 
@@ -219,9 +223,14 @@ def _said(text: str) -> str:
 def _table(caption: str, rows: Sequence[Mapping[str, str]]) -> str:
     if not rows:
         return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
-    body = "".join(f"<tr>{''.join(f'<td>{_markup(value)}</td>' for value in row.values())}</tr>" for row in rows)
-    return f"<div><table><caption>{escape(caption)}</caption><tr>{head}</tr>{body}</table></div>"
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in rows[0])
+    lines = (list(map(_markup, row.values())) for row in rows)
+    body = "".join(
+        f'<tr><th scope="row">{name}</th>{"".join(f"<td>{value}</td>" for value in values)}</tr>'
+        for name, *values in lines
+    )
+    table = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div tabindex="0" role="region" aria-label="{escape(caption)}"><table>{table}</table></div>'
 
 
 def _markup(value: str) -> str:

@@ -162,7 +162,7 @@ def markup(pair: SideBySide) -> str:
     return f"<div><b>{showing.escape(_title(pair))}</b>{shown}<small>{notes}</small></div>"
 
 
-_HEADING = ("measure", "difference", "95 % interval", "p (sign-flip over clusters)")
+_HEADING = ("measure", "difference", "95 % interval", "p, not adjusted (sign-flip over clusters)")
 
 
 def _widest(pair: SideBySide) -> Comparison:

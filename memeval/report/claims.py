@@ -76,18 +76,12 @@ def _doubt(row: Row) -> str:
 
 def sentences(board: Leaderboard) -> tuple[str, ...]:
     """One sentence per claim: limits of the whole first, then each system, then what cannot be told apart."""
-    return (
-        *warnings(board),
-        *_against(board),
-        *_inseparable(board),
-        *_failures(board),
-        *_answered(board),
-    )
+    return (*warnings(board), *_against(board), *_inseparable(board), *_answered(board))
 
 
 def warnings(board: Leaderboard) -> tuple[str, ...]:
-    """What bears on every number here: limits of the whole, and systems that are not above chance."""
-    return (*_limits(board), *board.remarks)
+    """What bears on every number here: limits of the whole, failed queries, and systems that are not above chance."""
+    return (*_limits(board), *failures(board), *board.remarks)
 
 
 def _limits(board: Leaderboard) -> Iterator[str]:
@@ -182,11 +176,14 @@ def values(board: Leaderboard, ours: Row, theirs: Row) -> list[float]:
     return [mine - other for mine, other in pairs]
 
 
-def _failures(board: Leaderboard) -> Iterator[str]:
+def failures(board: Leaderboard) -> Iterator[str]:
+    """Who failed on how many queries, and what the headline measure would be with these at their worst and best."""
     for row in board.rows:
         if row.failed:
-            of = count(row.queries, "queries")
-            yield f"{plain(row.system)} failed on {row.failed:,} of {of}, which keep the first stage's order."
+            of, bounds = count(row.queries, "queries"), (row.result.failures.bounds or {}).get(board.headline)
+            told = f"{plain(row.system)} failed on {row.failed:,} of {of}, which keep the first stage's order"
+            within = f": {board.headline} is within{interval(*bounds)}, whatever order they had" if bounds else ""
+            yield f"{told}{within}."
 
 
 def _answered(board: Leaderboard) -> Iterator[str]:

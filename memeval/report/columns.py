@@ -20,7 +20,7 @@ BATCH = "it was asked by batch, which answers within a day: there is no time of 
 UNTIMED = "no query was timed alone: its scores were remembered, or it ran in batches"
 FUSED = "not timed itself, and not all of its parts were measured by themselves here"
 NAMED = 3
-"""So many of those who measured the same are named in a cell."""
+"""So many of those who measured the same, or who share the first rank, are named."""
 UNSTATED = "a control, or nobody states it"
 
 
@@ -127,12 +127,21 @@ MEASURED_ON = Column("on", lambda _, row: cells.plain(row.on) or NONE, "the run 
 
 # --- failures, ties and what was cut
 
-ANSWERED = Column("answered", lambda _, row: cells.percent(row.coverage))
-FAILED = Column("failed", lambda _, row: cells.percent(1 - row.coverage))
-FAILED_IF_ANY = Column("failed", lambda board, row: FAILED.cell(board, row) if row.failed else "0")
+FAILED = Column("failed", lambda _, row: cells.percent(1 - row.coverage) if row.failed else "0")
 TIES = Column("ties", lambda _, row: cells.percent(row.tie_rate))
-CUT = Column("cut", lambda _, row: cells.percent(row.result.truncation.get("pairs", 0.0)))
-RELEVANT_CUT = Column("relevant cut", lambda _, row: cells.percent(row.result.truncation.get("relevant", 0.0)))
+
+
+def _cut(heading: str, key: str) -> Column:
+    """Of services and foreign code, none known is not none: they cut without a word."""
+
+    def cell(_: Leaderboard, row: Row) -> str:
+        share = row.result.truncation.get(key)
+        return cells.percent(share) if share or (share is not None and models.own(row)) else NONE
+
+    return Column(heading, cell, "it does not tell what it cut")
+
+
+CUT, RELEVANT_CUT = _cut("cut", "pairs"), _cut("relevant cut", "relevant")
 REMEMBERED = Column("remembered scores", lambda _, row: cells.remembered(row))
 AUROC = Column(
     "AUROC",
@@ -156,6 +165,13 @@ def failed_worst_best(measure: str) -> Column:
         lambda _, row: _between((row.result.failures.bounds or {}).get(measure)),
         "no query failed",
     )
+
+
+def failures(board: Leaderboard, measure: str) -> list[Column]:
+    """How much failed, and what bounds that sets a measure (F1 has none); nothing where nothing failed."""
+    failed = [row for row in board.rows if row.failed]
+    bounded = any(measure in (row.result.failures.bounds or {}) for row in failed)
+    return [FAILED, failed_worst_best(measure)] if bounded else [FAILED] if failed else []
 
 
 def ties_worst_best(measure: str) -> Column:

@@ -19,9 +19,11 @@ from memeval.report.cells import plain
 from memeval.report.evidence import Evidence
 
 SCHEMA = 2
-COLUMNS = (*MEANS, "difference", "difference_low", "difference_high", "against", "p", "p50_seconds", "usd_per_1000")
+COMPARED = ("difference", "difference_low", "difference_high", "against", "p")
+COLUMNS = (*MEANS, *COMPARED, "p50_seconds", "usd_per_1000", "failed")
 """Of the CSV: a mean, its paired difference from that of the system in `against` with the adjusted p-value, and behind
-means over all queries what the system takes. Where nothing was compared, tested, timed or priced, a cell is empty."""
+means over all queries what the system takes and how many of them it failed on. Where nothing was compared, tested,
+timed or priced, a cell is empty."""
 SLICE = "slice: "
 """In front of a slice's name, among the categories; slices have the headline measure alone."""
 SWEPT = ("axis", "setting")
@@ -47,8 +49,8 @@ def csv(boards: Sequence[Leaderboard]) -> str:
     absent = [line for board in boards for line in _absent(board)]
     if absent:
         found = pd.concat([found, pd.DataFrame(absent, columns=[*KEYS, *ABSENT])])
-        found = found.astype({"n": "Int64", "stores": "Int64"})  # which nobody counted of those
-    return found.to_csv(index=False, lineterminator="\n")
+    counts = dict.fromkeys(("n", "stores", "failed"), "Int64")  # whole, though not every line has them
+    return found.astype(counts).to_csv(index=False, lineterminator="\n")
 
 
 def _absent(board: Leaderboard) -> Iterator[Line]:
@@ -62,7 +64,7 @@ def _absent(board: Leaderboard) -> Iterator[Line]:
 
 def _means(board: Leaderboard) -> Iterator[Line]:
     for row in board.rows:
-        costs = row.latency.p50, models.price(row)
+        costs = row.latency.p50, models.price(row), row.failed
         for category in ("all", *board.categories):
             found, compared = row.result.measures.get(category, {}), row.category_differences or {}
             for measure in board.measures:
@@ -93,9 +95,9 @@ def _line(
     keys: tuple[str, ...],
     mean: Estimate,
     against: Difference | None = None,
-    costs: tuple[float | None, float | None] = (None, None),
+    costs: tuple[float | None, float | None, int | None] = (None, None, None),
 ) -> Line:
-    difference: Line = (None,) * 5
+    difference: Line = (None,) * len(COMPARED)
     if against is not None:
         seen = against.comparison
         difference = seen.difference, seen.low, seen.high, cell(seen.theirs), against.p

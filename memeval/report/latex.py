@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from memeval.measures.statistics import MIN_CLUSTERS, rank_ranges
-from memeval.report import axes, breakdown, cells, columns, published, standings
+from memeval.report import axes, breakdown, cells, claims, columns, published, standings
 from memeval.report.board import Leaderboard, Row
 from memeval.report.breakdown import Group
 from memeval.report.columns import Column
@@ -205,9 +205,7 @@ def _set(style: Any, caption: str, label: str, sides: str | None = None) -> str:
 
 def _caption(board: Leaderboard, *, bold: bool) -> str:
     parts = [sentence("latex", board), sentence("latex_bold", board) if bold else ""]
-    parts += [
-        f"{cells.plain(row.system)} failed on {row.failed:,} of {row.queries:,}." for row in board.rows if row.failed
-    ]
+    parts += claims.failures(board)
     parts += [cells.from_memory(board).strip()]
     parts += [remark for remark in board.remarks if remark.startswith("Measured, too")]
     tested = f" {_MARKERS[1]} {_MARKERS[-1]}: {escape(sentence('beyond', board))}"

@@ -118,5 +118,7 @@ def _line(row: Duel) -> dict[str, str]:
         "win": f"{row.win:,}",
         "tie": f"{row.tie:,}",
         "loss": f"{row.loss:,}",
-        "visible": cells.number(row.visible),
+        "visible": cells.dash("both have the same value on every query")
+        if row.comparison.identical
+        else cells.number(row.visible),
     }

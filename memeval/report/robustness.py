@@ -29,7 +29,7 @@ def failures(board: Leaderboard, evidence: Evidence) -> Table:
     """Failures by kind, ties and truncation of every system."""
     shown = [
         columns.SYSTEM,
-        columns.ANSWERED,
+        columns.FAILED_OF,
         Column("failures by kind", lambda _, row: _kinds(row, evidence)),
         columns.TIES,
         columns.ties_worst_best(board.headline),

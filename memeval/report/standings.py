@@ -16,9 +16,8 @@ from memeval.report.tables import Table, table
 def leaderboard(board: Leaderboard) -> Table:
     """All measures at once, in the board's order."""
     headline = board.headline
-    failed = [columns.FAILED, columns.failed_worst_best(headline)] if any(row.failed for row in board.rows) else []
     shown = [columns.rank(headline), columns.SYSTEM, columns.value(headline), columns.versus(board, headline)]
-    shown += [*failed, *map(columns.value, board.others), *_measured(board)]
+    shown += [*columns.failures(board, headline), *map(columns.value, board.others), *_measured(board)]
     return table("leaderboard", board, columns.lines(board, board.rows, shown))
 
 
@@ -34,14 +33,15 @@ def by_measure(board: Leaderboard) -> list[Table]:
 
 def _standing(board: Leaderboard, measure: str) -> Table:
     shown = [columns.rank(measure), columns.CHIPPED, columns.drawn(board, measure), columns.versus(board, measure)]
-    shown += [columns.ANSWERED, columns.TIES, columns.P50, columns.P95, columns.PAIRS_PER_SECOND]
-    if measure != board.headline:
-        rows = columns.lines(board, _standings(board, measure), shown)
-        slug = f"leaderboard-{board.measures.index(measure)}"
-        return table("standing", board, rows, slug=slug, measure=measure, more="")
-    shown += [columns.CUT, columns.PRICE, *_measured(board)]
-    rows = columns.lines(board, _standings(board, measure), shown)
-    return table("standing", board, rows, slug="leaderboard", measure=measure)
+    shown += [*columns.failures(board, measure), columns.TIES, columns.P50, columns.P95, columns.PAIRS_PER_SECOND]
+    told = {"measure": measure, "failed": "{failing}" if any(row.failed for row in board.rows) else ""}
+    slug = "leaderboard"
+    if measure == board.headline:
+        shown += [columns.CUT, columns.PRICE, *_measured(board)]
+    else:
+        told["more"] = ""
+        slug += f"-{board.measures.index(measure)}"
+    return table("standing", board, columns.lines(board, _standings(board, measure), shown), slug=slug, **told)
 
 
 def _standings(board: Leaderboard, measure: str) -> list[Row]:

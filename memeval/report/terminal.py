@@ -68,7 +68,7 @@ def _columns(board: Leaderboard, width: int) -> dict[str, list[str]]:
     ]
     told = []
     if any(row.failed for row in rows):
-        told += [columns.FAILED_IF_ANY, columns.failed_worst_best(headline).called("worst, best")]
+        told += [columns.FAILED, columns.failed_worst_best(headline).called("worst, best")]
     if any(row.tie_rate > TIES_WORTH_A_LOOK for row in board.ranked):
         told.append(columns.TIES)
     if any(row.latency.p50 is not None for row in rows):

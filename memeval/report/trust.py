@@ -1,8 +1,12 @@
-"""What the scores of every system of a leaderboard are worth, as probabilities and as filters: tables and plots."""
+"""What the scores of every system of a leaderboard are worth, as probabilities and as filters: tables and plots.
+
+One file, though a long one: its seven tables tell what the same split of the stores gives.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -84,30 +88,42 @@ def filters(board: Leaderboard, evidence: Evidence) -> dict[str, tuple[Filter, .
     }
 
 
-def filter_table(board: Leaderboard, found: Mapping[str, Sequence[Filter]]) -> Table:
+def _halves(board: Leaderboard, labelled: Labelled | None) -> str:
+    """How much the thresholds and probabilities are chosen on, and how much they are measured on."""
+    if labelled is None:
+        return ""
+    units = np.array(_units(board, labelled))
+
+    def half(chosen: NDArray[np.bool_]) -> str:
+        kept = chosen & labelled.judged
+        inside = "" if board.unit == "queries" else f" in {cells.count(len(set(units[kept])), board.unit)}"
+        return f"{cells.count(int(kept.sum()), 'queries')}{inside}"
+
+    return f"development: {half(labelled.dev)}, test: {half(~labelled.dev)}"
+
+
+def _filter_lines(board: Leaderboard, found: Mapping[str, cal.Calibration]) -> Iterator[dict[str, str]]:
     """What to filter at for what is wanted, and what that gives on test stores."""
-    lines = []
     for row in board.ranked:
-        own = found.get(row.system, ())
+        own = found[row.system].filters if row.system in found else ()
         lacking = [one for one in own if one.threshold is None]
-        lines += [_filter(row, one) for one in own if one.threshold is not None]
-        lines += [_filter(row, one, " or more") for one in lacking[:1]]  # nor is a higher one reached
-    return table("filters", board, lines, least=str(filtering.LEAST))
+        yield from (_filter(row, one) for one in own if one.threshold is not None)
+        yield from (_filter(row, one, " or more") for one in lacking[:1])  # nor is a higher one reached
 
 
-def filter_sentences(board: Leaderboard, found: Mapping[str, Sequence[Filter]]) -> list[str]:
+def _filter_sentences(board: Leaderboard, found: Mapping[str, cal.Calibration]) -> list[str]:
     """Whose scores cannot be used as a filter, and why."""
     told: dict[str, list[str]] = {}
     for row in board.ranked:
-        outcomes = {one.wanted: one.outcome for one in found.get(row.system, ()) if one.wanted is not None}
+        own = found[row.system].filters if row.system in found else ()
+        outcomes = {one.wanted: one.outcome for one in own if one.wanted is not None}
         if not outcomes or {"holds", "within chance"} & set(outcomes.values()):
             continue
-        reached = [f"{wanted:g}" for wanted, outcome in outcomes.items() if outcome != "not reached"]
-        least = f"{min(outcomes):g}"
+        reached = " or ".join(f"{wanted:g}" for wanted, outcome in outcomes.items() if outcome != "not reached")
         why = (
-            f"what reaches a precision of {' or '.join(reached)} on development stores does not carry over to tests"
+            f"what reaches a precision of {reached} on development stores does not carry over to tests"
             if reached
-            else f"no threshold reaches a precision of {least} on development stores"
+            else f"no threshold reaches a precision of {min(outcomes):g} on development stores"
         )
         told.setdefault(why, []).append(cells.plain(row.system))
     return [f"{', '.join(names)}: these scores cannot be used as a filter: {why}." for why, names in told.items()]
@@ -153,7 +169,7 @@ def kind(row: Row) -> str | None:
 
 def sentences(board: Leaderboard, found: Mapping[str, cal.Calibration]) -> list[str]:
     """Whose scores are no filter, who gives no probabilities of its own, and what those of the others are worth."""
-    told = filter_sentences(board, {system: one.filters for system, one in found.items()})
+    told = _filter_sentences(board, found)
     silent = [row for row in board.ranked if kind(row) not in ("log-odds", "probability")]
     if silent:
         named = ", ".join(f"{cells.plain(row.system)} ({KINDS[kind(row)].partition(':')[0]})" for row in silent)
@@ -208,19 +224,20 @@ def tables(
     """What to filter at, ECE and Brier score, the five levels, thresholds carried over, abstention, and bins."""
     rows = [(row, found[row.system]) for row in board.ranked if row.system in found]
     unanswerable = 0 if evidence.labelled is None else int((~evidence.labelled.judged).sum())
+    split = partial(table, board=board, halves=_halves(board, evidence.labelled))
     return [
-        filter_table(board, {system: one.filters for system, one in found.items()}),
-        table("calibration", board, [_scores(*one) for one in rows], bins=str(cal.BINS)),
-        table("levels", board, [_levels(*one) for one in rows if one[1].levels is not None]),
-        table("thresholds", board, [_thresholds(*one) for one in rows]),
-        table("carried", board, [line for row, one in rows for line in _carried(row, one, others)]),
+        split("filters", rows=_filter_lines(board, found), least=str(filtering.LEAST)),
+        split("calibration", rows=[_scores(*one) for one in rows], bins=str(cal.BINS)),
+        split("levels", rows=[_levels(*one) for one in rows if one[1].levels is not None]),
+        split("thresholds", rows=[_thresholds(*one) for one in rows]),
+        split("carried", rows=[line for row, one in rows for line in _carried(row, one, others)]),
         table(
             "abstention",
             board,
             [{**columns.lines(board, [row], [columns.SYSTEM, columns.AUROC])[0], **_risks(one)} for row, one in rows],
             unanswerable=cells.count(unanswerable, "queries"),
         ),
-        table("bins", board, [_bins(row, name, bins) for row, one in rows for name, bins in _curves(one).items()]),
+        split("bins", rows=[_bins(row, name, bins) for row, one in rows for name, bins in _curves(one).items()]),
     ]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from memeval.report import cells, models
 from memeval.report.board import Leaderboard, Row
 from memeval.report.claims import beyond_reach, values, visible
+from memeval.report.columns import NAMED
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def _take(board: Leaderboard, row: Row, stage: Row) -> Advice:
     told = f"It lifts {board.headline} from {start} to {reached}, {_amount(board, row)}: beyond chance. {_takes(row)}"
     same = [cells.plain(other.system) for other in board.ranked if other is not row and _shares(board, row, other)]
     if same:
-        told += f" Not told apart from it: {', '.join(same)}."
+        more = f" and {len(same) - NAMED:,} more" if len(same) > NAMED else ""
+        told += f" Not told apart from it: {', '.join(same[:NAMED])}{more}."
     return Advice(f"Take {name}", told, _tiles(board, row))
 
 
@@ -93,15 +95,15 @@ def _amount(board: Leaderboard, row: Row) -> str:
 
 
 def _takes(row: Row) -> str:
-    """What it costs in time and money."""
+    """What it costs in time and money, and how often it failed."""
     time, price = row.latency.p50, models.price(row)
     added = ", the sum of its parts" if row.added else ""
     spent = (
         "Its latency is not known" if time is None else f"It takes {cells.milliseconds(time)} ms a query (p50{added})"
     )
-    if price is None:
-        return f"{spent}; its price is not known."
-    return f"{spent} and {'no paid call' if not price else f'${models.dollars(price)} for 1,000 queries'}."
+    paid = "no paid call" if not price else f"${models.dollars(price)} for 1,000 queries"
+    failed = f" It failed on {row.failed:,} of {cells.count(row.queries, 'queries')}." if row.failed else ""
+    return f"{spent}{'; its price is not known' if price is None else f' and {paid}'}.{failed}"
 
 
 def _rank(board: Leaderboard, row: Row) -> str:

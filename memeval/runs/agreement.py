@@ -6,6 +6,7 @@ Two judges of the same memories are the noise that a benchmark's numbers cannot 
 systems round, the difference of those systems is not known.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from memeval import datasets
 from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError, UsageError
+from memeval.core.numbers import interval, number, signed
 from memeval.core.outside import visible
 from memeval.core.terminal import aligned, say
 from memeval.core.types import Dataset, Run, canonical
@@ -28,10 +30,12 @@ LABELLED = ("oracle",)
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two label sets, by their names. `orders` is None where no run of either was found."""
+    """Two label sets, by their names. `listed` counts the pairs that both label: what one does not list counts as not
+    relevant. `orders` is None where no run of either was found."""
 
     first: str
     second: str
+    listed: int
     labels: LabelAgreement
     measure: str
     queries: int
@@ -70,7 +74,8 @@ def agree(first: str, second: str, folder: Path | None, measure: str) -> Agreeme
     if found:
         values = [_values(found, side, [query.query_id for query in both], chosen.name) for side in (one, other)]
         ordered = agreement.orders(values[0], values[1], units)
-    return Agreement(first, second, told, chosen.name, len(both), len(set(units)), ordered)
+    listed = sum(doc_id in one.qrels[q.query_id] and doc_id in other.qrels[q.query_id] for q, doc_id in pairs)
+    return Agreement(first, second, listed, told, chosen.name, len(both), len(set(units)), ordered)
 
 
 def _values(
@@ -152,16 +157,17 @@ def document(found: Agreement) -> dict[str, Any]:
         ]
         ordered = {**{name: getattr(found.orders, name) for name in ("systems", "first", "second")}, "pairs": pairs}
         ordered["tau"] = asdict(found.orders.tau)
-    facts = {name: getattr(found, name) for name in ("first", "second", "measure", "queries", "clusters")}
+    facts = {name: getattr(found, name) for name in ("first", "second", "listed", "measure", "queries", "clusters")}
     return dict(finite({**facts, "labels": told, "orders": ordered}))
 
 
 def text(found: Agreement) -> str:
     """The agreement for a terminal."""
     told = found.labels
+    some = "" if found.listed == told.pairs else "; what one does not label counts as not relevant"
     lines = [
         f"{found.first} and {found.second}: {told.pairs:,} pairs of {told.queries:,} queries in {told.clusters:,}"
-        " clusters, judged by both",
+        f" clusters, {found.listed:,} of them labelled by both{some}",
     ]
     shares = {"equal as relevant or not": told.same, "kappa": told.kappa, "kappa, weighted by grade": told.weighted}
     shares["Spearman's rho of grades"] = told.rank
@@ -213,12 +219,10 @@ def _pair(pair: SystemPair) -> str:
     one, other, moved = pair.first.comparison, pair.second.comparison, pair.moved
     mark = "changes places" if pair.flips else "within the labels' noise"
     return (
-        f"{pair.ours} − {pair.theirs}: {one.difference:+.3f} and {other.difference:+.3f}, moved"
-        f" {moved.difference:+.3f} [{moved.low:+.3f}, {moved.high:+.3f}]: {mark}; {pair.verdict}"
+        f"{pair.ours} − {pair.theirs}: {signed(one.difference)} and {signed(other.difference)}, moved"
+        f" {signed(moved.difference)}{interval(moved.low, moved.high, sign=True)}: {mark}; {pair.verdict}"
     )
 
 
 def _interval(found: Interval) -> str:
-    if found.value != found.value:
-        return "not known"
-    return f"{found.value:.3f}" + ("" if found.low != found.low else f" [{found.low:.3f}, {found.high:.3f}]")
+    return "not known" if math.isnan(found.value) else number(found.value) + interval(found.low, found.high)

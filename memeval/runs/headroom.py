@@ -79,7 +79,7 @@ class Headroom:
     """One ground: the order that was asked about, by category, and then each system that was run, over all queries.
 
     `deepest` is the longest list of candidates. `won` is what a system wins back, or loses, of the share that the first
-    stage ranks too low.
+    stage ranks too low, `failed` how many queries it failed on, which keep the first stage's order.
     """
 
     ground: str
@@ -90,6 +90,7 @@ class Headroom:
     lines: tuple[Tally, ...]
     systems: tuple[Tally, ...] = ()
     won: Mapping[str, Estimate] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def whole(self) -> Tally:
@@ -158,7 +159,7 @@ def text(found: Sequence[Headroom]) -> str:
     told = []
     for one in found:
         named = [(line.category, line) for line in one.lines]
-        named += [(f"after {line.system}", line) for line in one.systems]
+        named += [(f"after {line.system}{_failed(one.failed.get(line.system, 0))}", line) for line in one.systems]
         rows = [("category", "queries", "relevant", "missed", *(it for name in PARTS.values() for it in ("", name)))]
         rows += [
             (name, *(f"{count:,}" for count in (line.queries, line.relevant, line.missed)), *_parts(line))
@@ -168,6 +169,10 @@ def text(found: Sequence[Headroom]) -> str:
         told += [*aligned(rows, left=(0, 5, 7, 9)), one.answer, ""]
     told.append("shares are of a query's relevant memories, as means over queries: together they are 1 − Recall@cutoff")
     return "\n".join(map(visible, [*told, ""]))
+
+
+def _failed(queries: int) -> str:
+    return f" ({queries:,} failed)" if queries else ""
 
 
 def _parts(line: Tally) -> Iterator[str]:
@@ -183,7 +188,7 @@ def _share(found: Estimate) -> str:
     ('25.0 % [10.0, 40.0]', '25.0 %')
     """
     interval = "" if math.isnan(found.low) else f" [{100 * found.low:.1f}, {100 * found.high:.1f}]"
-    return f"{100 * found.value:.1f} %{interval}"
+    return f"{100 * found.value:.1f} %{interval}".replace("-", "−")
 
 
 def _ground(folder: Path, cutoff: int) -> Headroom:
@@ -206,8 +211,13 @@ def _ground(folder: Path, cutoff: int) -> Headroom:
         [(found, _)] = statistics.compare(first.shares[:, 1:2], counted.shares[:, 1:2], first.clusters, names)
         won[system] = Estimate(found.difference, found.low, found.high, found.n, found.clusters)
     systems = tuple(counted.line(system) for system, counted in after.items())
+    judged = {row.query_id for row in rows if any(grade > 0 for grade in row.grades.values())}
+    failed = {
+        run.header.system: sum(ranking.status != "ok" and ranking.query_id in judged for ranking in run.rankings)
+        for run in runs
+    }
     about = folder.name, _about(made), cutoff, first.units, first.deepest
-    return Headroom(*about, first.lines("first-stage"), systems, won)
+    return Headroom(*about, first.lines("first-stage"), systems, won, failed)
 
 
 def _run(path: Path, cutoff: int) -> Headroom:

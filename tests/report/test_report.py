@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from memeval.core.errors import DataError
-from memeval.core.types import Result
-from memeval.report import cells, groups, leaderboard, write
+from memeval.core.types import Failures, Result
+from memeval.report import cells, columns, groups, leaderboard, standings, write
+from memeval.report.verdict import verdict
 from tests.report.made import CARD, FORMATS, MIDDLE, WOBBLE, make, printed, rows, toy
 
 
@@ -159,6 +160,33 @@ def test_failed_queries_are_flagged_and_still_ranked(tmp_path: Path) -> None:
     assert "HTTP 500: 3" in text
     assert rows(leaderboard(toy()))["good"].coverage == pytest.approx(20 / 23)
     assert "13.0 %" in printed(leaderboard(toy()))
+
+
+def test_what_failed_bounds_its_value_in_the_first_sentences_the_verdict_and_every_table(tmp_path: Path) -> None:
+    bounded = Failures(failed=3, queries=20, errors={"HTTP 500": 3}, bounds={"NDCG@10": (0.125, 0.875)})
+    systems = [replace(one, failures=bounded) if one.signature.system == "good" else one for one in toy()]
+    board = leaderboard(systems)
+    told = "good failed on 3 of 20 queries, which keep the first stage's order: NDCG@10 is within [0.125, 0.875]"
+    assert board.claims[0] == f"{told}, whatever order they had."
+    assert "It failed on 3 of 20 queries." in verdict(board).sentence
+    for suffix in ("html", "md", "tex", "csv"):
+        write(systems, tmp_path / f"r.{suffix}")
+    for suffix in ("html", "md", "tex"):
+        assert "[0.125, 0.875]" in (tmp_path / f"r.{suffix}").read_text(), suffix
+    [first, other] = standings.by_measure(board)[:2]
+    assert [row["failed"] for row in first.rows if row["system"].startswith(("good", "even"))] == ["15.0 %", "0"]
+    assert "failures worst, best" in first.columns and "failures worst, best" not in other.columns, "none is known"
+    lines = list(csv.DictReader((tmp_path / "r.csv").open(newline="")))
+    assert {line["failed"] for line in lines if (line["system"], line["category"]) == ("good", "all")} == {"3"}
+    assert {line["failed"] for line in lines if line["category"] != "all"} == {""}
+
+
+def test_what_nobody_tells_to_be_cut_is_not_none() -> None:
+    local, foreign = make("local", MIDDLE, model="bm25"), make("foreign", MIDDLE, model="openai/judge")
+    told = replace(foreign, signature=replace(foreign.signature, system="told"), truncation={"pairs": 0.25})
+    board = leaderboard([local, foreign, told])
+    shown = {row.system: columns.CUT.text(board, row) for row in board.rows}
+    assert shown == {"local": "0.0 %", "foreign": "–", "told": "25.0 %"}
 
 
 @pytest.mark.parametrize(

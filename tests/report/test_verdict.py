@@ -20,6 +20,14 @@ def test_the_best_above_the_first_stage_is_taken_with_its_price_in_time_and_mone
     assert "4.1 ms a query" in told.sentence
 
 
+def test_of_many_that_share_the_first_rank_a_few_are_named_and_the_rest_counted() -> None:
+    twins = [make(f"twin {place}", [value + 0.25 for value in MIDDLE]) for place in range(6)]
+    assert (
+        "Not told apart from it: twin 1, twin 2, twin 3 and 2 more." in verdict(leaderboard([STAGE, *twins])).sentence
+    )
+    assert "Not told apart from it: twin 1, twin 2, twin 3." in verdict(leaderboard([STAGE, *twins[:4]])).sentence
+
+
 def test_what_cannot_be_told_apart_from_the_first_stage_is_not_recommended() -> None:
     told = verdict(leaderboard([STAGE, make("even", WOBBLE)]))
     assert told.call == "These data cannot tell"

@@ -172,6 +172,14 @@ def test_a_data_set_and_qrels(folder: Path) -> None:
     assert found["labels"]["same"]["value"] == 1.0 and found["orders"] is None
 
 
+def test_what_only_one_labels_is_said_to_count_as_not_relevant(folder: Path) -> None:
+    Path("some.qrels").write_text("".join(f"q{n} 0 {n}-0 1\n" for n in range(14)))
+    told = run("agreement", "jsonl/one.jsonl", "some.qrels")
+    assert "42 pairs of 14 queries in 7 clusters, 14 of them labelled by both; what one does not label counts" in told
+    whole = run("agreement", "jsonl/one.jsonl", "jsonl/other.jsonl")
+    assert "42 of them labelled by both\n" in whole
+
+
 def test_the_command_says_when_grades_have_too_many_levels_for_a_table(folder: Path) -> None:
     assert "rank" not in json.loads(run("agreement", "jsonl/one.jsonl", "jsonl/other.jsonl", "--json"))["labels"]
     Path("soft.jsonl").write_text(rows([[n / 14, 0, 0.5] for n in range(14)]))

@@ -147,6 +147,24 @@ def test_the_command_tells_a_folder_in_a_table_and_as_json(tmp_path: Path) -> No
     )
 
 
+def test_failed_queries_of_a_system_stand_beside_what_it_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "half.py").write_text(
+        "class Half:\n"
+        "    def score(self, query, memories):\n"
+        "        return [float(len(memory.text)) for memory in memories if len(query.text) % 2]\n"
+    )
+    ran = ["run", "--dataset", "hard-cases", "--system", "python/half.py:Half", "--name", "half", "--limit", "12"]
+    CliRunner().invoke(app, [*ran, "--quiet"])
+    [found] = headroom.headroom(Path("results"), 10)
+    [file] = Path("results").rglob("half.run.jsonl")
+    failed = sum(ranking.status != "ok" for ranking in results.read_run(file).rankings)
+    assert 0 < failed < 12 and found.failed == {"half": failed}
+    assert f"after half ({failed} failed)" in headroom.text([found])
+
+
 @pytest.mark.parametrize("system", ["constant", "bm25"])
 def test_of_a_part_only_its_queries_count_whatever_was_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str

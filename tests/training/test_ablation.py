@@ -85,8 +85,12 @@ def test_the_page_states_of_each_stage_what_was_seen() -> None:
     told = {name: {**held, "overlap": {"set": 0.0}, "simulated": ["simulated?flips=0.1"]} for name in systems}
     made = page.html([ablation.Tested("set", 8, 4, measured, dict.fromkeys(systems, 0.1))], told)
     assert made.count("<p>") == 4 + len(ablation.STAGES)
-    said = re.findall(r"mean over the test sets: NDCG@10 (helps|harms|cannot be told) \(", made)
+    said = re.findall(r"mean over the test sets: (helps|harms|cannot be told on) NDCG@10 \(", made)
     assert said == ["helps", "helps", "harms", "helps", "harms"]
+    assert made.index("mean over the test sets: helps NDCG@10") < made.index("How this was measured"), (
+        "the verdict comes first"
+    )
+    assert made.count("<table>") == made.count('tabindex="0" role="region"') > 0 and "<main>" in made
     assert "when &lt;b&gt;" in made and "<b>" not in made and "simulated?flips=0.1" in made
 
 
