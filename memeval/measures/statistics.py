@@ -40,7 +40,8 @@ MOST_SIGNS = 2**30
 SIGMAS = 5
 """Half the width of a drawn p-value's interval, in standard deviations: one in two million lies outside."""
 QUANTUM = 2.0**-32
-BLOCK = 2**12  # flips held in memory at a time, fewer of many clusters
+BLOCK = 2**12  # flips held in memory at a time, fewer of many clusters:
+HELD = 2**22  # numbers, as clusters x flips or clusters x pairs
 SLACK = 1e-9  # sums that differ by less than this share are equal
 
 
@@ -558,7 +559,7 @@ def _flipped(sums: Floats, seed: int, draws: int, done: int = 0) -> Iterator[Flo
     The flips are the same whatever number of them is asked for.
     """
     k = sums.shape[1]
-    size, part = max(64, min(BLOCK, 2**22 // k)), max(64, 2**18 // k)  # signs of a part stay in the processor's cache
+    size, part = max(64, min(BLOCK, HELD // k)), max(64, 2**18 // k)  # signs of a part stay in the processor's cache
     for start in range(done - done % size, draws, size):
         random = np.random.Generator(np.random.PCG64([seed, start]))
         bits = np.unpackbits(np.frombuffer(random.bytes(k * size // 8 + 1), dtype=np.uint8), count=k * size)
@@ -711,11 +712,14 @@ class _Pairs(NamedTuple):
 
 
 def _ascending(sums: Floats) -> _Pairs:
-    one, other = np.array([*itertools.combinations(range(sums.shape[1]), 2)], dtype=np.int64).reshape(-1, 2).T
-    apart = sums[:, one] - sums[:, other]
-    scale = np.sqrt((apart**2).sum(axis=0))
+    one, other = np.triu_indices(sums.shape[1], 1)
+    scale, observed = np.empty((2, len(one)))
+    # A part of one column alone would be summed in another order.
+    for part in np.array_split(np.arange(len(one)), max(1, min(len(one) * len(sums) // HELD, len(one) // 2))):
+        apart = sums[:, one[part]] - sums[:, other[part]]
+        scale[part], observed[part] = np.sqrt((apart**2).sum(axis=0)), np.abs(apart.sum(axis=0))
     scale[scale == 0] = 1.0
-    observed = np.abs(apart.sum(axis=0)) / scale
+    observed /= scale
     order = np.argsort(observed, kind="stable")
     none = np.zeros_like(order)
     return _Pairs(order, one[order], other[order], scale[order], observed[order], none, none.copy())

@@ -454,6 +454,16 @@ def test_measures_that_share_flips_have_the_ranks_of_each(stores):
     assert stores == 4 or len(set(found[0].values())) > 1
 
 
+@pytest.mark.parametrize("clusters", [10, 300])
+def test_pairs_are_told_alike_however_many_are_held_at_a_time(clusters, monkeypatch):
+    sums = np.round(np.random.default_rng(6).normal(0, 3, (clusters, 8)) * 2**32) / 2**32
+    whole = statistics._ascending(sums)
+    for held in (1, clusters * 3, clusters * 27):
+        monkeypatch.setattr(statistics, "HELD", held)
+        parts = statistics._ascending(sums)
+        assert [each.tobytes() for each in parts] == [each.tobytes() for each in whole]
+
+
 def test_joint_p_values_are_no_smaller_than_single_ones():
     sums = np.random.default_rng(3).normal(0.4, 1, (10, 5))
     for (one, other), test in joint([sums])[0].items():
