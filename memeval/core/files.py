@@ -42,7 +42,8 @@ LONGEST = 1 << 27
 """Bytes of the longest line."""
 BLOCK = 1 << 16
 """About so many bytes are read at once where lines are taken by columns: what is made of them fits into caches."""
-_VAST = re.compile(rb"\d[eE]\+?\d{3,}\s*(?:[,\]}]|\Z)")  # a number, and no part of a digest
+_VAST = re.compile(rb"[eE]\+?\d{3,}\s*(?:[,\]}]|\Z)|(?<!\d)\d{200}")
+"""What may be a number too large for one: by its exponent, which is no digest's end, or by its digits."""
 
 DAMAGED = ".damaged"
 """What is put behind the name of a file that is kept for a look, but used no more."""
@@ -285,7 +286,7 @@ def shaped(text: str | bytes, shape: Any, where: str) -> Any:
         try:
             found = from_json(text, allow_inf_nan=False)
             if _VAST.search(text.encode() if isinstance(text, str) else text):
-                canonical(found)  # 1e999 is read as infinite
+                canonical(found)  # it is read as infinite
             return found
         except ValueError as error:
             try:
