@@ -2,8 +2,9 @@
 
 The unit of chance is the cluster: the store. Only where all queries are of one store is the query the unit, and what is
 said of clusters holds for queries. Intervals come from a variance that is robust to clusters, p-values from flipping
-the signs of whole clusters. Values are rounded to multiples of 2^-32 before they are summed over clusters, so that sums
-are exact whatever their order: the same input gives the same bytes, in whatever order queries and stores are given.
+the signs of whole clusters. Values are rounded to multiples of 2^-32 (vast ones to as much more) before they are summed
+over clusters, so that sums are exact whatever their order: the same input gives the same bytes, in whatever order
+queries and stores are given.
 
 One file, though a long one, because intervals, tests and groups stand on the same units and the same flips; its parts
 are marked by lines.
@@ -66,7 +67,9 @@ def units(matrix: ArrayLike, clusters: Sequence[str]) -> Units:
     if len(values) != len(clusters) or not len(values):
         raise ValueError(f"{len(values)} queries in {len(clusters)} clusters")
     means = [math.fsum(column) / len(values) for column in values.T.tolist()]
-    rounded = np.round(values / QUANTUM) * QUANTUM
+    _, power = np.frexp(np.abs(values).max(axis=0) * len(values))  # of the largest sum, which has 53 digits
+    quantum = np.maximum(QUANTUM, np.ldexp(1.0, power - 53))
+    rounded = np.round(values / quantum) * quantum
     ids, numbers = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
     if len(ids) == 1:
         return Units(means, rounded[np.lexsort(rounded.T[::-1])], np.ones(len(rounded)))

@@ -54,6 +54,17 @@ def test_a_mean_is_over_queries_not_over_stores():
     assert (result.value, result.n, result.clusters) == (0.75, 4, 2)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e6, 1e12, 1e40])
+def test_the_order_of_queries_changes_no_bit_however_large_values_are(scale):
+    rng = np.random.default_rng(8)
+    values, clusters = rng.random((400, 3)) * [scale, 1.0, -scale], np.array([f"s{place % 11}" for place in range(400)])
+    found = estimates(values, clusters.tolist())
+    for _ in range(5):
+        order = rng.permutation(400)
+        assert estimates(values[order], clusters[order].tolist()) == found
+    assert found[1] == estimate(values[:, 1].tolist(), clusters.tolist())
+
+
 def test_where_every_query_is_a_cluster_of_its_own_a_share_has_wilsons_interval():
     values = [1.0] * 17 + [0.0] * 13
     result = estimate(values, [str(number) for number in range(30)])
