@@ -40,6 +40,7 @@ def distil(
 
     asked = recipes.load(recipe, seed)
     into = output or Path("distilled") / asked.name
+    FOLDER(into)  # which nobody may have named
     with ScoreCache(cache_folder() / "scores.sqlite") as cache, Progress(quiet=quiet) as progress:
         terms = Terms(cache.path, Purse(max_cost, allow_unknown_cost), frozenset(trust or ()))
         ready = distil.prepare(
