@@ -41,7 +41,7 @@ _KEY_LIKE = re.compile(rf"(?i)(?:{_KEY}|key|sig|auth|pwd|pass|headers?)$")
 _PARAMETER = re.compile(rf"(?i)(?<=[?&;])({_KEY}|key|sig|auth|pwd|pass)=[^&\s\"'\\]+")
 _PATH = re.compile(r"(?:(?<![\w.~:/-])|(?<=[\w-]/)|(?<=file://))/[^\s/\"'<>:,;()|]+(?:/[^\s/\"'<>:,;()|]+)+/?")
 """What reads like a whole path: not within a word or a URL, but behind `kind/` or `file://`."""
-_FORMULA = r"""(^|[,;\t])%s(?=['"\s]*[=+\-@＝＋－＠])"""
+_FORMULA = r"""(^|[,;\t])%s(?=['" ]*[=+\-@＝＋－＠])"""
 """What a spreadsheet runs where a cell begins, which is behind whatever it takes for a separator."""
 _VARIABLE = re.compile(r"(_|^)(API_?KEY|KEY|TOKEN|SECRET|PASS(WD|PHRASE)?)$|PASSWORD$", re.IGNORECASE)
 SHORTEST = 8
