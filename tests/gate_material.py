@@ -86,6 +86,4 @@ def evidence(*results: Result, gates: Sequence[Mapping[str, Any]] = (), **suite:
 
 def baseline(*results: Result, measures: Sequence[str] = ("NDCG@10",)) -> Baseline:
     """A baseline that accepts these results."""
-    return accept(
-        "suite", [(r.signature.dataset, r, measures) for r in results], reason="first", date="2026-01-01", repeats={}
-    )
+    return accept("suite", [(r.signature.dataset, r, measures) for r in results], reason="first", date="2026-01-01")

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -83,10 +83,12 @@ NAMED = ("system", "dataset", "suite", "judge")
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that has stdout for itself, and is not run where a value of it holds a secret, or is no text."""
+    """A command that has stdout for itself, and is not run where a value of it holds a secret, is no text, or is where
+    nothing can be written though something is to be."""
 
     @functools.wraps(command)
     def guarded(**given: Any) -> None:
+        types = get_type_hints(command, include_extras=True)
         for name, value in given.items():
             option = f"--{name.replace('_', '-')}"
             for one in value if isinstance(value, (list, tuple)) else [value]:
@@ -96,6 +98,8 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
                     raise UsageError(f"{option}: holds {kept}: keys come from the shell")
                 if re.search("[\ud800-\udfff]", str(one)):  # a byte of the shell's that is no letter of UTF-8
                     raise UsageError(f"{option}: {shown(str(one))} is not UTF-8: rename what is called so")
+                for check in filter(callable, types[name].__metadata__):
+                    check(one)
         with reserved():
             command(**given)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from memeval.cli.options import Json
+from memeval.cli.options import FILE, FOLDER, Json
 from memeval.core.errors import UsageError
 from memeval.core.terminal import say, tell, tell_json
 
@@ -29,7 +29,9 @@ def check(
     junit: Annotated[Path | None, typer.Option("--junit", help="JUnit XML to write.")] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Comment for a pull request to write.")] = None,
     confirm: Annotated[
-        Path | None, typer.Option("--confirm", help="Folder of one further run of systems that vary; made if missing.")
+        Path | None,
+        FOLDER,
+        typer.Option("--confirm", help="Folder of one further run of systems that vary; made if missing."),
     ] = None,
     max_cost: Annotated[
         float | None, typer.Option("--max-cost", help="Dollars that the further run may spend.", min=0)
@@ -52,6 +54,7 @@ def check(
     if baseline is None:
         raise UsageError("--baseline FILE is missing: results/baselines/SUITE.json, say")
     if update:
+        FILE(baseline)
         _accept(gate.gather(places, suite), baseline, reason)
         return
     if reason:
@@ -89,7 +92,7 @@ def verify(
 def submit(
     results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Archive to write, called after yourself: ann.tar.bz2.")
+        Path | None, FILE, typer.Option("-o", "--output", help="Archive to write, called after yourself: ann.tar.bz2.")
     ] = None,
 ) -> None:
     """Verify results and write them as one archive for a board: runs and what follows of them, no texts, no labels."""
@@ -108,7 +111,7 @@ def submit(
 
 def merge(
     parts: Annotated[list[Path], typer.Argument(help="Result folders of the shards.")],
-    output: Annotated[Path, typer.Option("-o", "--output", "--results", help="Folder for the whole.")] = Path(
+    output: Annotated[Path, FOLDER, typer.Option("-o", "--output", "--results", help="Folder for the whole.")] = Path(
         "results"
     ),
 ) -> None:

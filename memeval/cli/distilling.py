@@ -5,17 +5,18 @@ from typing import Annotated
 
 import typer
 
-from memeval.cli.options import AllowUnknownCost, Json, MaxCost, Quiet, Trust
+from memeval.cli.options import FOLDER, AllowUnknownCost, Json, MaxCost, Quiet, Trust
 from memeval.core.terminal import say, tell, tell_json
 
 
 def distil(
     recipe: Annotated[Path, typer.Argument(help="A recipe file (see docs/distil.md).")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder of the model (default: distilled/<name>).")
+        Path | None, FOLDER, typer.Option("-o", "--output", help="Folder of the model (default: distilled/<name>).")
     ] = None,
     steps: Annotated[
         Path | None,
+        FOLDER,
         typer.Option("--steps", help="Folder of the steps, which recipes share (default: beside the model)."),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the recipe's.")] = None,
@@ -39,6 +40,7 @@ def distil(
 
     asked = recipes.load(recipe, seed)
     into = output or Path("distilled") / asked.name
+    FOLDER(into)  # which nobody may have named
     with ScoreCache(cache_folder() / "scores.sqlite") as cache, Progress(quiet=quiet) as progress:
         terms = Terms(cache.path, Purse(max_cost, allow_unknown_cost), frozenset(trust or ()))
         ready = distil.prepare(

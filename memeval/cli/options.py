@@ -1,4 +1,8 @@
-"""What several commands share: options, and how leaderboards are shown."""
+"""What several commands share: options, and how leaderboards are shown.
+
+That something is written to a place stands in an option's type, beside its help: `FILE`, `FOLDER` or `report_file`, by
+which every command looks before its work whether it can be.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,9 +10,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memeval.core import files
+
 if TYPE_CHECKING:
     from memeval.report.board import Leaderboard
     from memeval.report.evidence import Collection
+
+FILE, FOLDER = files.writable, files.fillable
+
+
+def report_file(path: Path) -> None:
+    """Raises MemevalError for a report that cannot be written: its suffix is of no format, or its place is none."""
+    from memeval import report
+
+    report.format_of(path)
+    FILE(path)
+
 
 ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder of the result files.")]
 Names = Annotated[
@@ -32,6 +49,7 @@ Datasets = Annotated[list[str] | None, typer.Option("--dataset", help="Data set,
 Systems = Annotated[list[str] | None, typer.Option("--system", help="System, instead of a suite; repeatable.")]
 Outputs = Annotated[
     list[Path] | None,
+    report_file,
     typer.Option("-o", "--output", help="Report file (.html .md .tex .csv .json .parquet); repeatable."),
 ]
 Limit = Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from memeval.cli.options import (
+    FOLDER,
     Json,
     Measures,
     Names,
@@ -43,8 +44,6 @@ def score(
     from memeval.runs import rescore
 
     gc.disable()  # nothing that is read holds a cycle, and the collector would go through all of it again and again
-    for path in output or []:
-        report.format_of(path)  # an unknown suffix is said before the work, not after it
     found = rescore.several(runs, qrels=qrels, dataset=dataset, measures=measure, names=name or ())
     first = found[0].signature.system if len(found) > 1 else None
     boards = report.leaderboards(found, view=views.wanted(measure or (), reference=reference or first))
@@ -118,11 +117,11 @@ def report(
         str, typer.Option("--texts", help="Texts in a page: of none, embedded, free or all data sets.")
     ] = "free",
     public: Annotated[bool, typer.Option("--public", help="No texts, ids only; the same as --texts none.")] = False,
-    plots: Annotated[Path | None, typer.Option("--plots", help="Folder for every plot as a file.")] = None,
+    plots: Annotated[Path | None, FOLDER, typer.Option("--plots", help="Folder for every plot as a file.")] = None,
     plot_format: Annotated[list[str] | None, typer.Option("--plot-format", help="png, pdf or svg; repeatable.")] = None,
-    trec: Annotated[Path | None, typer.Option("--trec", help="Folder for TREC runs and qrels.")] = None,
+    trec: Annotated[Path | None, FOLDER, typer.Option("--trec", help="Folder for TREC runs and qrels.")] = None,
     cards: Annotated[
-        Path | None, typer.Option("--cards", help="Folder for model-card sections and Hugging Face results.")
+        Path | None, FOLDER, typer.Option("--cards", help="Folder for model-card sections and Hugging Face results.")
     ] = None,
 ) -> None:
     """Write tables and pages from results, without any model; the format follows the suffix."""

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from memeval.cli.options import (
+    FILE,
+    FOLDER,
     AllowUnknownCost,
     Batch,
     Datasets,
@@ -51,7 +53,7 @@ def run(
     dataset: Datasets = None,
     system: Systems = None,
     name: Names = None,
-    results: ResultsFolder = Path("results"),
+    results: Annotated[ResultsFolder, FOLDER] = Path("results"),
     output: Outputs = None,
     limit: Limit = None,
     shard: Annotated[str | None, typer.Option("--shard", help="Only this part of the queries, as in 2/8.")] = None,
@@ -81,7 +83,9 @@ def run(
         bool, typer.Option("--batch-repairs", help="By batch, also where an answer could not be understood.")
     ] = False,
     batch_files: Annotated[
-        Path | None, typer.Option("--batch-files", help="By batch, as files in this folder for `vllm run-batch`.")
+        Path | None,
+        FOLDER,
+        typer.Option("--batch-files", help="By batch, as files in this folder for `vllm run-batch`."),
     ] = None,
     ray: Annotated[
         str | None,
@@ -93,7 +97,6 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a suite (default: the embedded one) and print its leaderboard. Resumes by itself."""
-    from memeval import report
     from memeval.core.store import ScoreCache
     from memeval.datasets.download import cache_folder
     from memeval.report import reporting, views
@@ -108,8 +111,7 @@ def run(
     taken = shards.chosen(limit, shard)
     left_out = planning.unasked(chosen, dataset, system) if suite else {}
     reports = output or [Path("reports") / f"{chosen.name}.html"]
-    for path in reports:
-        report.format_of(path)  # an unknown suffix is said before the work, not after it
+    FILE(reports[0])  # which nobody may have named
     start = _since(fresh, since)
     by_batch = batch or batch_repairs or batch_files is not None
     if leave and not by_batch and not any(entry.batch for entry in chosen.systems):
@@ -209,7 +211,7 @@ def plan(
 def label(
     dataset: Annotated[str, typer.Argument(help="The data set whose queries and memories are labelled.")],
     judge: Annotated[list[str], typer.Option("--judge", help="Chat model that labels; repeatable.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the labelled data set.")],
+    output: Annotated[Path, FOLDER, typer.Option("-o", "--output", help="Folder for the labelled data set.")],
     system: Annotated[
         list[str] | None, typer.Option("--system", help="Its best memories are judged; repeatable (default: bm25).")
     ] = None,
@@ -288,7 +290,7 @@ def parity(
     first_stage: Annotated[str | None, typer.Option("--first-stage", help="What chooses candidates: bm25.")] = None,
     rendering: Annotated[str | None, typer.Option("--rendering", help="Parts of a memory's text.")] = None,
     kept: Annotated[Path | None, typer.Option("--reference", help="Compare with scores kept in this file.")] = None,
-    keep: Annotated[Path | None, typer.Option("--save-reference", help="Keep the scores in this file.")] = None,
+    keep: Annotated[Path | None, FILE, typer.Option("--save-reference", help="Keep the scores in this file.")] = None,
     tolerance: Annotated[float, typer.Option("--tolerance", min=0, help="Largest difference allowed.")] = 1e-5,
     quiet: Quiet = False,
     as_json: Json = False,

@@ -16,6 +16,7 @@ import lzma
 import os
 import re
 import sys
+import tempfile
 import tomllib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,7 +42,8 @@ LONGEST = 1 << 27
 """Bytes of the longest line."""
 BLOCK = 1 << 16
 """About so many bytes are read at once where lines are taken by columns: what is made of them fits into caches."""
-_VAST = re.compile(rb"\d[eE]\+?\d{3,}\s*(?:[,\]}]|\Z)")  # a number, and no part of a digest
+_VAST = re.compile(rb"[eE]\+?\d{3,}\s*(?:[,\]}]|\Z)|(?<!\d)\d{200}")
+"""What may be a number too large for one: by its exponent, which is no digest's end, or by its digits."""
 
 DAMAGED = ".damaged"
 """What is put behind the name of a file that is kept for a look, but used no more."""
@@ -55,9 +57,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
     data = content.encode() if isinstance(content, str) else content
     if path.suffix == ".bz2":
         data = bz2.compress(data)
-    if not path.name:
-        raise PrerequisiteError(f"{path}: is a folder, not a file that could be written")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
@@ -66,6 +66,36 @@ def write_whole(path: Path, content: str | bytes) -> None:
         with suppress(OSError):  # where nothing can be written, nothing can be removed
             temporary.unlink()
         raise unwritable(path, error) from None
+
+
+def _temporary(path: Path) -> Path:
+    """Where a file is written until it gets its name. Raises PrerequisiteError for what is there and is no file."""
+    there = os.path.exists(path)  # noqa: PTH110  (Path.exists raises for a name that is too long)
+    if not path.name or (there and not is_file(path)):
+        raise PrerequisiteError(f"{path}: is a folder or a device, not a file to be written: name another place")
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def writable(path: Path) -> None:
+    """Asks before the work, not after it: raises PrerequisiteError where `write_whole` could not write a file."""
+    _tried(path, path.parent, _temporary(path).name)
+
+
+def fillable(folder: Path) -> None:
+    """The same for a folder that files are to be written into, be it there or not."""
+    _tried(folder, folder)
+
+
+def _tried(asked: Path, folder: Path, *names: str) -> None:
+    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    try:
+        for name in (*names, *folder.parts[len(there.parts) :]):  # none may be too long
+            with suppress(FileNotFoundError):
+                (there / name).lstat()
+        with tempfile.TemporaryFile(dir=there):  # the disk is asked: of root, permissions say nothing
+            pass
+    except OSError as error:
+        raise unwritable(asked, error) from None
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
@@ -256,7 +286,7 @@ def shaped(text: str | bytes, shape: Any, where: str) -> Any:
         try:
             found = from_json(text, allow_inf_nan=False)
             if _VAST.search(text.encode() if isinstance(text, str) else text):
-                canonical(found)  # 1e999 is read as infinite
+                canonical(found)  # it is read as infinite
             return found
         except ValueError as error:
             try:

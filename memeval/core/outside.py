@@ -41,6 +41,8 @@ _KEY_LIKE = re.compile(rf"(?i)(?:{_KEY}|key|sig|auth|pwd|pass|headers?)$")
 _PARAMETER = re.compile(rf"(?i)(?<=[?&;])({_KEY}|key|sig|auth|pwd|pass)=[^&\s\"'\\]+")
 _PATH = re.compile(r"(?:(?<![\w.~:/-])|(?<=[\w-]/)|(?<=file://))/[^\s/\"'<>:,;()|]+(?:/[^\s/\"'<>:,;()|]+)+/?")
 """What reads like a whole path: not within a word or a URL, but behind `kind/` or `file://`."""
+_FORMULA = r"""(^|[,;\t])%s(?=['" ]*[=+\-@＝＋－＠])"""
+"""What a spreadsheet runs where a cell begins, which is behind whatever it takes for a separator."""
 _VARIABLE = re.compile(r"(_|^)(API_?KEY|KEY|TOKEN|SECRET|PASS(WD|PHRASE)?)$|PASSWORD$", re.IGNORECASE)
 SHORTEST = 8
 """Characters of the shortest value of a variable that is taken for a key."""
@@ -62,6 +64,20 @@ def plain(text: object) -> str:
     'a b\ufffd[31m'
     """
     return visible(" ".join(str(text).split()))
+
+
+def inert(text: str) -> str:
+    """Text for a cell of CSV or TSV, with ' in front of what a spreadsheet would run as a formula.
+
+    >>> inert("=cmd()"), inert("a; +1"), inert("minilm-l6"), lively(inert("'=x"))
+    ("'=cmd()", "a;' +1", 'minilm-l6', "'=x")
+    """
+    return re.sub(_FORMULA % "", r"\1'", text)
+
+
+def lively(text: str) -> str:
+    """What was made `inert`, as it was."""
+    return re.sub(_FORMULA % "'", r"\1", text)
 
 
 def known_as(path: str, name: str) -> None:
@@ -101,7 +117,7 @@ def placeless(text: str) -> str:
 
 def _told_from_here(found: re.Match[str]) -> str:
     path = Path(found[0])
-    if not Path(*path.parts[:2]).is_dir():
+    if not os.path.isdir(Path(*path.parts[:2])):  # noqa: PTH112  (is_dir raises for a name that is too long)
         return found[0]
     with suppress(OSError):  # the working folder is gone
         if path.is_relative_to(Path.cwd()):

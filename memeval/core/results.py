@@ -134,7 +134,7 @@ class Agreed:
     weighted: Finite | None
     """Cohen's kappa of the levels, with quadratic weights."""
     rank: Finite | None = None
-    """Spearman's rho of the grades, where they are fractions of too many levels for categories."""
+    """Spearman's rho of the grades, where they are of too many levels for categories."""
 
 
 @dataclass(frozen=True, kw_only=True)

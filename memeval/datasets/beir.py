@@ -19,7 +19,8 @@ The text of a memory is its title, a space and its text. `metadata` is optional,
     forbidden                                              of a query: the ids of memories of its store that must not
                                                            come back for it (outdated, of another scope, contradicted)
 
-Where `memeval label` made the labels, `judged.json` says so, and every table does.
+Where `memeval label` made the labels, `judged.json` says so, and every table does; there an id that a spreadsheet would
+run as a formula has a ' in front of it in test.tsv, and is read without.
 
 A grade is a number from -1,000 to 1,000, fractions such as 0.5 included; 0 is judged not relevant, below 0 is not
 judged, as in trec_eval. Queries outside the split are excluded.
@@ -41,6 +42,7 @@ from typing import Any
 from memeval.core import results
 from memeval.core.errors import DataError, UsageError, did_you_mean
 from memeval.core.files import PACKED
+from memeval.core.outside import lively
 from memeval.core.types import Dataset
 from memeval.core.values import ident, utf8
 from memeval.datasets import _hub, parts
@@ -85,7 +87,10 @@ def read(folder: Path, asked: Wanted = NOTHING) -> Dataset:
     """The data set in a folder. Without a split it is `test`, or the only one there is."""
     split, labels = _qrels_file(folder, asked.split)
     corpus, queries = packed(folder / "corpus.jsonl"), packed(folder / "queries.jsonl")
-    rows = Parts(records(corpus), records(queries), _columns(labels), (str(corpus), str(labels)), split, header=True)
+    columns = _columns(labels)
+    if (folder / results.JUDGED).is_file():
+        columns = ((where, lively(query_id), lively(doc_id), value) for where, query_id, doc_id, value in columns)
+    rows = Parts(records(corpus), records(queries), columns, (str(corpus), str(labels)), split, header=True)
     title = f"beir/{folder.resolve().name}"
     built = build(rows, asked)
     return replace(

@@ -6,7 +6,7 @@ from pathlib import Path
 from memeval.core import results
 from memeval.core.errors import UsageError
 from memeval.gate import baseline
-from memeval.gate.evidence import Case, repeats
+from memeval.gate.evidence import Case
 from memeval.gate.judging import demand_values, foreseen, judge, targets
 
 
@@ -34,7 +34,7 @@ def accept(evidence: Case, path: Path, reason: str, date: str) -> Iterator[str]:
         kept.append((dataset, result, measures))
     if not kept:
         raise UsageError("no gate matches any result: there is nothing to accept")
-    made = baseline.accept(evidence.suite, kept, reason=reason, date=date, repeats=repeats(evidence))
+    made = baseline.accept(evidence.suite, kept, reason=reason, date=date)
     baseline.write(made, path)
     for entry in made.entries:
         means = ", ".join(f"{measure} {mean:.3f}" for measure, mean in entry.means.items())

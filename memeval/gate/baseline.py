@@ -107,19 +107,11 @@ class Baseline:
     """The systems."""
 
 
-def accept(
-    suite: str,
-    results: Iterable[tuple[str, Result, Sequence[str]]],
-    *,
-    reason: str,
-    date: str,
-    repeats: Mapping[str, int],
-) -> Baseline:
+def accept(suite: str, results: Iterable[tuple[str, Result, Sequence[str]]], *, reason: str, date: str) -> Baseline:
     """A baseline of results, each with the ground it is of and the measures to keep of it.
 
     Args:
         date: ISO 8601.
-        repeats: system → how many repeats its values are the means of; 1 where it is not named.
     """
     entries = []
     for dataset, result, measures in results:
@@ -139,7 +131,7 @@ def accept(
                 means={name: round(known_mean([*row.values()]), DIGITS) for name, row in columns.items()},
                 usage=result.usage,
                 failed=scoring.failed(result),
-                repeats=repeats.get(signature.system, 1),
+                repeats=scoring.runs(result),
                 latency=None if told.p50 is None else Speed(round(told.p50, 4), told.device),
                 values={q: tuple(finite(row[q]) for row in columns.values()) for q in result.query_ids},
             )

@@ -9,7 +9,7 @@ from memeval.core import results
 from memeval.core.errors import DataError, UsageError
 from memeval.core.outside import struck
 from memeval.core.types import Result
-from memeval.measures import kept, scoring
+from memeval.measures import kept
 from memeval.runs import shards
 from memeval.runs.gates import DEFAULT, Gate
 from memeval.runs.suite import SEVERAL, Ground, grounds
@@ -114,11 +114,6 @@ def _gone(folder: Path) -> Mapping[str, str]:
     """The systems that could not run → reason, as the last run in a folder of results told."""
     file = folder / results.UNAVAILABLE
     return results.read_unavailable(file) if file.is_file() else {}
-
-
-def repeats(evidence: Case) -> dict[str, int]:
-    """System → how many runs its values are the means of."""
-    return {system: scoring.runs(result) for (_, system), result in evidence.results.items()}
 
 
 def _suite_values(name: str) -> dict[str, Any]:

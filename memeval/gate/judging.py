@@ -20,9 +20,9 @@ from memeval.core.errors import IncompleteError, UsageError
 from memeval.core.types import Result
 from memeval.gate import comparable, exact
 from memeval.gate.baseline import DIGITS, Accepted, Baseline, rounded
-from memeval.gate.evidence import Case, repeats
+from memeval.gate.evidence import Case
 from memeval.gate.verdicts import Check, Flip, Outcome
-from memeval.measures import statistics
+from memeval.measures import scoring, statistics
 from memeval.measures.ranx import parse
 from memeval.runs import manifest
 from memeval.runs.gates import Gate
@@ -63,7 +63,7 @@ def judge(baseline: Baseline, evidence: Case, source: str = "") -> Outcome:
     notes: list[str] = []
     if not evidence.declared:
         notes.append("the suite declares no [[gates]]: NDCG@10 of every system is guarded, with a margin of 0.02")
-    everyone, times = targets(evidence, baseline), repeats(evidence)
+    everyone = targets(evidence, baseline)
     accepted = {(entry.dataset, entry.system): entry for entry in baseline.entries}
     notes += _remembered(everyone, evidence)
     for dataset, system in everyone:
@@ -78,7 +78,7 @@ def judge(baseline: Baseline, evidence: Case, source: str = "") -> Outcome:
         if evidence.edited:  # what is missing was told first: it says more
             results.read_result(evidence.edited[0])
         checks += exact.checks(entry, result, gates)
-        notes += _notes(entry, result, times[system])
+        notes += _notes(entry, result)
         measured = {*result.query_ids}
         if vanished := [query_id for query_id in entry.values if query_id not in measured]:
             message = f"{len(vanished)} of {len(entry.values)} accepted queries are gone, the first is {vanished[0]}"
@@ -316,10 +316,10 @@ def _remembered(everyone: Sequence[tuple[str, str]], evidence: Case) -> list[str
     return notes + ([f"how many scores were remembered is unknown: {', '.join(silent)}"] if silent else [])
 
 
-def _notes(entry: Accepted, result: Result, times: int) -> list[str]:
+def _notes(entry: Accepted, result: Result) -> list[str]:
     about = f"{entry.system} on {entry.dataset}"
     found = [f"{about} has changed itself: {change}" for change in comparable.changes(entry, result)]
-    if times != entry.repeats:
+    if (times := scoring.runs(result)) != entry.repeats:
         found.append(f"{about}: means of {times} runs now, of {entry.repeats} in the baseline")
     before, now = entry.latency, result.latency
     if before and now and now.p50 is not None and before.device == now.device:

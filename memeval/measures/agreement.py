@@ -7,7 +7,6 @@ jackknife; Student's t with stores - 1 degrees of freedom), or of tau, which mov
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,8 @@ from memeval.core.values import unpadded
 from memeval.measures import statistics
 from memeval.measures.statistics import ALPHA, CONFIDENCE, Difference, Floats
 
-FEW = 10
-"""So many levels are categories; grades that are fractions of more levels than that are compared by their ranks."""
+FEW, MANY = 10, 100
+"""So many levels of fractions, and so many of whole grades, are categories; more are compared by their ranks."""
 DRAWS = 2000
 """How often stores are drawn anew for the interval of tau; the seed is fixed."""
 
@@ -38,8 +37,9 @@ class LabelAgreement:
 
     `table[i, j]` counts the pairs that one gave the i-th of `grades` and the other the j-th. `same` is the share of
     equal labels, relevant or not; `kappa` Cohen's (1960) of relevant or not; `weighted` that with quadratic weights of
-    grades (Cohen 1968), None where both know two grades only. Where grades are fractions of more than FEW levels there
-    are no categories: `grades`, `table` and `weighted` hold nothing, and `rank` is Spearman's rho (1904) of the grades.
+    grades (Cohen 1968), None where both know two grades only. Where grades are fractions of more than FEW levels, or of
+    more than MANY, there are no categories: `grades`, `table` and `weighted` hold nothing, and `rank` is Spearman's rho
+    (1904) of the grades.
     """
 
     pairs: int
@@ -69,26 +69,41 @@ def labels(
     one, other = np.asarray(first), np.asarray(second)
     grades = np.unique(np.concatenate([one, other]))
     ids, cluster = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
-    rank = None
-    if len(grades) > FEW and np.any(grades % 1):
+    rank = weighted = None
+    if len(grades) > (FEW if np.any(grades % 1) else MANY):
         rank, grades = _jackknife(_rank_sums(one, other, cluster), _rho), grades[:0]
-    tables = np.zeros((len(ids), len(grades), len(grades)), dtype=np.int64)
+    table = np.zeros((len(grades), len(grades)), dtype=np.int64)
     if len(grades):
-        np.add.at(tables, (cluster, np.searchsorted(grades, one), np.searchsorted(grades, other)), 1)
-    binary = np.zeros((len(ids), 2, 2), dtype=np.int64)
-    np.add.at(binary, (cluster, (one > 0).astype(np.int64), (other > 0).astype(np.int64)), 1)
-    apart = (grades[:, None] - grades[None, :]).astype(np.float64) ** 2
+        rows, columns = np.searchsorted(grades, one), np.searchsorted(grades, other)
+        np.add.at(table, (rows, columns), 1)
+    if len(grades) > 2:
+        apart = (grades[:, None] - grades[None, :]).astype(np.float64) ** 2
+        weighted = _jackknife(_counts(rows, columns, cluster, apart), lambda own: _kappa(own, apart))
+    binary = _counts((one > 0).astype(np.int64), (other > 0).astype(np.int64), cluster, 1 - np.eye(2))
     return LabelAgreement(
         pairs=len(one),
         queries=len(set(of_query)),
         clusters=len(ids),
         grades=tuple(map(unpadded, grades.tolist())),
-        table=tables.sum(axis=0),
-        same=_jackknife(binary, lambda table: float(np.trace(table) / table.sum())),
-        kappa=_jackknife(binary, lambda table: _kappa(table, 1 - np.eye(2))),
-        weighted=_jackknife(tables, lambda table: _kappa(table, apart)) if len(grades) > 2 else None,
+        table=table,
+        same=_jackknife(binary, lambda own: float((own[:2].sum() - own[-1]) / own[:2].sum())),
+        kappa=_jackknife(binary, lambda own: _kappa(own, 1 - np.eye(2))),
+        weighted=weighted,
         rank=rank,
     )
+
+
+def _counts(one: NDArray[np.int64], other: NDArray[np.int64], cluster: NDArray[np.int64], apart: Floats) -> Floats:
+    """By cluster: how often one gave each level, how often the other did, and last how far apart they were in all.
+
+    Not the whole table of each cluster: of many levels and clusters, these would fill the memory.
+    """
+    levels = len(apart)
+    sums = np.zeros((int(cluster.max()) + 1, 2 * levels + 1))
+    np.add.at(sums, (cluster, one), 1)
+    np.add.at(sums, (cluster, levels + other), 1)
+    sums[:, -1] = np.bincount(cluster, apart[one, other])
+    return sums
 
 
 def _rank_sums(one: Floats, other: Floats, cluster: NDArray[np.int64]) -> Floats:
@@ -113,18 +128,18 @@ def _rho(sums: Floats) -> float:
     return (xy - x * y / n) / scale if scale else math.nan
 
 
-def _kappa(table: NDArray[np.int64], apart: Floats) -> float:
+def _kappa(counts: Floats, apart: Floats) -> float:
     """1 - what was seen of disagreement / what chance would give; nan where chance gives none."""
-    n = table.sum()
-    expected = float((apart * np.outer(table.sum(axis=1), table.sum(axis=0))).sum()) / n
-    return 1 - float((apart * table).sum()) / expected if expected else math.nan
+    one, other = counts[:-1].reshape(2, -1)
+    expected = float((apart * np.outer(one, other)).sum() / one.sum())
+    return 1 - float(counts[-1]) / expected if expected else math.nan
 
 
-def _jackknife(tables: NDArray[Any], of: Callable[[NDArray[Any]], float]) -> Interval:
-    """A value of the sum of tables or sums (one for each cluster), with its interval."""
-    total, k = tables.sum(axis=0), len(tables)
+def _jackknife(sums: Floats, of: Callable[[Floats], float]) -> Interval:
+    """A value of the sum of all clusters' sums, with its interval."""
+    total, k = sums.sum(axis=0), len(sums)
     value = of(total)
-    left = [of(total - table) for table in tables if (total - table).any()]
+    left = [of(total - own) for own in sums if (total - own).any()]
     if k < 2 or len(left) < k or any(map(math.isnan, (value, *left))):
         return Interval(value, math.nan, math.nan)
     spread = np.asarray(left) - float(np.mean(left))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from memeval.core.errors import UsageError
 from memeval.core.outside import contained
 from memeval.core.types import Forbidden, Grade
-from memeval.core.values import HIGHEST, unpadded
+from memeval.core.values import FARTHEST, HIGHEST, unpadded
 from memeval.measures.statistics import Floats
 
 Places: TypeAlias = NDArray[np.int64]
@@ -229,10 +229,6 @@ def recall_all(lists: Lists, cutoff: int | None) -> Floats:
     return found
 
 
-MOST = 1e100
-"""How far a value may be from 0: squares of it are still added up."""
-
-
 def by_query(name: str, of: QueryMeasure) -> ArrayMeasure:
     """A measure of other people's, which sees one query at a time."""
 
@@ -245,9 +241,9 @@ def by_query(name: str, of: QueryMeasure) -> ArrayMeasure:
                 if isinstance(value, (str, bytes)):
                     raise TypeError(f"{value!r} is no number")
                 made[row] = value
-        if not (fit := np.abs(made) <= MOST).all():  # nan, too, is not
+        if not (fit := np.abs(made) <= FARTHEST).all():  # nan, too, is not
             raise UsageError(
-                f"the measure {name!r} gives {made[~fit][0]} for a query: it must be finite, within ±{MOST:g}"
+                f"the measure {name!r} gives {made[~fit][0]} for a query: it must be finite, within ±{FARTHEST:g}"
             )
         return made
 

@@ -29,7 +29,7 @@ import numpy as np
 from memeval.core import plugins
 from memeval.core.errors import UsageError, did_you_mean
 from memeval.core.types import Forbidden, Grade, Qrels
-from memeval.core.values import LEAST, unpadded
+from memeval.core.values import FARTHEST, LEAST, unpadded
 from memeval.measures import forbidden as never
 from memeval.measures import judged
 from memeval.measures.judged import ArrayMeasure, Judged
@@ -269,8 +269,9 @@ def evaluate(
         forbidden: query_id → the memories that must not come back; a query without any has no value (nan) of the
             measures that are of them.
 
-    Raises UsageError for a name that is no measure, and ValueError for a query without a relevant memory, a grade that
-    is no number, a memory that is ranked twice, or F1 without a cutoff, which needs scores.
+    Raises UsageError for a name that is no measure, or values that cannot be reckoned with, and ValueError for a query
+    without a relevant memory, a grade that is no number, a memory that is ranked twice, or F1 without a cutoff, which
+    needs scores.
 
     >>> values = evaluate({"q": {"a": 1, "b": 2}}, {"q": ["x", "b", "a"]}, ["MRR", "Recall@2", "RecallAll@3"])
     >>> {name: value.tolist() for name, value in values.items()}
@@ -301,6 +302,11 @@ def evaluate_judged(found: Judged, measures: Sequence[str]) -> dict[str, Floats]
         values |= judged.measured(at_level, arrays.get(level, {}))
         made = ranx_values(at_level, set(standard.values()))
         values |= {name: made[how] for name, how in standard.items()}
+    if vast := next((name for name in parsed if np.any(np.abs(values[name]) > FARTHEST)), None):
+        raise UsageError(
+            f"{vast} is beyond {FARTHEST:g} for a query: name another measure (NDCG_Burges is one of shares), or lower"
+            " the grades, of which it takes powers of 2"
+        )
     return {name: values[name] for name in parsed}
 
 

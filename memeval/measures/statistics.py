@@ -2,8 +2,9 @@
 
 The unit of chance is the cluster: the store. Only where all queries are of one store is the query the unit, and what is
 said of clusters holds for queries. Intervals come from a variance that is robust to clusters, p-values from flipping
-the signs of whole clusters. Values are rounded to multiples of 2^-32 before they are summed over clusters, so that sums
-are exact whatever their order: the same input gives the same bytes, in whatever order queries and stores are given.
+the signs of whole clusters. Values are rounded to multiples of 2^-32 (vast ones to as much more) before they are summed
+over clusters, so that sums are exact whatever their order: the same input gives the same bytes, in whatever order
+queries and stores are given.
 
 One file, though a long one, because intervals, tests and groups stand on the same units and the same flips; its parts
 are marked by lines.
@@ -40,7 +41,8 @@ MOST_SIGNS = 2**30
 SIGMAS = 5
 """Half the width of a drawn p-value's interval, in standard deviations: one in two million lies outside."""
 QUANTUM = 2.0**-32
-BLOCK = 2**12  # flips held in memory at a time, fewer of many clusters
+BLOCK = 2**12  # flips held in memory at a time, fewer of many clusters:
+HELD = 2**22  # numbers, as clusters x flips or clusters x pairs
 SLACK = 1e-9  # sums that differ by less than this share are equal
 
 
@@ -65,7 +67,9 @@ def units(matrix: ArrayLike, clusters: Sequence[str]) -> Units:
     if len(values) != len(clusters) or not len(values):
         raise ValueError(f"{len(values)} queries in {len(clusters)} clusters")
     means = [math.fsum(column) / len(values) for column in values.T.tolist()]
-    rounded = np.round(values / QUANTUM) * QUANTUM
+    _, power = np.frexp(np.abs(values).max(axis=0) * len(values))  # of the largest sum, which has 53 digits
+    quantum = np.maximum(QUANTUM, np.ldexp(1.0, power - 53))
+    rounded = np.round(values / quantum) * quantum
     ids, numbers = np.unique(np.asarray(clusters, dtype=np.str_), return_inverse=True)
     if len(ids) == 1:
         return Units(means, rounded[np.lexsort(rounded.T[::-1])], np.ones(len(rounded)))
@@ -558,7 +562,7 @@ def _flipped(sums: Floats, seed: int, draws: int, done: int = 0) -> Iterator[Flo
     The flips are the same whatever number of them is asked for.
     """
     k = sums.shape[1]
-    size, part = max(64, min(BLOCK, 2**22 // k)), max(64, 2**18 // k)  # signs of a part stay in the processor's cache
+    size, part = max(64, min(BLOCK, HELD // k)), max(64, 2**18 // k)  # signs of a part stay in the processor's cache
     for start in range(done - done % size, draws, size):
         random = np.random.Generator(np.random.PCG64([seed, start]))
         bits = np.unpackbits(np.frombuffer(random.bytes(k * size // 8 + 1), dtype=np.uint8), count=k * size)
@@ -711,11 +715,14 @@ class _Pairs(NamedTuple):
 
 
 def _ascending(sums: Floats) -> _Pairs:
-    one, other = np.array([*itertools.combinations(range(sums.shape[1]), 2)], dtype=np.int64).reshape(-1, 2).T
-    apart = sums[:, one] - sums[:, other]
-    scale = np.sqrt((apart**2).sum(axis=0))
+    one, other = np.triu_indices(sums.shape[1], 1)
+    scale, observed = np.empty((2, len(one)))
+    # A part of one column alone would be summed in another order.
+    for part in np.array_split(np.arange(len(one)), max(1, min(len(one) * len(sums) // HELD, len(one) // 2))):
+        apart = sums[:, one[part]] - sums[:, other[part]]
+        scale[part], observed[part] = np.sqrt((apart**2).sum(axis=0)), np.abs(apart.sum(axis=0))
     scale[scale == 0] = 1.0
-    observed = np.abs(apart.sum(axis=0)) / scale
+    observed /= scale
     order = np.argsort(observed, kind="stable")
     none = np.zeros_like(order)
     return _Pairs(order, one[order], other[order], scale[order], observed[order], none, none.copy())

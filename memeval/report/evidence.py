@@ -10,6 +10,7 @@ One file, though a long one: results, runs and labels of a folder are read once,
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -159,10 +160,17 @@ class Collection:
             if noted and folder not in measured
         }
 
+    @cached_property
+    def _folders(self) -> dict[bytes, dict[Path, None]]:
+        """Where the results of each leaderboard lie, by `comparable`."""
+        found: dict[bytes, dict[Path, None]] = {}
+        for source in self.sources:
+            found.setdefault(comparable(source.result), {})[source.file.parent] = None
+        return found
+
     def lacking(self, board: Leaderboard) -> dict[str, str]:
         """The systems that could not be measured where a leaderboard's results lie, and why; none that stands in it."""
-        key, there = comparable(board.rows[0].result), {row.system for row in board.rows}
-        folders = dict.fromkeys(source.file.parent for source in self.sources if comparable(source.result) == key)
+        folders, there = self._folders[comparable(board.rows[0].result)], {row.system for row in board.rows}
         noted = {name: why for folder in folders for name, why in self.missing.get(folder, {}).items()}
         return {name: noted[name] for name in sorted(noted) if name not in there and name != results.EVERY}
 

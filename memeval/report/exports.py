@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from memeval.core.errors import PrerequisiteError
+from memeval.core.outside import inert
 from memeval.core.showing import KEYS, MEANS
 from memeval.core.types import Estimate, written
 from memeval.core.values import finite
@@ -23,7 +24,7 @@ COMPARED = ("difference", "difference_low", "difference_high", "against", "p")
 COLUMNS = (*MEANS, *COMPARED, "p50_seconds", "usd_per_1000", "failed")
 """Of the CSV: a mean, its paired difference from that of the system in `against` with the adjusted p-value, and behind
 means over all queries what the system takes and how many of them it failed on. Where nothing was compared, tested,
-timed or priced, a cell is empty."""
+timed or priced, a cell is empty. In front of text that a spreadsheet would run as a formula stands a '."""
 SLICE = "slice: "
 """In front of a slice's name, among the categories; slices have the headline measure alone."""
 SWEPT = ("axis", "setting")
@@ -105,13 +106,8 @@ def _line(
 
 
 def cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula.
-
-    >>> cell("=cmd()"), cell("minilm")
-    ("'=cmd()", 'minilm')
-    """
-    shown = plain(text)
-    return f"'{shown}" if shown.startswith(tuple("=+-@＝＋－＠")) else shown
+    """Text that no spreadsheet takes for a formula."""
+    return inert(plain(text))
 
 
 def parquet(boards: Sequence[Leaderboard]) -> bytes:

@@ -5,6 +5,7 @@
 What cannot be relied on is left out and told; it never stands among the others.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -62,23 +63,25 @@ def opened(paths: Sequence[Path]) -> Iterator[list[Contribution]]:
     """Where the results of some paths lie: files, folders, archives of `memeval submit`, each perhaps as `who=path`."""
     with ExitStack() as stack:
         found = [_source(place, stack) for path in paths for place in submission.spread(path)]
-        yield [source if source.named else replace(source, who=_who(source, found)) for source in found]
+        places = {source.given.absolute(): source for source in found}
+        often = Counter((source.who, end) for source in places.values() for end in _ends(source))
+        yield [source if source.named else replace(source, who=_who(source, often, len(found))) for source in found]
 
 
-def _who(source: Contribution, found: Sequence[Contribution]) -> str:
+def _who(source: Contribution, often: Counter[tuple[str, str]], sources: int) -> str:
     """Nobody where there is one folder; by more of its path where several end alike: `ann/results`, `bob/results`."""
-    if len(found) == 1:
-        return ""
-    others = [_ends(other.given) for other in found if other.given != source.given and other.who == source.who]
-    mine = _ends(source.given)
-    apart = next((end for end in mine if not any(end in other for other in others)), mine[-1])
-    return plain(apart) if others else source.who
+    ends = _ends(source)
+    return plain(next((end for end in ends if often[source.who, end] == 1), ends[-1])) if sources > 1 else ""
 
 
-def _ends(path: Path) -> list[str]:
-    """A path by its last part, its last two, and so on."""
-    parts = [part for part in path.parts if part.strip("/.")]
-    return ["-".join(parts[-count:]) for count in range(1, len(parts) + 1)] or [""]
+def _ends(source: Contribution) -> list[str]:
+    """What a source may be called: its name, or its path's last part, its last two, and so on."""
+    given, whole = (
+        [part for part in path.parts if part.strip("/.")] for path in (source.given, source.given.absolute())
+    )
+    parts = given or whole  # of `.` the given one has none
+    paths = ["-".join(parts[-count:]) for count in range(1, len(parts) + 1)] or [""]
+    return [source.who] if source.named else paths
 
 
 def _source(path: Path, stack: ExitStack) -> Contribution:

@@ -98,7 +98,7 @@
   // --- sorting: numbers by value, dashes last, controls stay where they are
   const value = (cell) => {
     const text = cell.textContent.trim().replaceAll("−", "-").replaceAll(",", "");
-    const number = /^[+]?(-?[\d.]+)/.exec(text);
+    const number = /^[+]?(-?[\d.]+(?:e[+-]\d+)?)/.exec(text);
     return text === "–" ? null : number ? parseFloat(number[1]) : text === "identical" || text === "reference" ? 0 : text.toLowerCase();
   };
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
@@ -203,7 +203,7 @@
         if (!base) { cell.className = kept[i][j][0]; cell.replaceChildren(...kept[i][j][1]); return; }
         const own = parseFloat(cell.dataset.value), from = parseFloat(base.cells[j].dataset.value), gap = own - from;
         cell.className = Number.isNaN(gap) ? "" : `${gap > 0 ? "u" : "d"}${Math.min(5, Math.round(Math.abs(gap) * 10))}${small}`;
-        cell.textContent = Number.isNaN(gap) ? "–" : minus((Math.abs(gap) < 0.0005 ? "" : gap > 0 ? "+" : "-") + Math.abs(gap).toFixed(3));
+        cell.textContent = shown(gap, true);
       }));
     });
   }
@@ -240,6 +240,7 @@
   const width = (list) => Math.max(...list) - Math.min(...list);
   const systemOf = (data, name) => data.systems.findIndex((system) => system.name === name || system.shown === name);
   const fixed = (value) => { // as Python writes it: halves that are exact in binary go to the even side
+    if (value >= 1e9) return value.toExponential(3).replace(/\+(\d)$/, "+0$1");
     const x = Number(value.toPrecision(12)), even = Number.isInteger(x * 1048576) && (x * 2000) % 4 === 1;
     return (even ? Math.floor(x * 1000) / 1000 : x).toFixed(3);
   };

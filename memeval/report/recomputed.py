@@ -39,7 +39,7 @@ def wrong(result: Result, labelled: "Labelled", ranked: "Ranked") -> str:
         except MemevalError as error:  # a measure of another package
             return f"cannot be measured again: {error}"
         for name, found in again.items():
-            if not np.allclose(found, result.values[name], rtol=0.0, atol=CLOSE, equal_nan=True):
+            if not np.allclose(found, result.values[name], rtol=CLOSE, atol=CLOSE, equal_nan=True):
                 return f"its {name} is not what the run beside it gives"
     return _means(result)
 
@@ -73,6 +73,6 @@ def _means(result: Result) -> str:
             told = result.measures[category].get(name)
             numbers = None if told is None else (told.value, told.low, told.high, told.n, told.clusters)
             numbers_again = ours.value, ours.low, ours.high, ours.n, ours.clusters
-            if numbers is None or not np.allclose(numbers_again, numbers, rtol=0.0, atol=CLOSE, equal_nan=True):
+            if numbers is None or not np.allclose(numbers_again, numbers, rtol=CLOSE, atol=CLOSE, equal_nan=True):
                 return f"its mean or interval of {name} is not that of its values"
     return ""

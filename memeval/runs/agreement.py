@@ -22,7 +22,7 @@ from memeval.core.types import Dataset, Run, canonical
 from memeval.core.values import finite
 from memeval.datasets import render
 from memeval.measures import agreement, ranx, trec
-from memeval.measures.agreement import FEW, Interval, LabelAgreement, Orders, SystemPair
+from memeval.measures.agreement import Interval, LabelAgreement, Orders, SystemPair
 
 LABELLED = ("oracle",)
 """Controls that read the labels: their place says nothing."""
@@ -174,7 +174,7 @@ def text(found: Agreement) -> str:
     known = [(f"  {name}", _interval(share)) for name, share in shares.items() if share is not None]
     lines += aligned(known, left=(0, 1))
     if told.rank is not None:
-        lines.append(f"  fractions of more than {FEW} levels are no categories: grades are compared by their ranks")
+        lines.append("  so many levels are no categories: grades are compared by their ranks")
     else:
         lines += _table(found)
     if found.orders is None:

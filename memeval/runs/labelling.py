@@ -23,7 +23,7 @@ from typing import Any
 from memeval import datasets, rerankers
 from memeval.core import files, names, results
 from memeval.core.errors import IncompleteError, UsageError
-from memeval.core.outside import visible
+from memeval.core.outside import inert, visible
 from memeval.core.results import Agreed, LabelCard, Voter
 from memeval.core.store import ScoreCache
 from memeval.core.types import ANSWERED, Dataset, Grade, Memory, Query, Status, written
@@ -299,7 +299,7 @@ def _write(
         extra |= {"time": query.asked_at} if query.asked_at else {}
         extra |= {"context": list(query.context)} if query.context else {}
         asked.append({"_id": query.query_id, "text": query.text, "metadata": extra})
-    rows = [f"{query_id}\t{doc_id}\t{level}" for (query_id, doc_id), level in labels.items()]
+    rows = [f"{inert(query_id)}\t{inert(doc_id)}\t{level}" for (query_id, doc_id), level in labels.items()]
     shutil.rmtree(folder / "qrels", ignore_errors=True)
     files.write_whole(folder / results.JUDGED, results.judged_text(card))
     for name, records in (("corpus.jsonl", corpus), ("queries.jsonl", asked), (VOTES, list(map(_row, votes)))):

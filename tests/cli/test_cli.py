@@ -193,6 +193,41 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(memeval: Run, tmp_p
     fails(memeval("run", *LEXICAL, "--results", "taken"), 3, "cannot be written")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "no-such-suite", "-o", "PLACE.html"),
+        ("run", "no-such-suite", "--results", "PLACE"),
+        ("run", "no-such-suite", "--batch-files", "PLACE"),
+        ("label", "no-such-data", "--judge", "gpt-4o-mini", "-o", "PLACE"),
+        ("distil", "no-such-recipe.toml", "-o", "PLACE"),
+        ("distil", "no-such-recipe.toml", "--steps", "PLACE"),
+        ("score", "no-such-run", "--qrels", "no-such-qrels", "-o", "PLACE.csv"),
+        ("report", "no-such-results", "-o", "x.md", "-o", "PLACE.md"),
+        ("report", "no-such-results", "--plots", "PLACE"),
+        ("report", "no-such-results", "--trec", "PLACE"),
+        ("report", "no-such-results", "--cards", "PLACE"),
+        ("parity", "no-such-system", "--save-reference", "PLACE"),
+        ("check", "no-such-results", "--baseline", "PLACE", "--update", "--reason", "r"),
+        ("submit", "no-such-results", "-o", "PLACE"),
+        ("merge", "no-such-parts", "-o", "PLACE"),
+    ],
+    ids=" ".join,
+)
+def test_a_place_that_cannot_be_written_is_told_before_the_work(
+    memeval: Run, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "taken").write_text("")
+    fails(memeval(*(word.replace("PLACE", "taken/x") for word in words)), 3, "taken/x", "cannot be written (Not a dir")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_the_report_that_a_run_writes_unasked_is_looked_after_before_the_run(memeval: Run, tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("")
+    fails(memeval("run", "--system", "bm25"), 3, "reports/adhoc.html: cannot be written")
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_foreign_cache_is_one_line(memeval: Run, tmp_path: Path) -> None:
     (tmp_path / "scores.sqlite").write_text("no database " * 100)
     fails(memeval("run", *LEXICAL, MEMEVAL_CACHE=str(tmp_path)), 3, "scores.sqlite", "MEMEVAL_CACHE")

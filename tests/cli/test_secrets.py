@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from memeval.cli import app
 from memeval.core.adapter import declared
 from memeval.core.errors import UsageError
-from memeval.core.outside import secret, secret_option, struck
+from memeval.core.outside import placeless, secret, secret_option, struck
 from memeval.datasets import leaks
 
 CANARY = "cAnArY4711"
@@ -265,3 +265,8 @@ def test_what_cannot_be_looked_through_is_told(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "large").write_bytes(b"x" * (1 << 20 | 1))
     [(_, problem)] = leaks.secrets(tmp_path / "large")
     assert "holds more than 1 MiB" in problem
+
+
+def test_a_path_that_no_disk_can_have_stays_as_it_is_and_ends_nothing() -> None:
+    told = f"the service said: /{'x' * 300}/y.png, '/{'é' * 200}/z'"
+    assert placeless(told) == told

@@ -62,3 +62,21 @@ def test_a_line_that_finds_no_room_is_told_as_its_files() -> None:
         pytest.skip("this system has no /dev/full")
     with pytest.raises(PrerequisiteError, match="/dev/full: cannot be written"):
         files.append(full, {"a": 1})
+
+
+@pytest.mark.parametrize("path", [".", "/dev/null", "/dev/null/x.json", "/proc/x.json", "x" * 300, f"no/{'x' * 300}/x"])
+def test_a_place_that_cannot_be_written_is_known_before_anything_is(path: str, tmp_path: Path) -> None:
+    for check in (files.writable, lambda path: files.write_whole(path, "x")):
+        with pytest.raises(PrerequisiteError, match="written"):
+            check(Path(path))
+
+
+def test_to_look_whether_a_place_can_be_written_leaves_nothing_there(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text("old")
+    for path in (tmp_path / "old.json", tmp_path / "new/new.json"):
+        files.writable(path)
+        files.fillable(path.parent)
+    assert [path.name for path in tmp_path.rglob("*")] == ["old.json"]
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(PrerequisiteError, match="gone: cannot be written"):
+        files.fillable(tmp_path / "gone")

@@ -226,7 +226,17 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeyp
             results.find(tmp_path, name=name)
 
 
-@pytest.mark.parametrize("text", ["1e999", "[1, -2E+1000 ]", '{"a": 1e999\n, "b": 2}', '{"a": {"b": 12.5e400}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e999",
+        "[1, -2E+1000 ]",
+        '{"a": 1e999\n, "b": 2}',
+        '{"a": {"b": 12.5e400}}',
+        "9" * 400 + ".5",
+        f"[{'1' * 250}e99]",
+    ],
+)
 def test_a_number_too_large_for_one_is_refused_wherever_it_stands(text: str) -> None:
     with pytest.raises(ValueError):
         files.parsed(text)

@@ -346,6 +346,19 @@ def test_queries_that_failed_in_a_repeat_count_as_failed() -> None:
     assert quality(judge(baseline(result(GOOD)), evidence(turned)), "coverage").verdict == "ok"
 
 
+def test_how_many_runs_a_value_is_the_mean_of_is_told_of_each_data_set_by_itself() -> None:
+    thrice = result(GOOD, dataset="first", further_runs={"repeats": ["b", "c"]})
+    once = result(GOOD, dataset="second")
+    accepted = baseline(thrice, once)
+    assert [entry.repeats for entry in accepted.entries] == [3, 1]
+    assert judge(accepted, evidence(thrice, once)).notes == judge(accepted, evidence(once, thrice)).notes
+    assert not [note for note in judge(accepted, evidence(thrice, once)).notes if "means of" in note]
+    now = evidence(replace(thrice, signature=replace(thrice.signature, further_runs={})), once)
+    assert [note for note in judge(accepted, now).notes if "means of" in note] == [
+        "mine on first: means of 1 runs now, of 3 in the baseline"
+    ]
+
+
 def test_what_would_fail_even_with_the_numbers_that_are_accepted_is_told(tmp_path: Path) -> None:
     def warnings(**gate: Any) -> list[str]:
         told = accept(evidence(result(GOOD, failed=2), gates=[gate]), tmp_path / "b.json", "why", "2026-01-01")

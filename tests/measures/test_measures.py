@@ -354,3 +354,10 @@ def test_locomos_size_takes_about_a_second():
     evaluate(qrels, rankings, ["MAP", "MRR", "NDCG", "NDCG@10", "Recall@20", "Precision@5", "F1@3", "HitRate@5"])
     cross_fitted_f1(scores, grades, [len(labels) for labels in qrels.values()], folds)
     assert time.perf_counter() - start < 12  # about 1 on an idle core
+
+
+def test_values_that_nothing_can_be_reckoned_with_are_refused_by_name() -> None:
+    high = {"q": {"a": 1000, "b": 1}}
+    assert evaluate(high, {"q": ["a"]}, ["NDCG_Burges@5"])["NDCG_Burges@5"].tolist() == [1.0]
+    with pytest.raises(UsageError, match=r"DCG_Burges@5 is beyond 1e\+100 for a query.*lower the grades"):
+        evaluate(high, {"q": ["a"]}, ["NDCG_Burges@5", "DCG_Burges@5"])

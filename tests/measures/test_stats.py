@@ -54,6 +54,17 @@ def test_a_mean_is_over_queries_not_over_stores():
     assert (result.value, result.n, result.clusters) == (0.75, 4, 2)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e6, 1e12, 1e40])
+def test_the_order_of_queries_changes_no_bit_however_large_values_are(scale):
+    rng = np.random.default_rng(8)
+    values, clusters = rng.random((400, 3)) * [scale, 1.0, -scale], np.array([f"s{place % 11}" for place in range(400)])
+    found = estimates(values, clusters.tolist())
+    for _ in range(5):
+        order = rng.permutation(400)
+        assert estimates(values[order], clusters[order].tolist()) == found
+    assert found[1] == estimate(values[:, 1].tolist(), clusters.tolist())
+
+
 def test_where_every_query_is_a_cluster_of_its_own_a_share_has_wilsons_interval():
     values = [1.0] * 17 + [0.0] * 13
     result = estimate(values, [str(number) for number in range(30)])
@@ -452,6 +463,16 @@ def test_measures_that_share_flips_have_the_ranks_of_each(stores):
     found = [{name: first for name, (first, _) in ranges.items()} for ranges in rank_ranges(families, clusters)]
     assert found == [plain_stats.rank_groups(values, clusters) for values in families]
     assert stores == 4 or len(set(found[0].values())) > 1
+
+
+@pytest.mark.parametrize("clusters", [10, 300])
+def test_pairs_are_told_alike_however_many_are_held_at_a_time(clusters, monkeypatch):
+    sums = np.round(np.random.default_rng(6).normal(0, 3, (clusters, 8)) * 2**32) / 2**32
+    whole = statistics._ascending(sums)
+    for held in (1, clusters * 3, clusters * 27):
+        monkeypatch.setattr(statistics, "HELD", held)
+        parts = statistics._ascending(sums)
+        assert [each.tobytes() for each in parts] == [each.tobytes() for each in whole]
 
 
 def test_joint_p_values_are_no_smaller_than_single_ones():

@@ -152,6 +152,23 @@ def test_columns_sort_and_the_sorted_one_is_marked(browser: Any, file: str) -> N
         assert len(pinned) == 4
 
 
+def test_numbers_with_a_power_of_ten_sort_by_their_value(browser: Any, file: str) -> None:
+    with Watched(browser, f"{file}#b1") as watched:
+        page = watched.page
+        table = "#b1-leaderboard div.leader table"
+        told = ["2.500e+40", "6.823e+11", "0.471", "−1.000e+09", "–"]
+        page.locator(table).first.evaluate(
+            """(table, told) => [...table.querySelectorAll("tbody:not(.pinned) tr")].forEach(
+                (row, n) => { row.cells[2].textContent = told[n % told.length]; })""",
+            told,
+        )
+        header = page.locator(f"{table} thead th").nth(2)
+        header.locator("button").click()
+        down = header.get_attribute("aria-sort") == "descending"
+        values = [float(one.replace("−", "-")) for one in column(page, table, 3) if one != "–"]
+        assert len(values) > 2 and values == sorted(values, reverse=down)
+
+
 def test_the_first_screen_answers_and_no_names_of_its_picture_overlap(browser: Any, file: str) -> None:
     with Watched(browser, f"{file}#b2") as watched:
         page = watched.page

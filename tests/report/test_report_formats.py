@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from memeval.core.errors import DataError, PrerequisiteError, UsageError
+from memeval.core.outside import lively, plain
 from memeval.core.types import Result
-from memeval.report import cells, leaderboard, markdown, sections, write
+from memeval.report import cells, exports, leaderboard, markdown, sections, write
 from memeval.report.evidence import Evidence
 from memeval.report.exports import COLUMNS
 from tests.report.made import FORMATS, HOSTILE, MIDDLE, WOBBLE, make, printed, toy
@@ -275,6 +276,22 @@ def test_no_name_is_taken_for_an_argument_of_the_row_before_it_or_for_a_formula(
     assert "\n{}[2em] first" in latex and "\n{}* starred" in latex and "\na [b" in latex
     assert not re.search(r"(\\\\|rule)\s*[\[*]", latex)
     assert "'＝1+1" in {line["system"] for line in csv.DictReader((tmp_path / "r.csv").open(newline=""))}
+
+
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", " =1", "a;=1", "a,+1", 'a;"=1', "'=1", "''=1", "＠x"]
+)
+def test_no_cell_begins_with_a_formula_whichever_separator_a_spreadsheet_takes(name: str) -> None:
+    found = exports.cell(name)
+    assert not [part for part in re.split(r"[,;\t]", found) if part.strip('" ').startswith(tuple("=+-@＝＋－＠"))]
+    assert lively(found) == plain(name) and len(found) == len(plain(name)) + 1
+
+
+def test_names_that_differ_differ_in_csv_and_others_stay_as_they_are() -> None:
+    names = ["=1", "'=1", "''=1", "'", "x=1", "bge-reranker-v2-m3", "a;b", "1;-", "–", "it's"]
+    assert len({*map(exports.cell, names)}) == len(names)
+    assert [exports.cell(name) for name in names[3:7]] == names[3:7]
+    assert [lively(exports.cell(name)) for name in names] == names
 
 
 def test_the_terminal_table_fits_and_carries_no_markup() -> None:

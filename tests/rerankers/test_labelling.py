@@ -17,6 +17,7 @@ from wire import Answer, Asked, Wire
 from memeval import datasets
 from memeval.cli import app
 from memeval.core import results
+from memeval.core.errors import DataError
 from memeval.runs.labelling import Vote, levels
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -68,6 +69,26 @@ def test_the_folder_is_a_data_set_that_says_who_labelled_it(tmp_path: Path, serv
     label(*words, "--system", "bm25", "--system", "random")
     assert len(server.asked) == 2 * card.pairs
     assert before == {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+
+
+def test_ids_that_a_spreadsheet_would_run_are_text_in_the_file_and_themselves_when_it_is_read(
+    tmp_path: Path, serve: Callable[..., Wire]
+) -> None:
+    serve(speak)
+    odd = ["=HYPERLINK(1)", "'=1", "+4;=2", "plain"]
+    rows = [
+        {"store_id": "s", "memories": [{"doc_id": one, "text": "tea rel=1"} for one in odd]},
+        {"query_id": "@q", "query": "when is tea", "store_id": "s"},
+    ]
+    (tmp_path / "odd.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    out = tmp_path / "labelled"
+    label(f"jsonl/{tmp_path / 'odd.jsonl'}", "--judge", OPENAI, "--system", "random", "-o", str(out))
+    assert datasets.load(f"beir/{out}").qrels == {"@q": dict.fromkeys(odd, 4)}
+    cells = [line.split("\t") for line in (out / "qrels/test.tsv").read_text().splitlines()[1:]]
+    assert sorted(cells) == [["'@q", one, "4"] for one in sorted(["'=HYPERLINK(1)", "''=1", "'+4;'=2", "plain"])]
+    (out / "judged.json").unlink()  # a folder of somebody else's means what it says
+    with pytest.raises(DataError, match="@q"):
+        datasets.load(f"beir/{out}")
 
 
 def test_labels_are_medians_and_two_middle_votes_give_the_lower() -> None:

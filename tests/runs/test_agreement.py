@@ -1,6 +1,7 @@
 """Two label sets: agreement against second implementations, and the order of systems that either gives."""
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,10 +59,22 @@ def test_fractions_of_many_levels_are_compared_by_their_ranks() -> None:
     assert still.rank is not None and np.isnan(still.rank.value)
 
 
-def test_whole_grades_are_categories_however_many() -> None:
+def test_whole_grades_are_categories_up_to_a_hundred_levels() -> None:
     levels = [*range(40)] * 4
     found = agreement.labels(levels, levels, QUERIES, STORES)
     assert found.rank is None and found.table.shape == (40, 40)
+    levels = [n * 5 for n in range(160)]
+    found = agreement.labels(levels, levels, QUERIES, STORES)
+    assert found.rank is not None and found.rank.value == 1.0 and found.table.size == 0
+
+
+def test_memory_does_not_grow_with_levels_times_levels_times_stores() -> None:
+    levels = [n % 100 for n in range(4000)]
+    tracemalloc.start()
+    found = agreement.labels(levels, levels[::-1], [f"q{n}" for n in range(4000)], [f"s{n}" for n in range(4000)])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.weighted is not None and most < 1 << 26
 
 
 def test_its_interval_leaves_out_one_store_at_a_time() -> None:
@@ -184,7 +197,7 @@ def test_the_command_says_when_grades_have_too_many_levels_for_a_table(folder: P
     assert "rank" not in json.loads(run("agreement", "jsonl/one.jsonl", "jsonl/other.jsonl", "--json"))["labels"]
     Path("soft.jsonl").write_text(rows([[n / 14, 0, 0.5] for n in range(14)]))
     text = run("agreement", "jsonl/one.jsonl", "jsonl/soft.jsonl")
-    assert "Spearman's rho of grades" in text and "fractions of more than 10 levels are no categories" in text
+    assert "Spearman's rho of grades" in text and "so many levels are no categories" in text
     assert "grades: rows" not in text and "weighted" not in text
     told = json.loads(run("agreement", "jsonl/one.jsonl", "jsonl/soft.jsonl", "--json"))["labels"]
     assert -1 <= told["rank"]["low"] <= told["rank"]["value"] <= 1 and told["table"] == told["grades"] == []

@@ -19,6 +19,7 @@ import memeval as package
 from memeval.cli import app
 from memeval.core import archive, files, results
 from memeval.core.types import canonical
+from memeval.report import joining
 
 PLUG = """
 class {kind}:
@@ -112,6 +113,37 @@ def test_folders_that_end_alike_are_told_apart_by_as_much_of_their_paths_as_diff
         shutil.move("moved", f"{who}/results")
     told = memeval("report", "ann/results", "bob/results", "-o", "r.json")[2]
     assert told.rstrip().endswith("ann-results=ann/results bob-results=bob/results")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["one"], [""]),
+        (["one", "two"], ["one", "two"]),
+        ([".", "/srv/other"], ["results", "other"]),
+        (["x", "./x"], ["x", "x"]),
+        (["x/y/z", "y/z"], ["x-y-z", "y-z"]),
+        (["z=x/y", "p/z", "q/z"], ["z", "p-z", "q-z"]),
+    ],
+    ids=" ".join,
+)
+def test_sources_are_called_by_as_little_of_their_paths_as_tells_them_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], told: list[str]
+) -> None:
+    (tmp_path / "results").mkdir()
+    monkeypatch.chdir(tmp_path / "results")
+    with joining.opened([*map(Path, given)]) as sources:
+        assert [source.who for source in sources] == told
+
+
+def test_for_what_folders_are_called_each_is_looked_at_twice_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ends, looked = joining._ends, []
+    monkeypatch.setattr(joining, "_ends", lambda source: looked.append(source) or ends(source))
+    with joining.opened([Path(f"p{number}/deep/results") for number in range(60)]) as sources:
+        assert len({source.who for source in sources}) == 60
+    assert len(looked) == 120
 
 
 def test_an_archive_holds_the_same_bytes_and_neither_labels_nor_texts(board: Path) -> None:
