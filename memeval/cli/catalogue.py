@@ -22,7 +22,7 @@ from memeval.datasets import download
 from memeval.measures.ranx import families, parse
 from memeval.rerankers.hosted.styles import STYLES
 from memeval.runs import ceiling, machine, suite
-from memeval.runs.benchmark import Watcher
+from memeval.runs.progress import Watcher
 
 KEYS = (
     "OPENAI_API_KEY",

@@ -33,8 +33,9 @@ from memeval.datasets.candidates import retrieve
 from memeval.measures import agreement
 from memeval.rerankers.hosted.quote import Quote, quote
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs.benchmark import Watcher, load_scorer
+from memeval.runs.benchmark import load_scorer
 from memeval.runs.guard import Scorer
+from memeval.runs.progress import Watcher
 from memeval.runs.runner import HOPELESS
 
 RULE = "a label is the median of the votes, of two middle ones the lower; what was not answered is no vote"

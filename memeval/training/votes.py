@@ -20,8 +20,9 @@ from memeval.core.types import Dataset, Request, Scored
 from memeval.measures import agreement
 from memeval.rerankers.hosted.quote import Quote, quote
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs.benchmark import Watcher, load_scorer
+from memeval.runs.benchmark import load_scorer
 from memeval.runs.guard import Scorer
+from memeval.runs.progress import Watcher
 from memeval.runs.runner import HOPELESS
 from memeval.training import pool
 from memeval.training.recipe import SIMULATED, teacher
