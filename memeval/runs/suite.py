@@ -265,7 +265,7 @@ class Suite(BaseModel):
     @model_validator(mode="after")
     def _distinct(self) -> "Suite":
         folders: dict[str, str] = {}
-        for ground in grounds(self.model_dump(by_alias=True)):
+        for ground in self.grounds:
             if (folder := ground.folder.casefold()) in folders:  # some disks do not tell a from A
                 raise ValueError(
                     f"datasets: {ground.label!r} and {folders[folder]!r} would share the folder {ground.folder!r}"
@@ -303,8 +303,12 @@ class Suite(BaseModel):
 
     def _places(self) -> list[str]:
         """What a gate may call a data set: its name, or that of one of its grounds."""
-        found = grounds(self.model_dump(by_alias=True))
-        return list(dict.fromkeys(name for ground in found for name in (ground.dataset, ground.label)))
+        return list(dict.fromkeys(name for ground in self.grounds for name in (ground.dataset, ground.label)))
+
+    @property
+    def grounds(self) -> "list[Ground]":
+        """What it runs its systems on, in order."""
+        return grounds(self.model_dump(by_alias=True))
 
     @property
     def stage(self) -> str:
@@ -391,7 +395,7 @@ def settings(dataset: str) -> dict[str, Any]:
     A suite with several grounds of a data set says how they differ, not how the data set is run: it does not count.
     """
     for name in shipped():
-        own = [ground for ground in grounds(values(load(name))) if ground.dataset == dataset]
+        own = [ground for ground in load(name).grounds if ground.dataset == dataset]
         if len(own) == 1:
             return dict(own[0].settings)
     return {}
