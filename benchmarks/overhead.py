@@ -8,7 +8,6 @@ waits for; in CPU seconds it can be told on a machine that others use, too.
 """
 
 import argparse
-import functools
 import os
 import sys
 import tempfile
@@ -91,10 +90,8 @@ def main() -> None:
             )
             cpu, clock = time.process_time(), time.perf_counter()
             with Progress() as shown:
-                listener = runner.Listener(
-                    begin=functools.partial(shown.watcher.begin, "minilm"), advance=shown.watcher.advance
-                )
-                runner.run(scorer, header, dataset, candidates, folder / "minilm.run.jsonl", listener=listener)
+                path = folder / "minilm.run.jsonl"
+                runner.run(scorer, header, dataset, candidates, path, watcher=shown.watcher)
             cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
     queries = arguments.queries or len(dataset.queries)
     pairs = sum(len(candidates.doc_ids[query.query_id]) for query in dataset.queries[:queries])

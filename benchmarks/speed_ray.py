@@ -25,6 +25,7 @@ from memeval.core.store import ScoreCache
 from memeval.core.types import Ranking
 from memeval.runs import benchmark, suite
 from memeval.runs.cluster import Cluster, joined
+from memeval.runs.progress import Watcher
 from tests import models
 
 SHAPE = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 6, "num_attention_heads": 12}
@@ -46,7 +47,7 @@ def speed(folder: Path, model: Path, queries: int, count: int, cluster: Cluster 
             folder,
             cache=cache,
             limit=queries,
-            watcher=benchmark.Watcher(advance=advance),
+            watcher=Watcher(advance=advance),
             cluster=cluster,
         )
     for error in [*report.unavailable.values(), *filter(None, [report.error])]:

@@ -1,6 +1,5 @@
 """memeval as a library: from rerankers to their measures, side by side, in one call each."""
 
-import functools
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from memeval.report.notebook import Results as Results
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import benchmark, measuring, runner, shards, suite
 from memeval.runs.guard import Scorer
-from memeval.runs.progress import Progress, looked_at
+from memeval.runs.progress import Progress, Watcher, looked_at
 
 
 def load_results(*folders: str | Path) -> Results:
@@ -207,9 +206,7 @@ class _Ground:
     part: shards.Portion
 
 
-def _measured(
-    ground: _Ground, title: str, system: Reranker | str, cache: ScoreCache, watcher: benchmark.Watcher
-) -> Result:
+def _measured(ground: _Ground, title: str, system: Reranker | str, cache: ScoreCache, watcher: Watcher) -> Result:
     plan, dataset, candidates = ground.plan, ground.dataset, ground.candidates
     if isinstance(system, str):
         terms = Terms(answers=cache.path, since=cache.since)
@@ -226,9 +223,8 @@ def _measured(
             dataset,
             candidates,
             Path(folder) / "system.run.jsonl",
-            listener=runner.Listener(begin=functools.partial(watcher.begin, title), advance=watcher.advance),
+            watcher=watcher,
         )
-        watcher.end()
         result = measuring.measure(outcome.run, dataset, candidates, plan, ground.sliced)
         result = scoring.with_latency(result, latency.read(outcome.times))
     if scorer.caught is not None and not isinstance(system, str):

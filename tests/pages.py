@@ -11,6 +11,7 @@ from memeval.report.evidence import Collection, Corpus, Evidence
 from memeval.report.reporting import Found
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import benchmark, suite
+from memeval.runs.progress import Watcher
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -92,13 +93,11 @@ def measure(dataset: Dataset, folder: Path, models: Sequence[tuple[str, str]] = 
         },
         "test",
     )
-    candidates = benchmark.frozen(plan, dataset, folder / "candidates.jsonl", benchmark.Watcher())
+    candidates = benchmark.frozen(plan, dataset, folder / "candidates.jsonl", Watcher())
     results.place_labels(folder / results.LABELS, dataset, compress=False)
     places = {query.query_id: place for place, query in enumerate(dataset.queries)}
     sliced = {"odd": frozenset(name for name, place in places.items() if place % 2)}
-    work = benchmark.GroundRun(
-        plan, dataset, candidates, lambda: sliced, folder, None, Terms(), None, benchmark.Watcher()
-    )
+    work = benchmark.GroundRun(plan, dataset, candidates, lambda: sliced, folder, None, Terms(), None, Watcher())
     for system in plan.systems:
         benchmark.run_system(work, system)
     return folder

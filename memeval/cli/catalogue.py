@@ -22,7 +22,7 @@ from memeval.datasets import download
 from memeval.measures.ranx import families, parse
 from memeval.rerankers.hosted.styles import STYLES
 from memeval.runs import ceiling, machine, suite
-from memeval.runs.benchmark import Watcher
+from memeval.runs.progress import Watcher
 
 KEYS = (
     "OPENAI_API_KEY",
@@ -92,11 +92,14 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
         from memeval.cli import schemas
 
         return schemas.listed() if asked.argument is None else schemas.text(asked.argument)
-    if name.removesuffix(".toml") in suite.shipped():
-        return files.text(suite.find(name.removesuffix(".toml"))).rstrip()
-    stated = {path.name: path for path in claimed.shipped().values()}
-    if f"{name.removesuffix('.toml')}.toml" in stated:
-        return files.text(stated[f"{name.removesuffix('.toml')}.toml"]).rstrip()
+    stem, stated = name.removesuffix(".toml"), {path.stem: path for path in claimed.shipped().values()}
+    if stem in suite.shipped():
+        claims = (
+            f"\n\n# what is claimed of these systems: memeval show {stem}-claims" if f"{stem}-claims" in stated else ""
+        )
+        return files.text(suite.find(stem)).rstrip() + claims
+    if stem in stated:
+        return files.text(stated[stem]).rstrip()
     with contextlib.suppress(UsageError):
         return f"{parse(name).name}: {parse(name).definition}"
     known = [
@@ -104,8 +107,7 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
         *rerankers.kinds(),
         *rerankers.short_names(),
         *STYLES,
-        *(f"{name}.toml" for name in suite.shipped()),
-        *stated,
+        *(f"{name}.toml" for name in (*suite.shipped(), *stated)),
         *families(),
         "schema",
     ]

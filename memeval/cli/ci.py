@@ -70,9 +70,9 @@ def check(
     outcome = replace(outcome, command=shlex.join([*again, "--update", "--reason", "why it is better"]))
     terms = Terms(purse=Purse(max_cost), trusted=frozenset(trust or ()))
     outcome = confirming.confirm(outcome, accepted, evidence, confirm, terms)
-    outcome = replace(outcome, checks=(*outcome.checks, *timing.checks(evidence, against)))
-    _tell(outcome, strict=strict, junit_file=junit, comment_file=markdown, as_json=as_json)
-    if not outcome.passes(strict=strict):
+    outcome = replace(outcome, checks=(*outcome.checks, *timing.checks(evidence, against)), strict=strict)
+    _tell(outcome, junit_file=junit, comment_file=markdown, as_json=as_json)
+    if not outcome.passes():
         raise typer.Exit(1)
 
 
@@ -133,25 +133,23 @@ def _accept(evidence: "Case", path: Path, reason: str | None) -> None:
         say(line)
 
 
-def _tell(
-    outcome: "Outcome", *, strict: bool, junit_file: Path | None, comment_file: Path | None, as_json: bool
-) -> None:
+def _tell(outcome: "Outcome", *, junit_file: Path | None, comment_file: Path | None, as_json: bool) -> None:
     from memeval.core.files import write_whole
     from memeval.gate import github, junit, markdown, text
 
     if as_json:
-        tell_json(text.document(outcome, strict=strict))
+        tell_json(text.document(outcome))
     else:
-        tell(text.text(outcome, strict=strict))
+        tell(text.text(outcome))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for command in github.annotations(outcome, strict=strict):
+        for command in github.annotations(outcome):
             say(command, command=True) if as_json else tell(command, command=True)
         if place := os.environ.get("GITHUB_STEP_SUMMARY"):
             try:
-                github.summarise(outcome, Path(place), strict=strict)
+                github.summarise(outcome, Path(place))
             except OSError as error:  # the verdict does not depend on who shows it
                 say(f"memeval: warning: {place}, the job's summary, cannot be written ({error.strerror})")
     if junit_file is not None:
-        write_whole(junit_file, junit.render(outcome, strict=strict))
+        write_whole(junit_file, junit.render(outcome))
     if comment_file is not None:
-        write_whole(comment_file, markdown.render(outcome, strict=strict))
+        write_whole(comment_file, markdown.render(outcome))

@@ -21,7 +21,6 @@ from memeval.core.values import FARTHEST, HIGHEST, LARGEST, grade, unpadded
 
 Finite: TypeAlias = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
 """A number that can be reckoned with; nan and what is infinite are none."""
-Score: TypeAlias = Finite
 Quantity: TypeAlias = Annotated[int, Field(ge=-LARGEST, le=LARGEST)] | Finite
 """A number that is written again as it was read: 1 does not become 1.0."""
 Amount: TypeAlias = Annotated[float, Field(ge=0, lt=LARGEST)]
@@ -355,7 +354,7 @@ class Ranking:
     """Id of the query."""
     doc_ids: tuple[str, ...]
     """Its candidates, best first."""
-    scores: tuple[Score, ...] | None
+    scores: tuple[Finite, ...] | None
     """The score of each, in the same order; null where the query failed."""
     status: Status = "ok"
     """How the query ended."""

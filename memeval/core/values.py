@@ -9,12 +9,12 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from memeval.core.errors import DataError, SuiteError, did_you_mean
+from memeval.core.errors import DataError, SuiteError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -41,6 +41,7 @@ FARTHEST = 1e100
 REPEATED = "repeated labels"
 """The anomaly of labels that stand twice and agree."""
 
+_KIND = re.compile(r"function-|tuple\[|literal\[|constrained-|str$")  # in a place: which of several types it is not
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -192,7 +193,7 @@ def model(kind: type[M], content: object, source: str) -> M:
     empty = (one["type"] == "too_short" and not one["input"] for one in found)
     telling = (one for one, none in zip(found, empty, strict=True) if none or one["type"] == "extra_forbidden")
     wrong = next(telling, found[0])
-    path = [part for part in wrong["loc"] if isinstance(part, int) or not re.match(r"function-|tuple\[|str$", part)]
+    path = [part for part in wrong["loc"] if isinstance(part, int) or not _KIND.match(part)]
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
     said = re.sub(r"^(Input|Tuple|String) should", "must", wrong["msg"].removeprefix("Value error, "))
     said = re.sub("a valid (tuple|array)", "a list", said).replace("a valid string", "a text")
@@ -207,6 +208,14 @@ def model(kind: type[M], content: object, source: str) -> M:
     elif wrong["type"] != "value_error":
         said = f"{said} (is {shown(wrong['input'])})"
     raise SuiteError(f"{source}: {place}: {said}" if place else f"{source}: {said}")
+
+
+def valued(check: Callable[[str], T], name: str) -> T:
+    """What a check makes of a name in a table; its UsageError is the ValueError of which `model` tells the place."""
+    try:
+        return check(name)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
 
 
 def _keys(kind: "type[BaseModel]", path: Sequence[int | str]) -> list[str]:

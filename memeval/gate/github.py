@@ -14,18 +14,20 @@ TOLD = 9
 SUMMARY_BYTES = 900_000
 
 
-def annotations(outcome: Outcome, *, strict: bool = False) -> list[str]:
-    """Workflow commands: an error for each failed check, a warning for each doubtful one, worst first."""
-    doubtful = "error" if strict else "warning"
-    failed = _commands("error", outcome.failed) if not strict else []
-    told = failed + _commands(doubtful, (*outcome.failed, *outcome.doubtful) if strict else outcome.doubtful)
-    return told + _commands("warning", [check for check in outcome.checks if check.verdict == "ok" and check.collapsed])
+def annotations(outcome: Outcome) -> list[str]:
+    """Workflow commands: an error for each check that fails the gate, a warning for others in doubt, worst first."""
+    told = (*outcome.failed, *outcome.doubtful)
+    return [
+        *_commands("error", [check for check in told if outcome.fails(check)]),
+        *_commands("warning", [check for check in told if not outcome.fails(check)]),
+        *_commands("warning", [check for check in outcome.checks if check.verdict == "ok" and check.collapsed]),
+    ]
 
 
-def summarise(outcome: Outcome, path: Path, *, strict: bool = False) -> None:
+def summarise(outcome: Outcome, path: Path) -> None:
     """Appends to the job summary."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(render(outcome, strict=strict, limit=SUMMARY_BYTES))
+        file.write(render(outcome, limit=SUMMARY_BYTES))
 
 
 def _commands(kind: str, checks: Sequence[Check]) -> list[str]:

@@ -5,13 +5,13 @@ from itertools import groupby
 
 from memeval.core.outside import visible
 from memeval.gate.text import explained
-from memeval.gate.verdicts import FAILING, WARNING, Check, Outcome
+from memeval.gate.verdicts import WARNING, Check, Outcome
 
 _UNFIT = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, escaped or not."""
 
 
-def render(outcome: Outcome, *, strict: bool = False) -> str:
+def render(outcome: Outcome) -> str:
     """Failed checks are failures; doubtful ones are skipped, with a reason, or failures where the gate is strict."""
     from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 
@@ -21,7 +21,7 @@ def render(outcome: Outcome, *, strict: bool = False) -> str:
         for check in checks:
             case = TestCase(_fit(check.what), classname=_fit(check.system))
             told = _fit("\n".join(explained(check, len(check.flips))))
-            if check.verdict in FAILING or (strict and check.verdict in WARNING):
+            if outcome.fails(check):
                 failure = Failure(_fit(check.message or check.verdict), check.verdict)
                 failure.text = told
                 case.result = [failure]

@@ -13,10 +13,10 @@ MARKER = "<!-- memeval-check -->"
 _SIGNS = {"regressed": "❌", "missing": "❌"}
 
 
-def render(outcome: Outcome, *, strict: bool = False, limit: int = LIMIT) -> str:
+def render(outcome: Outcome, *, limit: int = LIMIT) -> str:
     """What failed, with the queries that fell most; then all checks, folded. Never more bytes than the limit."""
-    sign = "❌" if not outcome.passes(strict=strict) else "⚠️" if outcome.alarms else "✅"
-    parts = [f"{MARKER}\n### {sign} memeval · {_shown(summary(outcome, strict=strict))}\n"]
+    sign = "❌" if not outcome.passes() else "⚠️" if outcome.alarms else "✅"
+    parts = [f"{MARKER}\n### {sign} memeval · {_shown(summary(outcome))}\n"]
     parts.append(f"Baseline accepted {_shown(outcome.accepted)}: {_shown(outcome.reason)}\n")
     parts += [_section(check) for check in outcome.checks if check.verdict != "ok" or check.collapsed]
     if found := offer(outcome):

@@ -12,7 +12,7 @@ SHOUTED = 5
 """How many of the worst queries are shown with each failed check."""
 
 
-def text(outcome: Outcome, *, strict: bool = False) -> str:
+def text(outcome: Outcome) -> str:
     """A table with a verdict for each check, then what is to be known of those that did not pass."""
     head = f"baseline {outcome.suite}, accepted {outcome.accepted}: {outcome.reason}"
     lines = [visible(head), *_table(outcome.checks)]
@@ -22,17 +22,17 @@ def text(outcome: Outcome, *, strict: bool = False) -> str:
     lines += ["", *(visible(f"note: {note}") for note in outcome.notes)] if outcome.notes else []
     lines += ["", visible(sight(outcome))] if sight(outcome) else []
     lines += ["", *map(visible, offer(outcome))] if offer(outcome) else []
-    return "\n".join([*lines, "", visible(summary(outcome, strict=strict)), ""])
+    return "\n".join([*lines, "", visible(summary(outcome)), ""])
 
 
-def summary(outcome: Outcome, *, strict: bool = False) -> str:
+def summary(outcome: Outcome) -> str:
     """One line: passed or not, and why."""
     counts = [
         f"{sum(check.verdict == verdict for check in outcome.checks)} {verdict}"
         for verdict in ("regressed", "missing", "inconclusive", "not evaluated", "new", "ok")
         if any(check.verdict == verdict for check in outcome.checks)
     ]
-    said = "passed" if outcome.passes(strict=strict) else "FAILED"
+    said = "passed" if outcome.passes() else "FAILED"
     lines = f"{outcome.suite}: {said}, {len(outcome.checks)} checks: {', '.join(counts) or 'none'}"
     return "; but ".join([lines, *outcome.alarms[:1]]) + (
         f" and {len(outcome.alarms) - 1} more" if outcome.alarms[1:] else ""
@@ -60,15 +60,12 @@ def sight(outcome: Outcome) -> str:
     return "; ".join(lines)
 
 
-def document(outcome: Outcome, *, strict: bool = False) -> dict[str, Any]:
+def document(outcome: Outcome) -> dict[str, Any]:
     """The outcome as JSON values."""
-    return {
-        "schema": "memeval/check",
-        "version": 1,
-        "passed": outcome.passes(strict=strict),
-        "alarms": outcome.alarms,
-        **asdict(outcome),
-    }
+    told = asdict(outcome)
+    del told["strict"]  # which is what was asked for; what came of it is whether it passed
+    head = {"schema": "memeval/check", "version": 1, "passed": outcome.passes(), "alarms": outcome.alarms}
+    return head | told
 
 
 def explained(check: Check, flips: int) -> list[str]:

@@ -73,7 +73,7 @@ class Check:
 class Outcome:
     """All checks of one run of the gate; `notes` are things to know that decide nothing.
 
-    `command` is what accepts these results.
+    `command` is what accepts these results. Where it is `strict`, doubt fails, too.
     """
 
     baseline: str
@@ -83,10 +83,11 @@ class Outcome:
     checks: tuple[Check, ...]
     notes: tuple[str, ...] = ()
     command: str = ""
+    strict: bool = False
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """Checks that fail the gate."""
+        """Checks that fail every gate."""
         return tuple(check for check in self.checks if check.verdict in FAILING)
 
     @property
@@ -109,6 +110,10 @@ class Outcome:
         told += [f"{check.name}: {check.collapsed} queries collapsed" for check in self.checks if check.collapsed]
         return tuple(told)
 
-    def passes(self, *, strict: bool = False) -> bool:
-        """Whether nothing failed, and where it is strict, nothing is in doubt either."""
-        return not self.failed and not (strict and self.doubtful)
+    def fails(self, check: Check) -> bool:
+        """Whether a check fails the gate."""
+        return check.verdict in FAILING or (self.strict and check.verdict in WARNING)
+
+    def passes(self) -> bool:
+        """Whether no check fails the gate."""
+        return not any(map(self.fails, self.checks))

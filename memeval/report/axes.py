@@ -147,11 +147,6 @@ def _apart(row: Row, option: str) -> tuple[str, str, str]:
     return setting, names.without(row.system, option), names.without(row.model, option)
 
 
-def tested(line: Line) -> bool:
-    """Whether a line is in the family of tests: systems and the first stage are, other controls are not."""
-    return line.row.control in (None, "first-stage")
-
-
 def _compared(axis: Axis) -> Axis:
     """The axis with its differences, Holm-adjusted over systems x settings."""
     measure = axis.board.headline
@@ -176,7 +171,7 @@ def _compared(axis: Axis) -> Axis:
     against = [(place, axis.first) for place, _ in keys]
     result = axis.board.rows[0].result
     compared = dict(zip(keys, statistics.compare(values(keys), values(against), axis.board.units, names), strict=True))
-    family = [key for key in keys if tested(axis.lines[key[0]]) and not result.alone]
+    family = [key for key in keys if axis.lines[key[0]].row.contends and not result.alone]
     differences = statistics.differences(compared, [family])
     lines = [
         replace(
@@ -213,7 +208,7 @@ def swept(axis: Axis, slug: str) -> Table:
                 cell[f"{name} − {cells.plain(axis.first)}"] = cells.difference(found.differences.get(setting))
         return cell
 
-    family = sum(len(line.differences) for line in axis.lines if tested(line))
+    family = sum(len(line.differences) for line in axis.lines if line.row.contends)
     return table(
         "sweep-rendering" if axis.name == RENDERING else "sweep",
         axis.board,

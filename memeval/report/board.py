@@ -19,8 +19,8 @@ CONTROLS = controls.CONTROLS
 
 FIRST_STAGE = "the first stage"
 """What differences refer to where nobody asks for something else, in words."""
-TESTED = (None, "first-stage")
-"""Kinds of rows that are tested against the reference; other controls are not."""
+CONTENDING = (None, "first-stage")
+"""Kinds of rows that are tested, drawn and chosen from: systems and the first stage. Other controls are bounds."""
 
 UNBILLED = Bill("–", broken=None, spent=None)
 """The bill of what nobody billed."""
@@ -49,13 +49,13 @@ class Row:
     measured it, where several people's results stand together, and `on` is the day.
 
     `differences` maps a measure to the difference from the leaderboard's reference, `category_differences` a category
-    to that of the headline measure. Both are None where it has no reference.
+    to that of the headline measure; both are empty where it has no reference.
     """
 
     result: Result
     control: str | None
-    differences: Mapping[str, Difference] | None
-    category_differences: Mapping[str, Difference] | None
+    differences: Mapping[str, Difference]
+    category_differences: Mapping[str, Difference]
     ranks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     headline: str = ""
     added: Latency | None = None
@@ -66,6 +66,16 @@ class Row:
     def rank(self) -> int | None:
         """The rank of its group of inseparable systems on the headline measure; None for controls."""
         return self.ranks[self.headline][0] if self.headline in self.ranks else None
+
+    @property
+    def contends(self) -> bool:
+        """Whether it is a system or the first stage, and no bound of the others."""
+        return self.control in CONTENDING
+
+    def direction(self, measure: str) -> int:
+        """Whether it is above (1) or below (-1) the reference beyond chance; 0 also where it is not compared."""
+        found = self.differences.get(measure)
+        return 0 if found is None else found.direction
 
     @property
     def system(self) -> str:
@@ -196,7 +206,7 @@ class Leaderboard:
     @property
     def tested(self) -> tuple[Row, ...]:
         """The rows whose differences are tested: systems and the first stage, but for the reference."""
-        return tuple(row for row in self.rows if row.control in TESTED and row.system != self.referred)
+        return tuple(row for row in self.rows if row.contends and row.system != self.referred)
 
     @property
     def ranked(self) -> tuple[Row, ...]:

@@ -99,7 +99,7 @@ def category_table(board: Leaderboard, measure: str) -> Table:
     if not first:
         slug = f"categories-{board.measures.index(measure)}"
         return table("categories-others", board, rows, slug=slug, measure=measure, small=note(groups))
-    flips = cells.flips(found for row in board.rows for found in (row.category_differences or {}).values())
+    flips = cells.flips(found for row in board.rows for found in row.category_differences.values())
     family = f"{cells.count(len(board.tested), 'systems')} × {cells.count(len(groups), 'categories')}"
     return table("categories", board, rows, measure=measure, flips=flips, family=family, small=note(groups))
 
@@ -135,7 +135,7 @@ def _rows(
 ) -> list[dict[str, str]]:
     def cell(row: Row, group: Group) -> str:
         text = cells.estimate(found[row.system].get(group.name))
-        difference = (row.category_differences or {}).get(group.name) if marked else None
+        difference = row.category_differences.get(group.name) if marked else None
         marker = "" if difference is None else cells.MARKERS[difference.direction]
         return f"{text} {marker}" if marker else text
 
@@ -197,7 +197,7 @@ def sentences(board: Leaderboard) -> list[str]:
     lost = [
         (found.direction, found.comparison.difference, row, name)
         for row in board.ranked
-        for name, found in (row.category_differences or {}).items()
+        for name, found in row.category_differences.items()
         if found.comparison.difference < 0
     ]
     if lost:
@@ -257,7 +257,7 @@ def _shade(found: Estimate | None) -> Shade:
 
 
 def _relative(row: Row, name: str) -> Shade:
-    found: Difference | None = (row.category_differences or {}).get(name)
+    found: Difference | None = row.category_differences.get(name)
     if found is None:
         return Shade(cells.dash("the row that differences refer to, or not compared in this group"))
     measured = found.comparison

@@ -92,8 +92,6 @@ def flips(found: Iterable[Difference | None]) -> str:
 
 def versus(board: Leaderboard, row: Row, measure: str, *, short: bool = False) -> str:
     """The difference of a row from the reference in one cell."""
-    if row.differences is None:
-        return NONE
     if row.system == board.referred:
         return "reference"
     return difference(row.differences.get(measure), short=short)

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from memeval.core import files
-from memeval.core.errors import SuiteError, UsageError, did_you_mean
+from memeval.core.errors import SuiteError, did_you_mean
 from memeval.core.terminal import aligned
-from memeval.core.values import finite, model
+from memeval.core.values import finite, model, valued
 from memeval.datasets import render
 from memeval.measures import ranx
 from memeval.measures.statistics import MIN_CLUSTERS
@@ -83,18 +83,12 @@ class Claim(BaseModel):
     @field_validator("measures")
     @classmethod
     def _measures(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            return tuple(ranx.parse(name).name for name in names)
-        except UsageError as error:
-            raise ValueError(str(error)) from None
+        return tuple(valued(ranx.parse, name).name for name in names)
 
     @field_validator("rendering", "than_rendering")
     @classmethod
     def _rendering(cls, name: str | None) -> str | None:
-        try:
-            return name and render.name(render.parse(name))
-        except UsageError as error:
-            raise ValueError(str(error)) from None
+        return name and render.name(valued(render.parse, name))
 
     @model_validator(mode="after")
     def _whole(self) -> "Claim":

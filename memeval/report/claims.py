@@ -38,7 +38,7 @@ def _trained(board: Leaderboard) -> Iterator[str]:
 
 def _chances(board: Leaderboard) -> tuple[str, ...]:
     chance = board.control("random")
-    rows = [row for row in board.rows if row.control in (None, "first-stage") and board.headline in row.result.values]
+    rows = [row for row in board.rows if row.contends and board.headline in row.result.values]
     if chance is None or not rows or board.headline not in chance.result.values:
         return ()
     ours, theirs = ([row.result.values[board.headline] for row in side] for side in (rows, [chance] * len(rows)))
@@ -110,7 +110,7 @@ def _against(board: Leaderboard) -> Iterator[str]:
     if stage is None:
         return
     for row in board.tested:
-        found = (row.differences or {}).get(board.headline)
+        found = row.differences.get(board.headline)
         if found is not None:
             yield _versus(board, row, stage, found)
 

@@ -67,7 +67,7 @@ def value(measure: str) -> Column:
 
 def drawn(board: Leaderboard, measure: str) -> Column:
     """The mean with its interval, which a page draws on one scale for all: that of the systems and the first stage."""
-    rows = [row for row in board.rows if row.control in (None, "first-stage")]
+    rows = [row for row in board.rows if row.contends]
     known = [found for row in rows if (found := row.estimates.get(measure)) and not math.isnan(found.low)]
     least, most = min((one.low for one in known), default=0.0), max((one.high for one in known), default=1.0)
     stage = board.control("first-stage")

@@ -95,7 +95,7 @@ def _systems(board: Leaderboard, evidence: Evidence, width: int, wanted: Sequenc
     if wanted:
         return [there[name] for name in wanted]
     order = sorted(there.values(), key=lambda row: row.control != "first-stage")
-    kept = [row for row in order if row.control in (None, "first-stage")] or order
+    kept = [row for row in order if row.contends] or order
     return kept[: max(1, (width - 6) // COLUMN)]
 
 

@@ -135,7 +135,7 @@ def table(board: Leaderboard, evidence: Evidence, most: int = 12) -> Table:
     """The queries that systems disagree on most, for readers without scripts."""
     result = board.rows[0].result
     matrix = values(board)
-    rows = [place for place, row in enumerate(board.rows) if row.control in (None, "first-stage")][:10]
+    rows = [place for place, row in enumerate(board.rows) if row.contends][:10]
     spread = np.ptp(matrix[rows], axis=0) if rows else np.zeros(len(result.query_ids))
     texts = {} if evidence.texts is None else evidence.texts.queries
     lines = []

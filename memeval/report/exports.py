@@ -67,12 +67,12 @@ def _means(board: Leaderboard) -> Iterator[Line]:
     for row in board.rows:
         costs = row.latency.p50, models.price(row), row.failed
         for category in ("all", *board.categories):
-            found, compared = row.result.measures.get(category, {}), row.category_differences or {}
+            found, compared = row.result.measures.get(category, {}), row.category_differences
             for measure in board.measures:
                 if measure in found:
                     keys = board.label, row.system, category, measure
                     if category == "all":
-                        yield _line(keys, found[measure], (row.differences or {}).get(measure), costs)
+                        yield _line(keys, found[measure], row.differences.get(measure), costs)
                     else:  # of measures, the headline's alone is compared by category
                         yield _line(keys, found[measure], compared.get(category) if measure == board.headline else None)
 
@@ -169,7 +169,7 @@ def _board(board: Leaderboard) -> dict[str, Any]:
         "clusters": board.clusters,
         "unit": board.unit,
         "claims": board.claims,
-        "rows": [{**_row(row), "slices": _records(slices.get(row.system, {}))} for row in board.rows],
+        "rows": [{**_row(board, row), "slices": _records(slices.get(row.system, {}))} for row in board.rows],
         "missing": {name: _missing(board, name, why) for name, why in board.missing.items()},
         "left_out": board.left_out,
     }
@@ -187,8 +187,8 @@ def _shared(board: Leaderboard) -> dict[str, Any]:
     return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
 
 
-def _row(row: Row) -> dict[str, Any]:
-    result = row.result
+def _row(board: Leaderboard, row: Row) -> dict[str, Any]:
+    result, uncompared = row.result, board.reference is None
     return {
         "system": row.system,
         "model": row.model,
@@ -200,8 +200,8 @@ def _row(row: Row) -> dict[str, Any]:
         "fingerprint": result.signature.fingerprint,
         "memeval": result.signature.memeval,
         "measures": {category: _records(estimates) for category, estimates in result.measures.items()},
-        "differences": _differences(row.differences),
-        "category_differences": _differences(row.category_differences),
+        "differences": None if uncompared else _differences(row.differences),
+        "category_differences": None if uncompared else _differences(row.category_differences),
         "ties": written(result.ties),
         "failures": written(result.failures),
         "coverage": row.coverage,
@@ -237,9 +237,7 @@ def _records(found: Mapping[str, Estimate]) -> dict[str, Any]:
     return {name: asdict(one) for name, one in found.items()}
 
 
-def _differences(found: Mapping[str, Difference] | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
+def _differences(found: Mapping[str, Difference]) -> dict[str, Any]:
     return {
         name: {
             **asdict(difference.comparison),

@@ -283,7 +283,7 @@ def threshold(board: Leaderboard, curves: Mapping[str, Sequence[float]], chosen:
 
 def _shown(board: Leaderboard, names: Sequence[str]) -> list[str]:
     """The systems that get a line of their own: the first stage and the best ranked."""
-    order = [row.system for row in board.rows if row.control in (None, "first-stage") and row.system in names]
+    order = [row.system for row in board.rows if row.contends and row.system in names]
     stage = [row.system for row in board.rows if row.control == "first-stage" and row.system in names]
     kept = set([*stage, *(name for name in order if name not in stage)][:MOST_LINES])
     return [name for name in order if name in kept]

@@ -53,7 +53,7 @@ def plots(boards: Sequence[Leaderboard]) -> list[Plot]:
             for name in _systems(group)
             for board in group
             for row in board.ranked
-            if row.system == name and (gain := (row.differences or {}).get(board.headline)) is not None
+            if row.system == name and (gain := row.differences.get(board.headline)) is not None
         ]
         if rows:
             whole = replace(group[0], label=group[0].card.name)
@@ -99,7 +99,7 @@ def _table(group: Sequence[Leaderboard], slug: str) -> Table:
                 if row is None
                 else cells.estimate(row.estimates.get(headline))
             )
-            cell[f"gain over {_stage(board)}"] = _gain(row, headline)
+            cell[f"gain over {_stage(board)}"] = _gain(board, row)
         return cell
 
     rows = [line(name) for name in dict.fromkeys([*_systems(group), *bounds])]
@@ -107,7 +107,7 @@ def _table(group: Sequence[Leaderboard], slug: str) -> Table:
     return table("first-stages", group[0], rows, slug=slug, of=cells.plain(group[0].card.name), bases=basis)
 
 
-def _gain(row: Row | None, headline: str) -> str:
-    if row is None or row.control == "first-stage" or row.differences is None:
+def _gain(board: Leaderboard, row: Row | None) -> str:
+    if row is None or row.control == "first-stage" or board.reference is None:
         return cells.dash("there is no first stage to compare with, or this is its own row")
-    return cells.difference(row.differences.get(headline))
+    return cells.difference(row.differences.get(board.headline))

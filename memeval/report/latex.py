@@ -97,16 +97,14 @@ def _escaped(column: Column) -> Callable[[Leaderboard, Row], str]:
 
 
 def _difference(board: Leaderboard, row: Row) -> str:
-    found = (row.differences or {}).get(board.headline)
+    found = row.differences.get(board.headline)
     return escape(cells.NONE if found is None else cells.signed(found.comparison.difference))
 
 
 def _marked(measure: str) -> Column:
     """The mean, with a marker where it differs from the reference's beyond chance."""
     mean = columns.mean(measure)
-    return Column(
-        escape(measure), lambda board, row: escape(mean.cell(board, row)) + _MARKERS[_direction(row, measure)]
-    )
+    return Column(escape(measure), lambda board, row: escape(mean.cell(board, row)) + _MARKERS[row.direction(measure)])
 
 
 def _unbeaten(board: Leaderboard) -> dict[str, list[int]]:
@@ -135,16 +133,10 @@ def _unbeaten(board: Leaderboard) -> dict[str, list[int]]:
             place
             for place in means
             if max(ranks[str(place)][0], board.rows[place].ranks.get(measure, (1, 1))[0]) > 1
-            or _direction(board.rows[place], measure) < 0
+            or board.rows[place].direction(measure) < 0
         ]
         found[measure] = [place for place in means if beaten and means[place] > max(means[one] for one in beaten)]
     return found
-
-
-def _direction(row: Row, measure: str) -> int:
-    """Whether a row is above (1) or below (-1) the reference beyond chance."""
-    found = (row.differences or {}).get(measure)
-    return 0 if found is None else found.direction
 
 
 def _slices(board: Leaderboard, place: int) -> str:

@@ -16,7 +16,7 @@ from memeval.core.types import HEADLINE, Latency, Result
 from memeval.measures import statistics
 from memeval.measures.statistics import Difference, Paired
 from memeval.report import views
-from memeval.report.board import ADDED, CONTROLS, EVERYTHING, TESTED, Leaderboard, Row, View, units_of
+from memeval.report.board import ADDED, CONTENDING, CONTROLS, EVERYTHING, Leaderboard, Row, View, units_of
 from memeval.report.claims import remarks, sentences
 from memeval.report.evidence import comparable
 from memeval.report.processes import each
@@ -206,8 +206,8 @@ def _rows(
             control=views.control(result),
             ranks=own,
             headline=headline,
-            differences=None if reference is None else overall[place],
-            category_differences=None if reference is None else by_category[place],
+            differences=overall[place],
+            category_differences=by_category[place],
         )
 
     rows = [row(place, result) for place, result in enumerate(ordered)]
@@ -261,7 +261,7 @@ def _differences(
         if having and measure in reference.values:
             ours = [results[i] for i in having]
             compared |= zip([(i, name) for i in having], _compare(ours, reference, measure, kept), strict=True)
-    tested = sorted(key for key in compared if views.control(results[key[0]]) in TESTED)
+    tested = sorted(key for key in compared if views.control(results[key[0]]) in CONTENDING)
     families = [tested] if together else [[key for key in tested if key[1] == name] for name in asked]
     for (place, name), difference in statistics.differences(compared, families).items():
         found[place][name] = difference

@@ -1,7 +1,7 @@
 """The numbers inside a page, from which everything it shows can be computed again.
 
 Packed as JSON, bzip2 and base64: bzip2 because its bytes are the same everywhere, and small. The page's script unpacks
-the parts that it needs; `unpack` does the same here.
+the parts that it needs.
 """
 
 import base64
@@ -41,11 +41,6 @@ def pack(value: Any) -> str:
     """JSON, bzip2, base64."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return base64.b64encode(bz2.compress(text.encode())).decode()
-
-
-def unpack(text: str) -> Any:
-    """What `pack` was given."""
-    return json.loads(bz2.decompress(base64.b64decode(text)))
 
 
 def numbers(board: Leaderboard, evidence: Evidence, calibrations: Mapping[str, Calibration]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def against_stage(board: Leaderboard) -> list[Duel]:
     stage = board.reference
     if stage is None:
         return []
-    found = [(row, (row.differences or {}).get(board.headline)) for row in board.rows if row is not stage]
+    found = [(row, row.differences.get(board.headline)) for row in board.rows if row is not stage]
     return [
         _duel(board, row, stage, difference, cells.plain(row.system))
         for row, difference in found

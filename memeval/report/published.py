@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from memeval import rerankers
 from memeval.core import files
-from memeval.core.errors import UsageError, did_you_mean
+from memeval.core.errors import did_you_mean
 from memeval.core.names import apart
-from memeval.core.values import model
+from memeval.core.values import model, valued
 from memeval.measures.ranx import parse
 from memeval.report import cells, columns
 from memeval.report.board import Leaderboard, Row
@@ -43,10 +43,7 @@ class Publication(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> "Publication":
-        try:
-            columns = [parse(column) for column in self.columns]
-        except UsageError as error:
-            raise ValueError(str(error)) from None
+        columns = [valued(parse, column) for column in self.columns]
         for column, measure in zip(self.columns, columns, strict=True):
             if measure.name != column:
                 raise ValueError(f"{column!r} is written {measure.name!r}")

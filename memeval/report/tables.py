@@ -83,7 +83,7 @@ def _facts(name: str, board: Leaderboard, told: Mapping[str, str]) -> "_Facts":
         "alpha": f"{ALPHA:g}",
         "seed": cells.NONE if board.seed is None else str(board.seed),
         "made": cells.plain(board.interval).rstrip("."),
-        "flips": cells.flips(found for row in board.rows for found in (row.differences or {}).values()),
+        "flips": cells.flips(found for row in board.rows for found in row.differences.values()),
         "ranked": cells.count(len(board.ranked), "systems"),
         "against": board.against,
         "bare": board.against.removeprefix("the "),

@@ -40,8 +40,7 @@ def print_leaderboard(board: Leaderboard, console: "Console") -> None:
             table.add_column(text(heading), justify="right", no_wrap=True)
     versus = columns.versus(board, board.headline).heading
     for place, row in enumerate(board.rows):
-        found = (row.differences or {}).get(board.headline)
-        styles = {versus: _STYLES[found.direction] if found else "", "system": "" if row.rank else "dim"}
+        styles = {versus: _STYLES[row.direction(board.headline)], "system": "" if row.rank else "dim"}
         table.add_row(*(text(lines[place], styles.get(heading, "")) for heading, lines in shown.items()))
     console.print(text(f"{board.title} · {cells.basis(board)}", "bold"))
     console.print(table)

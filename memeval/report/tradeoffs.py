@@ -46,7 +46,7 @@ def points(board: Leaderboard, cost: Cost) -> list[tuple[Row, float]]:
 
 
 def _systems(board: Leaderboard) -> list[Row]:
-    return [row for row in board.rows if row.control in (None, "first-stage")]
+    return [row for row in board.rows if row.contends]
 
 
 def frontier(board: Leaderboard, found: Sequence[tuple[Row, float]]) -> list[str]:

@@ -39,10 +39,10 @@ def verdict(board: Leaderboard) -> Advice:
     if stage is None:
         told = f"{name} has the highest {board.headline}, {cells.estimate(value)}, rank {_rank(board, best)}"
         return Advice("No first stage to compare with", f"{told}. {_takes(best)}", _tiles(board, best))
-    above = [row for row in known if _direction(board, row) > 0]
+    above = [row for row in known if row.direction(board.headline) > 0]
     if above:
         return _take(board, above[0], stage)
-    found = (best.differences or {}).get(board.headline)
+    found = best.differences.get(board.headline)
     if best is stage:
         call, told = (
             keep,
@@ -80,14 +80,9 @@ def _shares(board: Leaderboard, row: Row, other: Row) -> bool:
     return all(found is not None and found[0] == 1 for found in ranks)
 
 
-def _direction(board: Leaderboard, row: Row) -> int:
-    found = (row.differences or {}).get(board.headline)
-    return 0 if found is None else found.direction
-
-
 def _amount(board: Leaderboard, row: Row) -> str:
     """The difference with interval and adjusted p."""
-    found = (row.differences or {})[board.headline]
+    found = row.differences[board.headline]
     seen = found.comparison
     amount = cells.signed(seen.difference) + cells.interval(seen.low, seen.high, sign=True)
     p = "" if found.p is None else f"p {cells.probability(found.p)}".replace(" ", "\u00a0")
@@ -111,7 +106,7 @@ def _rank(board: Leaderboard, row: Row) -> str:
 
 
 def _tiles(board: Leaderboard, row: Row) -> tuple[tuple[str, str, str], ...]:
-    value, found = row.estimates[board.headline], (row.differences or {}).get(board.headline)
+    value, found = row.estimates[board.headline], row.differences.get(board.headline)
     tiles = [(board.headline, cells.number(value.value), cells.interval(value.low, value.high).strip())]
     if found is not None:
         seen = found.comparison

@@ -8,7 +8,7 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -31,6 +31,7 @@ from memeval.rerankers.hosted.batch.ledger import Due
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import batches, machine, manifest, measuring, repeats, runner, shards
 from memeval.runs.guard import Scorer
+from memeval.runs.progress import Watcher
 from memeval.runs.suite import Suite, System, slug
 
 if TYPE_CHECKING:
@@ -39,17 +40,6 @@ if TYPE_CHECKING:
 
 BILL = ".bill.partial"
 """What a run has taken so far of services, a line for each call: its process may end before it adds them up."""
-
-
-@dataclass
-class Watcher:
-    """What a benchmark tells while it works, and what it noticed amiss; the default listens to nothing."""
-
-    step: Callable[[str], None] = lambda message: None
-    begin: Callable[[str, int, int], None] = lambda task, total, done: None
-    advance: Callable[[Ranking | None], None] = lambda ranking: None
-    end: Callable[[], None] = lambda: None
-    notice: Callable[[str], None] = lambda message: None
 
 
 @dataclass
@@ -97,14 +87,14 @@ def run(
     computes is spread over the workers of a `cluster`.
     """
     watcher, terms = watcher or Watcher(), terms or Terms(answers=cache.path if cache is not None else None)
+    over = functools.partial(_run, whole=suite, cache=cache, terms=terms, limit=limit, watcher=watcher, until=until)
     reports = []
     parts = list(manifest.parts(suite, root))
     for variant, name, into in parts if batches.several(suite, terms, len(parts)) else ():
         asked = [one for one in variant.systems if not {(into.name, EVERY), (into.name, one.name)} & set(left_out)]
         some = variant.model_copy(update={"systems": tuple(one for one in asked if batches.agreed(terms, one).batch)})
         with suppress(MemevalError), contained(name, own=True):  # it comes up again, and is told then
-            alone = functools.partial(manifest.alone, suite)
-            _run(some, name, into, alone, cache, terms, limit, watcher, {}, until, _submitted)
+            over(some, name, into, do=_submitted)
     for variant, name, into in parts:
         if reason := left_out.get((into.name, EVERY)):
             reports.append(Report(into, left_out={EVERY: reason}))
@@ -114,11 +104,7 @@ def run(
         try:
             _in_time(until)
             with contained(name, own=True):
-                alone, rest = (
-                    functools.partial(manifest.alone, suite),
-                    (watcher, known, until, _systems, leave, cluster),
-                )
-                reports.append(_run(variant, name, into, alone, cache, terms, limit, *rest))
+                reports.append(over(variant, name, into, do=_systems, left_out=known, leave=leave, cluster=cluster))
         except MemevalError as error:
             watcher.end()
             reports.append(Report(into, error=error))
@@ -150,17 +136,19 @@ def _run(
     suite: Suite,
     name: str,
     into: Path,
-    alone: Callable[[Path], AbstractContextManager[Path]],
+    *,
+    whole: Suite,
+    do: Callable[["GroundRun"], Report],
+    limit: shards.Portion,
     cache: ScoreCache | None,
     terms: Terms,
-    limit: shards.Portion,
     watcher: Watcher,
-    left_out: Mapping[str, str],
     until: float,
-    do: Callable[["GroundRun"], Report],
-    leave: bool = True,
+    left_out: Mapping[str, str] = {},
+    leave: bool = False,
     cluster: "Cluster | None" = None,
 ) -> Report:
+    """Does something with one ground of the `whole` suite, once its candidates are there."""
     watcher.step(f"data set {name}, rendered as {suite.rendered}")
     loaded = datasets.load(name)
     dataset = load(suite, loaded)
@@ -171,7 +159,7 @@ def _run(
         raise DataError(
             f"{name}: none of its {len(asked):,} queries has a relevant memory: there is nothing to measure"
         )
-    with alone(marked(into, limit)) as folder:
+    with manifest.alone(whole, marked(into, limit)) as folder:
         candidates = frozen(suite, dataset, folder / "candidates.jsonl", watcher, terms)
         results.place_labels(folder / results.LABELS, dataset, compress=suite.compress)
         if manifest.adds_up(suite.name):
@@ -211,7 +199,7 @@ class GroundRun:
     leave: bool = False
     cluster: "Cluster | None" = None
 
-    def advance(self, ranking: Ranking) -> None:
+    def advance(self, ranking: Ranking | None) -> None:
         """Tells of a query that is written. Raises IncompleteError where the time is used up."""
         self.watcher.advance(ranking)
         _in_time(self.until)
@@ -387,7 +375,8 @@ def _ran(job: GroundRun, scorer: Scorer, about: Header, path: Path, task: str) -
             path,
             compress=job.suite.compress,
             manifest=machine.manifest(),
-            listener=runner.Listener(watcher.notice, functools.partial(watcher.begin, task), job.advance),
+            watcher=replace(watcher, advance=job.advance),
+            task=task,
             fresh=job.terms.since is not None,
         )
     except BaseException:
@@ -395,7 +384,6 @@ def _ran(job: GroundRun, scorer: Scorer, about: Header, path: Path, task: str) -
         raise
     finally:
         purse.note = None
-    watcher.end()
     if outcome.ran or settled.is_file() or brought.due().calls:
         billed(ranking.usage or {} for ranking in results.read_run(outcome.run).rankings)
 

@@ -28,7 +28,7 @@ from memeval.runs.suite import Room, System
 from memeval.runs.worker import UNKNOWN, Worker, last_words, stays
 
 if TYPE_CHECKING:
-    from memeval.runs.benchmark import Watcher
+    from memeval.runs.progress import Watcher
 
 T = TypeVar("T")
 PATIENCE = 300.0

@@ -18,7 +18,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from memeval.core.errors import UsageError
+from memeval.core.values import valued
 from memeval.measures.ranx import parse
 from memeval.rerankers import controls
 
@@ -49,10 +49,7 @@ class Gate(BaseModel):
     @field_validator("measure")
     @classmethod
     def _known(cls, measure: str | None) -> str | None:
-        try:
-            return None if measure is None else parse(measure).name
-        except UsageError as error:
-            raise ValueError(str(error)) from None
+        return None if measure is None else valued(parse, measure).name
 
     @model_validator(mode="after")
     def _complete(self) -> "Gate":

@@ -13,7 +13,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -26,15 +26,16 @@ from memeval.core.errors import IncompleteError, UsageError
 from memeval.core.outside import inert, visible
 from memeval.core.results import Agreed, LabelCard, Voter
 from memeval.core.store import ScoreCache
-from memeval.core.types import ANSWERED, Dataset, Grade, Memory, Query, Status, written
+from memeval.core.types import ANSWERED, Dataset, Grade, Memory, Query, Scored, Status, written
 from memeval.core.values import shown
 from memeval.datasets import render
 from memeval.datasets.candidates import retrieve
 from memeval.measures import agreement
 from memeval.rerankers.hosted.quote import Quote, quote
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs.benchmark import Watcher, load_scorer
+from memeval.runs.benchmark import load_scorer
 from memeval.runs.guard import Scorer
+from memeval.runs.progress import Watcher
 from memeval.runs.runner import HOPELESS
 
 RULE = "a label is the median of the votes, of two middle ones the lower; what was not answered is no vote"
@@ -221,30 +222,39 @@ def _votes(judge: str, scorer: Scorer, pairs: Sequence[Pair], watcher: Watcher) 
     """One judge's votes in the order of the pairs, and what is to be said of it."""
     hosts = ", ".join(sorted({hosted.service.door.host for hosted in scorer.hosted}))
     watcher.step(f"{judge}: texts that are not remembered are sent to {hosts}")
-    watcher.begin(judge, len(pairs), 0)
-    found: dict[int, Vote] = {}
-    answered: Counter[str] = Counter()
-    for place, scored in scorer.many((query, (memory,)) for query, memory in pairs):
-        query, memory = pairs[place]
+    asked = scorer.many((query, (memory,)) for query, memory in pairs)
+    mine, answered = [], Counter[str]()
+    for (query, memory), scored in zip(pairs, answers(judge, asked, len(pairs), "pairs", watcher), strict=True):
         level = None if scored.scores is None else int(scored.scores[0])
-        found[place] = Vote(query.query_id, memory.doc_id, judge, level, scored.status, scored.error)
+        mine.append(Vote(query.query_id, memory.doc_id, judge, level, scored.status, scored.error))
         answered.update({key: count for key, count in (scored.usage or {}).items() if key.startswith(ANSWERED)})
-        watcher.advance(None)
-        if len(found) == HOPELESS and all(vote.level is None for vote in found.values()):
-            raise IncompleteError(f"{judge}: failed on each of its first {HOPELESS} pairs: {found[place].error}")
-    watcher.end()
-    mine = [found[place] for place in range(len(pairs))]
-    if spent := sum(vote.status == "over-budget" for vote in mine):
-        raise IncompleteError(
-            f"{judge}: {spent:,} of {len(pairs):,} pairs are over the budget: nothing was written; the same command"
-            " with a higher --max-cost goes on"
-        )
     return mine, Voter(
         judge=judge,
         prompt=str((scorer.fingerprint or {}).get("prompt")),
         answered={key.removeprefix(ANSWERED): count for key, count in sorted(answered.items())},
         statuses=dict(sorted(Counter(vote.status for vote in mine).items())),
     )
+
+
+def answers(name: str, given: Iterable[tuple[int, Scored]], count: int, what: str, watcher: Watcher) -> list[Scored]:
+    """All answers of who is asked to label, by the place of what was asked.
+
+    Raises IncompleteError where the first of them all failed, or the money ends: nothing is made of a part.
+    """
+    watcher.begin(name, count, 0)
+    found: dict[int, Scored] = {}
+    for place, scored in given:
+        found[place] = scored
+        watcher.advance(None)
+        if len(found) == HOPELESS and all(one.scores is None for one in found.values()):
+            raise IncompleteError(f"{name}: failed on each of its first {HOPELESS} {what}: {scored.error}")
+    watcher.end()
+    if spent := sum(one.status == "over-budget" for one in found.values()):
+        raise IncompleteError(
+            f"{name}: {spent:,} of {count:,} {what} are over the budget: nothing was written; the same command with a"
+            " higher --max-cost goes on"
+        )
+    return [found[place] for place in range(count)]
 
 
 def levels(votes: Sequence[Vote]) -> dict[tuple[str, str], int]:

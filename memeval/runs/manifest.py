@@ -11,7 +11,7 @@ from pathlib import Path
 
 from memeval.core import files, results
 from memeval.core.errors import DataError, MemevalError
-from memeval.runs.suite import Suite, grounds, make, values
+from memeval.runs.suite import Suite, make, values
 
 GroundFolder = tuple[Suite, str, Path]
 """A suite on one ground, the data set, and the folder of all its queries."""
@@ -44,8 +44,7 @@ def read(file: Path) -> Suite:
 
 def parts(suite: Suite, root: Path) -> list[GroundFolder]:
     """What a suite consists of, below a folder of results."""
-    found = grounds(values(suite))
-    return [(suite.on(ground), ground.dataset, root / suite.name / ground.folder) for ground in found]
+    return [(suite.on(ground), ground.dataset, root / suite.name / ground.folder) for ground in suite.grounds]
 
 
 def here(file: Path, kinds: Sequence[str]) -> Iterator[tuple[GroundFolder, list[Path]]]:

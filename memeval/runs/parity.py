@@ -22,7 +22,7 @@ from memeval.datasets.candidates import retrieve
 from memeval.measures.order import flips
 from memeval.measures.ranx import evaluate
 from memeval.runs import benchmark, runner
-from memeval.runs.benchmark import Watcher
+from memeval.runs.progress import Watcher
 from memeval.runs.reference import Reference, rows
 
 MEASURES = ("MRR", "NDCG@10", "Recall@5")

@@ -20,7 +20,7 @@ from memeval.rerankers.hosted.quote import Quote, quote
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import batches, benchmark, manifest, measuring, repeats, shards
 from memeval.runs.readiness import OFFLINE, hosted, lacking, offline, rate
-from memeval.runs.suite import Suite, System, grounds, slug, values
+from memeval.runs.suite import Suite, System, slug
 
 DATA = "data: "
 """What a reason begins with that is a missing data set."""
@@ -83,7 +83,7 @@ def unasked(suite: Suite, names: Sequence[str] | None, systems: Sequence[str] | 
 
     A data set is meant by its name or that of a ground. Raises UsageError for what the suite does not have.
     """
-    places, entries = grounds(values(suite)), [entry.name for entry in suite.systems]
+    places, entries = suite.grounds, [entry.name for entry in suite.systems]
     known = [name for ground in places for name in (ground.dataset, ground.label)]
     for option, given, there in (("dataset", names, known), ("system", systems, entries)):
         for name in given or ():

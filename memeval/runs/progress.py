@@ -1,8 +1,10 @@
-"""Shows a benchmark's progress: bars on a terminal, plain lines elsewhere; always on stderr."""
+"""What is told while something runs, and how it is shown: bars on a terminal, else plain lines; always on stderr."""
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -10,13 +12,23 @@ from typing import TYPE_CHECKING, Any, TextIO
 from memeval.core.outside import plain, struck
 from memeval.core.terminal import above, console, say, stderr
 from memeval.core.types import Ranking
-from memeval.runs.benchmark import Watcher
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 PLAIN_SECONDS = 5.0
 """How often a plain line is written."""
+
+
+@dataclass
+class Watcher:
+    """What is told of a run while it works, and what was noticed amiss; the default listens to nothing."""
+
+    step: Callable[[str], None] = lambda message: None
+    begin: Callable[[str, int, int], None] = lambda task, total, done: None
+    advance: Callable[[Ranking | None], None] = lambda ranking: None
+    end: Callable[[], None] = lambda: None
+    notice: Callable[[str], None] = lambda message: None
 
 
 def looked_at() -> bool:

@@ -24,19 +24,6 @@ ALONE = (
 )
 
 
-def rescore(
-    run: Path,
-    *,
-    qrels: Path | None = None,
-    dataset: str | None = None,
-    measures: Sequence[str] | None = None,
-    seed: int = 0,
-) -> Result:
-    """The measures of a run file; see `several`."""
-    [result] = several([run], qrels=qrels, dataset=dataset, measures=measures, seed=seed)
-    return result
-
-
 def several(
     runs: Sequence[Path],
     *,
@@ -44,7 +31,6 @@ def several(
     dataset: str | None = None,
     measures: Sequence[str] | None = None,
     names: Sequence[str] = (),
-    seed: int = 0,
 ) -> list[Result]:
     """The measures of run files, whose systems are called as their files, or the runs, say, unless `names` do.
 
@@ -69,11 +55,11 @@ def several(
     for place, run in enumerate(runs):
         told = {"system": names[place]} if names else {}
         if ".run.jsonl" in run.name:
-            found.append(_own(run, labelled if qrels else None, dataset, wanted, seed, told))
+            found.append(_own(run, labelled if qrels else None, dataset, wanted, told))
         elif labelled is not None:
             rankings = read.pop(run, None) or trec.read_rankings(run)
             facts = {"system": files.stem(run), "model": f"file/{run.name}", **told}
-            found.append(_scored(run, rankings, labelled, wanted, seed, facts))
+            found.append(_scored(run, rankings, labelled, wanted, facts))
     called = Counter(result.signature.system for result in found)
     if twice := next((name for name in called if called[name] > 1), None):
         raise UsageError(f"two runs are called {twice!r}: tell them apart with --name, once for each")
@@ -81,7 +67,7 @@ def several(
 
 
 def _own(
-    run: Path, labels: Dataset | None, dataset: str | None, names: Sequence[str], seed: int, told: Mapping[str, str]
+    run: Path, labels: Dataset | None, dataset: str | None, names: Sequence[str], told: Mapping[str, str]
 ) -> Result:
     found = results.read_run(run)
     header = found.header
@@ -93,11 +79,11 @@ def _own(
         if labelled.digest != header.dataset_digest:
             raise DataError(f"{run}: is a run of another {header.dataset} than the one here (the digests differ)")
     rankings = {ranking.query_id: ranking for ranking in found.rankings}
-    return _scored(run, rankings, labelled, names, seed, {**measuring.facts(header), **told})
+    return _scored(run, rankings, labelled, names, {**measuring.facts(header), **told})
 
 
 def _scored(
-    run: Path, rankings: Mapping[str, Ranking], dataset: Dataset, names: Sequence[str], seed: int, facts: dict[str, Any]
+    run: Path, rankings: Mapping[str, Ranking], dataset: Dataset, names: Sequence[str], facts: dict[str, Any]
 ) -> Result:
     known = {query.query_id for query in dataset.queries}
     strange = next((query_id for query_id in rankings if query_id not in known), None)
@@ -105,7 +91,7 @@ def _scored(
         raise DataError(f"{run}: has no query of {dataset.name} (its first is {strange!r})")
     untold = dict.fromkeys(("candidates_digest", "first_stage", "depth", "pool", "rendering", "fingerprint", "partial"))
     told = {**untold, **facts, "dataset": dataset.name, "dataset_digest": dataset.digest}
-    signature = scoring.signature(told, names, seed, files.digest(run))
+    signature = scoring.signature(told, names, seed=0, run_digest=files.digest(run))
     if dataset.withheld or not isinstance(rankings, trec.Rankings):
         rankings = {query_id: _without(ranking, dataset.withheld) for query_id, ranking in rankings.items()}
         lengths = [len(ranking.doc_ids) for ranking in rankings.values()]

@@ -35,6 +35,7 @@ from memeval.measures import latency
 from memeval.measures.order import fault, strict_order
 from memeval.runs import machine, shards
 from memeval.runs.guard import BLANK, Scorer
+from memeval.runs.progress import Watcher
 
 T = TypeVar("T")
 HOPELESS = 10
@@ -48,15 +49,6 @@ PARTIAL = ".partial"
 
 DONE = ("ok", "blank")
 """How a query ends that is not tried again."""
-
-
-@dataclass
-class Listener:
-    """What a run tells: what it found amiss, `begin(total, done)`, then `advance(ranking)` after each query."""
-
-    tell: Callable[[str], None] = lambda message: None
-    begin: Callable[[int, int], None] = lambda total, done: None
-    advance: Callable[[Ranking], None] = lambda ranking: None
 
 
 @dataclass(frozen=True)
@@ -79,21 +71,23 @@ def run(
     *,
     compress: bool = False,
     manifest: Machine | None = None,
-    listener: Listener | None = None,
+    watcher: Watcher | None = None,
+    task: str = "",
     fresh: bool = False,
 ) -> Ended:
     """Completes the run file `path` (`….run.jsonl`), which may be there in part or whole.
 
     A whole run with the same header and without failures is left as it is, and what is there in part is gone on with,
     unless the run is to be `fresh`. Queries that failed are tried again; so is everything from the first line on that
-    is not what was asked for, and the file with that line is put aside. Raises IncompleteError where the system fails
+    is not what was asked for, and the file with that line is put aside. The `watcher` is told how far the `task` is,
+    which is the system's name without another word. Raises IncompleteError where the system fails
     on each of the first queries, PrerequisiteError where a file cannot be written.
     """
-    listener = listener or Listener()
+    watcher = watcher or Watcher()
     times = results.times(path)
     partial = path.with_name(path.name + PARTIAL)
     queries = shards.taken(dataset.queries, header.partial)
-    order, kept = standing(scorer, header, dataset, candidates, path, listener.tell, fresh=fresh)
+    order, kept = standing(scorer, header, dataset, candidates, path, watcher.notice, fresh=fresh)
     if kept is None:
         return Ended(path, times, 0, 0)
     lines = {ranking.query_id: results.ranking_line(ranking) for ranking in kept}
@@ -106,7 +100,7 @@ def run(
         more = kept or _is_of(partial, header) or (not fresh and _is_of(there, header))
         paid = [] if more or there is not None else latency.bills(times)
         files.write_whole(partial, b"".join([results.header_line(header), *map(_sealed, lines.values())]))
-        listener.begin(len(queries), len(kept))
+        watcher.begin(task or header.system, len(queries), len(kept))
         with ExitStack() as stack, staying(), partial.open("ab") as stream, times.open("ab" if more else "wb") as clock:
             if clock.tell() and not times.read_bytes().endswith(b"\n"):
                 clock.write(b"\n")  # a line was cut off: the next one stands by itself
@@ -122,7 +116,7 @@ def run(
                 lines[ranking.query_id] = results.ranking_line(ranking)
                 stream.write(_sealed(lines[ranking.query_id]))
                 stream.flush()
-                listener.advance(ranking)
+                watcher.advance(ranking)
                 if ranking.status not in DONE:
                     errors[str(ranking.error)] += 1
                     if errors.total() == hopeless and not answered:
@@ -138,6 +132,7 @@ def run(
     in_order = (lines[query.query_id] for query in queries)
     whole = files.place(path, [results.header_line(header), *in_order], compress=compress)
     partial.unlink()
+    watcher.end()
     return Ended(whole, times, len(queries) - len(kept), errors.total(), errors)
 
 

@@ -45,7 +45,7 @@ from memeval import datasets, rerankers
 from memeval.core import files, names
 from memeval.core.errors import DataError, SuiteError, UsageError, did_you_mean
 from memeval.core.outside import placeless, plain, secret, struck
-from memeval.core.values import model, shown
+from memeval.core.values import model, shown, valued
 from memeval.datasets import render
 from memeval.measures import ranx
 from memeval.runs import repeats
@@ -105,7 +105,7 @@ class System(BaseModel):
     @field_validator("model")
     @classmethod
     def _known(cls, model: str) -> str:
-        return str(_valued(rerankers.address, model))
+        return valued(rerankers.address, model)
 
     @model_validator(mode="after")
     def _named(self) -> "System":
@@ -128,7 +128,7 @@ class System(BaseModel):
 
 def _retrieving(asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
     """First stages. Raises ValueError for one that retrieves nothing, and for one that stands twice."""
-    shared = [str(_valued(rerankers.address, name)) for name in ([asked] if isinstance(asked, str) else asked)]
+    shared = [valued(rerankers.address, name) for name in ([asked] if isinstance(asked, str) else asked)]
     for name in shared:
         if rerankers.parse(name).kind in ("first-stage", "constant", "oracle"):
             raise ValueError(f"{name!r} is a control and retrieves nothing by itself")
@@ -146,8 +146,8 @@ def _alone(key: str, asked: str | tuple[str, ...]) -> str:
 def _rendered(asked: str | tuple[str, ...]) -> str | tuple[str, ...]:
     """Renderings by their full names. Raises ValueError for one that stands twice."""
     if isinstance(asked, str):
-        return render.name(_valued(render.parse, asked))
-    return _once([render.name(_valued(render.parse, name)) for name in asked])
+        return render.name(valued(render.parse, asked))
+    return _once([render.name(valued(render.parse, name)) for name in asked])
 
 
 def _once(listed: Sequence[str], meaning: Callable[[str], str] = str) -> tuple[str, ...]:
@@ -197,7 +197,8 @@ class DatasetEntry(BaseModel):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        return datasets.address(_checked(datasets.parse, name))
+        valued(datasets.parse, name)
+        return datasets.address(name)
 
     @model_serializer
     def _short(self) -> str | dict[str, Any]:
@@ -234,7 +235,9 @@ class Suite(BaseModel):
     @field_validator("measures")
     @classmethod
     def _measures(cls, asked: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_checked(ranx.parse, name) for name in asked)
+        for name in asked:
+            valued(ranx.parse, name)
+        return asked
 
     @field_validator("gates")
     @classmethod
@@ -242,7 +245,7 @@ class Suite(BaseModel):
         return tuple(
             gate.model_copy(
                 update={
-                    "dataset": gate.dataset and _valued(datasets.address, gate.dataset),
+                    "dataset": gate.dataset and valued(datasets.address, gate.dataset),
                     "system": _shared(gate.system),
                 }
             )
@@ -253,7 +256,7 @@ class Suite(BaseModel):
     @classmethod
     def _swept(cls, systems: tuple[System, ...]) -> tuple[System, ...]:
         found = [one for system in systems for one in system.swept()]
-        shared = [str(_valued(rerankers.address, one.model)) for one in found]
+        shared = [valued(rerankers.address, one.model) for one in found]
         return tuple(
             one.model_copy(update={"model": model, "name": struck(one.name) if one.model != model else one.name})
             for one, model in zip(found, shared, strict=True)
@@ -262,7 +265,7 @@ class Suite(BaseModel):
     @model_validator(mode="after")
     def _distinct(self) -> "Suite":
         folders: dict[str, str] = {}
-        for ground in grounds(self.model_dump(by_alias=True)):
+        for ground in self.grounds:
             if (folder := ground.folder.casefold()) in folders:  # some disks do not tell a from A
                 raise ValueError(
                     f"datasets: {ground.label!r} and {folders[folder]!r} would share the folder {ground.folder!r}"
@@ -300,8 +303,12 @@ class Suite(BaseModel):
 
     def _places(self) -> list[str]:
         """What a gate may call a data set: its name, or that of one of its grounds."""
-        found = grounds(self.model_dump(by_alias=True))
-        return list(dict.fromkeys(name for ground in found for name in (ground.dataset, ground.label)))
+        return list(dict.fromkeys(name for ground in self.grounds for name in (ground.dataset, ground.label)))
+
+    @property
+    def grounds(self) -> "list[Ground]":
+        """What it runs its systems on, in order."""
+        return grounds(self.model_dump(by_alias=True))
 
     @property
     def stage(self) -> str:
@@ -388,7 +395,7 @@ def settings(dataset: str) -> dict[str, Any]:
     A suite with several grounds of a data set says how they differ, not how the data set is run: it does not count.
     """
     for name in shipped():
-        own = [ground for ground in grounds(values(load(name))) if ground.dataset == dataset]
+        own = [ground for ground in load(name).grounds if ground.dataset == dataset]
         if len(own) == 1:
             return dict(own[0].settings)
     return {}
@@ -444,22 +451,9 @@ def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(inner, f"{place}[{number}]")
 
 
-def _checked(check: Any, name: str) -> str:
-    _valued(check, name)
-    return name
-
-
 def _shared(system: str) -> str:
     """A system's name as results have it; one that a suite made up stays as it is."""
     try:
         return rerankers.address(system)
     except UsageError:
         return system
-
-
-def _valued(check: Any, name: str) -> Any:
-    """pydantic wants ValueError; the line stays the same."""
-    try:
-        return check(name)
-    except UsageError as error:
-        raise ValueError(str(error)) from None

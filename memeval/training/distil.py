@@ -14,7 +14,7 @@ from memeval.core.store import ScoreCache
 from memeval.core.types import written
 from memeval.rerankers.hosted.terms import Terms
 from memeval.rerankers.local.weights import Weights
-from memeval.runs.benchmark import Watcher
+from memeval.runs.progress import Watcher
 from memeval.training import card, fitting, graph, held_out, leak, learner, levels, pool, strengths, votes
 from memeval.training.recipe import SIMULATED, Distillation, values
 from memeval.training.steps import Row, Step, Steps

@@ -22,7 +22,7 @@ def tests(recipe: Distillation) -> list[str]:
     """The data sets that are looked at: those the recipe names, by default those of the shipped suites."""
     if recipe.guard.tests is not None:
         return list(recipe.guard.tests)
-    shipped = [ground.dataset for name in suite.shipped() for ground in suite.grounds(suite.values(suite.load(name)))]
+    shipped = [ground.dataset for name in suite.shipped() for ground in suite.load(name).grounds]
     return list(dict.fromkeys(shipped))
 
 

@@ -45,13 +45,13 @@ share = 0.0                                       # of a test set's queries that
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from memeval import datasets, rerankers
 from memeval.core import files, names
-from memeval.core.errors import SuiteError, UsageError, did_you_mean
+from memeval.core.errors import SuiteError, UsageError
 from memeval.core.outside import secret
-from memeval.core.values import shown
+from memeval.core.values import model, valued
 from memeval.datasets import render
 from memeval.rerankers import addresses
 from memeval.rerankers.controls import CONTROLS
@@ -59,7 +59,6 @@ from memeval.rerankers.recipes import Strict
 
 SIMULATED = "simulated"
 """The kind of a teacher that knows the labels, and is wrong at a known rate."""
-SCHEMA = 1
 Seed = Annotated[int, Field(ge=0, le=2**31)]
 Some = Annotated[int, Field(ge=1, le=10**6)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -84,7 +83,7 @@ class Data(Strict):
     @field_validator("rendering")
     @classmethod
     def _rendered(cls, asked: str) -> str:
-        return render.name(_valued(render.parse, asked))
+        return render.name(valued(render.parse, asked))
 
 
 class Pool(Strict):
@@ -98,7 +97,7 @@ class Pool(Strict):
     @field_validator("first_stage")
     @classmethod
     def _known(cls, name: str) -> str:
-        return str(_valued(rerankers.address, name))
+        return valued(rerankers.address, name)
 
     @model_validator(mode="after")
     def _in_order(self) -> "Pool":
@@ -120,7 +119,7 @@ class Teaching(Strict):
     @field_validator("teachers")
     @classmethod
     def _known(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        found = tuple(name if _valued(teacher, name).kind == SIMULATED else rerankers.address(name) for name in named)
+        found = tuple(name if valued(teacher, name).kind == SIMULATED else rerankers.address(name) for name in named)
         if len(set(found)) < len(found):
             raise ValueError("a teacher stands twice")
         return found
@@ -213,10 +212,7 @@ def make(content: dict[str, Any], source: str) -> Distillation:
     """A recipe from its values; `source` stands in front of every error."""
     if kept := secret(str(content)):
         raise SuiteError(f"{source}: holds {kept}: keys come from the shell")
-    try:
-        return Distillation.model_validate(content)
-    except ValidationError as error:
-        raise SuiteError(f"{source}: {_explained(error.errors()[0])}") from None
+    return model(Distillation, content, source)
 
 
 def values(recipe: BaseModel) -> dict[str, Any]:
@@ -245,42 +241,5 @@ def teacher(name: str) -> names.Name:
 def _addressed(named: tuple[str, ...]) -> tuple[str, ...]:
     """Data sets by names that say nothing of this machine."""
     for name in named:
-        _valued(datasets.parse, name)
+        valued(datasets.parse, name)
     return tuple(datasets.address(name) for name in named)
-
-
-def _valued(check: Any, name: str) -> Any:
-    """pydantic wants ValueError; the line stays the same."""
-    try:
-        return check(name)
-    except UsageError as error:
-        raise ValueError(str(error)) from None
-
-
-TABLES: dict[str, type[Strict]] = {
-    "": Distillation,
-    "data": Data,
-    "pool": Pool,
-    "labels": Teaching,
-    "losses": Loss,
-    "lora": Lora,
-    "guard": Guard,
-}
-
-
-def _explained(error: Any) -> str:
-    """One line for what pydantic has against a value."""
-    loc = [part for part in error["loc"] if part not in ("constrained-float", "literal['labels']")]
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        table = TABLES.get(str(error["loc"][0]) if len(error["loc"]) > 1 else "", Distillation)
-        known = [part.alias or name for name, part in table.model_fields.items()]
-        message = f"unknown key{did_you_mean(str(error['loc'][-1]), known)}"
-    elif error["type"] == "literal_error" and place == "schema":
-        message = f"schema {shown(error['input'])} is not one this version reads (wanted {SCHEMA}): update memeval"
-    elif error["type"] == "missing":
-        message = "missing"
-    elif error["type"] != "value_error":
-        message = f"{message[0].lower()}{message[1:]}, not {shown(error['input'])}"
-    return f"{place}: {message}" if place else message

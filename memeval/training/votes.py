@@ -14,15 +14,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import TypeAlias
 
-from memeval.core.errors import IncompleteError
 from memeval.core.store import ScoreCache
 from memeval.core.types import Dataset, Request, Scored
 from memeval.measures import agreement
 from memeval.rerankers.hosted.quote import Quote, quote
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs.benchmark import Watcher, load_scorer
+from memeval.runs import labelling
+from memeval.runs.benchmark import load_scorer
 from memeval.runs.guard import Scorer
-from memeval.runs.runner import HOPELESS
+from memeval.runs.progress import Watcher
 from memeval.training import pool
 from memeval.training.recipe import SIMULATED, teacher
 from memeval.training.steps import Row
@@ -71,21 +71,10 @@ class Teacher:
             yield from _tossed(self.name, rows, pairs)
             return
         asked = [(row, *made) for row in rows for made in self._requests(row, pairs)]
-        watcher.begin(self.name, len(asked), 0)
-        answers: dict[int, Scored] = {}
-        for place, scored in self._answers([request for _, request, _ in asked]):
-            answers[place] = scored
-            watcher.advance(None)
-            if len(answers) == HOPELESS and all(one.scores is None for one in answers.values()):
-                raise IncompleteError(f"{self.name}: failed on each of its first {HOPELESS} requests: {scored.error}")
-        watcher.end()
-        if spent := sum(one.status == "over-budget" for one in answers.values()):
-            raise IncompleteError(
-                f"{self.name}: {spent:,} of {len(asked):,} requests are over the budget: nothing was written; the same"
-                " command with a higher --max-cost goes on"
-            )
-        for place, (row, request, orders) in enumerate(asked):
-            yield from _compared(row, request, orders, answers[place])
+        given = self._answers([request for _, request, _ in asked])
+        found = labelling.answers(self.name, given, len(asked), "requests", watcher)
+        for (row, request, orders), scored in zip(asked, found, strict=True):
+            yield from _compared(row, request, orders, scored)
 
     def _answers(self, requests: list[Request]) -> Iterable[tuple[int, Scored]]:
         if self.scorer is None:

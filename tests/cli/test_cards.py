@@ -11,7 +11,7 @@ from memeval.core.errors import UsageError
 from memeval.core.results import read_result
 from memeval.core.types import Dataset, Memory, Query
 from memeval.runs import ceiling
-from memeval.runs.benchmark import Watcher
+from memeval.runs.progress import Watcher
 
 ROOT = Path(__file__).parents[2]
 

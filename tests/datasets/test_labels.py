@@ -196,7 +196,8 @@ def test_the_card_says_what_is_relevant_where_grades_are_fractions_and_only_ther
 def test_labels_that_stand_twice_alike_are_counted_in_all_formats(tmp_path: Path) -> None:
     (tmp_path / "q").write_text("q 0 d 1\nq 0 d 1.0\n")
     (tmp_path / "r").write_text("q Q0 d 1 1 x\n")
-    assert rescore.rescore(tmp_path / "r", qrels=tmp_path / "q").card.anomalies == {"repeated labels": 1}
+    [found] = rescore.several([tmp_path / "r"], qrels=tmp_path / "q")
+    assert found.card.anomalies == {"repeated labels": 1}
     line = {"query": "a", "candidates": [{"doc_id": "d", "text": "x", "label": 1}] * 2}
     assert datasets.load(f"jsonl/{rows(tmp_path / 'm.jsonl', line)}").anomalies["repeated labels"] == 1
 
@@ -425,7 +426,7 @@ def test_ids_that_coincide_by_chance_or_are_the_answer_keep_their_memory(tmp_pat
 def test_a_trec_run_that_lists_the_query_itself_is_measured_without_it(tmp_path: Path) -> None:
     place = folder(tmp_path / "arg", "q1\td1\t1\n", OWN, CLAIMS)
     (tmp_path / "run").write_text("q1 Q0 q1 1 3 x\nq1 Q0 d1 2 2 x\nq1 Q0 d2 3 1 x\n")
-    found = rescore.rescore(tmp_path / "run", dataset=f"beir/{place}", measures=["MRR"])
+    [found] = rescore.several([tmp_path / "run"], dataset=f"beir/{place}", measures=["MRR"])
     assert found.values["MRR"] == (1.0,)
 
 

@@ -249,7 +249,9 @@ def test_the_values_of_a_system_that_varies_are_means_over_its_runs(moody: Path)
     found = results.read_result(folder / "mine.json")
     assert scoring.runs(found) == 3 and _asked(moody) == 3 * 240
     runs = [folder / "mine.run.jsonl", folder / "mine.repeat-2.run.jsonl", folder / "mine.repeat-3.run.jsonl"]
-    each = [dict(zip(one.query_ids, one.values["MRR"], strict=True)) for one in map(rescore.rescore, runs)]
+    each = [
+        dict(zip(one.query_ids, one.values["MRR"], strict=True)) for [one] in (rescore.several([run]) for run in runs)
+    ]
     assert each[0] != each[1] != each[2] != each[0]
     for query_id, value in zip(found.query_ids, found.values["MRR"], strict=True):
         assert value == pytest.approx(mean(one[query_id] for one in each))

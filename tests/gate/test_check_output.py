@@ -44,7 +44,7 @@ def test_an_interval_of_one_side_reads_as_one() -> None:
 
 def test_doubt_fails_where_it_is_strict() -> None:
     assert "passed" in text.summary(outcome(failed=0))
-    assert "FAILED" in text.summary(outcome(failed=0), strict=True)
+    assert "FAILED" in text.summary(replace(outcome(failed=0), strict=True))
 
 
 def test_json_holds_everything() -> None:
@@ -58,7 +58,7 @@ def test_junit_has_failures_and_skips() -> None:
     assert (suite.tests, suite.failures, suite.skipped) == (3, 1, 1)
     kinds = {case.classname: [type(found) for found in case.result] for case in suite}
     assert kinds == {"mine0": [Failure], "b0": [Skipped], "c": []}
-    [strict] = JUnitXml.fromstring(junit.render(outcome(), strict=True).encode())
+    [strict] = JUnitXml.fromstring(junit.render(replace(outcome(), strict=True)).encode())
     assert (strict.failures, strict.skipped) == (2, 0)
 
 
@@ -69,7 +69,7 @@ def test_github_gets_ten_annotations_of_a_kind_at_most() -> None:
         assert len(mine) == 10
         assert mine[-1].endswith("and 21 more, see the job's log")
     assert commands[0].startswith("::error title=mine29 · NDCG@10%3A regressed::fell by 0.100, margin 0.02%0Afell:")
-    assert len(github.annotations(outcome(failed=30, doubtful=30), strict=True)) == 10
+    assert len(github.annotations(replace(outcome(failed=30, doubtful=30), strict=True))) == 10
     assert any("50 %25 sure" in command for command in commands)
 
 

@@ -1,5 +1,7 @@
 """The page: everything it shows can be computed again from what it holds, and foreign texts stay texts."""
 
+import base64
+import bz2
 import csv
 import itertools
 import json
@@ -17,7 +19,7 @@ from pages import HOSTILE, MODELS, found, measure, shop, without_runs
 from memeval.core.types import Bill, Dataset, Repeats
 from memeval.measures import statistics
 from memeval.measures.calibration import GRID, Bin, brier, calibrate, ece
-from memeval.report import cells, page_data, reporting, trust, write
+from memeval.report import cells, reporting, trust, write
 from memeval.report.verdict import verdict
 from tests.report.made import LATENCY, MIDDLE, WOBBLE, make
 
@@ -37,7 +39,7 @@ def page(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 def held(page: str, name: str = "b1-data") -> Any:
     match = re.search(rf'id="{name}">([^<]*)<', page)
     assert match
-    return page_data.unpack(match[1])
+    return json.loads(bz2.decompress(base64.b64decode(match[1])))
 
 
 def rows_of(page: str, heading: str) -> list[list[str]]:

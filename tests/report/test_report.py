@@ -1,6 +1,7 @@
 """Reports are made from results built by hand; six stores and more are tested, fewer are not."""
 
 import csv
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -125,10 +126,12 @@ def test_missing_systems_are_listed_and_not_ranked(tmp_path: Path) -> None:
 def test_without_a_first_stage_there_are_no_differences(tmp_path: Path) -> None:
     results = [result for result in toy() if result.signature.system != "first-stage"]
     board = leaderboard(results)
-    assert all(row.differences is None for row in board.rows)
+    assert not any(row.differences or row.category_differences for row in board.rows)
     assert any("no result of the first stage" in claim for claim in board.claims)
     for suffix in FORMATS:
         write(results, tmp_path / f"r.{suffix}")
+    [told] = json.loads((tmp_path / "r.json").read_text())["leaderboards"]
+    assert all(row["differences"] is row["category_differences"] is None for row in told["rows"])
 
 
 @pytest.mark.parametrize("unit", ["store", "query"])

@@ -158,12 +158,13 @@ RUN = """
 import sys
 from pathlib import Path
 from memeval.runs import benchmark, measuring, runner, suite
+from memeval.runs.progress import Watcher
 from memeval.core.store import ScoreCache
 chosen = suite.load("suite.toml")
 [system] = chosen.systems
 dataset, folder = benchmark.load(chosen, "hard-cases"), Path(sys.argv[1])
 with ScoreCache(folder / "scores.sqlite") as cache:
-    candidates = benchmark.frozen(chosen, dataset, folder / "candidates.jsonl", benchmark.Watcher())
+    candidates = benchmark.frozen(chosen, dataset, folder / "candidates.jsonl", Watcher())
     scorer = benchmark.load_scorer(system.model, dataset, cache)
     header = measuring.header(chosen, system.name, system.model, dataset, candidates, scorer.fingerprint, 12)
     runner.run(scorer, header, dataset, candidates, folder / "judge.run.jsonl")

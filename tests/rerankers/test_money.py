@@ -23,6 +23,7 @@ from memeval.rerankers.hosted import prices, ranked
 from memeval.rerankers.hosted.prices import Purse
 from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import benchmark, merging, planning, shards, suite
+from memeval.runs.progress import Watcher
 from tests.report.made import WOBBLE, make
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -196,7 +197,7 @@ def test_merged_shards_add_up_their_bills_and_a_resumed_run_its_own(serve: Calla
 def test_a_stopped_run_says_what_it_has_cost(serve: Callable[..., Wire], tmp_path: Path) -> None:
     server = serve(lambda asked: Answer({}, 402) if len(server.asked) > 8 else fakes.openai(fakes.ideal(asked)))
     said: list[str] = []
-    watcher = benchmark.Watcher(step=said.append)
+    watcher = Watcher(step=said.append)
     terms = Terms(answers=tmp_path / "scores.sqlite")
     [found] = benchmark.run(made(JUDGE), tmp_path / "results", cache=None, limit=6, watcher=watcher, terms=terms)
     assert found.unavailable["judge"].exit_code == 4 and not found.results

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer
 
 from memeval import rerankers
 from memeval.cli import catalogue
-from memeval.core.errors import DataError, PrerequisiteError, UsageError
+from memeval.core.errors import PrerequisiteError, SuiteError, UsageError
 from memeval.core.types import Memory, Query
 from memeval.rerankers import recipes
 from memeval.rerankers.hosted.terms import Terms
@@ -260,11 +260,11 @@ def test_what_a_model_has_seen_are_data_sets_that_are_on_offer() -> None:
         (('shape = "yes-no"', 'shape = "yes-nope"'), "unknown shape 'yes-nope' (did you mean 'yes-no'?)"),
         (('yes = "Yes"', 'yess = "Yes"'), "wording.yess: unknown key (did you mean 'yes'?)"),
         (("{document}", "document"), "pair must hold {document} once"),
-        (("divisor = 5", "divisor = 0"), "wording.divisor: Input should be greater than 0"),
+        (("divisor = 5", "divisor = 0"), "wording.divisor: must be greater than 0"),
         (('"reads"]', '"reeds"]'), "sources say 'reeds', which is no field (did you mean 'reads'?)"),
-        (("read = 2026-11-27", 'read = "soon"'), "sources.0.read: "),
+        (("read = 2026-11-27", 'read = "soon"'), "sources[0].read: "),
         (("second_hand", "secondhand"), "(did you mean 'second_hand'?)"),
-        (('kind = "transformers"', ""), "models.0.kind: Field required"),
+        (('kind = "transformers"', ""), "models[0].kind: missing"),
     ],
 )
 def test_a_recipe_that_does_not_hold_is_one_line(tmp_path: Path, change: tuple[str, str], line: str) -> None:
@@ -272,7 +272,7 @@ def test_a_recipe_that_does_not_hold_is_one_line(tmp_path: Path, change: tuple[s
     assert change[0] in text
     file = tmp_path / "zerank.toml"
     file.write_text(text.replace(*change), encoding="utf-8")
-    with pytest.raises(DataError) as raised:
+    with pytest.raises(SuiteError) as raised:
         recipes.read(file)
     assert str(raised.value).startswith("zerank.toml: ") and line in str(raised.value)
 

@@ -19,6 +19,7 @@ from memeval.rerankers.hosted.terms import Terms
 from memeval.runs import benchmark, suite
 from memeval.runs import cluster as clusters
 from memeval.runs.cluster import Cluster
+from memeval.runs.progress import Watcher
 from memeval.runs.shift import LostError, Shift
 from memeval.runs.worker import Worker
 
@@ -143,7 +144,7 @@ def run(
         done[0] += ranking is not None
         advance(done[0])
 
-    watcher = benchmark.Watcher(step=told.append, advance=advanced, notice=told.append)
+    watcher = Watcher(step=told.append, advance=advanced, notice=told.append)
     into.mkdir(exist_ok=True)
     with ScoreCache(into / "scores.sqlite") as cache:
         [report] = benchmark.run(plan, into, cache=cache, watcher=watcher, cluster=cluster)
@@ -314,7 +315,7 @@ def test_services_and_what_costs_nothing_stay_in_one_process(
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     scorer = benchmark.load_scorer(name, garden, None, Terms())
     [entry] = of({"model": name}).systems
-    assert cluster.crew(scorer, lambda **told: scorer, entry, None, benchmark.Watcher()) is None
+    assert cluster.crew(scorer, lambda **told: scorer, entry, None, Watcher()) is None
 
 
 def test_queries_of_the_same_words_are_never_with_two_workers_at_a_time() -> None:

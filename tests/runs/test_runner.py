@@ -24,6 +24,7 @@ from memeval.datasets import candidates
 from memeval.measures import latency, scoring
 from memeval.runs import benchmark, measuring, runner, suite, verification
 from memeval.runs.guard import Scorer
+from memeval.runs.progress import Watcher
 
 
 def pooled(dataset: Dataset, depth: int = 100, pool: str = "retrieved") -> Candidates:
@@ -265,7 +266,7 @@ def test_a_run_file_that_was_edited_is_put_aside_and_made_again(tmp_path: Path, 
         older = replace(report.results[0], signature=replace(report.results[0].signature, score_kind=None))
         (report.folder / "bm25.json").write_text(results.result_text(older))
     edited, told = path.read_bytes(), []
-    [again] = benchmark.run(plan, tmp_path, cache=None, watcher=benchmark.Watcher(notice=told.append))
+    [again] = benchmark.run(plan, tmp_path, cache=None, watcher=Watcher(notice=told.append))
     assert again.reused == 0
     assert (path.read_bytes(), again.results) == (
         before,
@@ -335,9 +336,9 @@ def test_what_is_damaged_is_told_put_aside_and_made_again(
         bad = bz2.compress(bad)
     path.write_bytes(bad)
     asking, told = Backwards(), []
-    listener = runner.Listener(tell=told.append)
+    watcher = Watcher(notice=told.append)
     outcome = runner.run(
-        Scorer(asking, None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", listener=listener
+        Scorer(asking, None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", watcher=watcher
     )
     assert (tmp_path / "b.run.jsonl").read_bytes() == good and outcome.failed == 0
     assert asking.asked == ["q1", "q2", "q3"][0 if damage == "exchanged" else 1 :]
@@ -350,10 +351,8 @@ def test_what_is_damaged_is_told_put_aside_and_made_again(
 def test_a_beginning_that_is_no_run_is_put_aside(garden: Dataset, tmp_path: Path, content: bytes) -> None:
     made, told = pooled(garden), []
     (tmp_path / "b.run.jsonl.partial").write_bytes(content)
-    listener = runner.Listener(tell=told.append)
-    runner.run(
-        Scorer(Backwards(), None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", listener=listener
-    )
+    watcher = Watcher(notice=told.append)
+    runner.run(Scorer(Backwards(), None), header(garden, made), garden, made, tmp_path / "b.run.jsonl", watcher=watcher)
     assert len(told) == 1 and (tmp_path / "b.run.jsonl.partial.damaged").read_bytes() == content
     assert len(results.read_run(tmp_path / "b.run.jsonl").rankings) == 3
 
@@ -407,8 +406,8 @@ def test_a_mixed_run_that_dies_anywhere_gives_the_same_bytes(tmp_path: Path, kep
     partial.write_bytes(partial.read_bytes()[:kept])
     left = max(0, partial.read_bytes().count(b"\n") - 1)
     again, told = Indexing(), []
-    listener = runner.Listener(tell=told.append)
-    runner.run(Scorer(again, None), header(dataset, made), dataset, made, path, listener=listener)
+    watcher = Watcher(notice=told.append)
+    runner.run(Scorer(again, None), header(dataset, made), dataset, made, path, watcher=watcher)
     assert path.read_bytes() == whole and not told
     assert len(again.asked) == 40 - left
 

@@ -1,5 +1,6 @@
 """Benchmark files: each mistake is one line with the file, the key and a remedy."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ model = "random?seed=3"
 @pytest.mark.parametrize("name", suite.shipped())
 def test_shipped_suites_load_by_name_and_by_path(name: str) -> None:
     assert suite.load(name) == suite.load(str(suite.shipped()[name]))
+
+
+def test_a_wheel_holds_every_shipped_suite_and_no_results() -> None:
+    project = tomllib.loads((Path(memeval.__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    held = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert held == {
+        f"benchmarks/{name}": f"memeval/benchmarks/{name}"
+        for name in ("published", *(path.name for path in suite.shipped().values()))
+    }
 
 
 def test_a_system_is_named_after_its_model_unless_it_has_a_name(tmp_path: Path) -> None:

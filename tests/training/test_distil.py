@@ -22,7 +22,7 @@ from memeval.core.errors import DataError, IncompleteError, PrerequisiteError, U
 from memeval.core.store import ScoreCache
 from memeval.core.types import Memory, Query
 from memeval.rerankers.hosted.terms import Terms
-from memeval.runs.benchmark import Watcher
+from memeval.runs.progress import Watcher
 from memeval.training import distil, fitting, held_out
 from memeval.training.distil import Made
 from memeval.training.learner import Learner

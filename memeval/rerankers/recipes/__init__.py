@@ -43,9 +43,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from memeval.core import files
+from memeval.core import files, values
 from memeval.core.errors import DataError, did_you_mean
 from memeval.core.names import Name, written
 
@@ -235,7 +235,7 @@ class Recipe(Strict):
 
 @cache
 def families() -> Mapping[str, Family]:
-    """Every family, by the name of its file. Raises DataError for a file that is none."""
+    """Every family, by the name of its file. Raises SuiteError for a file that is none."""
     found = {path.stem: read(path) for path in sorted(Path(__file__).parent.glob("*.toml"))}
     for name, family in found.items():
         if isinstance(family.wording, str) and not isinstance(found[family.wording].wording, Wording):
@@ -244,20 +244,8 @@ def families() -> Mapping[str, Family]:
 
 
 def read(path: Path) -> Family:
-    """The family of a file. Raises DataError naming the field that cannot be."""
-    name = path.name
-    try:
-        return Family.model_validate(files.toml(path))
-    except ValidationError as error:
-        # A wording may be a name, too, which nobody meant who wrote a table.
-        found = [each for each in error.errors() if "str" not in each["loc"][1:]]
-        first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
-        place = ".".join(str(part) for part in first["loc"] if not re.match(r"function-|Wording", str(part)))
-        said = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            known = {*Family.model_fields, *Model.model_fields, *Wording.model_fields, *Source.model_fields}
-            said = f"unknown key{did_you_mean(str(first['loc'][-1]), known)}"
-        raise DataError(f"{name}: {f'{place}: ' if place else ''}{said}") from None
+    """The family of a file. Raises SuiteError: file, key, remedy."""
+    return values.model(Family, files.toml(path), path.name)
 
 
 @cache
