@@ -189,7 +189,8 @@ def joined(address: str) -> Iterator[Cluster]:
     told: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.CRITICAL}
     if address == "local":
         told |= {"include_dashboard": False, "object_store_memory": STORE, "_node_ip_address": "127.0.0.1"}
-    before = signal.getsignal(signal.SIGTERM)
+    before, voice = signal.getsignal(signal.SIGTERM), importlib.import_module("ray._private.worker")
+    voice._worker_logs_enabled = False  # what it says of a worker that died, on stdout, whatever `log_to_driver` is
     try:
         ray.init(**told)
     except Exception as error:  # noqa: BLE001  (whatever Ray raises, it has not come about)
@@ -200,6 +201,7 @@ def joined(address: str) -> Iterator[Cluster]:
         yield Cluster(ray)
     finally:
         ray.shutdown()
+        voice._worker_logs_enabled = True
 
 
 def _reach(address: str) -> None:

@@ -284,6 +284,17 @@ def test_a_system_that_workers_cannot_run_is_one_line(folder: Path, cluster: Clu
     assert error.exit_code == 3
 
 
+def test_what_ray_has_to_say_of_workers_does_not_reach_stdout(nodes: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    def says() -> str:
+        told = {"lines": ["A worker died."], "pid": "raylet", "is_err": False}
+        ray._private.worker.print_to_stdstream(told, ignore_prefix=False)
+        return capsys.readouterr().out
+
+    with clusters.joined(nodes.address):
+        assert says() == ""
+    assert "A worker died." in says()
+
+
 def test_no_room_for_a_worker_is_one_line(folder: Path, cluster: Cluster) -> None:
     plan = of({"name": "big", "model": f"python/{folder}/spread_over_workers.py:Rounding", "worker": {"cpus": 64}})
     report = run(plan, folder / "spread", cluster)
