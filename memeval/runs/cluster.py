@@ -189,7 +189,8 @@ def joined(address: str) -> Iterator[Cluster]:
     told: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.CRITICAL}
     if address == "local":
         told |= {"include_dashboard": False, "object_store_memory": STORE, "_node_ip_address": "127.0.0.1"}
-    before, voice = signal.getsignal(signal.SIGTERM), importlib.import_module("ray._private.worker")
+    voice: Any = importlib.import_module("ray._private.worker")
+    before = signal.getsignal(signal.SIGTERM)
     voice._worker_logs_enabled = False  # what it says of a worker that died, on stdout, whatever `log_to_driver` is
     try:
         ray.init(**told)
