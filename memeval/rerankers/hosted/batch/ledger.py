@@ -5,6 +5,8 @@ one job at a time, whoever asks for it. A job is written down before it is submi
 (`sending`) and after it (`sent`), so that a process may die anywhere: a job that was being sent is looked for at the
 service and not sent again. Answers are written down as they came, with what they cost, before anything is made of them.
 Keys and other secrets are never in it.
+
+One file, though a long one: requests, jobs and bills are one state, of which all changes together or nothing.
 """
 
 import json
