@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from memeval.core.numbers import signed
 from memeval.gate.baseline import Baseline
 from memeval.gate.evidence import Case, gather
 from memeval.gate.judging import judge
@@ -50,8 +51,8 @@ def _agreed(check: Check, second: dict[tuple[str, str, str], Check], doubted: se
     if other is None or other.difference is None:
         return replace(check, message=f"{check.message}; the further run has no value for it")
     if other.verdict == "regressed":
-        return replace(check, message=f"{check.message}; confirmed by a further run ({other.difference:+.3f})")
-    return check.with_verdict("inconclusive", f"{check.message}, but not in a further run ({other.difference:+.3f})")
+        return replace(check, message=f"{check.message}; confirmed by a further run ({signed(other.difference)})")
+    return check.with_verdict("inconclusive", f"{check.message}, but not in a further run ({signed(other.difference)})")
 
 
 def _run(values: dict[str, Any], systems: set[str], folder: Path, terms: Terms) -> None:

@@ -7,6 +7,7 @@ than one MiB as a whole. So the worst nine are told, then how many there are, an
 from collections.abc import Sequence
 from pathlib import Path
 
+from memeval.core.numbers import signed
 from memeval.gate.markdown import render
 from memeval.gate.verdicts import Check, Outcome
 
@@ -41,7 +42,7 @@ def _commands(kind: str, checks: Sequence[Check]) -> list[str]:
 def _message(check: Check) -> str:
     said = [check.message or check.verdict]
     if check.categories:
-        said.append("fell: " + ", ".join(f"{name} {mean:+.3f}" for name, mean in list(check.categories.items())[:3]))
+        said.append("fell: " + ", ".join(f"{name} {signed(mean)}" for name, mean in list(check.categories.items())[:3]))
     if check.flips:
         said.append("worst: " + ", ".join(flip.query_id for flip in check.flips[:3]))
     return "\n".join(said)

@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from memeval.core import numbers
 from memeval.core.outside import visible
 from memeval.core.terminal import aligned
 from memeval.gate.verdicts import Check, Outcome
@@ -105,10 +106,8 @@ HEADINGS = ("check", "before", "now", "difference (95 % sure)", "p (Holm)", "mar
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
-    """A value with three digits; nothing where there is none."""
-    if value is None:
-        return ""
-    return f"{value:+.3f}" if signed else f"{value:.3f}"
+    """A value as reports write it; nothing where there is none."""
+    return "" if value is None else numbers.signed(value) if signed else numbers.number(value)
 
 
 def _table(checks: tuple[Check, ...]) -> list[str]:

@@ -108,7 +108,7 @@ def test_a_reranker_that_inverts_one_category_fails_the_gate(here: Path, monkeyp
     done = memeval("check", "--baseline", "b.json", "--junit", "j.xml", "--markdown", "c.md")
     assert done.exit_code == 1
     assert "REGRESSED mine · NDCG@10" in done.stdout
-    assert "categories that fell: numerical -0." in done.stdout
+    assert "categories that fell: numerical −0." in done.stdout
     column = {place: value for place, value in _flips(here).items() if value < 0}
     worst = min(column, key=lambda query_id: (column[query_id], query_id))
     for said in (
@@ -300,7 +300,7 @@ def test_a_regression_that_a_further_run_shows_is_confirmed(moody: Path, monkeyp
     _fallen(moody, monkeypatch, "0.6")
     monkeypatch.setenv("MOOD", "0.6")
     done = memeval("check", "--baseline", "b.json", "--confirm", "second")
-    assert done.exit_code == 1 and "confirmed by a further run (-0." in done.stdout
+    assert done.exit_code == 1 and "confirmed by a further run (−0." in done.stdout
 
 
 def test_latency_is_judged_in_turn_against_another_checkout(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

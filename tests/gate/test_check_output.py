@@ -29,7 +29,7 @@ def outcome(failed: int = 1, doubtful: int = 1) -> Outcome:
 def test_the_terminal_names_category_and_worst_queries() -> None:
     shown = text.text(outcome())
     assert "REGRESSED mine0 · NDCG@10 (garden): fell by 0.100, margin 0.02" in shown
-    assert "categories that fell: temporal -0.400, plain -0.010" in shown
+    assert "categories that fell: temporal −0.400, plain −0.010" in shown
     assert "1.000 → 0.000  q0|<b>  tem_poral" in shown
     assert shown.rstrip().endswith("suite: FAILED, 3 checks: 1 regressed, 1 inconclusive, 1 ok")
     assert "\x1b" not in shown
@@ -38,8 +38,8 @@ def test_the_terminal_names_category_and_worst_queries() -> None:
 
 
 def test_an_interval_of_one_side_reads_as_one() -> None:
-    assert text.cells(outcome().checks[0])[3] == "-0.100 (≥ -0.150)"
-    assert text.cells(replace(outcome().checks[0], low=math.nan))[3] == "-0.100"
+    assert text.cells(outcome().checks[0])[3] == "−0.100 (≥ −0.150)"
+    assert text.cells(replace(outcome().checks[0], low=math.nan))[3] == "−0.100"
 
 
 def test_doubt_fails_where_it_is_strict() -> None:
