@@ -111,6 +111,6 @@ def sentences(board: Leaderboard) -> Iterator[str]:
         slowest, best = max(timed, key=lambda name: timed[name]), board.ranked[0].system
         if best in timed and best != slowest:
             yield (
-                f"{cells.plain(best)}, the best by value, takes {100 * timed[best] / timed[slowest]:.0f} % of the p50"
-                f" latency of the slowest, {cells.plain(slowest)}."
+                f"{cells.plain(best)}, the best by value, takes {cells.percent(timed[best] / timed[slowest])} of the"
+                f" p50 latency of the slowest, {cells.plain(slowest)}."
             )
