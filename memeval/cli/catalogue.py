@@ -40,6 +40,8 @@ EXTRAS = {
     "gemini": ("google.genai",),
     "api": ("httpx2", "tenacity", "anyio", "aiolimiter", "genai_prices", "choix"),
     "hub": ("datasets",),
+    "train": ("torch", "peft"),
+    "ray": ("ray",),
     "vllm": ("vllm",),
 }
 
@@ -249,7 +251,7 @@ def doctor() -> dict[str, Any]:
 def doctor_text(facts: dict[str, Any]) -> str:
     """The same for people."""
     extras = [(f"  {name}", "yes" if there else f"no: {install(name)}") for name, there in facts["extras"].items()]
-    lines = [f"memeval   {facts['memeval']}", *facts["others"], "versions"]
+    lines = [*facts["others"], "versions"]
     lines += [f"  {name} {number}" for name, number in facts["versions"].items()]
     lines += ["extras", *aligned(extras, left=(0, 1)), f"device    {facts['device']}"]
     lines += [f"keys set  {', '.join(facts['keys set']) or 'none'}"]

@@ -88,7 +88,10 @@ def unasked(suite: Suite, names: Sequence[str] | None, systems: Sequence[str] | 
     for option, given, there in (("dataset", names, known), ("system", systems, entries)):
         for name in given or ():
             if name not in there:
-                raise UsageError(f"--{option} {name}: the suite {suite.name!r} has no such{did_you_mean(name, there)}")
+                raise UsageError(
+                    f"--{option} {name}: the suite {suite.name!r} has no such{did_you_mean(name, there)}; "
+                    "without the suite's name, --dataset and --system may name anything"
+                )
     found = {}
     for ground in places:
         if names and not {ground.dataset, ground.label} & set(names):
