@@ -178,7 +178,9 @@ def _query(record: Mapping[str, Any], number: int, file: _File) -> None:
     forbidden: set[str] = set()
     if own:
         if wrong := next((key for key in ("labels", "forbidden") if key in record), None):
-            raise DataError(f"{where}: {wrong!r} goes with a store; a candidate has its own {wrong.removesuffix('s')!r}")
+            raise DataError(
+                f"{where}: {wrong!r} goes with a store; a candidate has its own {wrong.removesuffix('s')!r}"
+            )
         for position, candidate in enumerate(value_of(record, "candidates", list, where)):
             here = f"{where}: candidate {position}"
             _known(typed(candidate, dict, here), "candidate", OF_CANDIDATE, ("text",), number, file)
