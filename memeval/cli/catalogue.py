@@ -115,7 +115,9 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
     ]
     if Path(name).is_dir():
         raise UsageError(f"{name} is a folder: `show {name} --query ID` shows a query of results, `report {name}` all")
-    raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")
+    close = did_you_mean(name, known)
+    lists = "; `memeval list rerankers` names what there is, so with datasets, measures, suites and claims"
+    raise UsageError(f"nothing is called {name!r}{close if 'did you mean' in close else lists}")
 
 
 def _dataset(asked: names.Name, name: str, with_ceiling: bool | None, watcher: Watcher) -> str:

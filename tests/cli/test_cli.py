@@ -110,6 +110,7 @@ def test_a_limited_run_is_marked_and_does_not_touch_the_whole_one(memeval: Run, 
         (("compare", "a", "b"), 2, ("results: no such file or folder",)),
         (("report", "nowhere"), 2, ("nowhere: no such file or folder",)),
         (("list", "dataset"), 2, ("did you mean 'datasets'",)),
+        (("show", "xyzzy"), 2, ("nothing is called 'xyzzy'; `memeval list rerankers` names what there is",)),
         (("show", "locmo"), 2, ("nothing is called 'locmo'", "did you mean 'locomo'")),
     ],
 )
