@@ -40,6 +40,8 @@ EXTRAS = {
     "gemini": ("google.genai",),
     "api": ("httpx2", "tenacity", "anyio", "aiolimiter", "genai_prices", "choix"),
     "hub": ("datasets",),
+    "train": ("torch", "peft"),
+    "ray": ("ray",),
     "vllm": ("vllm",),
 }
 
@@ -113,7 +115,9 @@ def card(name: str, *, ceiling: bool | None = None, watcher: Watcher | None = No
     ]
     if Path(name).is_dir():
         raise UsageError(f"{name} is a folder: `show {name} --query ID` shows a query of results, `report {name}` all")
-    raise UsageError(f"nothing is called {name!r}{did_you_mean(name, known)}")
+    close = did_you_mean(name, known)
+    lists = "; `memeval list rerankers` names what there is, so with datasets, measures, suites and claims"
+    raise UsageError(f"nothing is called {name!r}{close if 'did you mean' in close else lists}")
 
 
 def _dataset(asked: names.Name, name: str, with_ceiling: bool | None, watcher: Watcher) -> str:
@@ -249,7 +253,7 @@ def doctor() -> dict[str, Any]:
 def doctor_text(facts: dict[str, Any]) -> str:
     """The same for people."""
     extras = [(f"  {name}", "yes" if there else f"no: {install(name)}") for name, there in facts["extras"].items()]
-    lines = [f"memeval   {facts['memeval']}", *facts["others"], "versions"]
+    lines = [*facts["others"], "versions"]
     lines += [f"  {name} {number}" for name, number in facts["versions"].items()]
     lines += ["extras", *aligned(extras, left=(0, 1)), f"device    {facts['device']}"]
     lines += [f"keys set  {', '.join(facts['keys set']) or 'none'}"]

@@ -45,8 +45,13 @@ OneMeasure = Annotated[str, typer.Option("--measure", help="The measure to go by
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Suites = Annotated[str | None, typer.Argument(help="A suite file, or the name of a shipped one.")]
-Datasets = Annotated[list[str] | None, typer.Option("--dataset", help="Data set, instead of a suite; repeatable.")]
-Systems = Annotated[list[str] | None, typer.Option("--system", help="System, instead of a suite; repeatable.")]
+Datasets = Annotated[
+    list[str] | None,
+    typer.Option("--dataset", help="Data set, instead of a suite, or of its own only this; repeatable."),
+]
+Systems = Annotated[
+    list[str] | None, typer.Option("--system", help="System, instead of a suite, or of its own only this; repeatable.")
+]
 Outputs = Annotated[
     list[Path] | None,
     report_file,

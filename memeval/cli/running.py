@@ -42,6 +42,7 @@ from memeval.cli.options import (
     print_boards,
 )
 from memeval.core.errors import IncompleteError, UsageError
+from memeval.core.outside import place
 from memeval.core.terminal import say, stop, tell, tell_json
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ def run(
             code = max(code, part.error.exit_code)
         for title, error in part.unavailable.items():
             stopped = isinstance(error, IncompleteError)
-            say(f"memeval: system {title} {'is incomplete' if stopped else 'was not run'}: {error}")
+            why = str(error).removeprefix(f"'{title}': ") + place(error.__cause__)
+            say(f"memeval: system {title} {'is incomplete' if stopped else 'was not run'}: {why}")
             if stopped or title in needed or not found:
                 code = max(code, error.exit_code)
         for title, reason in part.incomplete.items():

@@ -83,10 +83,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     >>> did_you_mean("locmo", ["locomo", "beir"])
     " (did you mean 'locomo'?)"
-    >>> did_you_mean("zzz", ["locomo", "beir"])
+    >>> did_you_mean("zzz", ["locomo", "beir", "beir"])
     ' (known: beir, locomo)'
     """
-    names = sorted(known)
+    names = sorted({*known})
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f" (did you mean {close[0]!r}?)"

@@ -9,7 +9,9 @@ import json
 import os
 import re
 import signal
+import sysconfig
 import threading
+import traceback
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -203,6 +205,15 @@ def told(error: BaseException) -> str:
         words = ""
     said = words if isinstance(error, MemevalError) else f"{type(error).__name__}: {words}"
     return plain(struck(said))[:LONGEST].rstrip(": ")
+
+
+def place(error: BaseException | None) -> str:
+    """Where in somebody's own file an exception came up, as ` (mine.py, line 4)`; nothing where none is their own."""
+    paths = sysconfig.get_paths()
+    installed = (str(Path(__file__).parents[1]), *(paths[name] for name in ("stdlib", "purelib", "platlib")))
+    frames = () if error is None else traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_file() and not frame.filename.startswith(installed)]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 @contextmanager

@@ -178,10 +178,11 @@ def ident(record: object, key: str, where: str) -> str:
     return str(typed(record, dict, where)[key])
 
 
-def model(kind: type[M], content: object, source: str) -> M:
+def model(kind: type[M], content: object, source: str, manual: str = "") -> M:
     """A table that a person wrote, as a model. Raises SuiteError: source, key, what is wrong and what was meant.
 
-    Of several mistakes an unknown key is told first: it explains what is missing; so does an empty list.
+    Of several mistakes an unknown key is told first: it explains what is missing; so does an empty list. What is
+    missing is told together, with the `manual` that has a whole file.
     """
     from pydantic import ValidationError
 
@@ -204,7 +205,11 @@ def model(kind: type[M], content: object, source: str) -> M:
         wanted = wrong.get("ctx", {}).get("expected")
         said = f"schema {shown(wrong['input'])} is not one this version reads (wanted {wanted}): update memeval"
     elif wrong["type"] == "missing":
-        said = "missing"
+        lacking = [
+            str(one["loc"][-1]) for one in found if one["type"] == "missing" and one["loc"][:-1] == wrong["loc"][:-1]
+        ]
+        place = place.removesuffix(lacking[0]).rstrip(".")
+        said = f"missing: {', '.join(lacking)}{f' ({manual} shows a whole file)' if manual else ''}"
     elif wrong["type"] != "value_error":
         said = f"{said} (is {shown(wrong['input'])})"
     raise SuiteError(f"{source}: {place}: {said}" if place else f"{source}: {said}")

@@ -17,8 +17,7 @@ or a store stands once, before or behind its queries, which name it and label it
 These keys are known; others are passed over with a warning:
 
     of a query       query; candidates, or store_id (and labels, forbidden: a list of doc_ids); optional: query_id (else
-                     "q" and the number of the line), category, asked_at, context (a list of earlier turns), store_id,
-                     cluster
+                     "q" and the line's number), category, asked_at, context (earlier turns), store_id, cluster
     of a store       store_id, memories; a large one may go on in another line
     of a memory      text; optional: doc_id (else "d" and its position; needed in a shared store), time, speaker,
                      session_id, caption; of a candidate also label and forbidden (true or false)
@@ -31,19 +30,17 @@ With candidates, each query is ranked within its own. They are a store of their 
 then they share a store, which must have one text for each doc_id, and needs doc_ids. Without, a query is asked of its
 whole store. A query whose labels name nothing relevant serves abstention; one without `labels` is not judged and is
 left out, unless no query of the file has any: that is data to be labelled.
-
 Intervals and tests take the queries of a store together. Where several stores were made of one thing, such as a
 conversation, lines name it as their `cluster`, and those of one cluster are taken together.
 
-Everything wrong with the file is told at once, each kind of it with its first line and how many lines have it; the
-message names a file with all of them.
-
-Longer than most files here, because a fifth of it is what you have just read.
+Systems read a memory's text behind its speaker and before its caption. Its `time` and a query's `context` are shown
+to them where the rendering says so, as in `--rendering date+speaker+caption+context`.
+All that is wrong is told at once, each kind with its first line; the message names a file with every bad line.
 """
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -62,18 +59,7 @@ from memeval.datasets.download import ELSEWHERE, cache_folder, local
 ABOUT: Mapping[str, str] = {"jsonl": "jsonl/<file>: your own data, one query a line; stores may be shared"}
 SHOWN = 10  # kinds of bad lines named in one error
 
-OF_QUERY = (
-    "query",
-    "candidates",
-    "query_id",
-    "category",
-    "asked_at",
-    "context",
-    "store_id",
-    "cluster",
-    "labels",
-    "forbidden",
-)
+OF_QUERY = tuple("query candidates query_id category asked_at context store_id cluster labels forbidden".split())
 OF_STORE = ("store_id", "memories")
 OF_MEMORY = ("text", "doc_id", "time", "speaker", "session_id", "caption")
 OF_CANDIDATE = (*OF_MEMORY, "label", "forbidden")
@@ -92,11 +78,6 @@ def load(name: str, argument: str | None = None) -> Dataset:
     return read(path)
 
 
-def read(path: Path) -> Dataset:
-    """The data set in a file."""
-    return parse(lines(path), path)
-
-
 @dataclass
 class _File:
     """What has been read of a file: `bad` are (number of line, what is wrong), `strange` keys that nobody knows."""
@@ -112,10 +93,10 @@ class _File:
     unsure: bool = False  # whether a bad line may have been a store's
 
 
-def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
-    """The data set in lines, each with its place. Raises DataError naming the bad lines, each kind of them once."""
+def read(path: Path) -> Dataset:
+    """The data set in a file. Raises DataError naming the bad lines, each kind of them once."""
     file, content = _File(), hashlib.sha256()
-    for where, line in numbered:
+    for where, line in lines(path):
         content.update(line + b"\n")
         number, record = int(where.rpartition(":")[2]), None
         try:
@@ -128,10 +109,8 @@ def parse(numbered: Iterable[tuple[str, bytes]], path: Path) -> Dataset:
         if query.query_id not in file.pools:
             _resolve(query, file)
     for (of, key), there in file.strange.items():
-        known = {"query": OF_QUERY, "store": OF_STORE, "candidate": OF_CANDIDATE}.get(of, OF_MEMORY)
-        _warn(
-            f"{path}: unknown key {shown(key)} of a {of} is passed over, in {_lines(there)}{did_you_mean(key, known)}"
-        )
+        close = did_you_mean(key, {"query": OF_QUERY, "store": OF_STORE, "candidate": OF_CANDIDATE}.get(of, OF_MEMORY))
+        _warn(f"{path}: unknown key {shown(key)} of a {of} is passed over, in {_lines(there)}{close}")
         file.found.anomalies[f"unknown keys of a {of}, passed over"] += len(there)
     if file.bad:
         raise DataError(_told(path, file))
@@ -199,8 +178,9 @@ def _query(record: Mapping[str, Any], number: int, file: _File) -> None:
     forbidden: set[str] = set()
     if own:
         if wrong := next((key for key in ("labels", "forbidden") if key in record), None):
-            its = wrong.removesuffix("s")
-            raise DataError(f"{where}: {wrong!r} goes with a store; a candidate has its own {its!r}")
+            raise DataError(
+                f"{where}: {wrong!r} goes with a store; a candidate has its own {wrong.removesuffix('s')!r}"
+            )
         for position, candidate in enumerate(value_of(record, "candidates", list, where)):
             here = f"{where}: candidate {position}"
             _known(typed(candidate, dict, here), "candidate", OF_CANDIDATE, ("text",), number, file)
@@ -244,8 +224,7 @@ def _store(record: Mapping[str, Any], number: int, file: _File) -> None:
         _memory(memory, here, None, mine, store)
     if not mine:
         raise DataError(f"{where}: 'memories' is empty")
-    twice = len(told) - len(mine.keys() - store.keys())
-    file.found.anomalies["memories that stand twice in their store"] += twice
+    file.found.anomalies["memories that stand twice in their store"] += len(told) - len(mine.keys() - store.keys())
     file.stores.setdefault(store_id, {}).update(mine)
 
 
@@ -287,10 +266,8 @@ def _known(
             raise DataError(f"line {number}: a {of} has an unknown key {shown(key)}{close}")
 
 
-@cache
-def _warn(message: str) -> None:
-    """Says something once, however often a file is read."""
-    say(message)
+_warn = cache(say)
+"""Says something once, however often a file is read."""
 
 
 def _lines(numbers: list[int]) -> str:

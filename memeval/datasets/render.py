@@ -99,6 +99,20 @@ def store_texts(memories: Sequence[Memory], parts: tuple[str, ...]) -> list[str]
     return found
 
 
+def told(dataset: Dataset, rendering: str) -> str:
+    """A rendering of a data set in words: its name, and what the data has that no system will see."""
+    memories = [memory for store in dataset.stores.values() for memory in store]
+    there = {
+        "date": any(memory.time for memory in memories),
+        "speaker": any(memory.speaker for memory in memories),
+        "caption": any(memory.caption for memory in memories),
+        "context": any(query.context for query in dataset.queries),
+    }
+    shown = {part.partition("-")[0] for part in parse(rendering)}
+    unseen = [part for part, has in there.items() if has and part not in shown]
+    return f"rendered as {rendering}{', without its ' if unseen else ''}{', '.join(unseen)}"
+
+
 def rendered(dataset: Dataset, rendering: str) -> Dataset:
     """The data set as every system sees it: texts rendered, and without the fields that the rendering leaves out."""
     parts = parse(rendering)

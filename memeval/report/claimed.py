@@ -166,7 +166,7 @@ def load(name: str) -> Claims:
         if name not in known:
             raise SuiteError(f"no claims {name!r}: neither a file nor shipped{did_you_mean(name, shipped())}")
         path = known[name]
-    return model(Claims, files.toml(path), str(path))
+    return model(Claims, files.toml(path), str(path), "`memeval help claims`")
 
 
 # --- what was found

@@ -63,7 +63,9 @@ def _chance(board: Leaderboard, row: Row, found: Difference) -> str:
     told = f"on {board.headline} ({amount}{tested})"
     if measured.identical:
         return f"{system} is a random order: it has the values of random on every query.{_doubt(row)}"
-    if found.direction < 0 or found.p is None:
+    if found.p is None:
+        return f"{system} is not above a random order {told}; not tested.{_doubt(row)}"
+    if found.direction < 0:
         return f"{system} is below chance: a random order is no worse {told}.{_doubt(row)}"
     return f"{system} cannot be told from a random order {told}.{_doubt(row)}"
 

@@ -74,7 +74,7 @@ class Publications(BaseModel):
 
 def read(path: Path) -> tuple[Publication, ...]:
     """The tables of a file. Raises SuiteError: file, key, remedy."""
-    return model(Publications, files.toml(path), str(path)).tables
+    return model(Publications, files.toml(path), str(path), "`memeval help published`").tables
 
 
 @cache
@@ -128,7 +128,7 @@ def tables(board: Leaderboard) -> list[Table]:
 
 
 def _table(board: Leaderboard, found: Publication, place: int) -> Table:
-    names = found.columns
+    names = [name for name in found.columns if name in board.measures] or found.columns
     measured: dict[str, list[Row]] = {}
     for one in sorted(board.rows, key=lambda one: one.system):
         if one.control in (None, "first-stage", "oracle"):
@@ -136,13 +136,12 @@ def _table(board: Leaderboard, found: Publication, place: int) -> Table:
     rows: list[dict[str, str]] = []
     for name in sorted({*found.systems, *measured}):
         if name in found.systems:
-            values = dict(zip(names, map(cells.number, found.systems[name]), strict=False))
+            values = dict(zip(found.columns, map(cells.number, found.systems[name]), strict=False))
             rows.append(
                 {
                     "system": cells.plain(name),
                     "source": "reported",
-                    **dict.fromkeys(names, cells.dash("the publication does not say")),
-                    **values,
+                    **{one: values.get(one, cells.dash("the publication does not say")) for one in names},
                 }
             )
         own = measured.get(name, [])

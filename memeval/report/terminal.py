@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDTH = 100
-LONGEST_NAME = 24
+LONGEST_NAME = 32
 _STYLES = {1: "green", -1: "red", 0: ""}
 _ASCII = str.maketrans({"▲": "^", "▼": "v", "−": "-", "–": "-", "…": ".", "·": "|", "\ufffd": "?"})
 
@@ -44,16 +44,15 @@ def print_leaderboard(board: Leaderboard, console: "Console") -> None:
         table.add_row(*(text(lines[place], styles.get(heading, "")) for heading, lines in shown.items()))
     console.print(text(f"{board.title} · {cells.basis(board)}", "bold"))
     console.print(table)
-    console.print(text(_summary(board)))
-    if told := cells.from_memory(board):
-        console.print(text(told.strip()))
-    for remark in board.remarks:
-        console.print(text(remark))
+    lines = [_summary(board), cells.from_memory(board).strip(), *board.remarks]
     for name, reason in board.missing.items():
         stated = published.row(board, name)
         value = None if stated is None else stated.values.get(board.headline)
         told = "" if value is None else f" (reported {board.headline}: {cells.number(value)})"
-        console.print(text(f"missing: {cells.plain(name)}: {cells.plain(reason)}{told}"))
+        why = cells.plain(reason).removeprefix(f"'{cells.plain(name)}': ")
+        lines.append(f"missing: {cells.plain(name)}: {why}{told}")
+    for line in filter(None, lines):  # where nobody reads along, a sentence is a line that can be searched for
+        console.print(text(line), soft_wrap=not console.is_terminal)
 
 
 def _columns(board: Leaderboard, width: int) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@
 Or that these data cannot tell. The words are those of the claims; a page puts them first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memeval.report import cells, models
 from memeval.report.board import Leaderboard, Row
@@ -25,15 +25,19 @@ def verdict(board: Leaderboard) -> Advice:
 
     What knows the answers already, because it made the labels or was trained on this data, is not recommended.
     """
-    known = [
-        row
-        for row in board.ranked
-        if board.headline in row.estimates and not row.circular and not models.trained_on_this(board, row)
-    ]
-    stage = board.reference
+    rows = [row for row in board.ranked if board.headline in row.estimates]
+    aside = [row for row in rows if row.circular or models.trained_on_this(board, row)]
+    known = [row for row in rows if not any(row is one for one in aside)]
     if not known:
         return Advice("Nothing to choose from", "Only controls, or systems that know the answers, were measured here.")
-    best = known[0]
+    advice = _among(board, known)
+    told = f" Set aside, as knowing the answers: {', '.join(cells.plain(row.system) for row in aside)}."
+    return replace(advice, sentence=advice.sentence + told * bool(aside))
+
+
+def _among(board: Leaderboard, known: list[Row]) -> Advice:
+    """Which of some systems, best first."""
+    best, stage = known[0], board.reference
     name, value = cells.plain(best.system), best.estimates[board.headline]
     keep = f"Keep {board.against}"
     if stage is None:

@@ -149,8 +149,9 @@ def _run(
     cluster: "Cluster | None" = None,
 ) -> Report:
     """Does something with one ground of the `whole` suite, once its candidates are there."""
-    watcher.step(f"data set {name}, rendered as {suite.rendered}")
+    watcher.step(f"data set {name}")
     loaded = datasets.load(name)
+    watcher.step(render.told(loaded, suite.rendered))
     dataset = load(suite, loaded)
     limit = limited(dataset, limit)
     asked = shards.taken(dataset.queries, limit)

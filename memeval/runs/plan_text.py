@@ -42,7 +42,7 @@ def _time(rows: Sequence[tuple[Plan, Planned]]) -> str:
 def _ground(plan: Plan) -> list[str]:
     """A ground, with what every system would do."""
     lines = [_size(plan), *(f"  {times:>6,}  {what}" for what, times in plan.anomalies.items())]
-    lines.append(f"first stage: {plan.first_stage}")
+    lines += [plan.rendering, f"first stage: {plan.first_stage}"]
     timed = any(row.rate is not None for row in plan.rows)
     rows: list[tuple[str, ...]] = [("system", "queries", "pairs", "cached", *(("pairs/s", "hours") * timed), "")]
     for row in plan.rows:

@@ -13,6 +13,7 @@ from memeval.core.errors import MemevalError, PrerequisiteError, UsageError, did
 from memeval.core.outside import contained, struck
 from memeval.core.results import EVERY
 from memeval.core.types import Candidates, Dataset, Pool, Request
+from memeval.datasets import render
 from memeval.datasets.candidates import retrieve
 from memeval.datasets.download import cache_folder
 from memeval.rerankers.controls import Constant
@@ -76,6 +77,7 @@ class Plan:
     rows: tuple[Planned, ...]
     missing: str | None = None
     forbidding: int = 0
+    rendering: str = ""
 
 
 def unasked(suite: Suite, names: Sequence[str] | None, systems: Sequence[str] | None) -> dict[tuple[str, str], str]:
@@ -88,7 +90,10 @@ def unasked(suite: Suite, names: Sequence[str] | None, systems: Sequence[str] | 
     for option, given, there in (("dataset", names, known), ("system", systems, entries)):
         for name in given or ():
             if name not in there:
-                raise UsageError(f"--{option} {name}: the suite {suite.name!r} has no such{did_you_mean(name, there)}")
+                raise UsageError(
+                    f"--{option} {name}: the suite {suite.name!r} has no such{did_you_mean(name, there)}; "
+                    "without the suite's name, --dataset and --system may name anything"
+                )
     found = {}
     for ground in places:
         if names and not {ground.dataset, ground.label} & set(names):
@@ -147,15 +152,16 @@ class _Work:
     terms: Terms
     remembered: store.ScoreCache | None
     probe: bool
-    datasets: dict[tuple[str, str], Dataset] = field(default_factory=dict)
+    datasets: dict[tuple[str, str], tuple[Dataset, str]] = field(default_factory=dict)
     bounds: dict[tuple[str, int, Pool], Candidates] = field(default_factory=dict)
     lacks: dict[str, list[str]] = field(default_factory=dict)
 
-    def dataset(self, suite: Suite, name: str) -> Dataset:
-        """The data set as the suite's systems see it."""
+    def dataset(self, suite: Suite, name: str) -> tuple[Dataset, str]:
+        """The data set as the suite's systems see it, and how that is rendered."""
         key = name, suite.rendered
         if key not in self.datasets:
-            self.datasets[key] = benchmark.load(suite, name)
+            loaded = datasets.load(name)
+            self.datasets[key] = benchmark.load(suite, loaded), render.told(loaded, suite.rendered)
         return self.datasets[key]
 
     def bound(self, suite: Suite, dataset: Dataset) -> Candidates:
@@ -175,7 +181,7 @@ class _Work:
 
 def _plan(suite: Suite, name: str, folder: Path, work: _Work, *, alone: bool) -> Plan:
     try:
-        dataset = work.dataset(suite, name)
+        dataset, rendering = work.dataset(suite, name)
     except PrerequisiteError as error:
         if alone:
             raise
@@ -210,6 +216,7 @@ def _plan(suite: Suite, name: str, folder: Path, work: _Work, *, alone: bool) ->
         rows=tuple(_row(system, here, work) for system in suite.systems),
         missing=missing,
         forbidding=sum(map(bool, dataset.forbidden.values())),
+        rendering=rendering,
     )
 
 

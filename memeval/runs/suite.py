@@ -369,7 +369,7 @@ def make(content: dict[str, Any], source: str) -> Suite:
     for place, text in _texts(content):
         if kept := secret(text):  # before anything of it is written
             raise SuiteError(f"{source}: {place}: holds {kept}: keys come from the shell")
-    return model(Suite, content, source)
+    return model(Suite, content, source, "`memeval help suite`")
 
 
 def values(suite: Suite) -> dict[str, Any]:

@@ -62,6 +62,11 @@ def rows(data: Data, pool: Pool) -> Iterator[Row]:
             )
             for name, queries in kind.items()
         }
+        if kind is there and not any(rest.values()):
+            many = sum(map(len, there.values()))
+            raise DataError(
+                f"data.held_out = {data.held_out:,} leaves none of {many:,} queries to learn from: lower it"
+            )
         for name, share in _shared(count, {name: len(queries) for name, queries in rest.items()}).items():
             chosen[name] |= {query.query_id: False for query in shards.taken(rest[name], share)}
     for name, told in chosen.items():

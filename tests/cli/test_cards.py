@@ -12,6 +12,7 @@ from memeval.core.results import read_result
 from memeval.core.types import Dataset, Memory, Query
 from memeval.runs import ceiling
 from memeval.runs.progress import Watcher
+from tests.core.test_house import REASON
 
 ROOT = Path(__file__).parents[2]
 
@@ -103,3 +104,8 @@ def test_without_its_files_a_card_says_what_is_known(
 def test_excluded_queries_stand_under_their_reason() -> None:
     found = catalogue._excluded({**{f"q{n}": "no label" for n in range(6)}, "x": "empty"})
     assert found == ["       6  no label (q0, q1, q2, q3, …)", "       1  empty (x)"]
+
+
+@pytest.mark.parametrize("name", datasets.on_offer())
+def test_what_is_shown_of_a_loader_holds_no_note_for_developers(name: str) -> None:
+    assert not REASON.search(datasets.manual(name))

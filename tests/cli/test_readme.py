@@ -17,15 +17,6 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 KEYS = ("OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "MEMOS_API_KEY")
 
-RERANKER = """
-class Longest:
-    def score(self, query, memories):
-        return [len(memory.text) for memory in memories]
-
-def make_reranker():
-    return Longest()
-"""
-
 
 def commands() -> list[list[str]]:
     """The arguments of every `memeval …` in the README that is a command and not the pattern of one."""
@@ -46,15 +37,16 @@ def needs_what_is_not_here(arguments: list[str]) -> bool:
     return any(name in word for word in arguments for name in missing)
 
 
-NEEDS = {"check": "run benchmarks/hard-cases.toml --results out"}
-"""Command → the command of the README without which there is nothing for it to do."""
+NEEDS = {"check": ("run memory.toml --results out", "check out --baseline memory.json --update --reason first")}
+"""Command → the commands of the README without which there is nothing for it to do."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the README's own files are: data, a reranker, a run, results."""
     made = tmp_path_factory.mktemp("readme")
-    (made / "my_module.py").write_text(RERANKER)
+    (made / "ours.py").write_text(re.search(r"class .*?\n\n", README, re.S)[0])  # type: ignore[index]
+    (made / "memory.toml").write_text(re.search(r"```toml\n(.*?)```", README, re.S)[1])  # type: ignore[index]
     for name in ("run.trec", "a.trec", "b.trec"):
         (made / name).write_text("q1 Q0 a 1 2.0 t\n")
     (made / "qrels.txt").write_text("q1 0 a 1\n")
@@ -85,8 +77,7 @@ def test_a_command_of_the_readme_does_what_it_can_here(
     monkeypatch.setenv("MEMEVAL_CACHE", str(folder / "cache"))
     for key in KEYS:
         monkeypatch.delenv(key, raising=False)
-    if arguments[0] in NEEDS:
-        needed = shlex.split(NEEDS[arguments[0]])
+    for needed in map(shlex.split, NEEDS.get(arguments[0], ())):
         assert needed in commands() and CliRunner().invoke(app, needed).exit_code == 0
     done = CliRunner().invoke(app, arguments)
     allowed = {0, 3} if needs_what_is_not_here(arguments) else {0}

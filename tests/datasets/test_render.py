@@ -6,7 +6,7 @@ import pytest
 
 from memeval.core.errors import UsageError
 from memeval.core.types import Dataset, Memory, Query
-from memeval.datasets.render import memory_text, name, parse, query_text, rendered, store_texts
+from memeval.datasets.render import memory_text, name, parse, query_text, rendered, store_texts, told
 
 MEMORY = Memory("m", "look", time="2023-05-08T13:56:00", speaker="Ann", caption="a lake")
 QUERY = Query("q", "and that one?", "s", context=("User: a", "Assistant: b", "User: c"))
@@ -70,3 +70,11 @@ def test_what_a_rendering_leaves_out_nobody_sees(garden: Dataset) -> None:
     turn = Memory("m", "look", time="2023-05-08", speaker="Ann", session_id="1", caption="a lake")
     shown = rendered(replace(garden, stores={"ann": (turn,)}, queries=(), qrels={}), "date").stores["ann"][0]
     assert (shown.time, shown.speaker, shown.caption, shown.session_id) == ("2023-05-08", None, None, "1")
+
+
+def test_what_no_system_will_see_of_the_data_is_told(garden: Dataset) -> None:
+    asked = replace(garden, stores={"ann": (MEMORY,)}, queries=(replace(QUERY, store_id="ann"),), qrels={})
+    assert told(asked, "speaker+caption") == "rendered as speaker+caption, without its date, context"
+    assert told(asked, "date+speaker+caption+context-2") == "rendered as date+speaker+caption+context-2"
+    bare = replace(asked, stores={"ann": (Memory("m", "look"),)}, queries=())
+    assert told(bare, "bare") == "rendered as bare"

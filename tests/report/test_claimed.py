@@ -466,7 +466,7 @@ AGAINST = '[[claims]]\nid="a"\nsays="a"\nsystem="O"\ndatasets=["d"]\ntest="%s"\n
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ('[[claims]]\nid = "a"\n', "claims[0].says: missing"),
+        ('[[claims]]\nid = "a"\n', "claims[0]: missing: says, "),
         (
             '[[claims]]\nid="a"\nsays="a"\ntest="better"\nsystem="O"\ndatasets=["d"]\nmeasures=["MAP"]\n',
             "than is missing for a test 'better'",

@@ -137,6 +137,18 @@ def test_what_is_not_above_chance_is_told_in_the_terminal_in_markdown_and_on_the
     assert said in shown and even in shown
 
 
+def test_what_few_stores_cannot_test_is_not_called_below_chance() -> None:
+    few = [f"s{place % 5}" for place in range(20)]
+    rows = {"a": [value - 0.25 for value in MIDDLE], "random": MIDDLE}
+    board = leaderboard([make(name, values, model=name, stores=few) for name, values in rows.items()])
+    assert board.remarks == ("a is not above a random order on NDCG@10 (−0.250 [−0.250, −0.250]); not tested.",)
+
+
+def test_a_sentence_is_one_line_where_nobody_reads_along() -> None:
+    board = leaderboard([make("a" * 40, [value - 0.25 for value in MIDDLE]), make("random", MIDDLE, model="random")])
+    assert [line for line in printed(board).splitlines() if line.startswith("a" * 40)] == list(board.remarks)
+
+
 def test_a_footer_counts_the_stores_that_were_run() -> None:
     some = make("a", MIDDLE[:6], partial=6), make("b", [1.0] * 6, partial=6)
     assert "n = 6 · 3 stores · " in printed(leaderboard(some))

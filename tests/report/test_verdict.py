@@ -39,6 +39,14 @@ def test_the_first_stage_is_kept_where_everything_is_below_it() -> None:
     assert verdict(leaderboard([STAGE, make("same", MIDDLE)])).call == "Keep the first stage"
 
 
+def test_what_was_trained_on_the_data_is_set_aside_and_named() -> None:
+    seen = make("seen", [value + 0.25 for value in MIDDLE], fingerprint={"trained_on": ["toy"]})
+    told = verdict(leaderboard([STAGE, seen, make("same", MIDDLE)]))
+    assert told.call == "Keep the first stage"
+    assert told.sentence.endswith(" Set aside, as knowing the answers: seen.")
+    assert "Set aside" not in verdict(leaderboard(toy())).sentence
+
+
 def test_few_stores_and_a_missing_first_stage_are_said() -> None:
     stores = [f"s{place % 3}" for place in range(20)]
     few = [make("first-stage", MIDDLE, model="first-stage", stores=stores), make("good", [1.0] * 20, stores=stores)]

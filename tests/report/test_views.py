@@ -8,7 +8,7 @@ import pytest
 
 from memeval.core.errors import UsageError
 from memeval.core.types import Result
-from memeval.report import first_stages, latex, leaderboard, leaderboards, markdown, sections, views
+from memeval.report import first_stages, latex, leaderboard, leaderboards, markdown, published, sections, views
 from memeval.report.board import View
 from memeval.report.evidence import Evidence
 from memeval.report.verdict import verdict
@@ -163,6 +163,8 @@ def test_published_rows_of_ones_own_stand_beside_measured_ones_in_every_format(t
     page = " ".join(table.heading for part in sections.page(board, Evidence(), {}, []) for table in part.tables)
     text = markdown.render([(board, Evidence())])
     assert "Toy, as published" in page and "Toy, as published" in text and "Grades are binary." in text
+    of_one = leaderboard(toy(), view=views.wanted(("MRR",), published=[tmp_path / "figures.toml"]))
+    assert published.tables(of_one)[0].columns == ["system", "source", "MRR"]
     table = latex.render([board]).split(r"\label{tab:memeval-1-reported-1}")[1]
     assert r"theirs & reported & 0.625 & --" in table and r"good & reported & 0.750 & 0.500" in table
     assert r"good & measured & 0.700 [" in table
@@ -173,7 +175,7 @@ def test_published_rows_of_ones_own_stand_beside_measured_ones_in_every_format(t
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("schema = 1", "", "schema: missing"),
+        ("schema = 1", "", "missing: schema"),
         ("protocol", "protocl", r"tables\[0\]\.protocl: unknown key \(did you mean 'protocol'\?\)"),
         ('"MRR"', '"mrr"', "'mrr' is written 'MRR'"),
         ("[0.625]", "[0.625, 0.5, 0.5]", "'theirs' has 3 values for 2 columns"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import memeval
+from memeval.cli import topics
 from memeval.core.errors import SuiteError, UsageError
 from memeval.runs import suite
 
@@ -21,6 +22,18 @@ model = "bm25"
 name = "twice"
 model = "random?seed=3"
 """
+
+
+def test_the_suite_that_help_shows_is_read() -> None:
+    text = "\n".join(line[4:] for line in topics.page("suite").splitlines() if line.startswith("    "))
+    made = suite.make(tomllib.loads(text), "help")
+    assert [entry.name for entry in made.systems] == ["first-stage", "oracle", "random", "ours", "minilm"]
+    assert made.gates[0].system == "ours"
+
+
+def test_what_is_missing_is_told_together() -> None:
+    with pytest.raises(SuiteError, match=r"^x: missing: name, datasets, systems "):
+        suite.make({"schema": 1}, "x")
 
 
 @pytest.mark.parametrize("name", suite.shipped())
@@ -46,7 +59,8 @@ def test_a_system_is_named_after_its_model_unless_it_has_a_name(tmp_path: Path) 
     ("old", "new", "message"),
     [
         ("schema = 1", "schema = 2", "schema: schema 2 is not one this version reads (wanted 1)"),
-        ("schema = 1", "", "schema: missing"),
+        ("schema = 1", "", "missing: schema (`memeval help suite` shows a whole file)"),
+        ('model = "bm25"', 'name = "bm25"', "systems[0]: missing: model (`"),
         ('["hard-cases"]', '["beir/a/b", "beir/a-b"]', "'beir/a-b' and 'beir/a/b' would share the folder 'beir-a-b'"),
         ('name = "twice"', 'name = "unavailable"', "would share the file 'unavailable'"),
         ("schema = 1", f"schema = {'[' * 3000}{']' * 3000}", "is TOML that is nested too deep to be read"),
@@ -191,7 +205,7 @@ def test_a_suite_of_plain_names_is_written_as_ever(tmp_path: Path) -> None:
         ),
         ('{name = "hard-cases", deph = 3}', "datasets[0].deph: unknown key (did you mean 'depth'?)"),
         ('{name = "hard-case"}', "datasets[0].name: unknown data set 'hard-case' (did you mean 'hard-cases'?)"),
-        ("{depth = 3}", "datasets[0].name: missing"),
+        ("{depth = 3}", "datasets[0]: missing: name"),
         ("3", "datasets[0]: is a data set's name, or a table with its name and settings, not 3"),
         ('{name = "hard-cases", depth = 0}', "datasets[0].depth: "),
         ('{name = "hard-cases", first_stage = ["bm25", "oracle"]}', "'oracle' is a control and retrieves nothing"),

@@ -127,6 +127,11 @@ def test_only_development_stores_are_read_and_held_out_ones_are_others(tmp_path:
         assert len({memory["doc_id"] for memory in row["memories"]}) == len(row["memories"])
 
 
+def test_holding_out_all_queries_is_refused(tmp_path: Path, base: Path, data: str) -> None:
+    with pytest.raises(DataError, match=r"data\.held_out = 999 leaves none of \d+ queries to learn from: lower it"):
+        run(planted.made(data, base, data={"held_out": 999}), tmp_path)
+
+
 def test_a_data_set_that_forbids_memories_is_learnt_from_too(tmp_path: Path, base: Path) -> None:
     recipe = planted.made("hard-cases", base, data={"queries": 9, "unanswerable": 2, "held_out": 3})
     asked = distil.prepare(recipe, tmp_path, cache=None, terms=Terms(), watcher=Watcher())
