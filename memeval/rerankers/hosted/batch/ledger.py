@@ -57,7 +57,6 @@ class Letter(NamedTuple):
     raw: str
     answered: str
     job: str | None
-    tries: int
 
 
 class Due(NamedTuple):
@@ -135,8 +134,8 @@ class Ledger:
 
     def letter(self, key: bytes) -> Letter | None:
         """What is known of a request; None where it was never asked for."""
-        row = self._do("SELECT code, raw, answered, job, tries FROM batch_requests WHERE key = ?", key).fetchone()
-        return None if row is None else Letter(row[0], _text(row[1]), row[2] or "", row[3], row[4])
+        row = self._do("SELECT code, raw, answered, job FROM batch_requests WHERE key = ?", key).fetchone()
+        return None if row is None else Letter(row[0], _text(row[1]), row[2] or "", row[3])
 
     def came(self) -> bool:
         """Whether there are answers that no run has used up yet."""
@@ -211,12 +210,10 @@ class Ledger:
 
     def asked(self, job: Job, name: str) -> tuple[Body, Mapping[str, float]] | None:
         """A request of a job that has no answer yet, by its name there, and the most that it can take."""
-        try:
-            key = bytes.fromhex(name)
-        except (ValueError, TypeError):
-            return None
         row = self._do(
-            "SELECT body, most FROM batch_requests WHERE key = ? AND job = ? AND code IS NULL", key, job.name
+            "SELECT body, most FROM batch_requests WHERE key = ? AND job = ? AND code IS NULL",
+            bytes.fromhex(name),
+            job.name,
         ).fetchone()
         return None if row is None else (files.parsed(zlib.decompress(row[0])), json.loads(row[1]))
 
