@@ -29,13 +29,12 @@ back for the query, being outdated, of another scope or contradicted; it is not 
 With candidates, each query is ranked within its own. They are a store of their own, unless lines share a `store_id`:
 then they share a store, which must have one text for each doc_id, and needs doc_ids. Without, a query is asked of its
 whole store. A query whose labels name nothing relevant serves abstention; one without `labels` is not judged and is
-left out, unless no query of the file has any: that is data to be labelled.
-Intervals and tests take the queries of a store together. Where several stores were made of one thing, such as a
-conversation, lines name it as their `cluster`, and those of one cluster are taken together.
+left out, unless no query of the file has any: that is data to be labelled. Intervals and tests take the queries of a
+store together. Where several stores were made of one thing, such as a conversation, lines name it as their `cluster`,
+and those of one cluster are taken together.
 
-Systems read a memory's text behind its speaker and before its caption. Its `time` and a query's `context` are shown
-to them where the rendering says so, as in `--rendering date+speaker+caption+context`.
-All that is wrong is told at once, each kind with its first line; the message names a file with every bad line.
+`time` and `context` are shown to systems where the rendering says so: `--rendering date+speaker+caption+context`. All
+that is wrong is told at once, each kind with its first line; the message names a file with every bad line.
 """
 
 import hashlib
@@ -266,8 +265,7 @@ def _known(
             raise DataError(f"line {number}: a {of} has an unknown key {shown(key)}{close}")
 
 
-_warn = cache(say)
-"""Says something once, however often a file is read."""
+_warn = cache(say)  # once, however often a file is read
 
 
 def _lines(numbers: list[int]) -> str:
