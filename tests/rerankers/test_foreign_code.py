@@ -66,8 +66,8 @@ PLACES = {
         ("Scores", "Numbers", "Indexes", "Warms", "Windows", "Streams"),
         "is incomplete: failed on each of its first 10 queries: ",
     ),
-    "Attributes": "was not run: 'python/plug:Attributes': Attributes() fails (",
-    "factory": "was not run: 'python/plug:factory': factory() fails (",
+    "Attributes": "was not run: Attributes() fails (",
+    "factory": "was not run: factory() fails (",
 }
 """Where code of others runs → what is told of it, before what it raised."""
 
