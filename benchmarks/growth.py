@@ -216,7 +216,7 @@ def plot(commands: Mapping[str, Sequence[Row]], file: Path) -> None:
         axes[0, place].legend(fontsize=6, frameon=False)
         axes[1, place].set_xlabel(unit)
     figure.tight_layout()
-    figure.savefig(file, dpi=58, metadata={"Software": None})
+    figure.savefig(file, dpi=56, metadata={"Software": None})
     pyplot.close(figure)
 
 

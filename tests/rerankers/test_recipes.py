@@ -264,7 +264,7 @@ def test_what_a_model_has_seen_are_data_sets_that_are_on_offer() -> None:
         (('"reads"]', '"reeds"]'), "sources say 'reeds', which is no field (did you mean 'reads'?)"),
         (("read = 2026-11-27", 'read = "soon"'), "sources[0].read: "),
         (("second_hand", "secondhand"), "(did you mean 'second_hand'?)"),
-        (('kind = "transformers"', ""), "models[0].kind: missing"),
+        (('kind = "transformers"', ""), "models[0]: missing: kind"),
     ],
 )
 def test_a_recipe_that_does_not_hold_is_one_line(tmp_path: Path, change: tuple[str, str], line: str) -> None:

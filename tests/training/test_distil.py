@@ -257,7 +257,7 @@ def test_the_command_plans_trains_and_refuses_a_folder_of_something_else(tmp_pat
     refused = CliRunner().invoke(app, [*words[:3], str(tmp_path / "full"), "--quiet"])
     assert refused.exit_code == 2 and "is something that `memeval distil` did not write" in refused.output
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.txt"]
-    assert CliRunner().invoke(app, [*words[:3], str(tmp_path / "full" / "thesis.txt"), "--quiet"]).exit_code == 2
+    assert CliRunner().invoke(app, [*words[:3], str(tmp_path / "full" / "thesis.txt"), "--quiet"]).exit_code == 3
 
 
 def test_what_cannot_be_a_base_or_has_no_data_is_one_line(tmp_path: Path, base: Path, data: str) -> None:
@@ -271,7 +271,8 @@ def test_what_cannot_be_a_base_or_has_no_data_is_one_line(tmp_path: Path, base: 
         (planted.made(data, causal, prompt="none"), UsageError, "prompt = 'none' is no yes/no prompt"),
         (planted.made(data, base, max_length=4096), UsageError, "max_length = 4096, but it has 512 positions"),
         (planted.made(data, bare), PrerequisiteError, "holds no model"),
-        (planted.made(lone, base), DataError, "there are no anchors: set pool.anchors = 0"),
+        (planted.made(lone, base), DataError, "held_out = 4 leaves none of 2 queries"),
+        (planted.made(lone, base, data={"held_out": 0}), DataError, "there are no anchors: set pool.anchors = 0"),
     ):
         shutil.rmtree(tmp_path / "steps", ignore_errors=True)
         with pytest.raises(kind, match=told.replace("(", r"\(")):
