@@ -826,7 +826,7 @@ def test_a_service_that_cannot_be_reached_is_one_line_where_batches_are_cancelle
 ) -> None:
     services.looks = 10**9
     run(tmp_path, made(tmp_path, name("chat", services)), batch=Batching(), leave=True)
-    services._server.server_close()
+    services.close()
     [job], failed = batches.looked_at(Terms(tmp_path / "cache" / "scores.sqlite"), ["all"], lambda message: None)
     assert job.state == "sent"
     assert "the connection was refused" in str(*failed.values())
