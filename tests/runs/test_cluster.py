@@ -49,6 +49,8 @@ class Rounding:
         asked = list(requests)
         note(*(query.query_id for query, _ in asked))
         time.sleep(0.005)
+        while (HERE / "hold").exists():
+            time.sleep(0.01)
         pairs = sum(len(memories) for _, memories in asked)
         for place, (query, memories) in enumerate(asked):
             if zlib.crc32(query.text.encode()) % 50 == 0:
@@ -216,7 +218,12 @@ def test_what_dies_in_mid_run_loses_nothing_and_scores_nothing_twice(
         if done == 30 and victim == "a worker":
             os.kill(int((folder / "asked.txt").read_text().split()[0]), signal.SIGKILL)
         elif done == 30:
+            (folder / "hold").touch()  # else all would be over before anybody knows of the death
             nodes.remove_node(node, allow_graceful=False)
+            try:
+                wait_for(lambda: sum(one["Alive"] for one in ray.nodes()) == 1)
+            finally:
+                (folder / "hold").unlink()
 
     try:
         spread = run(plan, folder / "spread", cluster, kill)
