@@ -191,12 +191,13 @@ def joined(address: str) -> Iterator[Cluster]:
         told |= {"include_dashboard": False, "object_store_memory": STORE, "_node_ip_address": "127.0.0.1"}
     voice: Any = importlib.import_module("ray._private.worker")
     before = signal.getsignal(signal.SIGTERM)
-    voice._worker_logs_enabled = False  # what it says of a worker that died, on stdout, whatever `log_to_driver` is
     try:
         ray.init(**told)
     except Exception as error:  # noqa: BLE001  (whatever Ray raises, it has not come about)
         raise PrerequisiteError(f"--ray {address}: no cluster of Ray can be joined ({last_words(error)})") from None
     try:
+        # What it says of a worker that died, on stdout, whatever `log_to_driver` is.
+        voice._worker_logs_enabled = False
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
         yield Cluster(ray)
