@@ -39,8 +39,7 @@ class CausalLM:
         self.prompt = found.prompt()
         text_only = found.said.architecture.endswith("ForCausalLM")
         task = "CausalLM" if text_only else "ImageTextToText"
-        whole = probe.trained(found.name, found.folder, task, found.dtype, **found.loaded)
-        probe.reads(found.name, whole, self.prompt.tokenizer)
+        whole = probe.trained(found.name, found.folder, task, found.dtype, self.prompt.tokenizer, **found.loaded)
         rows = whole.get_output_embeddings()
         self.direction = self._read_of(rows.weight).to(device)
         bias = getattr(rows, "bias", None)

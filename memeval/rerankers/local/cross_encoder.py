@@ -29,9 +29,8 @@ class CrossEncoder:
 
         self.pairs = found.texts()
         own = partial(averaging.load, found.said.config) if found.said.architecture == averaging.CLASS else None
-        told = {**found.loaded, "load": own}
+        told = {**found.loaded, "tokenizer": self.pairs.tokenizer, "load": own}
         model = probe.trained(found.name, found.folder, "SequenceClassification", found.dtype, **told)
-        probe.reads(found.name, model, self.pairs.tokenizer)
         self.model = model.to(device).eval()
         self.device = torch.device(device)
         self.batches = Batches(batch_tokens, device)

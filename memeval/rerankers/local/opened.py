@@ -60,9 +60,8 @@ class Opened:
             )
 
         told: dict[str, Any] = {"local_files_only": True, "trust_remote_code": self.trusted}
-        model = probe.trained(self.name, self.said.path, task, self.running.dtype, **told)
         tokenizer = AutoTokenizer.from_pretrained(self.said.path, **told)
-        probe.reads(self.name, model, tokenizer)
+        model = probe.trained(self.name, self.said.path, task, self.running.dtype, tokenizer, **told)
         return model.to(self.device).eval(), tokenizer
 
     @property

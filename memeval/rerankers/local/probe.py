@@ -42,14 +42,21 @@ FULL = 8192
 
 
 def trained(
-    name: str, path: Path, task: str, dtype: str, *, load: Callable[..., Any] | None = None, **told: Any
+    name: str,
+    path: Path,
+    task: str,
+    dtype: str,
+    tokenizer: Any,
+    *,
+    load: Callable[..., Any] | None = None,
+    **told: Any,
 ) -> Any:
     """A model by transformers' Auto class for a task, such as CausalLM; for none, the model below any head.
 
     `load` is what stands in that class's place, for a model that transformers has not.
 
-    Raises PrerequisiteError for weights that the checkpoint lacks or has more of, and for another dtype than its run
-    records.
+    Raises PrerequisiteError for weights that the checkpoint lacks or has more of, for another dtype than its run
+    records, and for a tokenizer of another model.
     """
     import torch
     import transformers
@@ -62,6 +69,7 @@ def trained(
     computes(name, model, stored)
     if dtype == INT8:
         quantize(name, model.base_model)
+    reads(name, model, tokenizer)
     return model
 
 
